@@ -1,0 +1,1 @@
+"""firmnet: trained small networks become verified microcontroller firmware."""

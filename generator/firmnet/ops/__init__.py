@@ -1,0 +1,11 @@
+"""Which ops are there? Importing this package registers every op file beside it."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from .spec import OPS, Case, Cost, Op
+
+for _module in sorted(m.name for m in iter_modules(__path__)):
+    import_module(f"{__name__}.{_module}")
+
+__all__ = ["OPS", "Case", "Cost", "Op"]

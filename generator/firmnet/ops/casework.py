@@ -1,0 +1,24 @@
+"""How are the tensors of a matrix case made? Seeded, quantized, and scaled so that outputs vary and saturate."""
+
+import numpy as np
+
+from ..ir import QParams, Shape, Tensor
+
+
+def activation(name: str, shape: Shape, scale: float = 0.05, zero_point: int = 3) -> Tensor:
+    """An int8 activation without values."""
+    return Tensor(name, shape, QParams((scale,), zero_point))
+
+
+def weight(name: str, shape: Shape, seed: int) -> Tensor:
+    """int8 weights −127..127 of any shape with one scale per entry of axis 0."""
+    rng = np.random.default_rng(seed)
+    scales = tuple(float(s) for s in rng.uniform(0.002, 0.02, shape[0]))
+    return Tensor(name, shape, QParams(scales), rng.integers(-127, 128, shape).astype(np.int8))
+
+
+def bias(name: str, x: Tensor, w: Tensor, seed: int) -> Tensor:
+    """int32 bias (N,) in units of x.scale · w.scale."""
+    rng = np.random.default_rng(seed + 1000)
+    scales = tuple(x.scale * s for s in w.q.scale)
+    return Tensor(name, (w.shape[0],), QParams(scales, 0, "int32"), rng.integers(-4000, 4000, w.shape[0]).astype(np.int32))

@@ -1,0 +1,104 @@
+"""What must an op say about itself?"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..ir import Array, Call, QParams, Shape, Tensor
+
+Constants = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-accumulates per inference and bytes of scratch the C kernel needs beside input and output."""
+
+    macs: int = 0
+    scratch_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the op matrix: a call with quantized tensors, small enough to run everywhere."""
+
+    label: str
+    call: Call
+
+
+class Op(ABC):
+    """One operator: its options, shapes, float and integer meaning, and the constants of its C kernel.
+
+    Activation arrays have the tensor's shape (batch 1 included); images are channels-last.
+    `run_int` is the law; `templates/kernels/<name>.c.j2` must equal it bit for bit.
+    """
+
+    name: ClassVar[str]
+    attrs: ClassVar[type]
+    sources: ClassVar[Mapping[str, Callable[..., Tensor]]] = {}
+    """Operator name in a frontend ("aten.linear.default") → function(builder, *args) → output tensor."""
+    weighted: ClassVar[bool] = False
+    """Inputs are (x, weight, bias): weight is quantized per entry of axis 0, bias to int32."""
+    view: ClassVar[bool] = False
+    """The output is the input's bytes under another shape: no kernel, no memory."""
+    float_only: ClassVar[bool] = False
+    """Exists between frontend and passes only; must be gone before quantization."""
+    keeps_qparams: ClassVar[bool] = False
+    """Output and every input share scale and zero point (data movement, max)."""
+    clamps: ClassVar[bool] = False
+    """attrs has `lo` and `hi` (float | None): a following relu or hardtanh can be absorbed."""
+
+    @abstractmethod
+    def shape(self, attrs: Any, *inputs: Shape) -> Shape:
+        """Output shape; raises ValueError when the inputs do not fit."""
+
+    @abstractmethod
+    def run_float(self, call: Call, *inputs: Array) -> Array:
+        """The op on float64 arrays (constants included, dequantized)."""
+
+    def output_qparams(self, attrs: Any) -> QParams | None:
+        """Fixed output scale and zero point (softmax), or None: chosen from observed ranges."""
+        return None
+
+    def remap(self, attrs: Any, order: Shape) -> Any | None:
+        """Options with which the op runs before instead of after a transpose of its activations.
+
+        With T(u) = u.transpose(order): op(T(u), …; attrs) = T(op(u, …; remap(attrs, order))).
+        None: the op cannot trade places with this transpose.
+        """
+        return None
+
+    def in_place(self, call: Call) -> tuple[int, ...]:
+        """Indices of inputs whose memory the output may take over while the kernel runs."""
+        return ()
+
+    def prepare(self, call: Call) -> Constants:
+        """Every integer constant, computed once: used by run_int, pack and the C template alike."""
+        raise NotImplementedError(f"op {self.name!r} has no integer form")
+
+    def pack(self, k: Constants, dsp: bool) -> dict[str, Array]:
+        """The arrays that go to flash, in the order the kernel reads them: name → int8/int32/uint32 array."""
+        return {key: value for key, value in k.items() if isinstance(value, np.ndarray)}
+
+    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        """The definition of the op on the device: activations in, activation out, integers only."""
+        raise NotImplementedError(f"op {self.name!r} has no integer form")
+
+    def cost(self, call: Call) -> Cost:
+        return Cost()
+
+    def cases(self) -> Iterable[Case]:
+        """Rows for the op matrix: an odd size, saturation at both ends, every option."""
+        return ()
+
+
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    if op.name in OPS:
+        raise ValueError(f"op {op.name!r} is already registered")
+    OPS[op.name] = op
+    return op

@@ -1,0 +1,98 @@
+"""What is the integer arithmetic of the product? C twin: templates/lib/fn_qmath.h."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ir import Array, QParams
+
+MAX_SHIFT = 22
+MAX_PRE_SHIFT = 16
+INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Requant:
+    """y = clamp(((acc·2^pre_shift)·multiplier + zp·2^(32+shift) + 2^(31+shift)) >> (32+shift), lo, hi).
+
+    `multiplier` is int32 ≥ 0, one per channel (or one for all); `shift` 0..22 and `pre_shift` 0..16
+    hold for the whole layer.
+    """
+
+    multiplier: Array
+    shift: int
+    pre_shift: int
+
+
+def to_requant(scales: Array) -> Requant:
+    """Fixed-point form of real scale factors s_in/s_out, all > 0 and < 2^15: the largest shift that fits.
+
+    Raises ValueError for a factor that no pre-shift of at most 16 bits brings below one half.
+    """
+    scales = np.atleast_1d(np.asarray(scales, np.float64))
+    if not (np.all(np.isfinite(scales)) and np.all(scales > 0)):
+        raise ValueError(f"requantization needs finite positive scales, got {scales.min()} to {scales.max()}")
+    top = float(scales.max())
+    for pre_shift in range(MAX_PRE_SHIFT + 1):
+        if round(top * 2.0 ** (32 - pre_shift)) <= INT32_MAX:
+            break
+    else:
+        raise ValueError(f"scale factor {top} is too large to requantize: the output range is far too small")
+    scales = scales * 2.0**-pre_shift
+    shift = next(s for s in range(MAX_SHIFT, -1, -1) if round(float(scales.max()) * 2.0 ** (32 + s)) <= INT32_MAX)
+    return Requant(np.rint(scales * 2.0 ** (32 + shift)).astype(np.int32), shift, pre_shift)
+
+
+def requantize(acc: Array, r: Requant, zero_point: int, lo: int = -128, hi: int = 127) -> Array:
+    """int64 accumulators (last axis: channels) → int8, rounding half up, exactly as the formula of Requant."""
+    product = (acc.astype(np.int64) << r.pre_shift) * r.multiplier.astype(np.int64)
+    # Two floors make one: the low 32 bits go first, so that nothing leaves int64.
+    if r.shift:
+        y = ((product >> 32) + (zero_point << r.shift) + (1 << (r.shift - 1))) >> r.shift
+    else:
+        y = ((product + (1 << 31)) >> 32) + zero_point
+    clamped: Array = np.clip(y, lo, hi).astype(np.int8)
+    return clamped
+
+
+def int32(values: Array) -> Array:
+    """Narrow to int32, refusing a constant the device could not hold."""
+    out: Array = np.asarray(values).astype(np.int32)
+    if not np.array_equal(out, values):
+        raise OverflowError("constant does not fit in int32")
+    return out
+
+
+def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
+    """Prove that no partial sum overflows int32, in any order (design §4).
+
+    `bias` (N,) with the input zero point folded in, `weight` (N, ...): |bias| + 128·Σ|w|, shifted, < 2^31.
+    Raises OverflowError naming the channel.
+    """
+    weight = np.asarray(weight).reshape(len(weight), -1)
+    worst = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=1)
+    channel = int(worst.argmax())
+    if int(worst[channel]) << pre_shift > INT32_MAX:
+        raise OverflowError(f"channel {channel}: the int32 accumulator could overflow ({int(worst[channel])} << {pre_shift})")
+
+
+def clamp_bounds(q: QParams, lo: float | None, hi: float | None) -> tuple[int, int]:
+    """Integer clamp of an int8 activation for real bounds (None: unbounded): relu is lo = 0, relu6 lo = 0, hi = 6."""
+
+    def level(bound: float | None, default: int) -> int:
+        if bound is None:
+            return default
+        return int(np.clip(q.zero_point + np.floor(bound / q.scale[0] + 0.5), -128, 127))
+
+    return level(lo, -128), level(hi, 127)
+
+
+def quantize_input(x: Array, q: QParams) -> Array:
+    """float32 → int8 at the model's edge, each step rounded to float32 without fused multiply-add; NaN → −128."""
+    reciprocal = np.float32(1.0 / q.scale[0])
+    with np.errstate(invalid="ignore", over="ignore"):
+        t = x.astype(np.float32) * reciprocal
+        v = np.floor(t + np.float32(q.zero_point + 0.5))
+        v = np.where(v >= -128, np.where(v > 127, np.float32(127), v), np.float32(-128))
+    out: Array = v.astype(np.int8)
+    return out

@@ -1,0 +1,37 @@
+/* fn_model.h: what every firmnet model tells its surroundings, so that they need not know which model it is. */
+#ifndef FN_MODEL_H
+#define FN_MODEL_H
+
+#include <stdint.h>
+
+typedef struct fn_input {
+    int8_t *data; /* write before every run(): the memory is reused while it runs */
+    uint32_t bytes;
+} fn_input;
+
+typedef struct fn_layer {
+    const char *name;
+    const int8_t *output; /* valid inside the observer, until a later layer reuses the memory */
+    uint32_t bytes;
+} fn_layer;
+
+/* Called after each layer with its index. */
+typedef void (*fn_observer)(void *context, uint32_t layer);
+
+typedef struct fn_model {
+    const char *name;
+    const uint8_t *fingerprint; /* 32 bytes, SHA-256 over the generated files and the board */
+    const fn_input *inputs;
+    uint32_t input_count; /* 1 for a deployed model */
+    const int8_t *output; /* valid until the next run() or write to input */
+    uint32_t output_bytes;
+    const fn_layer *layers;
+    uint32_t layer_count;
+    uint32_t arena_bytes;
+    void (*run)(fn_observer observer, void *context); /* observer may be NULL */
+    void (*quantize)(const float *x);                 /* float32 in the model's own order -> inputs[0] */
+    float output_scale;                               /* real = output_scale * (q - output_zero_point) */
+    int32_t output_zero_point;
+} fn_model;
+
+#endif

@@ -1,0 +1,41 @@
+/* fn_qmath.h: the integer arithmetic of firmnet models. Python twin: generator/firmnet/qmath.py. */
+#ifndef FN_QMATH_H
+#define FN_QMATH_H
+
+#include <stdint.h>
+
+/* The smallest and largest int8 that a layer may write: saturation is the activation. */
+static inline int8_t fn_clamp(int32_t v, int32_t lo, int32_t hi)
+{
+    return (int8_t)(v < lo ? lo : v > hi ? hi : v);
+}
+
+/* floor((acc * 2^pre_shift * multiplier + zero_point * 2^(32 + shift) + 2^(31 + shift)) / 2^(32 + shift)).
+ * Right shifts of negative values are arithmetic on every compiler this code is built with (GCC, Clang);
+ * left shifts of negative values would be undefined and are written as products. */
+static inline int32_t fn_requantize(int32_t acc, int32_t multiplier, int32_t zero_point, int32_t shift, int32_t pre_shift)
+{
+    const int64_t product = (int64_t)(acc * (INT32_C(1) << pre_shift)) * multiplier;
+    if (shift == 0) {
+        return (int32_t)((product + INT64_C(0x80000000)) >> 32) + zero_point;
+    }
+    const int32_t high = (int32_t)(product >> 32);
+    return (high + zero_point * (INT32_C(1) << shift) + (INT32_C(1) << (shift - 1))) >> shift;
+}
+
+/* float -> int8 at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> -128. */
+static inline int8_t fn_quantize_input(float x, float reciprocal, float offset)
+{
+    const float t = x * reciprocal;
+    const float v = t + offset;
+    if (!(v >= -128.0f)) {
+        return -128;
+    }
+    if (v >= 128.0f) {
+        return 127;
+    }
+    const int32_t whole = (int32_t)v; /* towards zero */
+    return (int8_t)((float)whole > v ? whole - 1 : whole);
+}
+
+#endif
