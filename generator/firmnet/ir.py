@@ -135,7 +135,9 @@ class Graph:
         """The same graph with other nodes; tensors nobody uses any more are dropped, `tensors` added."""
         known = {**self.tensors, **tensors}
         used = {*self.inputs, self.output}.union(*[{*node.inputs, node.output} for node in nodes])
-        return replace(self, nodes=tuple(nodes), tensors={name: t for name, t in known.items() if name in used})
+        return replace(
+            self, nodes=tuple(nodes), tensors={name: t for name, t in known.items() if name in used}
+        )
 
 
 def check(graph: Graph) -> None:
@@ -153,7 +155,9 @@ def check(graph: Graph) -> None:
             if name not in ready:
                 raise ValueError(f"layer {node.name!r} reads {name!r} before anything writes it")
         if node.output in ready or node.output not in graph.tensors:
-            raise ValueError(f"layer {node.name!r} writes {node.output!r}, which is written already or unknown")
+            raise ValueError(
+                f"layer {node.name!r} writes {node.output!r}, which is written already or unknown"
+            )
         ready.add(node.output)
     if graph.output not in ready:
         raise ValueError(f"graph {graph.name!r}: nothing writes the output {graph.output!r}")

@@ -39,7 +39,9 @@ def to_requant(scales: Array) -> Requant:
     else:
         raise ValueError(f"scale factor {top} is too large to requantize: the output range is far too small")
     scales = scales * 2.0**-pre_shift
-    shift = next(s for s in range(MAX_SHIFT, -1, -1) if round(float(scales.max()) * 2.0 ** (32 + s)) <= INT32_MAX)
+    shift = next(
+        s for s in range(MAX_SHIFT, -1, -1) if round(float(scales.max()) * 2.0 ** (32 + s)) <= INT32_MAX
+    )
     return Requant(np.rint(scales * 2.0 ** (32 + shift)).astype(np.int32), shift, pre_shift)
 
 
@@ -73,7 +75,9 @@ def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
     worst = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=1)
     channel = int(worst.argmax())
     if int(worst[channel]) << pre_shift > INT32_MAX:
-        raise OverflowError(f"channel {channel}: the int32 accumulator could overflow ({int(worst[channel])} << {pre_shift})")
+        raise OverflowError(
+            f"channel {channel}: the int32 accumulator could overflow ({int(worst[channel])} << {pre_shift})"
+        )
 
 
 def clamp_bounds(q: QParams, lo: float | None, hi: float | None) -> tuple[int, int]:
