@@ -1,0 +1,36 @@
+# `make demo` and `make test` are the two commands of a fresh machine: both first install what is missing.
+
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint format bench clean
+
+help:
+	@echo "make demo    train on real digits, build firmware, verify every output on the emulated board"
+	@echo "make test    lint, types and all tests, the emulated ones included"
+	@echo "make lint    ruff and mypy only        make format   let ruff rewrite"
+	@echo "make bench   print the measurements    make clean    remove what building and testing left"
+
+setup:
+	@.ci/bootstrap
+
+demo: setup
+	@$(BIN)/firmnet demo
+
+test: lint
+	@$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit; done
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
+	find generator tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
