@@ -2,8 +2,8 @@
 
 
 class UserError(Exception):
-    """Bad input or a missing tool: the message names the thing and the fix. The CLI prints it and exits with 2."""
+    """Bad input or a missing tool: the message names the thing and the fix. The CLI exits with 2."""
 
 
 class VerificationError(Exception):
-    """A check that ran and failed. The CLI prints it and exits with 1."""
+    """A check that ran and failed. The CLI exits with 1."""

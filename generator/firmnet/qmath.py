@@ -46,7 +46,7 @@ def to_requant(scales: Array) -> Requant:
 
 
 def requantize(acc: Array, r: Requant, zero_point: int, lo: int = -128, hi: int = 127) -> Array:
-    """int64 accumulators (last axis: channels) → int8, rounding half up, exactly as the formula of Requant."""
+    """int64 accumulators (last axis: channels) → int8, rounding half up, as the formula of Requant."""
     product = (acc.astype(np.int64) << r.pre_shift) * r.multiplier.astype(np.int64)
     # Two floors make one: the low 32 bits go first, so that nothing leaves int64.
     if r.shift:
@@ -81,7 +81,7 @@ def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
 
 
 def clamp_bounds(q: QParams, lo: float | None, hi: float | None) -> tuple[int, int]:
-    """Integer clamp of an int8 activation for real bounds (None: unbounded): relu is lo = 0, relu6 lo = 0, hi = 6."""
+    """Integer clamp of an int8 activation for real bounds (None: unbounded): relu6 is lo = 0, hi = 6."""
 
     def level(bound: float | None, default: int) -> int:
         if bound is None:
@@ -92,7 +92,7 @@ def clamp_bounds(q: QParams, lo: float | None, hi: float | None) -> tuple[int, i
 
 
 def quantize_input(x: Array, q: QParams) -> Array:
-    """float32 → int8 at the model's edge, each step rounded to float32 without fused multiply-add; NaN → −128."""
+    """float32 → int8 at the model's edge, each step rounded to float32, no fused multiply-add; NaN → −128."""
     reciprocal = np.float32(1.0 / q.scale[0])
     with np.errstate(invalid="ignore", over="ignore"):
         t = x.astype(np.float32) * reciprocal

@@ -1,4 +1,4 @@
-"""What is the C library of a model? One header, the code, the constants, and the arithmetic headers beside them."""
+"""What is the C library of a model? A header, the code, the constants, the arithmetic headers beside them."""
 
 import json
 from collections.abc import Mapping
@@ -179,7 +179,7 @@ def _title(node: Node, call: Call, macs: int) -> str:
 
 
 def _edge(graph: Graph) -> dict[str, Any]:
-    """Constants of float32 → int8 at the model's edge: loops over the stored layout, strides in the model's own."""
+    """Constants of float32 → int8 at the edge: loops over the stored layout, strides in the model's own."""
     tensor = graph.tensors[graph.inputs[0]]
     order = graph.input_order or tuple(range(len(tensor.shape)))
     model_shape = [0] * len(order)

@@ -1,0 +1,242 @@
+"""What does a build leave behind? A directory that `verify` can use alone: no torch, no source, no network."""
+
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import UserError
+from .ir import Array, Graph, Node, QParams, Shape, Tensor
+from .ops import OPS
+
+FORMAT = 1
+KEPT = ("firmware/.pio", "firmware/lib/micropython")
+"""Compiled objects that survive a regeneration; the build decides what of them is stale."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The model's input or output: stored shape (batch first), order (see ir.Graph), and how to read int8."""
+
+    shape: Shape
+    order: Shape
+    scale: float
+    zero_point: int
+
+    @property
+    def model_shape(self) -> Shape:
+        """The shape in the model's own order."""
+        sizes = dict(zip(self.order or range(len(self.shape)), self.shape, strict=True))
+        return tuple(sizes[axis] for axis in sorted(sizes))
+
+
+@dataclass(frozen=True)
+class LayerEntry:
+    """One kernel of the firmware, in execution order; `arrays` are its constants' symbols in the ELF."""
+
+    name: str
+    op: str
+    source: str
+    shape: Shape
+    macs: int
+    flash_bytes: int
+    arrays: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json: which firmware this is and how to talk to it."""
+
+    format: int
+    firmnet: str
+    name: str
+    board: str
+    fingerprint: str
+    labels: tuple[str, ...]
+    input: Edge
+    output: Edge
+    layers: tuple[LayerEntry, ...]
+    arena_bytes: int
+    lower_bound_bytes: int
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact directory: manifest, quantized graph, constants, sample inputs, and firmware/."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Artifact":
+        """Read the manifest; raises UserError when `path` is no artifact or one of another format."""
+        path = Path(path)
+        if not (path / "manifest.json").is_file():
+            raise UserError(
+                f"{path} is not a firmnet artifact (no manifest.json): make one with `firmnet generate`"
+            )
+        try:
+            raw = json.loads((path / "manifest.json").read_text())
+            if raw.get("format") != FORMAT:
+                raise UserError(
+                    f"{path} has format {raw.get('format')}, this firmnet reads {FORMAT}: generate it again"
+                )
+            return cls(path, TypeAdapter(Manifest).validate_python(raw))
+        except (ValueError, ValidationError, AttributeError) as error:
+            raise UserError(
+                f"{path / 'manifest.json'} is damaged ({_first_line(error)}): generate it again"
+            ) from None
+
+    @property
+    def firmware(self) -> Path:
+        """The PlatformIO project."""
+        return self.path / "firmware"
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The quantized graph: what the oracle computes."""
+        try:
+            with np.load(self.path / "constants.npz", allow_pickle=False) as constants:
+                return graph_from_json(json.loads((self.path / "graph.json").read_text()), constants)
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"the graph in {self.path} is damaged ({_first_line(error)}): generate it again"
+            ) from None
+
+    @cached_property
+    def samples(self) -> Array:
+        """A few int8 inputs (N, *stored shape without batch): enough to verify with no data at hand."""
+        try:
+            return np.load(self.path / "samples.npy", allow_pickle=False)  # type: ignore[no-any-return]
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"the samples in {self.path} are damaged ({_first_line(error)}): generate it again"
+            ) from None
+
+
+def save(
+    path: str | Path, manifest: Manifest, graph: Graph, samples: Array, firmware: Mapping[str, str | bytes]
+) -> Artifact:
+    """Write an artifact so that `path` holds the old one or the new one, never half of either.
+
+    Unchanged files keep their modification times and compiled objects stay, so the next build is short.
+    Raises UserError when `path` cannot be written or holds something that is not an artifact.
+    """
+    path = Path(path)
+    constants = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
+    files: dict[str, bytes] = {
+        "manifest.json": _json(asdict(manifest)),
+        "graph.json": _json(graph_to_json(graph)),
+        "constants.npz": _npz(constants),
+        "samples.npy": _npy(samples),
+    }
+    files |= {
+        f"firmware/{name}": text.encode() if isinstance(text, str) else text
+        for name, text in firmware.items()
+    }
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file: choose another directory with -o")
+    if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
+        raise UserError(f"{path} is not empty and not a firmnet artifact: choose another directory with -o")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _swap_in(path, files)
+    except OSError as error:
+        raise UserError(f"cannot write {path} ({error.strerror}): choose another directory with -o") from None
+    return Artifact(path, manifest)
+
+
+def _swap_in(path: Path, files: Mapping[str, bytes]) -> None:
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        for name, content in files.items():
+            target, old = staging / name, path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if old.is_file() and old.read_bytes() == content:
+                shutil.copy2(old, target)
+            else:
+                target.write_bytes(content)
+        staging.chmod(0o755)
+        if path.exists():
+            for name in KEPT:
+                if (path / name).exists():
+                    (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                    (path / name).rename(staging / name)
+            retired = staging.with_name(staging.name + "-old")
+            path.rename(retired)
+            os.replace(staging, path)
+            shutil.rmtree(retired, ignore_errors=True)
+        else:
+            os.replace(staging, path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def graph_to_json(graph: Graph) -> dict[str, Any]:
+    """Everything of a graph but its constants' values."""
+    tensors = [
+        {
+            "name": t.name,
+            "shape": t.shape,
+            "qparams": t.qparams and asdict(t.qparams),
+            "constant": t.data is not None,
+        }
+        for t in graph.tensors.values()
+    ]
+    nodes = [{**vars(node), "attrs": asdict(node.attrs)} for node in graph.nodes]
+    return {**vars(graph), "nodes": nodes, "tensors": tensors}
+
+
+def graph_from_json(raw: Mapping[str, Any], constants: Mapping[str, Array]) -> Graph:
+    """The inverse of graph_to_json; `constants` gives the values by tensor name."""
+    tensors = {
+        t["name"]: Tensor(
+            t["name"],
+            tuple(t["shape"]),
+            TypeAdapter(QParams).validate_python(t["qparams"]) if t["qparams"] else None,
+            constants[t["name"]] if t["constant"] else None,
+        )
+        for t in raw["tensors"]
+    }
+    nodes = tuple(
+        Node(
+            n["name"],
+            n["op"],
+            TypeAdapter(OPS[n["op"]].attrs).validate_python(n["attrs"]),
+            tuple(n["inputs"]),
+            n["output"],
+            n["source"],
+        )
+        for n in raw["nodes"]
+    )
+    orders = tuple(raw["input_order"]), tuple(raw["output_order"])
+    return Graph(raw["name"], nodes, tensors, tuple(raw["inputs"]), raw["output"], *orders)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+def _npz(arrays: Mapping[str, Array]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _npy(array: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
