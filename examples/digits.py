@@ -68,7 +68,7 @@ def train(images: np.ndarray, labels: np.ndarray) -> Digits:
 
 
 def model() -> dict[str, Any]:
-    """What firmnet asks of a model file: the module and an example; calibration, labels and a test set beside."""
+    """What firmnet asks of a model file: module and example; with it calibration, labels and a test set."""
     train_images, train_labels, test_images, test_labels = data()
     return {
         "module": train(train_images, train_labels),

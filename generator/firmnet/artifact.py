@@ -1,4 +1,4 @@
-"""What does a build leave behind? A directory that `verify` can use alone: no torch, no source, no network."""
+"""What does a build leave behind? A directory that `verify` can use alone: no torch, no network."""
 
 import io
 import json
@@ -211,7 +211,7 @@ def graph_from_json(raw: Mapping[str, Any], constants: Mapping[str, Array]) -> G
         Node(
             n["name"],
             n["op"],
-            TypeAdapter(OPS[n["op"]].attrs).validate_python(n["attrs"]),
+            _attrs(n["op"], n["attrs"]),
             tuple(n["inputs"]),
             n["output"],
             n["source"],
@@ -220,6 +220,11 @@ def graph_from_json(raw: Mapping[str, Any], constants: Mapping[str, Array]) -> G
     )
     orders = tuple(raw["input_order"]), tuple(raw["output_order"])
     return Graph(raw["name"], nodes, tensors, tuple(raw["inputs"]), raw["output"], *orders)
+
+
+def _attrs(op: str, raw: Mapping[str, Any]) -> Any:
+    kind: type[Any] = OPS[op].attrs
+    return TypeAdapter(kind).validate_python(raw)
 
 
 def _json(value: Any) -> bytes:
