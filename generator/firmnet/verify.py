@@ -1,0 +1,194 @@
+"""Does a device compute, bit for bit, what the oracle says? And if not, which layer is the first to go wrong?"""
+
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .artifact import Artifact
+from .devices.device import Device
+from .errors import UserError, VerificationError
+from .interpret import int_values
+from .ir import Array
+
+SUSPECTS = 8
+"""Inputs with wrong outputs that are run again with layer checksums; the earliest wrong layer of all is named."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One value that differs: which input of those given, which element of the flat output."""
+
+    input: int
+    element: int
+    expected: int
+    got: int
+
+
+@dataclass(frozen=True)
+class WrongLayer:
+    """The first layer, in execution order, whose output differs; `differing` of `size` values for `example.input`."""
+
+    index: int
+    name: str
+    op: str
+    differing: int
+    size: int
+    example: Mismatch | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a comparison found. An output counts as exact when every element equals the oracle's.
+
+    `inputs_with_wrong_layers` is None unless every layer of every input was checked. A layer may differ
+    while no final output does; with all layers checked that is a failure too.
+    """
+
+    device: str
+    total: int
+    exact: int
+    differing_elements: int
+    example: Mismatch | None
+    layer: WrongLayer | None
+    inputs_with_wrong_layers: int | None
+    fingerprint_ok: bool = True
+
+    @property
+    def ok(self) -> bool:
+        return self.exact == self.total and not self.inputs_with_wrong_layers
+
+    def sentence(self) -> str:
+        """For people, in one line."""
+        head = f"{self.exact} of {self.total} outputs bit-exact on {self.device}"
+        if self.ok:
+            layers = ", every layer too" if self.inputs_with_wrong_layers is not None else ""
+            return f"verified: {head}{layers}"
+        if self.layer is None:
+            where = "; run again, every layer was right: the board does not compute the same twice"
+        else:
+            where = f"; the first wrong layer is {self.layer.name!r} ({self.layer.op}, layer {self.layer.index})"
+            where += f", {self.layer.differing} of its {self.layer.size} values differ"
+        shown = self.example or (self.layer and self.layer.example)
+        if shown:
+            where += f" (input {shown.input}, element {shown.element}: expected {shown.expected}, got {shown.got})"
+        return f"not verified: {head}{where}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The oracle's flat outputs (N, output bytes) and, if asked for, layer CRC-32s (N, layers)."""
+
+    outputs: Array
+    checksums: Array
+
+
+def verify(
+    artifact: Artifact,
+    device: Device,
+    inputs: Array,
+    *,
+    layers: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Verdict:
+    """Compare every output element for every input (N, *stored shape), int8.
+
+    With `layers` the CRC-32 of every layer's output is compared as well. Raises UserError when the inputs do not fit the
+    model, VerificationError when the board runs another firmware or stops answering.
+    """
+    check_inputs(artifact, inputs)
+    check_fingerprint(artifact, device)
+    with ThreadPoolExecutor(1) as host:  # the oracle computes while the board does
+        expected_soon = host.submit(oracle, artifact, inputs, layers)
+        result = device.run(inputs, layers=layers, progress=progress)
+        expected = expected_soon.result()
+    got = result.outputs.reshape(len(inputs), -1)
+    wrong = got != expected.outputs
+    suspects = np.flatnonzero(wrong.any(axis=1))
+    bad_layers = None
+    if layers:
+        assert result.layers is not None
+        bad_layers = (result.layers != expected.checksums).any(axis=1)
+        suspects = np.flatnonzero(wrong.any(axis=1) | bad_layers)
+    return Verdict(
+        device=device.name,
+        total=len(inputs),
+        exact=int((~wrong.any(axis=1)).sum()),
+        differing_elements=int(wrong.sum()),
+        example=_example(got, expected.outputs),
+        layer=_first_wrong_layer(artifact, device, inputs, suspects),
+        inputs_with_wrong_layers=None if bad_layers is None else int(bad_layers.sum()),
+    )
+
+
+def check_inputs(artifact: Artifact, inputs: Array) -> None:
+    """UserError unless inputs is int8 (N, *stored input shape) with N ≥ 1."""
+    shape = artifact.manifest.input.shape[1:]
+    if inputs.dtype != np.int8 or inputs.shape[1:] != shape:
+        raise UserError(
+            f"verify takes int8 inputs of shape (N, {', '.join(map(str, shape))}), not {inputs.dtype} {inputs.shape}: "
+            "quantize samples with interpret.quantize_sample"
+        )
+    if not len(inputs):
+        raise UserError("there is no input to verify with: give at least one sample")
+
+
+def check_fingerprint(artifact: Artifact, device: Device) -> None:
+    """VerificationError unless the device runs exactly this artifact's firmware."""
+    wanted, found = artifact.manifest.fingerprint, device.fingerprint().hex()
+    if found != wanted:
+        raise VerificationError(
+            f"{device.name} runs another firmware: its fingerprint is {found[:12]}…, that of {artifact.manifest.name!r} in "
+            f"{artifact.path} is {wanted[:12]}…; flash it with `firmnet flash {artifact.path}`"
+        )
+
+
+def oracle(artifact: Artifact, inputs: Array, layers: bool) -> Expected:
+    """What the device should answer."""
+    graph, names = artifact.graph, [layer.name for layer in artifact.manifest.layers]
+    outputs, checksums = [], []
+    for x in inputs:
+        values = int_values(graph, x[np.newaxis])
+        outputs.append(values[graph.output].ravel())
+        if layers:
+            checksums.append([zlib.crc32(np.ascontiguousarray(values[name])) for name in names])
+    return Expected(np.stack(outputs), np.array(checksums, np.uint32))
+
+
+def _example(got: Array, expected: Array) -> Mismatch | None:
+    wrong = np.argwhere(got != expected)
+    if not len(wrong):
+        return None
+    i, element = map(int, wrong[0])
+    return Mismatch(i, element, int(expected[i, element]), int(got[i, element]))
+
+
+def _first_wrong_layer(artifact: Artifact, device: Device, inputs: Array, suspects: Array) -> WrongLayer | None:
+    """Run a few suspects again with checksums, find the earliest layer that differs and dump it."""
+    if not len(suspects):
+        return None
+    tried = suspects[:SUSPECTS]
+    expected = oracle(artifact, inputs[tried], layers=True).checksums
+    got = device.run(inputs[tried], layers=True).layers
+    assert got is not None
+    wrong = got != expected
+    if not wrong.any():
+        return None
+    index = int(np.flatnonzero(wrong.any(axis=0))[0])
+    i = int(tried[np.flatnonzero(wrong[:, index])[0]])
+    return _dumped(artifact, device, inputs, i, index)
+
+
+def _dumped(artifact: Artifact, device: Device, inputs: Array, i: int, index: int) -> WrongLayer:
+    layer = artifact.manifest.layers[index]
+    expected = int_values(artifact.graph, inputs[i][np.newaxis])[layer.name].ravel()
+    got = device.dump(inputs[i], index)
+    wrong = np.flatnonzero(got != expected)
+    example = Mismatch(i, int(wrong[0]), int(expected[wrong[0]]), int(got[wrong[0]])) if len(wrong) else None
+    return WrongLayer(index, layer.name, layer.op, len(wrong), expected.size, example)
