@@ -1,0 +1,89 @@
+"""Is an artifact written whole, read back exactly, and refused when it is not one?"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmnet.artifact import Artifact, Edge, LayerEntry, Manifest, graph_to_json, save
+from firmnet.errors import UserError
+from firmnet.ir import Graph, Node
+from firmnet.ops import OPS
+
+
+def one_layer() -> Graph:
+    call = next(iter(OPS["linear"].cases())).call
+    tensors = {tensor.name: tensor for tensor in (*call.inputs, call.output)}
+    return Graph("net", (Node("y", "linear", call.attrs, ("x", "w", "b"), "y"),), tensors, ("x",), "y")
+
+
+def manifest() -> Manifest:
+    edge = Edge((1, 2, 3, 4), (0, 2, 3, 1), 0.1, 3)
+    layer = LayerEntry("y", "linear", "fc: aten.linear", (1, 1), 1, 9, ("net_y_weight",))
+    return Manifest(1, "0.1", "net", "netduinoplus2", "00" * 32, ("a",), edge, edge, (layer,), 4, 4)
+
+
+def write(path: Path, text: str = "int x;") -> Artifact:
+    return save(path, manifest(), one_layer(), np.zeros((2, 1), np.int8), {"src/main.c": text})
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
+    write(tmp_path / "net")
+    artifact = Artifact.open(tmp_path / "net")
+    assert artifact.manifest == manifest()
+    assert artifact.manifest.input.model_shape == (1, 4, 2, 3)
+    assert graph_to_json(artifact.graph) == graph_to_json(one_layer())
+    np.testing.assert_array_equal(artifact.graph.tensors["w"].values, one_layer().tensors["w"].values)
+    assert artifact.samples.shape == (2, 1)
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    write(tmp_path / "a")
+    write(tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_saving_again_keeps_compiled_objects_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    write(tmp_path / "net")
+    (tmp_path / "net/firmware/.pio").mkdir()
+    (tmp_path / "net/firmware/.pio/object.o").write_text("compiled")
+    before = (tmp_path / "net/graph.json").stat().st_mtime_ns
+    write(tmp_path / "net", "int y;")
+    assert (tmp_path / "net/firmware/.pio/object.o").read_text() == "compiled"
+    assert (tmp_path / "net/firmware/src/main.c").read_text() == "int y;"
+    assert (tmp_path / "net/graph.json").stat().st_mtime_ns == before, "an unchanged file was touched"
+    assert [p.name for p in tmp_path.iterdir()] == ["net"]
+
+
+def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("months of work")
+    with pytest.raises(UserError, match="not a firmnet artifact: choose another directory with -o"):
+        write(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "net").write_text("")
+    with pytest.raises(UserError, match="is a file"):
+        write(tmp_path / "net")
+    with pytest.raises(UserError, match="cannot write"):
+        write(tmp_path / "net" / "deeper")
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 99}', '{"format": 1, "name": 3}'])
+def test_a_damaged_manifest_is_one_clear_sentence(tmp_path: Path, damage: str) -> None:
+    write(tmp_path / "net")
+    (tmp_path / "net/manifest.json").write_text(damage)
+    with pytest.raises(UserError, match="generate it again"):
+        Artifact.open(tmp_path / "net")
+
+
+def test_damaged_constants_are_one_clear_sentence(tmp_path: Path) -> None:
+    write(tmp_path / "net")
+    (tmp_path / "net/constants.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match="damaged"):
+        _ = Artifact.open(tmp_path / "net").graph
