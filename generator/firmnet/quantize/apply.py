@@ -1,0 +1,133 @@
+"""How does a float graph become an integer one? Ranges become scales, and constants integers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from ..errors import UserError
+from ..ir import Array, Graph, Node, QParams, Tensor, check
+from ..ops import OPS
+from .groups import Groups, groups, only_passed_on, rescaled
+from .observe import Method, Progress, Ranges, calibrate, merge
+from .quality import LayerQuality, measure
+from .samples import check_samples
+from .scales import choose, quantize_weights
+
+MAX_DOUBLINGS = 200  # 2^-100 … 2^100: more than any scale can need
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """The integer graph, ready for the planner and the code generator, and how well each layer of it does."""
+
+    graph: Graph
+    quality: tuple[LayerQuality, ...]
+
+
+def quantize(
+    graph: Graph,
+    samples: Array,
+    ranges: Method = "mse",
+    progress: Progress | None = None,
+    origin: str = "calibration data",
+) -> Quantized:
+    """Calibrate on `samples` (N, …; the model's own order), choose scales, and measure what they cost.
+
+    Tensor and layer names stay. Raises UserError for unusable samples, and ValueError for a graph that still
+    holds float-only ops (passes must run first).
+    """
+    checked = check_samples(samples, graph, origin)
+    observed = calibrate(graph, checked, ranges, progress, origin)
+    integer = apply(graph, observed)
+    return Quantized(integer, measure(graph, integer, checked))
+
+
+def apply(graph: Graph, observed: Ranges) -> Graph:
+    """The graph with int8 activations and weights and int32 biases, for ranges observed on it."""
+    graph = rescaled(_own_constants(graph))
+    _check_ops(graph)
+    tied = groups(graph)
+    chosen = _initial(graph, tied, observed)
+    quantized = _with_qparams(graph, tied, chosen)
+    doublings = 0
+    while refused := _refused(quantized):
+        if (doublings := doublings + 1) > MAX_DOUBLINGS:
+            raise UserError(
+                f"layer {refused.name!r} cannot be expressed in int8: check the size of its weights"
+            )
+        chosen = _doubled(chosen, tied, refused)
+        quantized = _with_qparams(graph, tied, chosen)
+    check(quantized)
+    return quantized
+
+
+def _check_ops(graph: Graph) -> None:
+    for node in graph.nodes:
+        if OPS[node.op].float_only:
+            raise ValueError(
+                f"layer {node.name!r} ({node.op}) has no integer form: run passes.optimize() first"
+            )
+
+
+def _own_constants(graph: Graph) -> Graph:
+    """Every layer with constants of its own: layers that share a weight see inputs of different scales."""
+    used: set[str] = set()
+    nodes: list[Node] = []
+    copies: dict[str, Tensor] = {}
+    for node in graph.nodes:
+        shared = {n for n in node.inputs if graph.tensors[n].data is not None and n in used}
+        names = {n: f"{n}_of_{node.name}" for n in shared}
+        copies |= {new: replace(graph.tensors[old], name=new) for old, new in names.items()}
+        used.update(node.inputs)
+        nodes.append(replace(node, inputs=tuple(names.get(n, n) for n in node.inputs)))
+    return graph.with_nodes(nodes, **copies)
+
+
+def _initial(graph: Graph, tied: Groups, observed: Ranges) -> dict[str, QParams]:
+    """Parameters of each group by what it holds, before any layer objects."""
+    chosen = dict(tied.fixed)
+    for group in dict.fromkeys(tied.of.values()):
+        members = [name for name in tied.members(group) if name in observed.histograms]
+        matter = [name for name in members if not only_passed_on(graph, name)] or members
+        seen = reduce(merge, [observed.histograms[name] for name in matter])
+        chosen.setdefault(group, choose(seen, observed.method))
+    return chosen
+
+
+def _with_qparams(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> Graph:
+    tensors = {
+        name: tensor if tensor.data is not None else replace(tensor, qparams=chosen[tied.of[name]])
+        for name, tensor in graph.tensors.items()
+    }
+    for node in graph.nodes:
+        if OPS[node.op].weighted:
+            tensors |= _integer_constants(node, tensors)
+    return replace(graph, tensors=tensors)
+
+
+def _integer_constants(node: Node, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    x, weight, bias = (tensors[name] for name in node.inputs)
+    w = quantize_weights(weight.values, bias.values, x.q, tensors[node.output].q)
+    return {
+        weight.name: replace(weight, qparams=w.weight_qparams, data=w.weight),
+        bias.name: replace(bias, qparams=w.bias_qparams, data=w.bias),
+    }
+
+
+def _refused(graph: Graph) -> Node | None:
+    """The first layer whose integer constants do not exist, because its output scale is too fine for them."""
+    for node in graph.nodes:
+        try:
+            OPS[node.op].prepare(graph.call(node))
+        except (ValueError, OverflowError):
+            return node
+    return None
+
+
+def _doubled(chosen: Mapping[str, QParams], tied: Groups, node: Node) -> dict[str, QParams]:
+    """A coarser scale for the layer's output; only coarser ones are ever tried, so this ends."""
+    group = tied.of[node.output]
+    if group in tied.fixed:
+        raise ValueError(f"layer {node.name!r} cannot reach the scale that its op dictates")
+    old = chosen[group]
+    return {**chosen, group: QParams((2 * old.scale[0],), old.zero_point)}

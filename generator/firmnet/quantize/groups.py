@@ -1,0 +1,91 @@
+"""Which activations share one scale and zero point? Layers that only move data or take a maximum tie them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..ir import Graph, Node, QParams
+from ..ops import OPS
+
+
+@dataclass(frozen=True)
+class Groups:
+    """`of` gives every activation its group's name, `fixed` the groups whose parameters an op dictates."""
+
+    of: Mapping[str, str]
+    fixed: Mapping[str, QParams]
+
+    def members(self, group: str) -> list[str]:
+        return [name for name, g in self.of.items() if g == group]
+
+
+def rescaled(graph: Graph) -> Graph:
+    """The graph with a `rescale` layer before every input that cannot be written with its concat's scale.
+
+    An input can when whoever writes it is free to choose, and nothing but the concat depends on the choice:
+    so no graph input, no tensor that is read elsewhere, none whose scale is dictated (softmax).
+    """
+    for node in _joins(graph):
+        for name in dict.fromkeys(graph.activations(node)):
+            if not _adopts(graph, name, node.name):
+                graph = _with_rescale(graph, name, node.name)
+    return graph
+
+
+def groups(graph: Graph) -> Groups:
+    """The groups of a graph on which `rescaled` has run."""
+    of = {name: name for name, tensor in graph.tensors.items() if tensor.data is None}
+    for node in graph.nodes:
+        if OPS[node.op].keeps_qparams:
+            merged = {of[name] for name in graph.activations(node)} | {of[node.output]}
+            of = {name: node.output if group in merged else group for name, group in of.items()}
+    fixed: dict[str, QParams] = {}
+    for node in graph.nodes:
+        dictated = OPS[node.op].output_qparams(node.attrs)
+        if dictated and fixed.setdefault(of[node.output], dictated) != dictated:
+            raise ValueError(f"layer {node.name!r} shares its scale with a layer that dictates another")
+    return Groups(of, fixed)
+
+
+def only_passed_on(graph: Graph, name: str) -> bool:
+    """Whether nothing reads the tensor but layers that keep its parameters.
+
+    Its values matter only as far as they come out there, and cutting off the extremes before a maximum or a
+    move is the same as after it: such a tensor has no say in its group's range.
+    """
+    readers = graph.consumers(name)
+    return bool(readers) and name != graph.output and all(OPS[node.op].keeps_qparams for node in readers)
+
+
+def _joins(graph: Graph) -> list[Node]:
+    """Layers that tie several inputs together (concat), last first: the outermost decides."""
+    found = [node for node in graph.nodes if OPS[node.op].keeps_qparams and len(graph.activations(node)) > 1]
+    return found[::-1]
+
+
+def _adopts(graph: Graph, name: str, reader: str) -> bool:
+    """Whether the tensor, and those its scale is tied to on the way from where it is computed, are free."""
+    if name in graph.inputs or name == graph.output or [n.name for n in graph.consumers(name)] != [reader]:
+        return False
+    node = graph.producer(name)
+    if node is None or OPS[node.op].output_qparams(node.attrs):
+        return False
+    if not OPS[node.op].keeps_qparams or len(graph.activations(node)) > 1:
+        return True  # computed anew; or a concat, whose own inputs are dealt with when its turn comes
+    return _adopts(graph, graph.activations(node)[0], node.name)
+
+
+def _with_rescale(graph: Graph, name: str, reader: str) -> Graph:
+    new = _unused(graph, f"{name}_to_{reader}")
+    layer = Node(new, "rescale", OPS["rescale"].attrs(), (name,), new, f"scale of {reader}")
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.name == reader:
+            nodes.append(layer)
+            node = replace(node, inputs=tuple(new if n == name else n for n in node.inputs))
+        nodes.append(node)
+    return graph.with_nodes(nodes, **{new: replace(graph.tensors[name], name=new)})
+
+
+def _unused(graph: Graph, name: str) -> str:
+    taken = {*graph.tensors, *(node.name for node in graph.nodes)}
+    return next(n for n in (name, *(f"{name}_{i}" for i in range(1, 10**6))) if n not in taken)

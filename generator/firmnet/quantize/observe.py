@@ -1,0 +1,109 @@
+"""Which values does every activation take on the calibration samples? A histogram per tensor, in one pass."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .. import interpret
+from ..errors import UserError
+from ..ir import Array, Graph
+from .samples import check_samples
+
+Method = Literal["mse", "minmax"]
+Progress = Callable[[int, int], None]
+"""Called with (samples done, samples in all)."""
+
+HALF_BITS = 12
+HALF = 1 << HALF_BITS  # bins on either side of zero: at least 8 bins to a quantization step
+MIN_EXPONENT = -126
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How often values fall into [k·width, (k+1)·width), k = −HALF … HALF−1, and their exact extremes.
+
+    `width` is the power of two 2^exponent that the largest magnitude calls for, so the histogram depends on
+    the values seen and never on their order: widening by two merges pairs of bins exactly.
+    """
+
+    counts: Array  # int64 (2·HALF,)
+    exponent: int
+    low: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        return 2.0**self.exponent
+
+    def filled(self) -> tuple[Array, Array]:
+        """Centres (float64) and counts of the bins that are not empty."""
+        (index,) = np.nonzero(self.counts)
+        return (index - HALF + 0.5) * self.width, self.counts[index]
+
+    def widened(self, exponent: int) -> Array:
+        """The counts with bins of 2^exponent, exponent ≥ self.exponent."""
+        if exponent == self.exponent:
+            return self.counts
+        (index,) = np.nonzero(self.counts)
+        merged = ((index - HALF) >> min(exponent - self.exponent, 62)) + HALF
+        counts = np.zeros(2 * HALF, np.int64)
+        np.add.at(counts, merged, self.counts[index])
+        return counts
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What was observed: a histogram per activation, and the method that turns them into ranges."""
+
+    method: Method
+    histograms: Mapping[str, Histogram]
+
+
+def histogram(values: Array) -> Histogram:
+    """Of a float array with at least one finite element."""
+    low, high = float(values.min()), float(values.max())
+    exponent = max(int(np.frexp(max(abs(low), abs(high)))[1]), MIN_EXPONENT) - HALF_BITS
+    index = np.floor(np.ldexp(values.ravel().astype(np.float64), -exponent)).astype(np.int64) + HALF
+    return Histogram(np.bincount(index, minlength=2 * HALF), exponent, low, high)
+
+
+def merge(a: Histogram, b: Histogram) -> Histogram:
+    """The histogram of both sets of values."""
+    exponent = max(a.exponent, b.exponent)
+    counts = a.widened(exponent) + b.widened(exponent)
+    return Histogram(counts, exponent, min(a.low, b.low), max(a.high, b.high))
+
+
+def calibrate(
+    graph: Graph,
+    samples: Array,
+    ranges: Method = "mse",
+    progress: Progress | None = None,
+    origin: str = "calibration data",
+) -> Ranges:
+    """Run the float graph over `samples` (N, …), in the model's own order, and count what every tensor holds.
+
+    Raises UserError for samples that cannot serve (see check_samples) and for one that drives a layer beyond
+    the numbers.
+    """
+    checked = check_samples(samples, graph, origin)
+    seen: dict[str, Histogram] = {}
+    for i in range(len(checked)):
+        values = interpret.float_values(graph, checked[i : i + 1])
+        for name, tensor in graph.tensors.items():
+            if tensor.data is None:
+                seen[name] = _extended(seen.get(name), values[name], f"{origin}: sample {i}", name)
+        if progress:
+            progress(i + 1, len(checked))
+    return Ranges(ranges, seen)
+
+
+def _extended(known: Histogram | None, values: Array, sample: str, name: str) -> Histogram:
+    if not np.isfinite(values).all():
+        raise UserError(
+            f"{sample} makes layer {name!r} infinite or NaN: check the sample and the model's weights"
+        )
+    new = histogram(values)
+    return merge(known, new) if known else new

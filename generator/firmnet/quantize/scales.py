@@ -1,0 +1,115 @@
+"""Which scale and zero point fit a histogram, and which integers fit a layer's weights?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Array, QParams
+from ..qmath import INT32_MAX
+from .observe import Histogram, Method
+
+LEVELS = 255  # steps between −128 and 127
+EMPTY_SCALE = 1 / 128  # a tensor that was always zero
+MIN_SCALE = 2.0**-100  # keeps the float32 reciprocal of the input scale, and products of scales, finite
+MAX_SCALE = 2.0**100
+CANDIDATES = 64
+ROUNDS = 3
+MAX_BIAS = 2**30
+ZERO_CHANNEL_STEPS = 2**8
+MIN_FACTOR = 2.0**-40
+
+
+def affine(low: float, high: float) -> QParams:
+    """int8 parameters for real values low … high; zero is always inside and exact.
+
+    A range that starts at zero has zero point −128, an empty one too (a relu that never fired).
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        return QParams((EMPTY_SCALE,), -128)
+    scale = float(np.clip((high - low) / LEVELS, MIN_SCALE, MAX_SCALE))
+    return QParams((scale,), int(np.clip(np.rint(-128 - low / scale), -128, 127)))
+
+
+def choose(seen: Histogram, method: Method) -> QParams:
+    """Parameters for a tensor with these values.
+
+    "minmax" covers them all; "mse" gives up the outermost ones where that lowers the squared error over all:
+    a search over the upper end, then over the lower, a few rounds, each among the same candidates.
+    """
+    low, high = min(seen.low, 0.0), max(seen.high, 0.0)
+    if method == "minmax" or low == high:
+        return affine(low, high)
+    centres, counts = seen.filled()
+    ends = np.arange(CANDIDATES, 0, -1) / CANDIDATES  # the full range first: it wins a tie
+    best_low, best_high = low, high
+    for _ in range(ROUNDS):
+        before = best_low, best_high
+        if high > 0:
+            best_high = _best([(best_low, float(end * high)) for end in ends], centres, counts)[1]
+        if low < 0:
+            best_low = _best([(float(end * low), best_high) for end in ends], centres, counts)[0]
+        if before == (best_low, best_high):
+            break
+    return affine(best_low, best_high)
+
+
+def squared_error(q: QParams, centres: Array, counts: Array) -> float:
+    """Σ count · (centre − its int8 value)²."""
+    (scale,) = q.scale
+    level = np.clip(np.rint(centres / scale) + q.zero_point, -128, 127)
+    return float((counts * (centres - scale * (level - q.zero_point)) ** 2).sum())
+
+
+def _best(ranges: list[tuple[float, float]], centres: Array, counts: Array) -> tuple[float, float]:
+    return min(ranges, key=lambda ends: squared_error(affine(*ends), centres, counts))
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A layer's constants as integers: `weight` int8 (N, …), `bias` int32 (N,), with their parameters."""
+
+    weight: Array
+    weight_qparams: QParams
+    bias: Array
+    bias_qparams: QParams
+
+
+def quantize_weights(weight: Array, bias: Array, x: QParams, y: QParams) -> Weights:
+    """Symmetric weights −127 … 127 with a scale per entry of axis 0, bias in units of x.scale · that scale.
+
+    A channel's scale is its largest weight / 127, raised where the integers would not fit otherwise: see
+    _least_scales, and the proof of design §4, |bias'| + 128·Σ|w| < 2^31.
+    """
+    rows = weight.reshape(len(weight), -1)
+    scales = np.maximum(
+        np.abs(rows).max(axis=1, initial=0.0) / 127, _least_scales(rows, bias, x.scale[0], y.scale[0])
+    )
+    while True:
+        levels = np.clip(np.rint(rows / scales[:, None]), -127, 127).astype(np.int64)
+        offset = np.rint(bias / (x.scale[0] * scales)).astype(np.int64)
+        folded = offset - x.zero_point * levels.sum(axis=1)
+        too_large = np.abs(folded) + 128 * np.abs(levels).sum(axis=1) > INT32_MAX
+        if not too_large.any():
+            break
+        scales = np.where(too_large, 2 * scales, scales)
+    steps = tuple(float(s) for s in scales)
+    return Weights(
+        levels.astype(np.int8).reshape(weight.shape),
+        QParams(steps),
+        offset.astype(np.int32),
+        QParams(tuple(x.scale[0] * s for s in steps), 0, "int32"),
+    )
+
+
+def _least_scales(rows: Array, bias: Array, x_scale: float, y_scale: float) -> Array:
+    """Smallest usable scale of each channel.
+
+    An all-zero channel takes 1, or less where its bias would be rounded to more than 1/256 of an output step.
+    A near-dead one (after batch norm: tiny weights, ordinary bias) must hold its bias in 2^30 steps. And a
+    factor x.scale · scale / y.scale below 2^-40 would spend levels on weights that change no output.
+    """
+    zero = ~rows.any(axis=1)
+    for_zero = np.where(zero, min(1.0, y_scale / (x_scale * ZERO_CHANNEL_STEPS)), 0.0)
+    for_bias = np.abs(bias) / (x_scale * MAX_BIAS)
+    return np.maximum(np.maximum(for_zero, for_bias), MIN_FACTOR * y_scale / x_scale)
