@@ -1,0 +1,58 @@
+/* cmsdk_uart.c: fn_board.h on the Arm MPS2 machines that emulate a Cortex-M: UART 0 of the CMSDK, SysTick at 25 MHz. */
+#include "fn_board.h"
+#include "systick.h"
+
+#define UART(offset) (*(volatile uint32_t *)(0x40004000u + (offset)))
+#define DATA UART(0x00u)
+#define STATE UART(0x04u)
+#define CTRL UART(0x08u)
+#define INTCLEAR UART(0x0Cu)
+#define BAUDDIV UART(0x10u)
+
+enum { STATE_TX_FULL = 1u << 0, STATE_RX_FULL = 1u << 1 };
+enum { CTRL_TX = 1u << 0, CTRL_RX = 1u << 1, CTRL_RX_INTERRUPT = 1u << 3 };
+enum { INT_RX = 1u << 1 };
+
+void fn_board_init(void)
+{
+    BAUDDIV = FN_CLOCK_HZ / FN_BAUD;
+    CTRL = CTRL_TX | CTRL_RX | CTRL_RX_INTERRUPT;
+    enable_interrupt(FN_UART_IRQ);
+    systick_init();
+}
+
+void fn_uart_isr(void)
+{
+    INTCLEAR = INT_RX;
+    while (STATE & STATE_RX_FULL) {
+        fn_received((uint8_t)DATA);
+    }
+}
+
+void fn_board_poll(void)
+{
+}
+
+void fn_board_idle(void)
+{
+    __asm volatile("wfi"); /* the next tick or byte wakes it */
+}
+
+void fn_board_write(const uint8_t *data, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        while (STATE & STATE_TX_FULL) {
+        }
+        DATA = data[i];
+    }
+}
+
+uint32_t fn_board_ms(void)
+{
+    return systick_ms();
+}
+
+uint32_t fn_board_us(void)
+{
+    return systick_us();
+}

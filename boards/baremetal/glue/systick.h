@@ -1,0 +1,47 @@
+/* systick.h: milliseconds and microseconds from the core's own timer, counting FN_CLOCK_HZ. */
+#ifndef FN_SYSTICK_H
+#define FN_SYSTICK_H
+
+#include <stdint.h>
+
+#define SYST_CSR (*(volatile uint32_t *)0xE000E010u)
+#define SYST_RVR (*(volatile uint32_t *)0xE000E014u)
+#define SYST_CVR (*(volatile uint32_t *)0xE000E018u)
+#define ICSR (*(volatile uint32_t *)0xE000ED04u)
+#define NVIC_ISER(n) (((volatile uint32_t *)0xE000E100u)[n])
+
+static volatile uint32_t elapsed_ms;
+
+void SysTick_Handler(void)
+{
+    elapsed_ms++;
+}
+
+static void systick_init(void)
+{
+    SYST_RVR = FN_CLOCK_HZ / 1000u - 1u;
+    SYST_CVR = 0;
+    SYST_CSR = 7; /* core clock, interrupt, on */
+}
+
+static uint32_t systick_ms(void)
+{
+    return elapsed_ms;
+}
+
+static uint32_t systick_us(void)
+{
+    uint32_t ms, left;
+    do { /* read again when a tick fell in between */
+        ms = elapsed_ms;
+        left = SYST_CVR;
+    } while (ms != elapsed_ms);
+    return ms * 1000u + (FN_CLOCK_HZ / 1000u - 1u - left) / (FN_CLOCK_HZ / 1000000u);
+}
+
+static void enable_interrupt(uint32_t number)
+{
+    NVIC_ISER(number / 32u) = 1u << (number % 32u);
+}
+
+#endif

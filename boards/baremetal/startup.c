@@ -1,0 +1,65 @@
+/* startup.c: what happens between reset and main()? The FPU and the vector table are set, variables filled, nothing else.
+ *
+ * The clock stays as the chip comes out of reset (STM32F4: 16 MHz HSI; the emulated M4 machine: 25 MHz). Emulated
+ * clock controllers never report "ready", and waiting for them would hang; the link needs no more than this.
+ */
+#include <stdint.h>
+
+#define CPACR (*(volatile uint32_t *)0xE000ED88u)
+#define VTOR (*(volatile uint32_t *)0xE000ED08u)
+
+typedef void (*vector)(void);
+
+extern uint32_t _estack[], __data_load[], __data_start[], __data_end[], __bss_start[], __bss_end[];
+extern vector __init_array_start[], __init_array_end[];
+
+int main(void);
+void Reset_Handler(void);
+void SysTick_Handler(void);
+void fn_uart_isr(void);
+
+/* Every fault and every unexpected interrupt stops here; a debugger shows where it came from. */
+void fn_trap(void)
+{
+    for (;;) {
+    }
+}
+
+#if !defined(FN_UART_IRQ)
+#error "the board file must give FN_UART_IRQ, the number of the UART's receive interrupt"
+#endif
+
+/* 16 system vectors and 112 interrupts: more than any supported chip has. */
+__attribute__((section(".vectors"), used)) static const vector vectors[128] = {
+    [0] = (vector)_estack,
+    [1] = Reset_Handler,
+    [2 ... 6] = fn_trap,
+    [11 ... 12] = fn_trap,
+    [14] = fn_trap,
+    [15] = SysTick_Handler,
+    [16 ... 16 + FN_UART_IRQ - 1] = fn_trap,
+    [16 + FN_UART_IRQ] = fn_uart_isr,
+    [16 + FN_UART_IRQ + 1 ... 127] = fn_trap,
+};
+
+__attribute__((section(".reset"), used, noreturn)) void Reset_Handler(void)
+{
+#if defined(__ARM_FP)
+    CPACR |= 0xFu << 20; /* full access to the FPU */
+#endif
+    VTOR = (uint32_t)vectors;
+    __asm volatile("dsb\n isb" ::: "memory");
+    const uint32_t *from = __data_load;
+    for (uint32_t *to = __data_start; to < __data_end; to++) {
+        *to = *from++;
+    }
+    for (uint32_t *to = __bss_start; to < __bss_end; to++) {
+        *to = 0;
+    }
+    for (vector *constructor = __init_array_start; constructor < __init_array_end; constructor++) {
+        (*constructor)();
+    }
+    main();
+    fn_trap();
+    __builtin_unreachable();
+}
