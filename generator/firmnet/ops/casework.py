@@ -1,4 +1,4 @@
-"""How are the tensors of a matrix case made? Seeded, quantized, and scaled so that outputs vary and saturate."""
+"""How are the tensors of a matrix case made? Seeded, and scaled so that outputs vary and saturate."""
 
 import numpy as np
 
@@ -21,4 +21,15 @@ def bias(name: str, x: Tensor, w: Tensor, seed: int) -> Tensor:
     """int32 bias (N,) in units of x.scale · w.scale."""
     rng = np.random.default_rng(seed + 1000)
     scales = tuple(x.scale * s for s in w.q.scale)
-    return Tensor(name, (w.shape[0],), QParams(scales, 0, "int32"), rng.integers(-4000, 4000, w.shape[0]).astype(np.int32))
+    return Tensor(
+        name,
+        (w.shape[0],),
+        QParams(scales, 0, "int32"),
+        rng.integers(-4000, 4000, w.shape[0]).astype(np.int32),
+    )
+
+
+def output_scale(x: Tensor, w: Tensor) -> float:
+    """A scale that random inputs of a weighted layer fill, with some saturation at both ends."""
+    terms = w.size // w.shape[0]
+    return float(x.scale * np.mean(w.q.scale) * 45 * np.sqrt(terms))

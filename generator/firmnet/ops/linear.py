@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Call, Shape, Tensor
-from ..qmath import check_accumulator, clamp_bounds, int32, requantize, to_requant
-from .builder import Builder
-from .casework import activation, bias, weight
+from .builder import Builder, Unsupported
+from .casework import activation, bias, output_scale, weight
 from .spec import Case, Constants, Cost, Op, register
+from .weighted import clamped, fold, multiply
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,29 @@ class LinearAttrs:
     hi: float | None = None
 
 
-def from_aten(b: Builder, x: Tensor, w: Array, bias: Array | None = None) -> Tensor:
+def from_aten_linear(b: Builder, x: Tensor, w: Array, bias: Array | None = None) -> Tensor:
     bias = np.zeros(len(w)) if bias is None else bias
-    return b.add("linear", LinearAttrs(), x, b.constant(f"{b.layer}_weight", w), b.constant(f"{b.layer}_bias", bias))
+    return b.add(
+        "linear", LinearAttrs(), x, b.constant(f"{b.layer}_weight", w), b.constant(f"{b.layer}_bias", bias)
+    )
+
+
+def from_aten_addmm(
+    b: Builder, bias: Array, x: Tensor, w: Array, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    if not isinstance(w, np.ndarray) or not isinstance(bias, np.ndarray):
+        raise Unsupported(
+            "addmm of two activations: firmnet multiplies an activation with a constant weight only"
+        )
+    return from_aten_linear(b, x, alpha * w.T, beta * np.broadcast_to(bias, w.shape[1]))
+
+
+def from_aten_matmul(b: Builder, x: Tensor, w: Array) -> Tensor:
+    if not isinstance(w, np.ndarray) or not isinstance(x, Tensor) or w.ndim != 2:
+        raise Unsupported(
+            "matmul needs an activation on the left and a constant matrix on the right: use nn.Linear"
+        )
+    return from_aten_linear(b, x, w.T)
 
 
 class Linear(Op):
@@ -30,7 +50,12 @@ class Linear(Op):
 
     name = "linear"
     attrs = LinearAttrs
-    sources = {"aten.linear.default": from_aten}
+    sources = {
+        "aten.linear.default": from_aten_linear,
+        "aten.addmm.default": from_aten_addmm,
+        "aten.matmul.default": from_aten_matmul,
+        "aten.mm.default": from_aten_matmul,
+    }
     weighted = True
     clamps = True
 
@@ -42,36 +67,17 @@ class Linear(Op):
 
     def run_float(self, call: Call, *inputs: Array) -> Array:
         x, w, b = inputs
-        y: Array = np.clip(x @ w.T + b, call.attrs.lo, call.attrs.hi) if _bounded(call.attrs) else x @ w.T + b
-        return y
+        return clamped(x @ w.T + b, call.attrs.lo, call.attrs.hi)
 
     def remap(self, attrs: LinearAttrs, order: Shape) -> LinearAttrs | None:
         return attrs if order[-1] == len(order) - 1 else None
 
     def prepare(self, call: Call) -> Constants:
-        (x, w, b), y = call.inputs, call.output
-        scales = x.scale * np.asarray(w.q.scale) / y.scale
-        r = to_requant(np.broadcast_to(scales, len(w.values)))
-        folded = int32(b.values - x.zero_point * w.values.astype(np.int64).sum(axis=1))
-        check_accumulator(folded, w.values, r.pre_shift)
-        lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
-        return {
-            "weight": w.values,
-            "bias": folded,
-            "multiplier": r.multiplier,
-            "requant": r,
-            "zero_point": y.zero_point,
-            "lo": lo,
-            "hi": hi,
-            "rows": x.size // x.shape[-1],
-            "n_in": x.shape[-1],
-            "n_out": y.shape[-1],
-        }
+        x, y = call.inputs[0], call.output
+        return {**fold(call), "rows": x.size // x.shape[-1], "n_in": x.shape[-1], "n_out": y.shape[-1]}
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
-        (x,) = inputs
-        acc = x.astype(np.float64) @ k["weight"].T.astype(np.float64)  # exact: every sum is far below 2^53
-        return requantize(acc.astype(np.int64) + k["bias"], k["requant"], k["zero_point"], k["lo"], k["hi"])
+        return multiply(inputs[0], k)
 
     def cost(self, call: Call) -> Cost:
         n_out, n_in = call.inputs[1].shape
@@ -88,14 +94,9 @@ class Linear(Op):
         for seed, (label, shape, n_out, options) in enumerate(rows):
             x = activation("x", shape, 0.05, 3)
             w = weight("w", (n_out, shape[-1]), seed)
-            y_scale = 0.05 * float(np.mean(w.q.scale)) * 0.7 * shape[-1] ** 0.5
             zero_point = -128 if options.get("lo") == 0.0 and "hi" not in options else -7
-            y = activation("y", (*shape[:-1], n_out), y_scale * 64, zero_point)
+            y = activation("y", (*shape[:-1], n_out), output_scale(x, w), zero_point)
             yield Case(label, Call(LinearAttrs(**options), (x, w, bias("b", x, w, seed)), y))
-
-
-def _bounded(attrs: LinearAttrs) -> bool:
-    return attrs.lo is not None or attrs.hi is not None
 
 
 register(Linear())

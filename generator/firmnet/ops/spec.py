@@ -37,8 +37,11 @@ class Op(ABC):
 
     name: ClassVar[str]
     attrs: ClassVar[type]
-    sources: ClassVar[Mapping[str, Callable[..., Tensor]]] = {}
-    """Operator name in a frontend ("aten.linear.default") → function(builder, *args) → output tensor."""
+    sources: ClassVar[Mapping[str, Callable[..., Tensor | Array]]] = {}
+    """Operator name in a frontend ("aten.linear.default") → function(builder, *args) → output tensor.
+
+    Activations arrive as Tensor, weights as arrays; data movement of an array gives an array.
+    """
     weighted: ClassVar[bool] = False
     """Inputs are (x, weight, bias): weight is quantized per entry of axis 0, bias to int32."""
     view: ClassVar[bool] = False
@@ -73,6 +76,14 @@ class Op(ABC):
     def in_place(self, call: Call) -> tuple[int, ...]:
         """Indices of inputs whose memory the output may take over while the kernel runs."""
         return ()
+
+    def require_shared_qparams(self, call: Call) -> None:
+        """Raise ValueError unless inputs and output have one scale and zero point (`keeps_qparams`)."""
+        different = [t.name for t in call.inputs if t.data is None and t.q != call.output.q]
+        if different:
+            raise ValueError(
+                f"{self.name} {call.output.name!r}: {different} have another scale, rescale first"
+            )
 
     def prepare(self, call: Call) -> Constants:
         """Every integer constant, computed once: used by run_int, pack and the C template alike."""

@@ -1,0 +1,95 @@
+"""add: y = clamp(a + b) of two activations of one shape: two 16-bit multipliers and one rounded shift."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Array, Call, Shape, Tensor
+from ..qmath import MAX_SHIFT, clamp_bounds
+from .builder import Builder, Unsupported
+from .casework import activation
+from .spec import Case, Constants, Op, register
+from .weighted import clamped
+
+MULTIPLIER_MAX = 2**15 - 1
+
+
+@dataclass(frozen=True)
+class AddAttrs:
+    """Real bounds of an absorbed activation (None: unbounded)."""
+
+    lo: float | None = None
+    hi: float | None = None
+
+
+def from_aten_add(b: Builder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor:
+    if not isinstance(x, Tensor) or not isinstance(other, Tensor):
+        raise Unsupported("adding a constant: use the bias of a layer, or add two activations")
+    if alpha != 1:
+        raise Unsupported(f"add with alpha={alpha}: scale the weights of the layer before instead")
+    return b.add("add", AddAttrs(), x, other)
+
+
+class Add(Op):
+    name = "add"
+    attrs = AddAttrs
+    sources = {"aten.add.Tensor": from_aten_add}
+    clamps = True
+
+    def shape(self, attrs: AddAttrs, *inputs: Shape) -> Shape:
+        a, b = inputs
+        if a != b:
+            raise ValueError(f"add needs two equal shapes, got {a} and {b}: broadcasting is not supported")
+        return a
+
+    def run_float(self, call: Call, *inputs: Array) -> Array:
+        a, b = inputs
+        return clamped(a + b, call.attrs.lo, call.attrs.hi)
+
+    def remap(self, attrs: AddAttrs, order: Shape) -> AddAttrs:
+        return attrs
+
+    def in_place(self, call: Call) -> tuple[int, ...]:
+        return (0, 1)
+
+    def prepare(self, call: Call) -> Constants:
+        """|a·ma| + |b·mb| + |bias| < 2·2^22 + 2·2^22 + 2^29 + 2^21: far from the end of int32."""
+        (a, b), y = call.inputs, call.output
+        scales = np.array([a.scale, b.scale]) / y.scale
+        shift = next((s for s in range(MAX_SHIFT, 0, -1) if round(scales.max() * 2**s) <= MULTIPLIER_MAX), 0)
+        if not shift:
+            raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
+        ma, mb = (int(m) for m in np.rint(scales * 2**shift))
+        bias = (y.zero_point << shift) + (1 << (shift - 1)) - a.zero_point * ma - b.zero_point * mb
+        lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
+        return {
+            "ma": ma,
+            "mb": mb,
+            "bias": bias,
+            "shift": shift,
+            "lo": lo,
+            "hi": hi,
+            "size": y.size,
+        }
+
+    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        a, b = (x.astype(np.int64) for x in inputs)
+        y: Array = np.clip((a * k["ma"] + b * k["mb"] + k["bias"]) >> k["shift"], k["lo"], k["hi"])
+        return y.astype(np.int8)
+
+    def cases(self) -> Iterator[Case]:
+        rows: list[tuple[str, Shape, AddAttrs, tuple[float, int], tuple[float, int]]] = [
+            ("5x7x3", (1, 5, 7, 3), AddAttrs(), (0.08, -11), (0.07, 20)),
+            ("vector_saturates", (1, 33), AddAttrs(), (0.9, 0), (0.01, 5)),
+            ("relu", (1, 3, 3, 5), AddAttrs(lo=0.0), (0.05, 64), (0.04, -128)),
+            ("relu6", (1, 9), AddAttrs(0.0, 6.0), (0.05, -3), (0.06, -100)),
+            ("coarse_result", (1, 21), AddAttrs(), (0.05, -128), (4.0, -60)),
+            ("fine_result", (1, 21), AddAttrs(), (0.05, 3), (0.0005, 127)),
+        ]
+        for label, shape, attrs, b, y in rows:
+            inputs = activation("a", shape), activation("b", shape, *b)
+            yield Case(label, Call(attrs, inputs, activation("y", shape, *y)))
+
+
+register(Add())

@@ -1,0 +1,94 @@
+"""clamp: y = min(max(x, lo), hi) by table: relu, relu6, hardtanh where no layer before absorbed them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Array, Call, Shape, Tensor
+from .builder import Builder, Unsupported
+from .casework import activation
+from .spec import Case, Constants, Op, register
+from .tables import look_up, table
+from .weighted import clamped
+
+
+@dataclass(frozen=True)
+class ClampAttrs:
+    """Real bounds (None: unbounded)."""
+
+    lo: float | None = None
+    hi: float | None = None
+
+
+def from_aten_clamp(b: Builder, x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+    lo, hi = (None if bound is None or not np.isfinite(bound) else float(bound) for bound in (min, max))
+    if lo is not None and hi is not None and lo > hi:
+        raise Unsupported(f"clamp with min {lo} above max {hi}: swap them")
+    return x if lo is None and hi is None else b.add("clamp", ClampAttrs(lo, hi), x)
+
+
+def from_aten_relu(b: Builder, x: Tensor) -> Tensor:
+    return from_aten_clamp(b, x, 0.0)
+
+
+def from_aten_relu6(b: Builder, x: Tensor) -> Tensor:
+    return from_aten_clamp(b, x, 0.0, 6.0)
+
+
+def from_aten_hardtanh(b: Builder, x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    return from_aten_clamp(b, x, min_val, max_val)
+
+
+def from_aten_clamp_max(b: Builder, x: Tensor, max: float) -> Tensor:
+    return from_aten_clamp(b, x, None, max)
+
+
+class Clamp(Op):
+    name = "clamp"
+    attrs = ClampAttrs
+    sources = {
+        "aten.relu.default": from_aten_relu,
+        "aten.relu6.default": from_aten_relu6,
+        "aten.hardtanh.default": from_aten_hardtanh,
+        "aten.clamp.default": from_aten_clamp,
+        "aten.clamp_min.default": from_aten_clamp,
+        "aten.clamp_max.default": from_aten_clamp_max,
+    }
+    clamps = True
+
+    def shape(self, attrs: ClampAttrs, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def run_float(self, call: Call, *inputs: Array) -> Array:
+        return clamped(inputs[0], call.attrs.lo, call.attrs.hi)
+
+    def remap(self, attrs: ClampAttrs, order: Shape) -> ClampAttrs:
+        return attrs
+
+    def in_place(self, call: Call) -> tuple[int, ...]:
+        return (0,)
+
+    def prepare(self, call: Call) -> Constants:
+        attrs, x, y = call.attrs, call.inputs[0], call.output
+        entries = table(x.q, y.q, lambda real: clamped(real, attrs.lo, attrs.hi))
+        return {"table": entries, "size": y.size}
+
+    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        return look_up(k["table"], inputs[0])
+
+    def cases(self) -> Iterator[Case]:
+        rows: list[tuple[str, Shape, ClampAttrs, float, int]] = [
+            ("relu_5x3", (1, 5, 3), ClampAttrs(0.0), 0.05, 3),
+            ("relu_own_range", (1, 3, 5, 2), ClampAttrs(0.0), 0.02, -128),
+            ("relu6_saturates", (1, 37), ClampAttrs(0.0, 6.0), 0.015, 0),
+            ("hardtanh", (1, 7, 1, 3), ClampAttrs(-1.0, 1.0), 1 / 127, 0),
+            ("below_2", (1, 9), ClampAttrs(hi=2.0), 0.05, 3),
+        ]
+        for label, shape, attrs, scale, zero_point in rows:
+            yield Case(
+                label, Call(attrs, (activation("x", shape),), activation("y", shape, scale, zero_point))
+            )
+
+
+register(Clamp())

@@ -1,0 +1,215 @@
+"""conv2d: y = clamp(Σ over a window and its channels of x · w, + b), channels-last, padding reads as zero."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..ir import Array, Call, Shape, Tensor
+from ..qmath import requantize
+from .builder import Builder, Unsupported
+from .casework import activation, bias, output_scale, weight
+from .spec import Case, Constants, Cost, Op, register
+from .transpose import to_nchw, to_nhwc
+from .weighted import clamped, fold
+from .windows import Padding, Pair, Window, pair, require_image, symmetric
+
+
+@dataclass(frozen=True)
+class Conv2dAttrs:
+    """Options as in PyTorch (padding: top, bottom, left, right) and the bounds of an absorbed activation."""
+
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    lo: float | None = None
+    hi: float | None = None
+
+    def window(self, kernel: Pair) -> Window:
+        return Window(kernel, self.stride, self.padding, self.dilation)
+
+
+Sizes = int | Sequence[int]
+
+
+def from_aten_conv2d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """weight (O, I/groups, kh, kw) as in PyTorch; padding may be "same" or "valid"."""
+    require_image("conv2d", x.shape)
+    attrs = Conv2dAttrs(pair(stride), (0, 0, 0, 0), pair(dilation), groups)
+    kernel = (weight.shape[2], weight.shape[3])
+    if isinstance(padding, str):
+        padding_4 = _named_padding(padding, kernel, attrs.dilation)
+    else:
+        padding_4 = symmetric(padding)
+    w = b.constant(f"{b.layer}_weight", weight.transpose(0, 2, 3, 1))
+    c = b.constant(f"{b.layer}_bias", np.zeros(len(weight)) if bias is None else bias)
+    return to_nchw(b, b.add("conv2d", replace(attrs, padding=padding_4), to_nhwc(b, x), w, c))
+
+
+def from_aten_convolution(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    transposed: bool,
+    output_padding: Sizes,
+    groups: int,
+) -> Tensor:
+    if transposed:
+        raise Unsupported(
+            "transposed convolution: use nn.Upsample followed by nn.Conv2d on the host, or another network"
+        )
+    if weight.ndim != 4:
+        raise Unsupported(
+            f"{weight.ndim - 2}-dimensional convolution: use nn.Conv2d with a kernel of height 1"
+        )
+    return from_aten_conv2d(b, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
+    """PyTorch's "same" puts the odd row or column behind."""
+    if name == "valid":
+        return 0, 0, 0, 0
+    total_h, total_w = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
+    return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
+
+
+class Conv2d(Op):
+    """x (1, H, W, C), weight (O, kh, kw, C/groups), bias (O,) → (1, OH, OW, O)."""
+
+    name = "conv2d"
+    attrs = Conv2dAttrs
+    sources = {
+        "aten.conv2d.default": from_aten_conv2d,
+        "aten.conv2d.padding": from_aten_conv2d,
+        "aten.convolution.default": from_aten_convolution,
+    }
+    weighted = True
+    clamps = True
+
+    def shape(self, attrs: Conv2dAttrs, *inputs: Shape) -> Shape:
+        (_, height, width, channels), (n_out, kh, kw, depth), _ = inputs
+        if depth * attrs.groups != channels or n_out % attrs.groups:
+            raise ValueError(
+                f"conv2d with {attrs.groups} groups of {depth} channels to {n_out} got {channels} channels"
+            )
+        return (1, *attrs.window((kh, kw)).output(height, width), n_out)
+
+    def run_float(self, call: Call, *inputs: Array) -> Array:
+        x, w, b = inputs
+        return clamped(_sums(call, x, w, 0.0) + b, call.attrs.lo, call.attrs.hi)
+
+    def remap(self, attrs: Conv2dAttrs, order: Shape) -> Conv2dAttrs | None:
+        return attrs if order == (0, 1, 2, 3) else None
+
+    def prepare(self, call: Call) -> Constants:
+        x, w, _ = call.inputs
+        attrs, (n_out, kh, kw, depth) = call.attrs, w.shape
+        return {
+            **fold(call),
+            "x_zero_point": x.zero_point,
+            **_geometry(call),
+            "taps": kh * kw,
+            "depth": depth,
+            "n_in": x.shape[3],
+            "n_out": n_out,
+            "groups": attrs.groups,
+            "n_out_per_group": n_out // attrs.groups,
+            "gathers": _gathers(call),
+        }
+
+    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        (x,) = inputs
+        acc = _sums(call, x.astype(np.float64), k["weight"].astype(np.float64), k["x_zero_point"])  # exact
+        return requantize(acc.astype(np.int64) + k["bias"], k["requant"], k["zero_point"], k["lo"], k["hi"])
+
+    def cost(self, call: Call) -> Cost:
+        _, kh, kw, depth = call.inputs[1].shape
+        patch = kh * kw * call.inputs[0].shape[3] if _gathers(call) else 0
+        return Cost(macs=call.output.size * kh * kw * depth, scratch_bytes=patch)
+
+    def cases(self) -> Iterator[Case]:
+        for seed, (label, x_shape, w_shape, options) in enumerate(_CASES):
+            attrs = Conv2dAttrs(**options)
+            x = activation("x", x_shape, 0.05, 11 - 40 * (seed % 3))
+            w = weight("w", w_shape, seed)
+            c = bias("b", x, w, seed)
+            zero_point = -128 if attrs.lo == 0.0 and attrs.hi is None else 5
+            y = activation("y", self.shape(attrs, x_shape, w_shape, c.shape), output_scale(x, w), zero_point)
+            yield Case(label, Call(attrs, (x, w, c), y))
+
+
+_CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
+    ("1x1", (1, 5, 7, 6), (3, 1, 1, 6), {}),
+    ("1x1_s2_pad1", (1, 5, 6, 3), (4, 1, 1, 3), {"stride": (2, 2), "padding": (1, 1, 1, 1)}),
+    ("3x3", (1, 7, 9, 3), (5, 3, 3, 3), {}),
+    ("3x3_pad_relu", (1, 8, 8, 4), (8, 3, 3, 4), {"padding": (1, 1, 1, 1), "lo": 0.0}),
+    (
+        "3x3_s2_pad_relu6",
+        (1, 9, 7, 5),
+        (7, 3, 3, 5),
+        {"stride": (2, 2), "padding": (1, 1, 1, 1), "lo": 0.0, "hi": 1.5},
+    ),
+    ("2x4_s3x1_pad0213", (1, 8, 5, 3), (2, 2, 4, 3), {"stride": (3, 1), "padding": (0, 2, 1, 3)}),
+    ("3x2_dilated_pad", (1, 9, 8, 2), (3, 3, 2, 2), {"dilation": (2, 3), "padding": (2, 2, 3, 3)}),
+    ("5x5_groups2", (1, 7, 6, 6), (4, 5, 5, 3), {"groups": 2, "padding": (2, 2, 2, 2)}),
+    (
+        "depthwise_3x3_s2_pad",
+        (1, 9, 9, 7),
+        (7, 3, 3, 1),
+        {"groups": 7, "stride": (2, 2), "padding": (1, 1, 1, 1)},
+    ),
+    ("depthwise_x2", (1, 5, 6, 3), (6, 3, 3, 1), {"groups": 3, "lo": 0.0}),
+    ("whole_image", (1, 4, 5, 9), (6, 4, 5, 9), {}),
+    ("pad_larger_than_image", (1, 1, 2, 1), (2, 3, 3, 1), {"padding": (2, 2, 2, 2)}),
+]
+
+
+def _gathers(call: Call) -> bool:
+    """Whether the kernel copies each window into scratch; 1x1 without padding is read where it lies."""
+    return call.inputs[1].shape[1:3] != (1, 1) or any(call.attrs.padding)
+
+
+def _geometry(call: Call) -> Constants:
+    x, w, y, attrs = call.inputs[0], call.inputs[1], call.output, call.attrs
+    return {
+        "height": x.shape[1],
+        "width": x.shape[2],
+        "out_height": y.shape[1],
+        "out_width": y.shape[2],
+        "kernel": w.shape[1:3],
+        "stride": attrs.stride,
+        "dilation": attrs.dilation,
+        "top": attrs.padding[0],
+        "left": attrs.padding[2],
+    }
+
+
+def _sums(call: Call, x: Array, w: Array, fill: float) -> Array:
+    """Sums of products (1, OH, OW, O) in float64, padding read as `fill`; exact for integers."""
+    n_out, kh, kw, depth = w.shape
+    groups = call.attrs.groups
+    taps = np.stack(list(call.attrs.window((kh, kw)).taps(x, fill)), axis=3)  # (1, OH, OW, kh·kw, C)
+    _, rows, columns, count, _ = taps.shape
+    split = taps.reshape(rows * columns, count, groups, depth).transpose(2, 0, 1, 3)
+    filters = w.reshape(groups, n_out // groups, count * depth)
+    sums = split.reshape(groups, rows * columns, count * depth) @ filters.transpose(0, 2, 1)
+    out: Array = sums.transpose(1, 0, 2).reshape(1, rows, columns, n_out)
+    return out
+
+
+register(Conv2d())

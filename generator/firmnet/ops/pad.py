@@ -1,0 +1,110 @@
+"""pad: the input with rows of real zero around it, any axis."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Array, Call, Shape, Tensor
+from .builder import Builder, Unsupported
+from .casework import activation
+from .spec import Case, Constants, Op, register
+from .windows import Padding
+
+
+@dataclass(frozen=True)
+class PadAttrs:
+    """How many zeros go before and after the values, per axis."""
+
+    before: Shape
+    after: Shape
+
+    @property
+    def image_padding(self) -> Padding | None:
+        """(top, bottom, left, right) where only the height and width of a channels-last image grow."""
+        if len(self.before) != 4 or any(n[axis] for n in (self.before, self.after) for axis in (0, 3)):
+            return None
+        return self.before[1], self.after[1], self.before[2], self.after[2]
+
+
+def from_aten_constant_pad_nd(b: Builder, x: Tensor, pad: Sequence[int], value: float | None = 0.0) -> Tensor:
+    """pad = (before, after) of the last axis, then of the one before it, and so on."""
+    if value:
+        raise Unsupported(f"padding with {value}: only zero padding is supported")
+    if min(pad, default=0) < 0:
+        raise Unsupported(f"negative padding {tuple(pad)} crops: crop on the host instead")
+    missing = [0] * (len(x.shape) - len(pad) // 2)
+    attrs = PadAttrs((*missing, *map(int, pad[-2::-2])), (*missing, *map(int, pad[::-2])))
+    return b.add("pad", attrs, x) if any(pad) else x
+
+
+def from_aten_pad(
+    b: Builder, x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    if mode != "constant":
+        raise Unsupported(f"padding mode {mode!r}: only zero padding is supported")
+    return from_aten_constant_pad_nd(b, x, pad, value)
+
+
+class Pad(Op):
+    name = "pad"
+    attrs = PadAttrs
+    sources = {"aten.pad.default": from_aten_pad, "aten.constant_pad_nd.default": from_aten_constant_pad_nd}
+    keeps_qparams = True
+
+    def shape(self, attrs: PadAttrs, *inputs: Shape) -> Shape:
+        (x,) = inputs
+        if not len(attrs.before) == len(attrs.after) == len(x):
+            raise ValueError(f"padding {attrs.before} and {attrs.after} does not fit shape {x}")
+        return tuple(b + n + a for b, n, a in zip(attrs.before, x, attrs.after, strict=True))
+
+    def run_float(self, call: Call, *inputs: Array) -> Array:
+        return _padded(inputs[0], call.attrs, 0.0)
+
+    def remap(self, attrs: PadAttrs, order: Shape) -> PadAttrs:
+        place = np.argsort(order)
+        return PadAttrs(tuple(attrs.before[i] for i in place), tuple(attrs.after[i] for i in place))
+
+    def prepare(self, call: Call) -> Constants:
+        self.require_shared_qparams(call)
+        return {"zero_point": call.output.zero_point, "size": call.output.size, **_runs(call)}
+
+    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        return _padded(inputs[0], call.attrs, k["zero_point"])
+
+    def cases(self) -> Iterator[Case]:
+        rows: list[tuple[str, Shape, PadAttrs]] = [
+            ("image_odd", (1, 3, 5, 2), PadAttrs((0, 1, 2, 0), (0, 3, 0, 0))),
+            ("channels", (1, 4, 3, 5), PadAttrs((0, 0, 0, 2), (0, 0, 0, 1))),
+            ("vector", (1, 7), PadAttrs((0, 0), (0, 4))),
+            ("every_axis", (1, 2, 3, 2, 3), PadAttrs((0, 1, 2, 1, 1), (0, 1, 0, 2, 1))),
+        ]
+        for label, shape, attrs in rows:
+            x, y = activation("x", shape), activation("y", self.shape(attrs, shape))
+            yield Case(label, Call(attrs, (x,), y))
+
+
+def _padded(x: Array, attrs: PadAttrs, value: float) -> Array:
+    return np.pad(x, list(zip(attrs.before, attrs.after, strict=True)), constant_values=value)
+
+
+def _runs(call: Call) -> Constants:
+    """Where the input lies in the output, as runs of neighbouring values.
+
+    `first` is the first run's place, `run` its length, `loops` are (size, output step, input step).
+    """
+    x, y, attrs = call.inputs[0].shape, call.output.shape, call.attrs
+    into, out_of = _strides(y), _strides(x)
+    inner = max((axis for axis in range(len(x)) if x[axis] != y[axis]), default=0)
+    return {
+        "first": sum(before * stride for before, stride in zip(attrs.before, into, strict=True)),
+        "run": x[inner] * out_of[inner],
+        "loops": [(x[axis], into[axis], out_of[axis]) for axis in range(inner) if x[axis] > 1],
+    }
+
+
+def _strides(shape: Shape) -> list[int]:
+    return [int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape))]
+
+
+register(Pad())

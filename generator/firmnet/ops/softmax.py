@@ -1,0 +1,84 @@
+"""softmax: exponentials from a table, their sum in uint32, one division per value (design §4)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..ir import Array, Call, QParams, Shape, Tensor
+from .builder import Builder
+from .casework import activation
+from .spec import Case, Constants, Op, register
+
+OUTPUT = QParams((1 / 256,), -128)
+MAX_BITS = 23
+
+
+@dataclass(frozen=True)
+class SoftmaxAttrs:
+    axis: int
+
+
+def from_aten_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords: Any) -> Tensor:
+    return b.add("softmax", SoftmaxAttrs(dim % len(x.shape)), x)
+
+
+class Softmax(Op):
+    """Output scale 1/256, zero point −128: a probability of 1 reads as 255/256."""
+
+    name = "softmax"
+    attrs = SoftmaxAttrs
+    sources = {"aten.softmax.int": from_aten_softmax, "aten._softmax.default": from_aten_softmax}
+
+    def shape(self, attrs: SoftmaxAttrs, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def run_float(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        e = np.exp(x - x.max(call.attrs.axis, keepdims=True))
+        y: Array = e / e.sum(call.attrs.axis, keepdims=True)
+        return y
+
+    def output_qparams(self, attrs: SoftmaxAttrs) -> QParams:
+        return OUTPUT
+
+    def remap(self, attrs: SoftmaxAttrs, order: Shape) -> SoftmaxAttrs:
+        return SoftmaxAttrs(order[attrs.axis])
+
+    def in_place(self, call: Call) -> tuple[int, ...]:
+        return (0,)
+
+    def prepare(self, call: Call) -> Constants:
+        """n·2^bits ≤ 2^31 bounds the sum, and 256·2^bits + sum/2 < 2^32 the numerator."""
+        x, axis = call.inputs[0], call.attrs.axis
+        n = x.shape[axis]
+        bits = min(MAX_BITS, 31 - (n - 1).bit_length())
+        return {
+            "exponentials": np.rint(2.0**bits * np.exp(-x.scale * np.arange(256))).astype(np.uint32),
+            "n": n,
+            "outer": int(np.prod(x.shape[:axis], dtype=np.int64)),
+            "inner": int(np.prod(x.shape[axis + 1 :], dtype=np.int64)),
+        }
+
+    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        x, axis = inputs[0].astype(np.int64), call.attrs.axis
+        e = k["exponentials"].astype(np.int64)[x.max(axis, keepdims=True) - x]
+        total = e.sum(axis, keepdims=True)
+        y: Array = np.minimum(127, (256 * e + total // 2) // total - 128)
+        return y.astype(np.int8)
+
+    def cases(self) -> Iterator[Case]:
+        rows: list[tuple[str, Shape, int, float]] = [
+            ("10", (1, 10), 1, 0.02),
+            ("channels_5x3x7", (1, 5, 3, 7), 3, 0.05),
+            ("rows_5x3x7", (1, 5, 3, 7), 1, 0.01),
+            ("300_near_equal", (1, 300), 1, 0.04),
+            ("2_saturates", (1, 9, 2), 2, 0.3),
+        ]
+        for label, shape, axis, scale in rows:
+            x, y = activation("x", shape, scale), Tensor("y", shape, OUTPUT)
+            yield Case(label, Call(SoftmaxAttrs(axis), (x,), y))
+
+
+register(Softmax())

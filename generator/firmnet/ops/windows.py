@@ -1,0 +1,76 @@
+"""Which inputs does each output of a sliding window read?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..ir import Array, Shape
+from .builder import Unsupported
+
+Pair = tuple[int, int]
+Padding = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A kernel sliding over a channels-last image; padding is (top, bottom, left, right)."""
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    ceil_mode: bool = False
+
+    def output(self, height: int, width: int) -> Pair:
+        """Output (height, width); raises ValueError when a window fits nowhere."""
+        top, bottom, left, right = self.padding
+        return self._axis(0, height, top, bottom), self._axis(1, width, left, right)
+
+    def taps(self, x: Array, fill: float) -> Iterator[Array]:
+        """What each kernel position reads of x (1, H, W, C), row by row, `fill` outside: (1, OH, OW, C)."""
+        rows, columns = self.output(x.shape[1], x.shape[2])
+        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
+        top, _, left, _ = self.padding
+        reach = ((rows - 1) * sh + (kh - 1) * dh + 1, (columns - 1) * sw + (kw - 1) * dw + 1)
+        size = (1, max(reach[0], top + x.shape[1]), max(reach[1], left + x.shape[2]), x.shape[3])
+        padded = np.full(size, fill, x.dtype)
+        padded[:, top : top + x.shape[1], left : left + x.shape[2]] = x
+        for y in range(0, kh * dh, dh):
+            for x0 in range(0, kw * dw, dw):
+                yield padded[:, y : y + (rows - 1) * sh + 1 : sh, x0 : x0 + (columns - 1) * sw + 1 : sw]
+
+    def _axis(self, axis: int, size: int, before: int, after: int) -> int:
+        stride = self.stride[axis]
+        spare = size + before + after - self.dilation[axis] * (self.kernel[axis] - 1) - 1
+        if spare < 0:
+            raise ValueError(
+                f"a window of {self.kernel} does not fit into {size} rows or columns with padding"
+            )
+        if not self.ceil_mode:
+            return spare // stride + 1
+        count = -(-spare // stride) + 1
+        return (
+            count - 1 if (count - 1) * stride >= size + before else count
+        )  # none starts in the padding behind
+
+
+def pair(value: int | Sequence[int]) -> Pair:
+    """PyTorch's size option: one number for both axes, or one each."""
+    numbers = (value,) if isinstance(value, int) else tuple(value)
+    first, second = numbers * 2 if len(numbers) == 1 else numbers
+    return int(first), int(second)
+
+
+def symmetric(padding: int | Sequence[int]) -> Padding:
+    """The same number of rows above and below, of columns left and right."""
+    vertical, horizontal = pair(padding)
+    return vertical, vertical, horizontal, horizontal
+
+
+def require_image(op: str, shape: Shape) -> None:
+    """Raise Unsupported unless the shape is one batched image (1, channels, height, width)."""
+    if len(shape) != 4 or shape[0] != 1:
+        raise Unsupported(
+            f"{op} needs one image of shape (1, channels, height, width), got {shape}: export with batch 1"
+        )
