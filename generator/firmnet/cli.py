@@ -1,0 +1,342 @@
+"""Which commands are there? One function each; what they print is screen.py's, what they do is api.py's.
+
+Exit codes: 0 done, 1 a check ran and failed, 2 bad input or a missing tool, 70 a fault in firmnet itself,
+130 interrupted.
+"""
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+import typer
+
+from .errors import UserError, VerificationError
+from .screen import Screen
+
+BAD_INPUT, FAILED_CHECK, INTERNAL_FAULT, INTERRUPTED = 2, 1, 70, 130
+
+screen = Screen()
+app = typer.Typer(
+    name="firmnet",
+    help="Puts small PyTorch networks on microcontrollers and proves, bit for bit, what the board computes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command hands back: its result for machines, and whether the check it made was passed."""
+
+    data: Any
+    ok: bool = True
+
+
+Model = Annotated[
+    str, typer.Argument(help="A torch.export file (model.pt2) or file.py:function.", metavar="MODEL")
+]
+ArtifactDir = Annotated[
+    Path, typer.Argument(help="The directory `firmnet generate` wrote.", metavar="ARTIFACT")
+]
+Board = Annotated[
+    str, typer.Option("--board", "-b", help="Board to build for; `firmnet boards` lists them.", metavar="ID")
+]
+Calib = Annotated[
+    Path | None,
+    typer.Option(
+        "--calib",
+        help="Samples to calibrate with (.npy or .npz); default: the model file's own.",
+        metavar="FILE",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Artifact directory; default: build/<model>-<board>.", metavar="DIR"),
+]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name to import on the board; default: the model's.")
+]
+Ranges = Annotated[
+    Literal["mse", "minmax"],
+    typer.Option("--ranges", help="How ranges are chosen from the calibration samples."),
+]
+Emulate = Annotated[bool, typer.Option("--emulate", help="Use the board's emulator instead of a board.")]
+Port = Annotated[
+    str | None,
+    typer.Option(
+        "--port",
+        "-p",
+        help="Serial port or pyserial URL (socket://host:port); default: the board's.",
+        metavar="URL",
+    ),
+]
+Inputs = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        help="Samples to verify with (.npy or .npz); default: those kept in the artifact.",
+        metavar="FILE",
+    ),
+]
+Layers = Annotated[bool, typer.Option("--layers", help="Also compare a checksum of every layer.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"firmnet {version('firmnet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """The options before any command."""
+
+
+@app.command()
+def deploy(
+    model: Model,
+    board: Board,
+    calib: Calib = None,
+    out: Out = None,
+    emulate: Emulate = False,
+    port: Port = None,
+    inputs: Inputs = None,
+    name: Name = None,
+    ranges: Ranges = "mse",
+    layers: Layers = False,
+    json: Json = False,
+) -> Outcome:
+    """Generate, build, flash and verify: from a model to a board that is proven to compute it."""
+    _check_target(board, emulate, port)
+    generated = generate(model, board, calib, out, name, ranges)
+    artifact = Path(generated.data["artifact"])
+    built = build(artifact)
+    flashed = None if emulate else flash(artifact, port).data
+    verified = verify(artifact, inputs, emulate, flashed and flashed["port"], layers)
+    screen.line(f"artifact: {artifact}")
+    return Outcome(
+        {**generated.data, "build": built.data, "flash": flashed, "verdict": verified.data}, verified.ok
+    )
+
+
+@app.command()
+def generate(
+    model: Model,
+    board: Board,
+    calib: Calib = None,
+    out: Out = None,
+    name: Name = None,
+    ranges: Ranges = "mse",
+    json: Json = False,
+) -> Outcome:
+    """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
+    from . import api
+    from .quantize import poor_layers
+
+    with screen.step("generate") as step:
+        deployment = api.compile(model, calib, board=board, name=name, ranges=ranges, progress=step.advance)
+        artifact = deployment.save(out or Path("build") / f"{deployment.graph.name}-{board}")
+        made = artifact.manifest
+        step.summary = (
+            f"{made.name} for {made.board}: {len(made.layers)} layers, "
+            f"arena {made.arena_bytes:,} B (lower bound {made.lower_bound_bytes:,} B)"
+        )
+    rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
+    screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
+    if poor := poor_layers(deployment.quality):
+        screen.warning(poor)
+    return Outcome({"artifact": str(artifact.path), "manifest": made, "quality": deployment.quality})
+
+
+@app.command()
+def build(artifact: ArtifactDir, json: Json = False) -> Outcome:
+    """Compile an artifact's firmware with PlatformIO and show what it takes of the board."""
+    from . import api
+
+    with screen.step("build") as step:
+        report = api.build(artifact, progress=step.note)
+        step.summary = str(artifact)
+    for line in report.lines():
+        screen.line(line)
+    return Outcome(report)
+
+
+@app.command()
+def flash(artifact: ArtifactDir, port: Port = None, json: Json = False) -> Outcome:
+    """Write a built firmware to the board that is plugged in."""
+    from . import api
+
+    with screen.step("flash") as step:
+        step.summary = api.flash(artifact, port)
+    return Outcome({"port": step.summary})
+
+
+@app.command()
+def verify(
+    artifact: ArtifactDir,
+    inputs: Inputs = None,
+    emulate: Emulate = False,
+    port: Port = None,
+    layers: Layers = False,
+    json: Json = False,
+) -> Outcome:
+    """Compare every output of the board with the host's integer oracle, bit for bit."""
+    from . import api
+
+    if emulate and port:
+        raise UserError("--emulate and --port exclude each other: leave one out")
+    with screen.step("verify") as step:
+        verdict = api.verify(
+            artifact, inputs, emulate=emulate, port=port, layers=layers, progress=step.advance
+        )
+        step.summary = verdict.device
+    screen.line(verdict.sentence(), "bold green" if verdict.ok else "bold red")
+    return Outcome(verdict.to_json(), verdict.ok)
+
+
+@app.command()
+def boards(json: Json = False) -> Outcome:
+    """List the boards firmnet knows."""
+    from .board import board_ids, load_board
+
+    known = [load_board(board) for board in board_ids()]
+    screen.table(
+        ("board", "core", "MHz", "flash KiB", "RAM KiB", "emulator", "name"),
+        [
+            (
+                board.id,
+                board.chip.core,
+                str(board.chip.clock_hz // 10**6),
+                str(board.chip.flash_bytes // 1024),
+                str(board.chip.ram_bytes // 1024),
+                board.emulator.machine if board.emulator else "",
+                board.name,
+            )
+            for board in known
+        ],
+    )
+    return Outcome(known)
+
+
+@app.command()
+def doctor(json: Json = False) -> Outcome:
+    """Check that every tool is there, and name the command that installs what is missing."""
+    from .doctor import examine
+
+    checks = examine()
+    screen.table(
+        ("tool", "state", "found", "to install"), [(c.name, c.state, c.found, c.fix) for c in checks]
+    )
+    return Outcome(checks, ok=all(check.state != "missing" for check in checks))
+
+
+@app.command()
+def demo(out: Out = None, json: Json = False) -> Outcome:
+    """Train on handwritten digits, deploy to the emulated board and check all 599 held-out images."""
+    from .demo import demo as run
+
+    with screen.steps() as steps:
+        result = run(out or Path("build") / "digits-netduinoplus2", steps.begin, steps.advance)
+    for line in result.lines():
+        screen.line(line)
+    return Outcome(result.to_json(), result.verdict.ok)
+
+
+def _check_target(board: str, emulate: bool, port: str | None) -> None:
+    """Fail before minutes of work on a board that does not exist or cannot be reached as asked."""
+    from .board import board_ids, load_board
+
+    chosen = load_board(board)
+    if emulate and port:
+        raise UserError("--emulate and --port exclude each other: leave one out")
+    if emulate and chosen.emulator is None:
+        able = ", ".join(other for other in board_ids() if load_board(other).emulator)
+        raise UserError(f"board {board!r} has no emulator: leave out --emulate, or choose one of {able}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The `firmnet` command: runs it and exits with one of the codes above, never with a traceback."""
+    global screen
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # Known before parsing, for a usage error is reported in JSON too.
+    screen = Screen(json="--json" in arguments)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The exit code of one command line."""
+    try:
+        outcome = typer.main.get_command(app).main(arguments, prog_name="firmnet", standalone_mode=False)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED_CHECK
+    except Exception as error:
+        return _report(error, arguments)
+    if not isinstance(outcome, Outcome):
+        return int(outcome or 0)
+    screen.result(outcome.data)
+    return 0 if outcome.ok else FAILED_CHECK
+
+
+def _report(error: Exception, arguments: Sequence[str]) -> int:
+    """Say in one sentence what went wrong; the exit code for it."""
+    if os.environ.get("FIRMNET_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    sentence, code = _sentence(error, arguments)
+    screen.error(sentence)
+    screen.result({"error": sentence, "exit_code": code})
+    return code
+
+
+def _sentence(error: Any, arguments: Sequence[str]) -> tuple[str, int]:
+    """What to tell the user about an error, and the exit code."""
+    if isinstance(error, UserError):
+        return str(error), BAD_INPUT
+    if isinstance(error, VerificationError):
+        return str(error), FAILED_CHECK
+    if hasattr(error, "format_message"):  # a wrong command line; typer does not export the class
+        command = getattr(getattr(error, "ctx", None), "command_path", "firmnet")
+        return f"{error.format_message().rstrip('.')}: see `{command} --help`", BAD_INPUT
+    if isinstance(error, PermissionError) or (
+        isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS)
+    ):
+        return (
+            f"{error.filename or 'a file'}: {error.strerror}: choose a place that can be written",
+            BAD_INPUT,
+        )
+    return _internal_fault(error, arguments), INTERNAL_FAULT
+
+
+def _internal_fault(error: Exception, arguments: Sequence[str]) -> str:
+    """Keep the traceback in a log and say where."""
+    head = f"firmnet {version('firmnet')}: firmnet {' '.join(arguments)}\n"
+    text = head + "".join(traceback.format_exception(error))
+    try:
+        log = platformdirs.user_cache_path("firmnet", ensure_exists=True) / "fault.log"
+        log.write_text(text)
+    except OSError:
+        log = Path(tempfile.mkdtemp(prefix="firmnet-")) / "fault.log"
+        log.write_text(text)
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"firmnet itself failed ({what}): please report it with {log}; FIRMNET_TRACEBACK=1 shows where"
