@@ -1,0 +1,22 @@
+"""Which frontend reads this model? So far there is one: torch.export."""
+
+from typing import Any
+
+from ..errors import UserError
+from .imported import Imported
+
+__all__ = ["Imported", "load"]
+
+
+def load(source: Any, name: str | None = None, example: Any = None) -> Imported:
+    """Import a module with its example input, a `.pt2` file or `file.py:function` (see `torch_source`).
+
+    torch itself is loaded only here. Raises UserError for anything that cannot be imported.
+    """
+    try:
+        from . import torch_export
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UserError("reading PyTorch models needs torch: run `pip install 'firmnet[torch]'`") from None
+    return torch_export.load(source, name, example)

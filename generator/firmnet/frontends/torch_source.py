@@ -1,0 +1,247 @@
+"""Which module and data does the user mean? A module, a `.pt2` file or `file.py:function`.
+
+The function takes no arguments and returns `(module, example)`, `(module, example, calibration)`, or a mapping with
+the keys `module` and `example` and any of `calibration`, `test` (a pair: samples, class numbers), `labels` and `name`.
+`example` is one float32 input with its batch dimension; the others have samples along axis 0.
+"""
+
+import importlib.util
+import keyword
+import logging
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.export import ExportedProgram
+
+from ..errors import UserError
+from ..ir import Array
+
+KEYS = ("module", "example", "calibration", "test", "labels", "name")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as PyTorch knows it, and the data that came with it."""
+
+    name: str
+    model: torch.nn.Module | ExportedProgram
+    example: torch.Tensor | None = None
+    calibration: Array | None = None
+    test: tuple[Array, Array] | None = None
+    labels: tuple[str, ...] = ()
+
+
+def find(source: Any, name: str | None, example: Any) -> Source:
+    """Resolve what `frontends.load` was given; raises UserError when there is no model to be had."""
+    if isinstance(source, ExportedProgram):
+        return Source(model_name(name or "model", name is not None), source)
+    if isinstance(source, torch.nn.Module):
+        given = {"module": source, "example": example}
+        return from_mapping(given, "the model", name or type(source).__name__, name is not None)
+    if not isinstance(source, str | Path):
+        raise UserError(
+            f"a {type(source).__name__} is not a model: give a torch.nn.Module, a .pt2 file or file.py:function"
+        )
+    if str(source).endswith(".pt2"):
+        path = existing(Path(source))
+        return Source(model_name(name or path.stem, name is not None), read_pt2(path))
+    return from_file(str(source), name)
+
+
+def read_pt2(path: Path) -> ExportedProgram:
+    """Load an exported program; torch's own report of a bad file is replaced by one sentence."""
+    try:
+        with quiet():
+            return torch.export.load(path)
+    except Exception:
+        raise UserError(
+            f"{path} is not a torch.export archive: write it with "
+            "torch.export.save(torch.export.export(model.eval(), (example,)), path)"
+        ) from None
+
+
+def from_file(source: str, name: str | None) -> Source:
+    """`file.py:function` → what the function returns."""
+    file, separator, function_name = source.rpartition(":")
+    if not separator or not file.endswith(".py"):
+        raise UserError(f"cannot tell what model {source!r} is: give a .pt2 file or file.py:function")
+    path = existing(Path(file))
+    function = function_of(execute(path), function_name, path)
+    try:
+        returned = function()
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{source} failed: {describe(error, path)}") from error
+    default = str(returned.get("name", path.stem)) if isinstance(returned, Mapping) else path.stem
+    return from_mapping(as_mapping(returned, source), source, name or default, name is not None)
+
+
+def execute(path: Path) -> Any:
+    """Import a Python file under a name of its own, its folder importable meanwhile."""
+    spec = importlib.util.spec_from_file_location(f"firmnet_source_{path.stem}", path)
+    assert spec and spec.loader  # a path that ends in .py always has a loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{path} cannot be imported: {describe(error, path)}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module
+
+
+def function_of(module: Any, name: str, path: Path) -> Callable[[], Any]:
+    function = getattr(module, name, None)
+    if callable(function):
+        return function  # type: ignore[no-any-return]
+    own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    near = get_close_matches(name, own, 1) or sorted(own)
+    raise UserError(f"{path} has no function {name!r}: it defines {', '.join(near) or 'none'}")
+
+
+def as_mapping(returned: Any, source: str) -> Mapping[str, Any]:
+    if isinstance(returned, Mapping):
+        unknown = [str(key) for key in returned if key not in KEYS]
+        if unknown:
+            raise UserError(f"{source} returned the unknown key {unknown[0]!r}: use {', '.join(KEYS)}")
+        return returned
+    if isinstance(returned, tuple) and len(returned) in (2, 3):
+        return dict(zip(KEYS, returned, strict=False))
+    raise UserError(
+        f"{source} returned a {type(returned).__name__}: return (module, example), (module, example, calibration) "
+        "or a mapping with those keys"
+    )
+
+
+def from_mapping(given: Mapping[str, Any], source: str, name: str, name_is_given: bool) -> Source:
+    module = given.get("module")
+    if not isinstance(module, torch.nn.Module):
+        raise UserError(f"{source} gives a {type(module).__name__} as its module: give a torch.nn.Module")
+    return Source(
+        model_name(name, name_is_given),
+        module,
+        one_sample(given.get("example"), source),
+        samples(given.get("calibration"), f"{source}: calibration"),
+        test_set(given.get("test"), source),
+        tuple(str(label) for label in given.get("labels") or ()),
+    )
+
+
+def one_sample(example: Any, source: str) -> torch.Tensor:
+    """The example input as float32 with a batch of 1: the first sample of what was given."""
+    if isinstance(example, tuple | list) and example and all(isinstance(e, torch.Tensor) for e in example):
+        if len(example) > 1:
+            raise UserError(
+                f"{source} takes {len(example)} inputs: firmnet deploys models with one; join them into one tensor"
+            )
+        (example,) = example
+    if example is None:
+        raise UserError(
+            f"{source} comes without an example input: give one sample, e.g. torch.zeros(1, 3, 32, 32)"
+        )
+    if not isinstance(example, torch.Tensor | np.ndarray):
+        raise UserError(f"{source}: the example input is a {type(example).__name__}: give one float32 tensor")
+    tensor = torch.as_tensor(example).detach()
+    if not tensor.dtype.is_floating_point:
+        raise UserError(
+            f"{source}: the example input is {dtype_name(tensor.dtype)}: firmnet takes float32 inputs, so convert it with .float()"
+        )
+    if tensor.ndim < 2 or 0 in tensor.shape:
+        raise UserError(
+            f"{source}: the example input has shape {tuple(tensor.shape)}: give a batch of one, e.g. x.unsqueeze(0)"
+        )
+    return tensor[:1].float()
+
+
+def samples(data: Any, what: str) -> Array | None:
+    """Samples along axis 0 as a float32 array."""
+    if data is None:
+        return None
+    try:
+        values = data.detach().cpu().numpy() if isinstance(data, torch.Tensor) else np.asarray(data)
+        return values.astype(np.float32)
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{what} is a {type(data).__name__}: give one array of samples along axis 0"
+        ) from None
+
+
+def test_set(data: Any, source: str) -> tuple[Array, Array] | None:
+    if data is None:
+        return None
+    if not isinstance(data, tuple | list) or len(data) != 2 or len(data[0]) != len(data[1]):
+        raise UserError(
+            f"{source}: test is not a pair of equally many samples and class numbers: return test=(x, y)"
+        )
+    inputs = samples(data[0], f"{source}: test")
+    assert inputs is not None
+    return inputs, np.asarray(data[1]).astype(np.int64)
+
+
+def model_name(name: str, given: bool) -> str:
+    """The name the board imports. One the user chose must fit; one we derived is made to fit."""
+    fits = re.fullmatch(r"[a-z][a-z0-9_]*", name) and not keyword.iskeyword(name)
+    if given and not fits:
+        raise UserError(
+            f"the name {name!r} cannot be imported on the board: use lower-case letters, digits and _"
+        )
+    made = re.sub(r"\W+", "_", name).strip("_").lower()
+    return (
+        name
+        if fits
+        else f"model_{made}".rstrip("_")
+        if not made[:1].isalpha() or keyword.iskeyword(made)
+        else made
+    )
+
+
+def existing(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(f"there is no file {path}: check the path")
+    return path
+
+
+def describe(error: BaseException, path: Path) -> str:
+    """`line 3: ValueError: …`, the line being the last one in the user's own file."""
+    lines = [
+        f.lineno
+        for f in traceback.extract_tb(error.__traceback__)
+        if Path(f.filename).resolve() == path.resolve()
+    ]
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == path.resolve():
+        lines.append(error.lineno)
+    where = f"line {lines[-1]}: " if lines else ""
+    return f"{where}{type(error).__name__}: {first_line(error)}"
+
+
+def first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else "no message"
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep torch's warnings and log lines about its own internals from the user."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,36 @@
+"""What is done to a float graph before it is quantized? The list, in order."""
+
+from collections.abc import Callable
+
+from ..ir import Graph, check
+from .drop_dead import drop_dead
+from .fold_batch_norm import fold_batch_norm
+from .fold_flatten import fold_flatten
+from .fold_pad import fold_pad
+from .fuse_clamp import fuse_clamp
+from .lower_batch_norm import lower_batch_norm
+from .remove_identities import remove_identities
+from .settle_layout import settle_layout
+
+PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
+    remove_identities,
+    settle_layout,  # most transposes cancel, so that what the model applies in sequence becomes neighbours
+    fold_batch_norm,
+    lower_batch_norm,  # what could not be folded becomes a convolution, between transposes
+    settle_layout,
+    fold_pad,
+    fuse_clamp,
+    fold_flatten,
+    remove_identities,
+    drop_dead,
+)
+"""Each pass keeps the meaning: the same output for every input, up to float64 rounding."""
+
+
+def optimize(graph: Graph) -> Graph:
+    """Run every pass, checking the graph between them."""
+    check(graph)
+    for run_pass in PIPELINE:
+        graph = run_pass(graph)
+        check(graph)
+    return graph

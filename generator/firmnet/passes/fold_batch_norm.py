@@ -1,0 +1,60 @@
+"""fold_batch_norm: batch norm after a convolution or linear layer goes into its weights, before a linear layer too."""
+
+from dataclasses import replace
+
+from ..ir import Graph, Node, Tensor
+from .rewrite import only_reader, without
+
+
+def fold_batch_norm(graph: Graph) -> Graph:
+    for name in [node.name for node in graph.nodes if node.op == "batch_norm"]:
+        norm = next(node for node in graph.nodes if node.name == name)  # its input may have moved
+        before, after = graph.producer(norm.inputs[0]), only_reader(graph, norm.output)
+        if before is not None and _follows(graph, before, norm):
+            graph = _fold_into(graph, before, norm)
+        elif after is not None and _precedes(graph, norm, after):
+            graph = _fold_ahead(graph, norm, after)
+    return graph
+
+
+def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
+    """Does the norm scale the layer's output channels, and does nobody else read them unscaled?"""
+    return (
+        layer.op in ("conv2d", "linear")
+        and norm.attrs.axis == len(graph.tensors[layer.output].shape) - 1
+        and (layer.attrs.lo, layer.attrs.hi) == (None, None)
+        and only_reader(graph, layer.output) is norm
+        and _owns_weights(graph, layer)
+    )
+
+
+def _precedes(graph: Graph, norm: Node, layer: Node) -> bool:
+    """A linear layer reads every channel exactly once; a convolution would see the shift in its padding."""
+    last = len(graph.tensors[norm.output].shape) - 1
+    return layer.op == "linear" and norm.attrs.axis == last and _owns_weights(graph, layer)
+
+
+def _owns_weights(graph: Graph, layer: Node) -> bool:
+    return all(len(graph.consumers(name)) == 1 for name in layer.inputs[1:])
+
+
+def _fold_into(graph: Graph, layer: Node, norm: Node) -> Graph:
+    """scale · (w·x + b) + shift = (scale·w)·x + (scale·b + shift)"""
+    w, b, scale, shift = (graph.tensors[name] for name in (*layer.inputs[1:], *norm.inputs[1:]))
+    per_channel = scale.values.reshape(-1, *[1] * (len(w.shape) - 1))
+    changed = (
+        replace(w, data=w.values * per_channel),
+        replace(b, data=b.values * scale.values + shift.values),
+    )
+    return without(_with_constants(graph, changed), norm)
+
+
+def _fold_ahead(graph: Graph, norm: Node, layer: Node) -> Graph:
+    """w·(scale·x + shift) + b = (w·scale)·x + (w·shift + b)"""
+    w, b, scale, shift = (graph.tensors[name] for name in (*layer.inputs[1:], *norm.inputs[1:]))
+    changed = (replace(w, data=w.values * scale.values), replace(b, data=b.values + w.values @ shift.values))
+    return without(_with_constants(graph, changed), norm)
+
+
+def _with_constants(graph: Graph, constants: tuple[Tensor, ...]) -> Graph:
+    return graph.with_nodes(graph.nodes, **{tensor.name: tensor for tensor in constants})

@@ -1,0 +1,45 @@
+"""remove_identities: layers that change nothing go, and a reshape of a reshape becomes one."""
+
+from dataclasses import replace
+
+from ..ir import Graph, Node
+from .drop_dead import drop_dead
+from .rewrite import redirect
+
+
+def remove_identities(graph: Graph) -> Graph:
+    idle = {node.output: node.inputs[0] for node in graph.nodes if changes_nothing(graph, node)}
+    nodes = tuple(node for node in graph.nodes if node.output not in idle)
+    return drop_dead(merge_reshapes(redirect(replace(graph, nodes=nodes), idle)))
+
+
+def changes_nothing(graph: Graph, node: Node) -> bool:
+    match node.op:
+        case "reshape":
+            return graph.tensors[node.inputs[0]].shape == graph.tensors[node.output].shape
+        case "transpose":
+            return tuple(node.attrs.order) == tuple(range(len(node.attrs.order)))
+        case "clamp":
+            return node.attrs.lo is None and node.attrs.hi is None
+        case "pad":
+            return not any(node.attrs.before + node.attrs.after)
+        case "concat":
+            return len(node.inputs) == 1
+    return False
+
+
+def merge_reshapes(graph: Graph) -> Graph:
+    """A reshape reads what the reshapes before it read."""
+    sources = {node.output: node.inputs[0] for node in graph.nodes if node.op == "reshape"}
+
+    def origin(name: str) -> str:
+        while name in sources:
+            name = sources[name]
+        return name
+
+    def merged(node: Node) -> Node:
+        return replace(node, inputs=(origin(node.inputs[0]),)) if node.op == "reshape" else node
+
+    graph = graph.with_nodes([merged(node) for node in graph.nodes])
+    back = {n.output: n.inputs[0] for n in graph.nodes if n.op == "reshape" and changes_nothing(graph, n)}
+    return redirect(replace(graph, nodes=tuple(n for n in graph.nodes if n.output not in back)), back)

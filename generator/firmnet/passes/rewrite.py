@@ -1,0 +1,36 @@
+"""Which small steps do all passes share?"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from ..ir import Graph, Node
+
+
+def redirect(graph: Graph, moved: Mapping[str, str]) -> Graph:
+    """Let every reader of a tensor in `moved` read the tensor it maps to, chains followed to their end."""
+
+    def end(name: str) -> str:
+        while name in moved:
+            name = moved[name]
+        return name
+
+    nodes = [replace(node, inputs=tuple(end(name) for name in node.inputs)) for node in graph.nodes]
+    return replace(graph, output=end(graph.output)).with_nodes(nodes)
+
+
+def without(graph: Graph, node: Node) -> Graph:
+    """The graph with a layer taken out: who read its output reads its first input."""
+    kept = replace(graph, nodes=tuple(other for other in graph.nodes if other is not node))
+    return redirect(kept, {node.output: node.inputs[0]})
+
+
+def only_reader(graph: Graph, tensor: str) -> Node | None:
+    """The one layer that reads the tensor; None when there are several, none, or the user reads it too."""
+    readers = graph.consumers(tensor)
+    return readers[0] if len(readers) == 1 and tensor != graph.output else None
+
+
+def unique(name: str, graph: Graph, more: Collection[str] = ()) -> str:
+    """A name that no tensor of the graph has yet, nor any in `more`."""
+    taken = {*graph.tensors, *more}
+    return next(n for n in (name, *(f"{name}_{i}" for i in range(1, len(taken) + 2))) if n not in taken)

@@ -1,0 +1,229 @@
+"""settle_layout: decides in which order every activation is stored, so that almost no transpose is left.
+
+Imported graphs transpose to channels-last before each image layer and back after it. This pass walks the graph once
+and remembers for each tensor how it is stored: `tensor = stored.transpose(order)`. A transpose then only changes the
+remembered order; an op that can act on the stored form does (`Op.remap`); only an op that cannot gets a real
+transpose. The walk is tried with the input stored in each order that could help; the one that moves least is kept.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..ir import Graph, Node, Shape, Tensor
+from ..ops import OPS
+from ..ops.reshape import ReshapeAttrs
+from ..ops.transpose import TransposeAttrs
+from .rewrite import unique
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What stands for a tensor of the old graph: the new graph's `name`, to be read with axes in `order`."""
+
+    name: str
+    order: Shape
+
+
+def settle_layout(graph: Graph) -> Graph:
+    return min((_walk(graph, order) for order in _input_orders(graph)), key=_cost)
+
+
+def _input_orders(graph: Graph) -> list[Shape]:
+    """In which orders might the input be stored? In those the graph transposes such tensors to, or as it is."""
+    rank = len(graph.tensors[graph.input].shape)
+    orders = [tuple(n.attrs.order) for n in graph.nodes if n.op == "transpose" and len(n.attrs.order) == rank]
+    return list(dict.fromkeys([*orders, tuple(range(rank))]))
+
+
+def _cost(graph: Graph) -> tuple[int, int]:
+    """Elements moved by transposes, then number of layers."""
+    return sum(graph.tensors[n.output].size for n in graph.nodes if n.op == "transpose"), len(graph.nodes)
+
+
+def _walk(graph: Graph, input_order: Shape) -> Graph:
+    walk = Walk(graph)
+    walk.start(input_order)
+    for node in graph.nodes:
+        walk.place(node)
+    return walk.finish(input_order)
+
+
+@dataclass
+class Walk:
+    """One attempt: the new graph as it grows, and where each tensor of the old one is."""
+
+    old: Graph
+    nodes: list[Node] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    stored: dict[str, Stored] = field(default_factory=dict)
+    moved: dict[Stored, str] = field(default_factory=dict)
+    """Transposes made so far, to be shared by all readers."""
+
+    def start(self, input_order: Shape) -> None:
+        name = self.old.input
+        self._keep(name, inverse(input_order))
+        self.tensors |= {key: tensor for key, tensor in self.old.tensors.items() if tensor.data is not None}
+
+    def place(self, node: Node) -> None:
+        if node.op == "transpose":
+            x = self.stored[node.inputs[0]]
+            self.stored[node.output] = Stored(x.name, permuted(x.order, node.attrs.order))
+        elif node.op == "reshape":
+            self._reshape(node)
+        else:
+            order, attrs = min(self._choices(node), key=lambda choice: self._price(node, choice[0]))
+            inputs = [self._read(name, order) if name in self.stored else name for name in node.inputs]
+            self._keep(node.output, order)
+            self.nodes.append(replace(node, attrs=attrs, inputs=tuple(inputs)))
+
+    def finish(self, input_order: Shape) -> Graph:
+        result = self.stored[self.old.output]
+        if result.name == self.old.input:  # a model that only reorders still needs a layer
+            result = Stored(self._read(self.old.output, identity(result.order)), identity(result.order))
+        graph = replace(
+            self.old,
+            nodes=tuple(self.nodes),
+            tensors=self.tensors,
+            output=result.name,
+            input_order=composed(self.old.input_order, input_order),
+            output_order=composed(self.old.output_order, inverse(result.order)),
+        )
+        return graph.with_nodes(graph.nodes)
+
+    def _choices(self, node: Node) -> Iterator[tuple[Shape, Any]]:
+        """Orders in which the op could find its activations, with its options then; the unchanged order last."""
+        activations = self.old.activations(node)
+        for order in dict.fromkeys(self.stored[name].order for name in activations):
+            attrs = None if order == identity(order) else OPS[node.op].remap(node.attrs, order)
+            if attrs is not None and all(len(self.stored[name].order) == len(order) for name in activations):
+                yield order, attrs
+        yield identity(self.old.tensors[node.output].shape), node.attrs
+
+    def _price(self, node: Node, order: Shape) -> int:
+        """Elements to move so that every activation is stored as `order` wants it."""
+        names = self.old.activations(node)
+        return sum(
+            self.old.tensors[name].size
+            for name in names
+            if not self._is_view(name, self._target(name, order))
+        )
+
+    def _target(self, name: str, order: Shape) -> Shape:
+        """Axes by which to transpose what stands for a tensor, so that it can be read with axes in `order`."""
+        x = self.stored[name]
+        return x.order if order == identity(order) else permuted(x.order, inverse(order))
+
+    def _read(self, name: str, order: Shape) -> str:
+        """The new tensor from which an op reads the old tensor `name` with axes in `order`; made if need be."""
+        x, target = self.stored[name], self._target(name, order)
+        if target == identity(target):
+            return x.name
+        wanted = Stored(x.name, target)
+        if wanted not in self.moved:
+            self.moved[wanted] = self._move(name, wanted)
+        return self.moved[wanted]
+
+    def _move(self, name: str, wanted: Stored) -> str:
+        old = self.tensors[wanted.name]
+        made = self._new(
+            f"{wanted.name}_{''.join(map(str, wanted.order))}", permuted(old.shape, wanted.order)
+        )
+        if self._is_view(name, wanted.order):
+            node = Node(made.name, "reshape", ReshapeAttrs(made.shape), (old.name,), made.name)
+        else:
+            node = Node(made.name, "transpose", TransposeAttrs(wanted.order), (old.name,), made.name)
+        self.nodes.append(node)
+        return made.name
+
+    def _is_view(self, name: str, order: Shape) -> bool:
+        """Does a transpose of what stands for `name` move axes of size 1 only?"""
+        shape = self.tensors[self.stored[name].name].shape
+        large = [axis for axis in order if shape[axis] > 1]
+        return large == sorted(large)
+
+    def _reshape(self, node: Node) -> None:
+        """Reshape the stored form where that is possible, otherwise the tensor as the model knows it."""
+        name, shape = node.inputs[0], self.old.tensors[node.output].shape
+        through = reshaped_order(self.old.tensors[name].shape, self.stored[name].order, shape)
+        if through is None:
+            source, order = self._read(name, identity(self.stored[name].order)), identity(shape)
+        else:
+            source, order = self.stored[name].name, through
+        self._keep(node.output, order)
+        attrs = ReshapeAttrs(self.tensors[node.output].shape)
+        self.nodes.append(replace(node, attrs=attrs, inputs=(source,)))
+
+    def _keep(self, name: str, order: Shape) -> None:
+        """Take over a tensor of the old graph under its own name, stored so that it is read with axes in `order`."""
+        tensor = self.old.tensors[name]
+        self.tensors[name] = replace(tensor, shape=permuted(tensor.shape, inverse(order)))
+        self.stored[name] = Stored(name, order)
+
+    def _new(self, name: str, shape: Shape) -> Tensor:
+        free = unique(name, self.old, self.tensors)
+        self.tensors[free] = Tensor(free, shape)
+        return self.tensors[free]
+
+
+def reshaped_order(shape: Shape, order: Shape, new_shape: Shape) -> Shape | None:
+    """How to read a reshaped tensor when it is the stored form that is reshaped.
+
+    The tensor of `shape` is stored.transpose(order). Axes that merge or split together must lie together, in the same
+    sequence, in the stored form; then the reshape acts on each such group where it is, and the result is
+    reshaped_stored.transpose(returned order). None: the reshape needs the tensor in its own order.
+    """
+    groups = _groups(shape, new_shape)
+    place = {
+        axis: i
+        for i, axis in enumerate(
+            sorted((a for a in range(len(shape)) if shape[a] > 1), key=lambda a: order[a])
+        )
+    }
+    for old_axes, _ in groups:
+        places = [place[axis] for axis in old_axes]
+        if places != list(range(places[0], places[0] + len(places))):
+            return None
+    if groups == sorted(groups, key=lambda group: place[group[0][0]]):
+        return identity(new_shape)
+    groups.sort(key=lambda group: place[group[0][0]])
+    units = [axis for axis, size in enumerate(new_shape) if size == 1]
+    return inverse((*units, *(axis for _, new_axes in groups for axis in new_axes)))
+
+
+def _groups(shape: Shape, new_shape: Shape) -> list[tuple[list[int], list[int]]]:
+    """Smallest runs of old and new axes that hold the same elements; axes of size 1 left out."""
+    old = [axis for axis, size in enumerate(shape) if size > 1]
+    new = [axis for axis, size in enumerate(new_shape) if size > 1]
+    groups: list[tuple[list[int], list[int]]] = []
+    while old:
+        old_axes, new_axes = [old.pop(0)], [new.pop(0)]
+        old_size, new_size = shape[old_axes[0]], new_shape[new_axes[0]]
+        while old_size != new_size:
+            if old_size < new_size:
+                old_axes.append(old.pop(0))
+                old_size *= shape[old_axes[-1]]
+            else:
+                new_axes.append(new.pop(0))
+                new_size *= new_shape[new_axes[-1]]
+        groups.append((old_axes, new_axes))
+    return groups
+
+
+def identity(order: Shape) -> Shape:
+    return tuple(range(len(order)))
+
+
+def inverse(order: Shape) -> Shape:
+    return tuple(order.index(axis) for axis in range(len(order)))
+
+
+def permuted(values: Shape, order: Shape) -> Shape:
+    """What a transpose by `order` makes of a shape or of an order."""
+    return tuple(values[axis] for axis in order)
+
+
+def composed(first: Shape, second: Shape) -> Shape:
+    """The order equal to transposing by `first` (empty: not at all) and then by `second`; empty when nothing moves."""
+    order = permuted(first, second) if first else second
+    return () if order == identity(order) else order
