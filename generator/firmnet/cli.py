@@ -304,12 +304,13 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     if os.environ.get("FIRMNET_TRACEBACK") == "1":
         traceback.print_exception(error)
     sentence, code = _sentence(error, arguments)
-    screen.error(sentence)
-    screen.result({"error": sentence, "exit_code": code})
+    if sentence:
+        screen.error(sentence)
+        screen.result({"error": sentence, "exit_code": code})
     return code
 
 
-def _sentence(error: Any, arguments: Sequence[str]) -> tuple[str, int]:
+def _sentence(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
     """What to tell the user about an error, and the exit code."""
     if isinstance(error, UserError):
         return str(error), BAD_INPUT
@@ -317,14 +318,11 @@ def _sentence(error: Any, arguments: Sequence[str]) -> tuple[str, int]:
         return str(error), FAILED_CHECK
     if hasattr(error, "format_message"):  # a wrong command line; typer does not export the class
         command = getattr(getattr(error, "ctx", None), "command_path", "firmnet")
-        return f"{error.format_message().rstrip('.')}: see `{command} --help`", BAD_INPUT
-    if isinstance(error, PermissionError) or (
-        isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS)
-    ):
-        return (
-            f"{error.filename or 'a file'}: {error.strerror}: choose a place that can be written",
-            BAD_INPUT,
-        )
+        complaint = error.format_message().rstrip(".")  # empty after `firmnet` alone, which showed its help
+        return complaint and f"{complaint}: see `{command} --help`", BAD_INPUT
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.ENOSPC, errno.EROFS):
+        where = error.filename or "a file"
+        return f"{where}: {error.strerror}: choose a place that can be read and written", BAD_INPUT
     return _internal_fault(error, arguments), INTERNAL_FAULT
 
 

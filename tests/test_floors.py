@@ -1,0 +1,170 @@
+"""Does every file keep to the house rules: floors, rooms, a first line that says what it answers?
+
+The floors are those of the architecture: a file imports only from its own folder or from a lower floor, and files
+that share a floor never import each other in a circle. Heavy libraries have rooms.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[1]
+PACKAGE = REPO / "generator" / "firmnet"
+
+FLOORS = (
+    ("ir", "assets", "errors"),
+    ("qmath", "board", "toolchain"),
+    ("ops",),
+    ("interpret", "plan", "artifact"),
+    ("frontends", "passes", "quantize"),
+    ("codegen",),
+    ("build", "devices"),
+    ("verify", "profile", "monitor"),
+    ("report",),
+    ("__init__", "api", "demo", "screen", "doctor", "cli", "pytest_plugin"),
+)
+ROOMS = {
+    "torch": ("frontends",),
+    "serial": ("devices",),
+    "jinja2": ("codegen", "report"),
+    "platformio": (),
+    "sklearn": (),
+}
+FLOOR_OF = {unit: number for number, units in enumerate(FLOORS) for unit in units}
+FILES = sorted(PACKAGE.rglob("*.py"))
+OURS = sorted(
+    path for folder in ("generator", "tests", "examples", "benchmarks", "runtime_micropython")
+    for path in (REPO / folder).rglob("*.py")
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module: its dotted name, absolute, and the line that asks for it."""
+
+    module: str
+    line: int
+
+
+def name_of(path: Path) -> str:
+    """File path → the file's name in a test id and in the tables above."""
+    return str(path.relative_to(PACKAGE).with_suffix(""))
+
+
+def unit_of(path: Path) -> str:
+    """A file directly in firmnet/ is a unit of its own; a folder is one unit."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports_of(source: str, package: str) -> Iterator[Import]:
+    """All imports in a file of `package`, those inside functions too; relative ones made absolute."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")
+            base = parents[: len(parents) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            # `from . import x` names a module, `from .x import y` a thing inside one.
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "firmnet" else [module]
+            yield from (Import(name, node.lineno) for name in names)
+
+
+def file_imports(path: Path) -> list[Import]:
+    package = ".".join(["firmnet", *path.relative_to(PACKAGE).parts[:-1]])
+    return list(imports_of(path.read_text(), package))
+
+
+def complaints(unit: str, imports: list[Import]) -> list[str]:
+    """What the rules have against a file of `unit` that has these imports."""
+    found = []
+    for imported in imports:
+        top, _, rest = imported.module.partition(".")
+        target = rest.split(".")[0]
+        if top in ROOMS and unit not in ROOMS[top]:
+            found.append(
+                f"line {imported.line}: {top} is allowed only in {', '.join(ROOMS[top]) or 'no room'}"
+            )
+        if top != "firmnet" or target == unit:
+            continue
+        if target not in FLOOR_OF:
+            found.append(f"line {imported.line}: imports {imported.module}, which is on no floor")
+        elif FLOOR_OF[target] > FLOOR_OF[unit]:
+            found.append(f"line {imported.line}: {unit} (floor {FLOOR_OF[unit]}) imports {target} from above")
+        elif FLOOR_OF[target] == FLOOR_OF[unit] and is_folder(target, unit):
+            found.append(
+                f"line {imported.line}: {unit} and {target} are neighbours on floor {FLOOR_OF[unit]}"
+            )
+    return found
+
+
+def is_folder(*units: str) -> bool:
+    """Whether any unit is a folder: only files directly in firmnet/ share a folder with each other."""
+    return any((PACKAGE / unit).is_dir() for unit in units)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_imports_only_from_its_folder_or_a_lower_floor(path: Path) -> None:
+    assert unit_of(path) in FLOOR_OF, f"{name_of(path)}.py is on no floor: add it to FLOORS"
+    assert complaints(unit_of(path), file_imports(path)) == []
+
+
+def test_units_never_import_each_other_in_a_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        inside = (i.module.split(".") for i in file_imports(path) if i.module.startswith("firmnet."))
+        graph.setdefault(unit_of(path), set()).update(
+            parts[1] for parts in inside if parts[1] != unit_of(path)
+        )
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports go in a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(REPO)))
+def test_file_begins_by_saying_what_it_answers(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring, f"{path.relative_to(REPO)} has no docstring"
+    assert docstring.split("\n\n")[0].endswith((".", "?", ":")), docstring.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "source", "why"),
+    [
+        ("ir", "from .codegen.model import library", "from above"),
+        ("plan", "def f():\n    from . import verify", "line 2: plan (floor 3) imports verify from above"),
+        ("plan", "from firmnet import utils", "on no floor"),
+        ("passes", "from ..quantize import apply", "neighbours"),
+        ("verify", "import torch.nn", "torch is allowed only in frontends"),
+        ("build", "import platformio", "platformio is allowed only in no room"),
+    ],
+    ids=["up", "up-inside-function", "unknown", "sideways", "room", "never"],
+)
+def test_a_broken_rule_is_seen(unit: str, source: str, why: str) -> None:
+    package = "firmnet.passes" if unit == "passes" else "firmnet"
+    (complaint,) = complaints(unit, list(imports_of(source, package)))
+    assert why in complaint
+
+
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        ("import firmnet", {"torch", "numpy", "jinja2", "serial"}),
+        ("import firmnet.cli", {"torch", "numpy", "jinja2", "serial", "sklearn"}),
+        ("import firmnet.verify, firmnet.devices, firmnet.build", {"torch", "sklearn"}),
+    ],
+    ids=["package", "command-line", "hardware-test-host"],
+)
+def test_heavy_libraries_are_not_loaded_before_they_are_needed(command: str, absent: set[str]) -> None:
+    code = f"{command}\nimport sys\nprint(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert absent.isdisjoint(loaded)
