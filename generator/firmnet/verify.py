@@ -1,4 +1,4 @@
-"""Does a device compute, bit for bit, what the oracle says? And if not, which layer is the first to go wrong?"""
+"""Does a device compute, bit for bit, what the oracle says? If not, which layer is the first to go wrong?"""
 
 import zlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from .interpret import int_values
 from .ir import Array
 
 SUSPECTS = 8
-"""Inputs with wrong outputs that are run again with layer checksums; the earliest wrong layer of all is named."""
+"""So many wrong inputs are run again with layer checksums; the earliest wrong layer of all is named."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class WrongLayer:
-    """The first layer, in execution order, whose output differs; `differing` of `size` values for `example.input`."""
+    """The first layer, in execution order, to differ: in `differing` of `size` values for `example.input`."""
 
     index: int
     name: str
@@ -70,11 +70,15 @@ class Verdict:
         if self.layer is None:
             where = "; run again, every layer was right: the board does not compute the same twice"
         else:
-            where = f"; the first wrong layer is {self.layer.name!r} ({self.layer.op}, layer {self.layer.index})"
+            where = (
+                f"; the first wrong layer is {self.layer.name!r} ({self.layer.op}, layer {self.layer.index})"
+            )
             where += f", {self.layer.differing} of its {self.layer.size} values differ"
         shown = self.example or (self.layer and self.layer.example)
         if shown:
-            where += f" (input {shown.input}, element {shown.element}: expected {shown.expected}, got {shown.got})"
+            where += (
+                f" (input {shown.input}, element {shown.element}: expected {shown.expected}, got {shown.got})"
+            )
         return f"not verified: {head}{where}"
 
     def to_json(self) -> dict[str, Any]:
@@ -99,8 +103,8 @@ def verify(
 ) -> Verdict:
     """Compare every output element for every input (N, *stored shape), int8.
 
-    With `layers` the CRC-32 of every layer's output is compared as well. Raises UserError when the inputs do not fit the
-    model, VerificationError when the board runs another firmware or stops answering.
+    With `layers` the CRC-32 of every layer's output is compared as well. Raises UserError when the inputs do
+    not fit the model, VerificationError when the board runs another firmware or stops answering.
     """
     check_inputs(artifact, inputs)
     check_fingerprint(artifact, device)
@@ -132,8 +136,8 @@ def check_inputs(artifact: Artifact, inputs: Array) -> None:
     shape = artifact.manifest.input.shape[1:]
     if inputs.dtype != np.int8 or inputs.shape[1:] != shape:
         raise UserError(
-            f"verify takes int8 inputs of shape (N, {', '.join(map(str, shape))}), not {inputs.dtype} {inputs.shape}: "
-            "quantize samples with interpret.quantize_sample"
+            f"verify takes int8 inputs of shape (N, {', '.join(map(str, shape))}), not {inputs.dtype} "
+            f"{inputs.shape}: quantize samples with interpret.quantize_sample"
         )
     if not len(inputs):
         raise UserError("there is no input to verify with: give at least one sample")
@@ -144,8 +148,9 @@ def check_fingerprint(artifact: Artifact, device: Device) -> None:
     wanted, found = artifact.manifest.fingerprint, device.fingerprint().hex()
     if found != wanted:
         raise VerificationError(
-            f"{device.name} runs another firmware: its fingerprint is {found[:12]}…, that of {artifact.manifest.name!r} in "
-            f"{artifact.path} is {wanted[:12]}…; flash it with `firmnet flash {artifact.path}`"
+            f"{device.name} runs another firmware: its fingerprint is {found[:12]}…, that of "
+            f"{artifact.manifest.name!r} in {artifact.path} is {wanted[:12]}…; "
+            f"flash it with `firmnet flash {artifact.path}`"
         )
 
 
@@ -157,7 +162,7 @@ def oracle(artifact: Artifact, inputs: Array, layers: bool) -> Expected:
         values = int_values(graph, x[np.newaxis])
         outputs.append(values[graph.output].ravel())
         if layers:
-            checksums.append([zlib.crc32(np.ascontiguousarray(values[name])) for name in names])
+            checksums.append([zlib.crc32(values[name].tobytes()) for name in names])
     return Expected(np.stack(outputs), np.array(checksums, np.uint32))
 
 
@@ -169,7 +174,9 @@ def _example(got: Array, expected: Array) -> Mismatch | None:
     return Mismatch(i, element, int(expected[i, element]), int(got[i, element]))
 
 
-def _first_wrong_layer(artifact: Artifact, device: Device, inputs: Array, suspects: Array) -> WrongLayer | None:
+def _first_wrong_layer(
+    artifact: Artifact, device: Device, inputs: Array, suspects: Array
+) -> WrongLayer | None:
     """Run a few suspects again with checksums, find the earliest layer that differs and dump it."""
     if not len(suspects):
         return None

@@ -1,5 +1,20 @@
 """What can run a model? Everything here meets one Protocol, so a test does not know which it holds."""
 
-from .device import Counters, Device, Progress, RunResult
+from importlib import import_module
 
-__all__ = ["Counters", "Device", "Progress", "RunResult"]
+from ..artifact import Artifact
+from .device import Counters, Device, Progress, RunResult
+from .serial import PortInfo, find_port, ports
+
+KINDS = ("host", "core", "qemu")
+"""Devices that need no address; every other name is a serial port or pyserial URL."""
+
+
+def open(device: str, artifact: Artifact) -> Device:
+    """The device "host" (C in a shared library), "core" (bare emulated core), "qemu" (emulated board), or a port."""
+    kind = device if device in KINDS else "serial"
+    opened: Device = import_module(f".{kind}", __name__).open(artifact, device)
+    return opened
+
+
+__all__ = ["KINDS", "Counters", "Device", "PortInfo", "Progress", "RunResult", "find_port", "open", "ports"]

@@ -1,10 +1,10 @@
 """How do host and board talk: frames over one serial line that is also the board's REPL?
 
-A frame is magic (2 bytes), kind u8, sequence u8, length u32, payload, CRC-32 u32 over kind..payload; integers are
-little-endian. The host asks, the board answers with the same sequence number and kind + 0x80, and nobody speaks out of turn.
-Every request may be repeated: it carries all that its answer depends on. So a damaged or lost frame, in either direction,
-ends in the host sending the request again: at once after the board's NAK or a damaged answer, else after a pause
-that doubles. The board's half is runtime_micropython/firmnet_link.py.
+A frame is magic (2 bytes), kind u8, sequence u8, length u32, payload, CRC-32 u32 over kind..payload; integers
+are little-endian. The host asks, the board answers with the same sequence number and kind + 0x80, and nobody
+speaks out of turn. Every request may be repeated: it carries all that its answer depends on. So a damaged or
+lost frame, in either direction, ends in the host sending the request again: at once after the board's NAK or
+a damaged answer, else after a pause that doubles. The board's half is runtime_micropython/firmnet_link.py.
 """
 
 import struct
@@ -202,12 +202,14 @@ class Link:
                 complaints += bool(complaint)
                 if complaints == 3:
                     raise VerificationError(
-                        f"{self._line}: the board runs MicroPython but cannot serve firmnet requests ({complaint}): "
-                        "flash it with `firmnet flash`"
+                        f"{self._line}: the board runs MicroPython but cannot serve firmnet requests "
+                        f"({complaint}): flash it with `firmnet flash`"
                     )
                 if complaint:
                     continue
-            answer = self._ask(Kind.HELLO, b"", TEXT_LIMIT_BYTES, min(deadline, time.monotonic() + patience_s))
+            answer = self._ask(
+                Kind.HELLO, b"", TEXT_LIMIT_BYTES, min(deadline, time.monotonic() + patience_s)
+            )
             if answer is not None:
                 return parse_hello(self._line, answer)
             patience_s *= 1.5
@@ -229,7 +231,9 @@ class Link:
             self.enter()
         answer = self._ask(kind, payload, answer_bytes, time.monotonic() + self._timeout_s)
         if answer is None:
-            raise self._silence(f"the same {kind.name.lower()} frame again and again", self._timeout_s)
+            error = self._silence(f"the same {kind.name.lower()} frame again and again", self._timeout_s)
+            self._heard = float("-inf")
+            raise error
         return answer
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int, deadline: float) -> bytes | None:
@@ -237,7 +241,9 @@ class Link:
         self._sequence = (self._sequence + 1) & 0xFF
         self._receiver.limit_bytes = max(answer_bytes, TEXT_LIMIT_BYTES)
         request = encode(kind, self._sequence, payload)
-        patience_s = max(PATIENCE_S, 4 * self._slowest_s) + (len(request) + answer_bytes) / SLOWEST_BYTES_PER_S
+        patience_s = (
+            max(PATIENCE_S, 4 * self._slowest_s) + (len(request) + answer_bytes) / SLOWEST_BYTES_PER_S
+        )
         while True:
             sent = time.monotonic()
             self._write(request)
@@ -260,7 +266,9 @@ class Link:
                 return None
             if frame.sequence == self._sequence and frame.kind == Kind.FAULT:
                 why = frame.payload.decode(errors="replace")
-                raise VerificationError(f"{self._line}: the board cannot answer a {kind.name.lower()} frame: {why}")
+                raise VerificationError(
+                    f"{self._line}: the board cannot answer a {kind.name.lower()} frame: {why}"
+                )
             if frame.sequence == self._sequence and frame.kind == kind | ANSWER:
                 return frame.payload
         return None
@@ -286,13 +294,18 @@ class Link:
         """The error for a board that does not answer as it should."""
         stray = bytes(self._receiver.stray)
         if not self._receiver.received_bytes:
-            back, hint = "nothing came back", "is it powered and flashed, and is this its port? Press its reset button"
+            back, hint = (
+                "nothing came back",
+                "is it powered and flashed, and is this its port? Press its reset button",
+            )
         elif self._heard > float("-inf"):
             back = f"after {self._receiver.received_bytes} bytes of answers nothing valid came back"
             hint = "the board hangs or was unplugged: press its reset button and try again"
         else:
             back = f"what came back is no answer: {excerpt(stray)}"
-            hint = "another program or baud rate? Close other terminals, check the board's baud and flash it again"
+            hint = (
+                "another program or baud rate? Close other terminals, check `baud` and flash the board again"
+            )
         return VerificationError(f"{self._line}: sent {sent} for {waited_s:g} s, {back}; {hint}")
 
     def _write(self, data: bytes) -> None:
@@ -315,8 +328,8 @@ class Link:
 
     def _broken(self, error: OSError) -> VerificationError:
         return VerificationError(
-            f"{self._line}: the connection broke after {self._receiver.received_bytes} bytes from the board ({error}): "
-            "was the board unplugged or the emulator ended? Connect it again and retry"
+            f"{self._line}: the connection broke after {self._receiver.received_bytes} bytes from the board "
+            f"({error}): was the board unplugged or the emulator ended? Connect it again and retry"
         )
 
 
@@ -325,10 +338,13 @@ def parse_hello(line: str, payload: bytes) -> Hello:
     if len(payload) < HELLO.size or payload[0] != VERSION:
         version = payload[0] if payload else "none"
         raise VerificationError(
-            f"{line}: the board speaks link version {version}, this firmnet version {VERSION}: flash it with `firmnet flash`"
+            f"{line}: the board speaks link version {version}, this firmnet version {VERSION}: "
+            "flash it with `firmnet flash`"
         )
     _, fingerprint, input_bytes, output_bytes, layers = HELLO.unpack_from(payload)
-    return Hello(fingerprint, input_bytes, output_bytes, layers, payload[HELLO.size :].decode(errors="replace"))
+    return Hello(
+        fingerprint, input_bytes, output_bytes, layers, payload[HELLO.size :].decode(errors="replace")
+    )
 
 
 def printable(data: bytes) -> str:

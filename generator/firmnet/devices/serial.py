@@ -5,11 +5,11 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import serial
+import serial  # pyserial, not this file
 from serial.tools import list_ports
 
 from ..artifact import Artifact
-from ..board import load_board
+from ..board import Board, load_board
 from ..errors import UserError, VerificationError
 from ..ir import Array
 from .device import Counters, Progress, RunResult
@@ -38,6 +38,23 @@ def ports() -> list[PortInfo]:
     ]
 
 
+def find_port(board: Board) -> str:
+    """The one port that shows one of the board's USB ids; UserError when there are none or several."""
+    seen = ports()
+    fitting = [p.path for p in seen if p.usb_id in board.link.usb_ids]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise UserError(
+            f"several ports may be the {board.name}: choose with --port {' or --port '.join(fitting)}"
+        )
+    listed = ", ".join(f"{p.path} ({p.description})" for p in seen) or "none"
+    emulate = ", or use --emulate" if board.emulator else ""
+    raise UserError(
+        f"no {board.name} found on USB: connect it, give its --port{emulate}; serial ports seen: {listed}"
+    )
+
+
 def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "SerialDevice":
     """The board at pyserial URL `address`, made to serve.
 
@@ -45,11 +62,13 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "
     within `timeout_s`.
     """
     baud = load_board(artifact.manifest.board).link.baud
-    return SerialDevice(artifact, open_port(address, baud), address, f"{artifact.manifest.board} ({address})", timeout_s)
+    return SerialDevice(
+        artifact, open_port(address, baud), address, f"{artifact.manifest.board} ({address})", timeout_s
+    )
 
 
 def open_port(url: str, baud: int) -> serial.SerialBase:
-    """The port with DTR set, read in short waits; UserError naming the ports there are when it cannot be opened."""
+    """The port with DTR set, read in short waits; UserError naming the ports there are if it does not open."""
     try:
         port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_S, write_timeout=TIMEOUT_S)
         port.dtr = True
@@ -68,7 +87,9 @@ def _remedy(error: Exception) -> str:
 class SerialDevice:
     """A board that serves frames. Layer order and shapes are the artifact's; meets `Device`."""
 
-    def __init__(self, artifact: Artifact, port: serial.SerialBase, line: str, name: str, timeout_s: float) -> None:
+    def __init__(
+        self, artifact: Artifact, port: serial.SerialBase, line: str, name: str, timeout_s: float
+    ) -> None:
         self._name = name
         self._manifest = artifact.manifest
         self._port = port
@@ -128,7 +149,7 @@ class SerialDevice:
     def _stored(self, x: Array) -> bytes:
         """One input as the board stores it; ValueError when it is not int8 of the right size."""
         if x.dtype != np.int8 or x.size != self.hello.input_bytes:
-            raise ValueError(f"input is {x.dtype} × {x.size}, the board takes int8 × {self.hello.input_bytes}")
+            raise ValueError(f"input holds {x.size} {x.dtype}, the board takes {self.hello.input_bytes}")
         return np.ascontiguousarray(x).tobytes()
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int) -> bytes:
@@ -136,7 +157,7 @@ class SerialDevice:
         answer = self.link.request(kind, payload, answer_bytes)
         if len(answer) != answer_bytes:
             raise VerificationError(
-                f"{self._name} answered a {kind.name.lower()} frame with {len(answer)} bytes instead of {answer_bytes}: "
-                "it runs another firmware, flash it with `firmnet flash`"
+                f"{self._name} answered a {kind.name.lower()} frame with {len(answer)} bytes instead of "
+                f"{answer_bytes}: it runs another firmware, flash it with `firmnet flash`"
             )
         return answer

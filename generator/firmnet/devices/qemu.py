@@ -1,0 +1,123 @@
+"""How does the very firmware run without a board? On QEMU's machine of it, over its emulated serial port."""
+
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..artifact import Artifact
+from ..board import Emulator, load_board
+from ..errors import UserError, VerificationError
+from .serial import TIMEOUT_S, SerialDevice, open_port
+
+PROGRAM = "qemu-system-arm"
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """A running emulator: the URL of its serial port (for one client at a time) and its process id."""
+
+    url: str
+    pid: int
+
+
+@contextmanager
+def emulated(artifact: Artifact, elf: Path | None = None) -> Iterator[Emulated]:
+    """The board's emulator with `elf` (default: the artifact's firmware); it starts when its port is opened.
+
+    Raises UserError when there is no emulator or no firmware; a VerificationError that passes through is told
+    how the emulator ended, if it did.
+    """
+    emulator = _emulator(artifact)
+    elf = elf or artifact.firmware / "firmware.elf"
+    if not elf.is_file():
+        raise UserError(f"{elf} does not exist: build the artifact with `firmnet build {artifact.path}`")
+    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            _command(emulator, elf, listener.fileno()),
+            pass_fds=[listener.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+        )
+        url = f"socket://127.0.0.1:{listener.getsockname()[1]}"
+        listener.close()
+        try:
+            yield Emulated(url, process.pid)
+        except VerificationError as error:
+            if process.poll() is None:
+                raise
+            said.seek(0)
+            raise VerificationError(f"{error}; {_ending(process.returncode, said.read())}") from error
+        finally:
+            process.kill()
+            process.wait()
+
+
+def open(artifact: Artifact, address: str = "qemu", *, timeout_s: float = TIMEOUT_S) -> "QemuDevice":
+    """The emulated board, started and made to serve."""
+    return QemuDevice(artifact, timeout_s)
+
+
+class QemuDevice(SerialDevice):
+    """A SerialDevice that owns its emulator; `emulator.pid` is there for those who want to end it early."""
+
+    def __init__(self, artifact: Artifact, timeout_s: float, elf: Path | None = None) -> None:
+        with ExitStack() as stack:
+            self.emulator = stack.enter_context(emulated(artifact, elf))
+            port = open_port(self.emulator.url, load_board(artifact.manifest.board).link.baud)
+            name = f"{artifact.manifest.board} (qemu)"
+            super().__init__(artifact, port, name, name, timeout_s)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """End the emulator; its REPL needs no farewell."""
+        self._port.close()
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._port.close()
+        self._stack.__exit__(kind, error, trace)
+
+
+def _emulator(artifact: Artifact) -> Emulator:
+    board = load_board(artifact.manifest.board)
+    if board.emulator is None:
+        raise UserError(
+            f"board {board.id!r} has no emulator: connect it and give its --port, or choose netduinoplus2"
+        )
+    if shutil.which(PROGRAM) is None:
+        raise UserError(f"{PROGRAM} is not installed: apt install qemu-system-arm")
+    return board.emulator
+
+
+def _command(emulator: Emulator, elf: Path, listener: int) -> list[str]:
+    """QEMU waits for the first client, so the banner is not lost, and takes the socket already listening."""
+    uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
+    machine = ["-machine", emulator.machine, *emulator.arguments]
+    quiet = ["-display", "none", "-monitor", "none", "-no-reboot"]
+    return [PROGRAM, *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
+
+
+def _ending(code: int, said: bytes) -> str:
+    """How the emulator ended, with the lines of its output that say why."""
+    lines = said.decode(errors="replace").splitlines()
+    telling = [
+        line
+        for line in lines
+        if "waiting for connection" not in line and not re.match(r"[A-Zs]+\d*\S*=|FPSCR", line)
+    ]
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"{PROGRAM} ended with {how}: {' '.join(telling).strip() or 'it said nothing'}"

@@ -1,0 +1,235 @@
+"""How is the link tested without a board? The on-chip loop itself runs here, on stand-ins for its imports.
+
+A BoardTwin listens on a TCP port and behaves as a firmnet board behind a serial line: a raw REPL that
+executes what it is sent, and in it runtime_micropython/firmnet_link.py, unchanged. The oracle stands in for
+its C module.
+"""
+
+import builtins
+import itertools
+import socket
+import struct
+import threading
+import time
+import traceback
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from firmnet.artifact import Artifact, Edge, LayerEntry, Manifest, save
+from firmnet.assets import assets
+from firmnet.interpret import int_values
+from firmnet.ir import Array, Graph, Node, Tensor
+from firmnet.ops import OPS
+from firmnet.ops.casework import activation, bias, output_scale, weight
+
+FINGERPRINT = bytes(range(32))
+
+
+def two_layers() -> Graph:
+    """linear 64 → 16 (relu) → 10, quantized, with seeded weights."""
+    tensors: dict[str, Tensor] = {"x": activation("x", (1, 64))}
+    nodes = []
+    for seed, (name, before, size) in enumerate([("hidden", "x", 16), ("scores", "hidden", 10)]):
+        x = tensors[before]
+        w = weight(f"{name}_weight", (size, x.shape[-1]), seed)
+        b = bias(f"{name}_bias", x, w, seed)
+        tensors |= {t.name: t for t in (w, b, activation(name, (1, size), output_scale(x, w)))}
+        nodes.append(Node(name, "linear", OPS["linear"].attrs(), (before, w.name, b.name), name))
+    return Graph("twin", tuple(nodes), tensors, ("x",), "scores")
+
+
+def inputs(count: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(-128, 128, (count, 64)).astype(np.int8)
+
+
+def save_artifact(path: Path, graph: Graph, fingerprint: bytes = FINGERPRINT) -> Artifact:
+    """An artifact of `graph` without firmware, enough to verify with."""
+    edges = [
+        Edge(t.shape, (), t.scale, t.zero_point)
+        for t in (graph.tensors[graph.input], graph.tensors[graph.output])
+    ]
+    layers = tuple(
+        LayerEntry(node.name, node.op, "", graph.tensors[node.output].shape, 0, 0, ()) for node in graph.nodes
+    )
+    manifest = Manifest(1, "0", graph.name, "netduinoplus2", fingerprint.hex(), (), *edges, layers, 0, 0)
+    return save(path, manifest, graph, inputs(4), {})
+
+
+class Halt(Exception):
+    """The listener was closed: the board is switched off."""
+
+
+class BoardTwin:
+    """A board that runs `graph`; `powered` gives it a URL."""
+
+    gap_ms = 250
+
+    def __init__(
+        self, graph: Graph, *, idle_ms: int = 5000, modules: tuple[str, ...] = ("firmnet_link",)
+    ) -> None:
+        self.graph = graph
+        self.idle_ms = idle_ms
+        self.modules = modules
+        self.serving = False
+        self.executed: list[str] = []
+        self._values: dict[str, Array] = {}
+        self._x = np.zeros(graph.tensors[graph.input].size, np.int8)
+        self._y = np.zeros(graph.tensors[graph.output].size, np.int8)
+        self._runs = itertools.count()
+
+    def repl(self, line: socket.socket) -> None:
+        """Read and execute until the line closes, as MicroPython's raw REPL does."""
+        self._line = line
+        text = b""
+        while True:
+            byte = self._byte()
+            if byte == b"\x01":
+                line.sendall(b"\r\nraw REPL; CTRL-B to exit\r\n>")
+                text = b""
+            elif byte == b"\x02":
+                line.sendall(b"\r\nMicroPython twin\r\n>>> ")
+            elif byte == b"\x03":
+                text = b""
+            elif byte == b"\x04":
+                line.sendall(b"OK")
+                line.sendall(b"\x04" + self._execute(text) + b"\x04>")
+                text = b""
+            else:
+                text += byte
+
+    def _execute(self, text: bytes) -> bytes:
+        self.executed.append(text.decode(errors="replace").strip())
+        try:
+            exec(self.executed[-1], self._globals())
+        except (Halt, OSError):
+            raise
+        except Exception:
+            return traceback.format_exc().replace("\n", "\r\n").encode()
+        return b""
+
+    def _globals(self) -> dict[str, Any]:
+        return {"__builtins__": {**vars(builtins), "__import__": self._import}}
+
+    def _import(self, name: str, *_: Any) -> Any:
+        stand_ins = {
+            "_firmnet": self._c_module,
+            "micropython": lambda: SimpleNamespace(kbd_intr=self._kbd_intr),
+            "gc": lambda: SimpleNamespace(collect=lambda: None, mem_free=lambda: 12345),
+            "time": lambda: SimpleNamespace(
+                ticks_ms=lambda: int(time.monotonic() * 1000), ticks_diff=lambda a, b: a - b
+            ),
+            "struct": lambda: struct,
+        }
+        if name in stand_ins:
+            return stand_ins[name]()
+        if name not in self.modules:
+            raise ImportError(f"no module named '{name}'")
+        scope = self._globals()
+        source = assets("runtime_micropython") / f"{name}.py"
+        exec(compile(source.read_text(), source, "exec"), scope)
+        scope |= {"IDLE_MS": self.idle_ms, "GAP_MS": self.gap_ms}
+        return SimpleNamespace(**scope)
+
+    def _kbd_intr(self, character: int) -> None:
+        self.serving = character == -1
+
+    def _c_module(self) -> SimpleNamespace:
+        nodes = self.graph.nodes
+        return SimpleNamespace(
+            name=lambda: self.graph.name,
+            fingerprint=lambda: FINGERPRINT,
+            input=lambda: memoryview(self._x),
+            output=lambda: memoryview(self._y),
+            layer_count=lambda: len(nodes),
+            layer_bytes=lambda i: self.graph.tensors[nodes[i].output].size,
+            run=self._run,
+            run_crc=self._run_crc,
+            dump=self._dump,
+            last_us=lambda: 42,
+            stack_peak=lambda: 640,
+            crc32=lambda data, crc=0: zlib.crc32(data, crc),
+            read=self._read,
+            write=self._line.sendall,
+        )
+
+    def _run(self) -> None:
+        self._values = int_values(self.graph, self._x.copy())
+        self._y[:] = self._values[self.graph.output].ravel()
+
+    def _run_crc(self, into: bytearray) -> None:
+        self._run()
+        for i, node in enumerate(self.graph.nodes):
+            struct.pack_into("<I", into, 4 * i, zlib.crc32(self._values[node.output].tobytes()))
+
+    def _dump(self, layer: int, into: bytearray) -> None:
+        self._run()
+        into[:] = self._values[self.graph.nodes[layer].output].tobytes()
+
+    def _read(self, into: Any, timeout_ms: int) -> int:
+        view, done = memoryview(into).cast("B"), 0
+        self._line.settimeout(timeout_ms / 1000)
+        try:
+            while done < len(view):
+                view[done : done + 1] = self._byte()
+                done += 1
+        except TimeoutError:
+            pass
+        finally:
+            self._line.settimeout(None)
+        return done
+
+    def _byte(self) -> bytes:
+        byte = self._line.recv(1)
+        if not byte:
+            raise Halt
+        return byte
+
+
+@contextmanager
+def powered(board: BoardTwin) -> Iterator[str]:
+    """The board's URL while it is switched on."""
+    with listening(board.repl) as url:
+        yield url
+
+
+@contextmanager
+def listening(serve: Any) -> Iterator[str]:
+    """A TCP server for one client after another; `serve(socket)` talks to each. Yields its socket:// URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    clients: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            clients.append(client)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                serve(client)
+            except (Halt, OSError):
+                client.close()
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield f"socket://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for client in clients:
+            shut(client)
+        thread.join(timeout=5)
+
+
+def shut(end: socket.socket) -> None:
+    """Wake whoever reads from this socket, and close it."""
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
+    end.close()

@@ -1,0 +1,1 @@
+"""Where do tests find the instruments they share? Here: pytest puts this folder on the import path."""

@@ -1,0 +1,345 @@
+"""Do frames survive any line, and does every failure end in a clear error within its timeout?
+
+The board is a BoardTwin: runtime_micropython/firmnet_link.py itself, over a real socket.
+"""
+
+import random
+import re
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from board_twin import BoardTwin, inputs, listening, powered, save_artifact, two_layers
+from firmnet.artifact import Artifact
+from firmnet.assets import assets
+from firmnet.devices import link, serial
+from firmnet.devices.link import Frame, Kind, Receiver, encode
+from firmnet.errors import UserError, VerificationError
+from firmnet.interpret import int_values, run_int
+from firmnet.ir import Graph
+from firmnet.verify import verify
+from noisy_line import Damage, noisy
+from serial.urlhandler import protocol_socket
+
+
+class Script:
+    """A port that delivers prepared bytes in pieces of random size."""
+
+    def __init__(self, data: bytes, seed: int = 0) -> None:
+        self.data, self.chance = data, random.Random(seed)
+
+    def read(self, size: int) -> bytes:
+        size = self.chance.randint(1, size)
+        piece, self.data = self.data[:size], self.data[size:]
+        return piece
+
+    def write(self, data: bytes) -> int:
+        raise AssertionError("a receiver does not write")
+
+
+def frames(data: bytes, seed: int = 0) -> list[Frame]:
+    receiver = Receiver(Script(data, seed))
+    found = []
+    while receiver._port.data or receiver._buffer:  # type: ignore[attr-defined]
+        frame = receiver.frame(time.monotonic() + 0.02)
+        found += [frame] if frame else []
+    return found
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    return save_artifact(tmp_path / "twin", two_layers())
+
+
+@pytest.fixture
+def board() -> BoardTwin:
+    return BoardTwin(two_layers())
+
+
+@pytest.fixture
+def url(board: BoardTwin) -> Iterator[str]:
+    with powered(board) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyserial sleeps 0.3 s whenever a socket:// port closes; frames here come over a fast line."""
+    monkeypatch.setattr(protocol_socket, "time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(link, "GAP_S", 0.1)
+    monkeypatch.setattr(BoardTwin, "gap_ms", 100)
+
+
+# -- frames
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_frames_are_found_between_text_noise_and_false_starts(seed: int) -> None:
+    chance = random.Random(seed)
+    sent = [
+        Frame(chance.randrange(256), chance.randrange(256), chance.randbytes(chance.randrange(40)))
+        for _ in range(20)
+    ]
+    data = b""
+    for frame in sent:
+        data += chance.choice(
+            [b"", b"\r\n>>> ", chance.randbytes(9), link.MAGIC, link.MAGIC[:1], encode(1, 2)[:9]]
+        )
+        data += encode(frame.kind, frame.sequence, frame.payload)
+    assert frames(data, seed) == sent
+
+
+@pytest.mark.parametrize("bit", range(0, 8 * 15, 7))
+def test_a_frame_with_any_bit_flipped_is_dropped_and_the_next_one_found(bit: int) -> None:
+    broken = bytearray(encode(Kind.RUN, 7, b"abc"))
+    broken[bit // 8] ^= 1 << bit % 8
+    assert Frame(9, 1, b"next") in frames(bytes(broken) + encode(9, 1, b"next"))
+    assert all(frame.payload != b"abc" for frame in frames(bytes(broken)))
+
+
+def test_a_length_beyond_all_bounds_is_not_waited_for() -> None:
+    huge = link.HEADER.pack(link.MAGIC, Kind.RUN, 1, 2**31) + bytes(40)
+    assert frames(huge + encode(1, 1, b"x")) == [Frame(1, 1, b"x")]
+
+
+def test_both_sides_use_the_same_numbers() -> None:
+    source = (assets("runtime_micropython") / "firmnet_link.py").read_text()
+    scope: dict[str, object] = {}
+    for line in re.findall(r"^[A-Z_, ]+ = [^#\n]*", source, re.MULTILINE):
+        exec(line, scope)
+    assert {kind.name: scope[kind.name] for kind in Kind} == {kind.name: int(kind) for kind in Kind}
+    assert [scope[n] for n in ("MAGIC", "VERSION", "ANSWER")] == [link.MAGIC, link.VERSION, link.ANSWER]
+
+
+# -- a board that works
+
+
+def test_outputs_checksums_dumps_and_counters_come_back(artifact: Artifact, url: str) -> None:
+    x = inputs(5)
+    with serial.open(artifact, url) as device:
+        assert device.hello == link.Hello(bytes(range(32)), 64, 10, 2, "twin")
+        result = device.run(x)
+        np.testing.assert_array_equal(
+            result.outputs, np.concatenate([run_int(artifact.graph, one[None]) for one in x])
+        )
+        assert result.cycles is not None
+        assert set(result.cycles) == {42}
+        assert device.run(x[:2], layers=True).layers.shape == (2, 2)  # type: ignore[union-attr]
+        np.testing.assert_array_equal(
+            device.dump(x[0], 0), int_values(artifact.graph, x[:1])["hidden"].ravel()
+        )
+        counters = device.counters()
+        assert (counters.runs, counters.bad_frames, counters.heap_free_bytes, counters.stack_peak_bytes) == (
+            5,
+            0,
+            12345,
+            640,
+        )
+        assert device.link.resends == 0
+
+
+def test_more_requests_than_sequence_numbers(artifact: Artifact, url: str) -> None:
+    with serial.open(artifact, url) as device:
+        assert verify(artifact, device, inputs(300)).ok
+
+
+def test_the_repl_comes_back_after_close(artifact: Artifact, board: BoardTwin, url: str) -> None:
+    for _ in range(2):
+        with serial.open(artifact, url):
+            assert board.serving
+        deadline = time.monotonic() + 5
+        while board.serving and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not board.serving
+    assert board.executed == ["import firmnet_link; firmnet_link.serve()"] * 2
+
+
+def test_a_board_left_serving_is_taken_over(artifact: Artifact, board: BoardTwin, url: str) -> None:
+    with serial.open(artifact, url) as first:
+        first.link.leave = lambda: None  # type: ignore[method-assign]  # the host process was killed
+        port = first._port
+        first._port = serial.open_port("loop://", 115200)
+        second = serial.SerialDevice(artifact, port, "line", "board", 10)
+        assert second.run(inputs(1)).outputs.shape == (1, 10)
+        assert len(board.executed) == 1
+        second.close()
+
+
+def test_silence_gives_the_repl_back_and_the_next_request_knocks_again(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "AWAKE_S", 0.1)
+    board = BoardTwin(two_layers(), idle_ms=200)
+    with powered(board) as url, serial.open(artifact, url) as device:
+        deadline = time.monotonic() + 5
+        while board.serving and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not board.serving
+        assert verify(artifact, device, inputs(2)).ok
+        assert len(board.executed) == 2
+
+
+# -- verdicts
+
+
+def flipped(layer: str, bit: int = 6) -> Graph:
+    """The network with one bit of one weight of `layer` flipped."""
+    graph = two_layers()
+    weight = graph.tensors[f"{layer}_weight"]
+    values = weight.values.copy()
+    values.view(np.uint8)[3, 5] ^= 1 << bit
+    return graph.with_nodes(graph.nodes, **{weight.name: replace(weight, data=values)})
+
+
+def test_a_verdict_says_how_many_are_exact(artifact: Artifact, url: str) -> None:
+    with serial.open(artifact, url) as device:
+        verdict = verify(artifact, device, inputs(9), layers=True)
+    assert verdict.ok
+    assert (
+        verdict.sentence() == f"verified: 9 of 9 outputs bit-exact on netduinoplus2 ({url}), every layer too"
+    )
+    assert verdict.to_json()["exact"] == 9
+
+
+@pytest.mark.parametrize("layer", ["hidden", "scores"])
+@pytest.mark.parametrize("layers", [False, True])
+def test_a_flipped_weight_bit_is_traced_to_its_layer(artifact: Artifact, layer: str, layers: bool) -> None:
+    x = inputs(6)
+    with powered(BoardTwin(flipped(layer))) as url, serial.open(artifact, url) as device:
+        verdict = verify(artifact, device, x, layers=layers)
+    assert not verdict.ok
+    assert verdict.layer is not None
+    assert verdict.layer.name == layer
+    assert verdict.layer.example is not None
+    truth = int_values(artifact.graph, x[verdict.layer.example.input][None])[layer].ravel()
+    assert verdict.layer.example.expected == truth[verdict.layer.example.element]
+    assert f"the first wrong layer is {layer!r}" in verdict.sentence()
+
+
+def test_a_wrong_layer_behind_right_outputs_is_a_failure_when_layers_are_checked(artifact: Artifact) -> None:
+    hurt = flipped("hidden", bit=0)
+    pairs = [(int_values(artifact.graph, x[None]), int_values(hurt, x[None])) for x in inputs(2000)]
+    hidden = [
+        i
+        for i, (a, b) in enumerate(pairs)
+        if (a["hidden"] != b["hidden"]).any() and (a["scores"] == b["scores"]).all()
+    ]
+    x = inputs(2000)[hidden]
+    with powered(BoardTwin(hurt)) as url, serial.open(artifact, url) as device:
+        assert verify(artifact, device, x).ok
+        verdict = verify(artifact, device, x, layers=True)
+    assert (verdict.ok, verdict.exact, verdict.inputs_with_wrong_layers) == (False, len(x), len(x))
+    assert verdict.layer is not None
+    assert verdict.layer.name == "hidden"
+
+
+def test_another_firmware_is_refused_by_its_fingerprint(tmp_path: Path, url: str) -> None:
+    other = save_artifact(tmp_path / "other", two_layers(), fingerprint=bytes(32))
+    with (
+        serial.open(other, url) as device,
+        pytest.raises(VerificationError, match=r"runs another firmware.*firmnet flash"),
+    ):
+        verify(other, device, inputs(1))
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 63), np.int8), np.zeros((2, 64), np.float32), np.zeros((0, 64), np.int8)]
+)
+def test_inputs_that_do_not_fit_are_refused(artifact: Artifact, url: str, bad: np.ndarray) -> None:
+    with serial.open(artifact, url) as device, pytest.raises(UserError, match=r"verify takes int8|no input"):
+        verify(artifact, device, bad)
+
+
+# -- lines and boards that fail
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_damage_in_both_directions_costs_time_but_no_bit(artifact: Artifact, url: str, seed: int) -> None:
+    damage = Damage(flip=1 / 600, drop=1 / 1200)
+    with noisy(url, damage, seed) as line, serial.open(artifact, line, timeout_s=10) as device:
+        verdict = verify(artifact, device, inputs(20))
+        assert damage.done > 0
+        assert device.link.resends > 0
+    assert verdict.ok
+
+
+def test_a_port_that_nobody_answers_at(artifact: Artifact) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        number = gone.getsockname()[1]
+    with pytest.raises(UserError, match=rf"cannot open serial port socket://127.0.0.1:{number}.*--port"):
+        serial.open(artifact, f"socket://127.0.0.1:{number}")
+
+
+@pytest.mark.parametrize("port", ["/dev/ttyNONE", "nonsense://x"])
+def test_a_port_that_does_not_exist(artifact: Artifact, port: str) -> None:
+    with pytest.raises(UserError, match=rf"cannot open serial port {port}.*serial ports seen here"):
+        serial.open(artifact, port)
+
+
+def swallow(line: socket.socket) -> None:
+    while line.recv(4096):
+        pass
+
+
+def babble(line: socket.socket) -> None:
+    chance = random.Random(1)
+    while True:
+        line.sendall(bytes(128 + chance.randrange(128) for _ in range(50)))
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("peer", "said"),
+    [
+        (swallow, "nothing came back; is it powered"),
+        (babble, "what came back is no answer: bytes .. .*baud rate"),
+    ],
+    ids=["silent", "garbage"],
+)
+def test_a_peer_that_is_no_board(artifact: Artifact, peer: object, said: str) -> None:
+    start = time.monotonic()
+    with listening(peer) as url, pytest.raises(VerificationError, match=rf"sent Ctrl-C.*for 0.5 s, {said}"):
+        serial.open(artifact, url, timeout_s=0.5)
+    assert time.monotonic() - start < 10
+
+
+def test_micropython_without_firmnet_is_told_apart(artifact: Artifact) -> None:
+    board = BoardTwin(two_layers(), modules=())
+    with (
+        powered(board) as url,
+        pytest.raises(VerificationError, match=r"no module named 'firmnet_link'.*firmnet flash"),
+    ):
+        serial.open(artifact, url)
+
+
+def test_a_board_that_goes_silent_half_way(artifact: Artifact, url: str) -> None:
+    damage = Damage(silent_after=400)
+    with noisy(url, damage, 0) as line, serial.open(artifact, line, timeout_s=1) as device:
+        device.run(inputs(2))
+        with pytest.raises(
+            VerificationError, match=r"after 3.. bytes of answers nothing valid came back.*reset button"
+        ):
+            verify(artifact, device, inputs(50))
+
+
+def test_a_board_that_is_unplugged_half_way(artifact: Artifact, url: str) -> None:
+    with (
+        noisy(url, Damage(broken_after=400), 0) as line,
+        serial.open(artifact, line, timeout_s=1) as device,
+        pytest.raises(VerificationError, match=r"the connection broke after 3.. bytes"),
+    ):
+        verify(artifact, device, inputs(50))
+
+
+def test_a_request_the_board_cannot_meet_is_explained(artifact: Artifact, url: str) -> None:
+    with serial.open(artifact, url) as device:
+        with pytest.raises(
+            VerificationError, match=r"the board cannot answer a dump frame: .*no layer 9, the model has 2"
+        ):
+            device.link.request(Kind.DUMP, inputs(1).tobytes() + (9).to_bytes(4, "little"), 8)
+        assert verify(artifact, device, inputs(1)).ok
