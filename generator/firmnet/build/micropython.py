@@ -1,0 +1,193 @@
+"""Where does MicroPython come from? Release 1.25.0 is fetched once, checked, and kept in the cache; never in this repo."""
+
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..errors import UserError
+from ..toolchain import cache_dir, place, run, staging_dir
+
+RELEASE = "1.25.0"
+REPOSITORY = "https://github.com/micropython/micropython"
+CHECKSUM = "6e0da5e40249b9f037efd5d4327c457878f01a182a8cba3a7eedb19392b979ea"
+"""SHA-256 over the files below, paths and contents: the same for every way the source can come."""
+FETCH_S = 120.0
+"""How long apt or git may take; a firewall that drops packets would hang them for ever."""
+
+PATTERNS = (
+    "LICENSE",
+    "py/*.[ch]",
+    "py/make*.py",
+    "extmod/mod{binascii,json,os,platform,random,select,time,vfs}.c",
+    "extmod/{vfs,vfs_reader}.c",
+    "extmod/*.h",
+    "lib/oofatfs/*.h",
+    "shared/readline/*.[ch]",
+    "shared/runtime/{gchelper_generic,interrupt_char,pyexec,stdout_helpers,sys_stdio_mphal}.c",
+    "shared/runtime/*.h",
+    "shared/timeutils/*.[ch]",
+    "tools/mpy-tool.py",
+)
+"""The part of MicroPython's source that a firmware is made of, and its own generators."""
+
+Report = Callable[[str], None]
+
+
+def micropython_source(report: Report = lambda message: None) -> Path:
+    """A directory with exactly the files of PATTERNS, of release 1.25.0, checked.
+
+    Taken from MICROPYTHON_TOP, else the cache, else fetched: Debian's source package, then git. UserError when
+    MICROPYTHON_TOP is something else or when no way leads there.
+    """
+    cached = cache_dir() / f"micropython-{RELEASE}-{CHECKSUM[:12]}"
+    top = os.environ.get("MICROPYTHON_TOP")
+    if top:
+        return _from_user(Path(top), cached)
+    if not cached.is_dir():
+        _fetch(cached, report)
+    return cached
+
+
+def assemble(source: Path, library_json: str, target: Path) -> None:
+    """Make `target` (a project's lib/micropython) the source plus our library.json; files are written only when changed."""
+    wanted = {path.relative_to(source): path for path in sorted(source.rglob("*")) if path.is_file()}
+    for old in [path for path in target.rglob("*") if path.is_file()]:
+        if old.relative_to(target) not in wanted and old.name != "library.json":
+            old.unlink()
+    for name, path in wanted.items():
+        _copy_if_changed(path.read_bytes(), target / name)
+    _copy_if_changed(library_json.encode(), target / "library.json")
+
+
+def _copy_if_changed(content: bytes, target: Path) -> None:
+    if not target.is_file() or target.read_bytes() != content:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+
+def checksum(files: dict[str, Path]) -> str:
+    """SHA-256 over names and contents of a source's files."""
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def needed_files(top: Path) -> dict[str, Path]:
+    """The files of PATTERNS below `top`, by their path there."""
+    found = (path for pattern in PATTERNS for one in _alternatives(pattern) for path in top.glob(one))
+    return {path.relative_to(top).as_posix(): path for path in found}
+
+
+def _alternatives(pattern: str) -> Iterator[str]:
+    """ "a/{b,c}.c" → "a/b.c", "a/c.c"."""
+    choice = re.search(r"\{(.*?)\}", pattern)
+    if choice is None:
+        yield pattern
+        return
+    for word in choice[1].split(","):
+        yield pattern[: choice.start()] + word + pattern[choice.end() :]
+
+
+def _from_user(top: Path, cached: Path) -> Path:
+    files = needed_files(top)
+    if checksum(files) != CHECKSUM:
+        raise UserError(
+            f"MICROPYTHON_TOP={top} is not an unchanged source of MicroPython {RELEASE} "
+            f"({len(files)} of its files found): check out tag v{RELEASE}, or unset MICROPYTHON_TOP"
+        )
+    if not cached.is_dir():
+        _keep(files, cached)
+    return cached
+
+
+def _fetch(cached: Path, report: Report) -> None:
+    """Try each way in turn; what arrives is checked before it enters the cache."""
+    failures = []
+    for name, fetch in (("Debian's source package", _from_apt), ("git", _from_git)):
+        report(f"fetching MicroPython {RELEASE} ({name})")
+        scratch = staging_dir(cached.parent)
+        try:
+            files = needed_files(fetch(scratch))
+            if checksum(files) == CHECKSUM:
+                return _keep(files, cached)
+            failures.append(f"{name}: what arrived is not MicroPython {RELEASE} (its checksum differs)")
+        except UserError as error:
+            failures.append(f"{name}: {error}")
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    reasons = "\n".join(f"- {failure}" for failure in failures)
+    raise UserError(
+        f"MicroPython {RELEASE} could not be fetched: get its source yourself (tag v{RELEASE} of {REPOSITORY}) "
+        f"and set MICROPYTHON_TOP to it\n{reasons}"
+    )
+
+
+def _keep(files: dict[str, Path], cached: Path) -> None:
+    """Copy into the cache, at once."""
+    staging = staging_dir(cached.parent)
+    try:
+        for name, path in files.items():
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, staging / name)
+        place(staging, cached)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+# ---- the two ways ----
+
+
+def _from_git(scratch: Path) -> Path:
+    top = scratch / "git"
+    command = ["git", "clone", "--quiet", "--depth", "1", "--branch", f"v{RELEASE}", REPOSITORY, top]
+    run(command, what="git clone", timeout_s=FETCH_S, env={"GIT_TERMINAL_PROMPT": "0"})
+    return top
+
+
+def _from_apt(scratch: Path) -> Path:
+    """Debian's source package of the release, by an apt configuration of our own: no system file is touched."""
+    sources = _trixie_sources()
+    for folder in ("parts", "lists/partial", "cache/archives/partial", "state", "out"):
+        (scratch / folder).mkdir(parents=True)
+    (scratch / "parts" / "firmnet.sources").write_text(sources)
+    (scratch / "status").touch()
+    options = {
+        "Dir::Etc::SourceList": os.devnull,
+        "Dir::Etc::SourceParts": scratch / "parts",
+        "Dir::State": scratch / "state",
+        "Dir::State::Lists": scratch / "lists",
+        "Dir::State::status": scratch / "status",
+        "Dir::Cache": scratch / "cache",
+        "APT::Sandbox::User": "",
+    }
+    configuration = "".join(f'{key} "{value}";\n' for key, value in options.items())
+    hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
+    (scratch / "apt.conf").write_text("".join(f"#clear {hook};\n" for hook in hooks) + configuration)
+    apt = ["apt-get", "-c", scratch / "apt.conf", "--quiet"]
+    run([*apt, "update"], what="apt-get update", timeout_s=FETCH_S)
+    version = f"micropython={RELEASE}+ds-1"
+    run([*apt, "source", "--download-only", version], what="apt-get source", timeout_s=FETCH_S, cwd=scratch / "out")
+    (archive,) = (scratch / "out").glob("*.orig.tar.xz")
+    with tarfile.open(archive) as tar:
+        tar.extractall(scratch / "out", filter="data")
+    return scratch / "out" / f"micropython-{RELEASE}"
+
+
+def _trixie_sources() -> str:
+    """Where this machine's own packages come from, asked for the source packages of Debian 13."""
+    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
+        text = path.read_text() if path.is_file() else ""
+        found = re.search(r"(?m)^URIs:\s*(\S+)", text) or re.search(
+            r"(?m)^deb\s+(?:\[.*?\]\s+)?(\S+)\s+\w+\s+.*\bmain\b", text
+        )
+        if found:
+            keyring = re.search(r"(?m)^Signed-By:\s*(\S+)|signed-by=(\S+?)[\s\]]", text)
+            signed = f"Signed-By: {keyring[1] or keyring[2]}\n" if keyring else ""
+            return f"Types: deb-src\nURIs: {found[1]}\nSuites: trixie\nComponents: main\n{signed}"
+    raise UserError("this machine has no Debian package source to derive from")

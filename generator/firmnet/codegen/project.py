@@ -1,0 +1,100 @@
+"""What surrounds the model in a firmware? A PlatformIO project: board, MicroPython glue, frozen modules."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..assets import assets
+from ..board import Board, isa
+from ..ir import Graph, Shape, Tensor
+from .templates import render
+
+INCLUDES = ("fn_board.h", "fn_firmware.h", "mpconfigport.h", "mphalport.h")
+SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "frozen.c", "arduino.cpp")
+SCRIPTS = ("genhdr_path.py", "micropython.py")
+PLATFORM = ("platform.json", "platform.py", "builder/main.py", "cortexm.ld", "startup.c", "glue/systick.h")
+MICROPYTHON_LIBRARY = "library.json"
+"""Of templates/micropython: build.py puts it beside MicroPython's sources in lib/micropython."""
+
+
+def project_files(
+    graph: Graph, board: Board, labels: Sequence[str] = (), version: str = "0"
+) -> dict[str, str]:
+    """Path inside firmware/ → text: everything but lib/<model> and lib/micropython."""
+    files = {"platformio.ini": render("project/platformio.ini.j2", model=graph.name, board=board)}
+    files["include/fn_board_config.h"] = render("project/fn_board_config.h.j2", board=board)
+    files |= {f"include/{name}": _text("templates", "micropython", name) for name in INCLUDES}
+    files |= {f"src/{name}": _text("templates", "micropython", name) for name in SOURCES}
+    files["src/model.c"] = render("micropython/model.c.j2", name=graph.name)
+    files |= {f"scripts/{name}": _text("templates", "project", "scripts", name) for name in SCRIPTS}
+    files |= _platform(board)
+    files |= _frozen(graph, board, labels, version)
+    return files
+
+
+def _platform(board: Board) -> dict[str, str]:
+    """Our PlatformIO platform, with the one glue file and the one board definition that the board needs."""
+    names = (*PLATFORM, f"glue/{board.baremetal.glue}.c")
+    files = {f"platform/{name}": _text("boards", "baremetal", name) for name in names}
+    return files | {f"platform/boards/{board.id}.json": _board_json(board)}
+
+
+def _board_json(board: Board) -> str:
+    """The board as PlatformIO knows boards; `build` also carries what builder/main.py asks for."""
+    chip, bare = board.chip, board.baremetal
+    build = {
+        "mcu": chip.mcu,
+        "cpu": chip.core.removesuffix("f"),
+        "f_cpu": f"{bare.clock_hz}L",
+        "cpu_flags": list(isa(chip.core).cflags),
+        "defines": {"FN_CLOCK_HZ": bare.clock_hz, "FN_UART_IRQ": bare.uart_irq, **bare.defines},
+        "glue": bare.glue,
+        "flash_origin": f"{chip.flash_origin:#x}",
+        "ram_origin": f"{chip.ram_origin:#x}",
+        "stack_bytes": board.micropython.stack_bytes,
+        "heap_min_bytes": board.micropython.heap_bytes,
+    }
+    upload = {
+        "maximum_size": chip.flash_bytes,
+        "maximum_ram_size": chip.ram_bytes,
+        "protocol": bare.upload_protocol,
+        "protocols": [bare.upload_protocol] if bare.upload_protocol else [],
+        "openocd_cfg": list(bare.openocd_cfg),
+    }
+    described = {"name": board.name, "vendor": "firmnet", "url": "", "frameworks": []}
+    return json.dumps({**described, "build": build, "upload": upload}, indent=2) + "\n"
+
+
+def _frozen(graph: Graph, board: Board, labels: Sequence[str], version: str) -> dict[str, str]:
+    """The Python that travels as bytecode: the model's module, and the link's board half."""
+    x, y = graph.tensors[graph.input], graph.tensors[graph.output]
+    shim = render(
+        "micropython/shim.py.j2",
+        name=graph.name,
+        board=board.name,
+        version=version,
+        labels=repr(tuple(str(label) for label in labels)),
+        input=_edge(x, graph.input_order),
+        output=_edge(y, graph.output_order),
+    )
+    runtime = assets("runtime_micropython")
+    return {f"frozen/{path.name}": path.read_text() for path in sorted(runtime.glob("*.py"))} | {
+        f"frozen/{graph.name}.py": shim
+    }
+
+
+def _edge(tensor: Tensor, order: Shape) -> dict[str, object]:
+    """An edge of the model as the shim tells it: shape in the model's own order, and how to read int8."""
+    sizes = dict(zip(order or range(len(tensor.shape)), tensor.shape, strict=True))
+    return {
+        "shape": tuple(sizes[axis] for axis in sorted(sizes)),
+        "size": tensor.size,
+        "scale": float(np.float32(tensor.scale)),
+        "zero_point": tensor.zero_point,
+    }
+
+
+def _text(*parts: str) -> str:
+    return Path(assets(parts[0]), *parts[1:]).read_text()

@@ -1,0 +1,255 @@
+"""How are outside programs found and run? The one place that calls pio, gcc, qemu, git and apt."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata, util
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from .errors import UserError
+
+PACKAGES = {
+    "arm-none-eabi-gcc": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),
+    "qemu-system-arm": ("qemu-system-arm",),
+    "gcc": ("gcc", "libc6-dev"),
+    "git": ("git",),
+    "openocd": ("openocd",),
+    "dfu-util": ("dfu-util",),
+}
+"""Program → the Debian packages that bring it."""
+
+PROBE_S = 4.0
+"""How long PlatformIO may take to show that its registry answers; without one it would stall for a minute."""
+
+Mode = Literal["registry", "offline"]
+Line = Callable[[str], None]
+
+
+def cache_dir() -> Path:
+    """Where downloads and compiled objects stay between runs; FIRMNET_CACHE overrides it."""
+    chosen = os.environ.get("FIRMNET_CACHE")
+    return Path(chosen).absolute() if chosen else platformdirs.user_cache_path("firmnet")
+
+
+def staging_dir(parent: Path) -> Path:
+    """A new directory in `parent`, which is made where missing; UserError when that cannot be written."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="_tmp_installing", dir=parent))
+    except OSError as error:
+        raise UserError(
+            f"cannot write {parent} ({error.strerror}): set FIRMNET_CACHE to a directory of yours"
+        ) from None
+
+
+def place(staging: Path, target: Path) -> None:
+    """Make a complete `staging` the `target`, at once; where another process was faster, its result stays."""
+    staging.chmod(0o755)
+    try:
+        staging.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def apt_line(*programs: str) -> str:
+    """The command that installs `programs` on Debian."""
+    packages = dict.fromkeys(name for program in programs for name in PACKAGES[program])
+    return "sudo apt-get install -y " + " ".join(packages)
+
+
+def find(program: str) -> str:
+    """Absolute path of a program on PATH; UserError with the line that installs it."""
+    path = shutil.which(program)
+    if path is None:
+        fix = f": install it with `{apt_line(program)}`" if program in PACKAGES else ""
+        raise UserError(f"{program} is not installed{fix}")
+    return path
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    what: str,
+    cwd: Path | None = None,
+    timeout_s: float = 600.0,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    on_line: Line | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end; stdout and stderr come back as one text, `on_line` sees it line by line.
+
+    `env` is added to this process's environment. UserError says `what` failed and shows the command and what
+    it printed: when the program is missing, takes longer than `timeout_s` or, with `check`, exits non-zero.
+    """
+    words = [find(str(command[0])), *map(str, command[1:])]
+    process = subprocess.Popen(
+        words,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # so that ending it ends what it started
+    )
+    output, late = _watch(process, timeout_s, on_line)
+    shown = "\n".join(f"  {line}" for line in [" ".join(words), *output.splitlines()[-30:]])
+    if late:
+        raise UserError(f"{what} did not end within {timeout_s:g} s:\n{shown}")
+    if check and process.returncode:
+        raise UserError(f"{what} failed (exit {process.returncode}):\n{shown}")
+    return subprocess.CompletedProcess(words, process.returncode, output, "")
+
+
+def _watch(process: subprocess.Popen[str], timeout_s: float, on_line: Line | None) -> tuple[str, bool]:
+    """What the process printed until its end, and whether it was ended for taking too long."""
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _end(process)
+
+    alarm = threading.Timer(timeout_s, stop)
+    alarm.start()
+    lines = []
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if on_line:
+                on_line(line.rstrip())
+        process.wait()
+    finally:
+        alarm.cancel()
+        if process.poll() is None:  # Ctrl-C, or on_line raised
+            _end(process)
+    return "".join(lines), late.is_set()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+# ---- PlatformIO: its command line only, in a core directory of our own ----
+
+
+def pio(
+    *arguments: str,
+    what: str,
+    cwd: Path | None = None,
+    timeout_s: float = 1800.0,
+    check: bool = True,
+    on_line: Line | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run `pio ARGUMENTS` of this interpreter; see `run`."""
+    if util.find_spec("platformio") is None:
+        raise UserError("PlatformIO is not installed: `pip install platformio`")
+    command = [sys.executable, "-m", "platformio", *arguments]
+    return run(
+        command, what=what, cwd=cwd, timeout_s=timeout_s, env=pio_environment(), check=check, on_line=on_line
+    )
+
+
+def pio_environment() -> dict[str, str]:
+    """What keeps PlatformIO off the user's ~/.platformio and off the network unless it has to install."""
+    return {
+        "PLATFORMIO_CORE_DIR": str(cache_dir() / "platformio"),
+        "PLATFORMIO_BUILD_CACHE_DIR": str(cache_dir() / "objects"),
+        "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",  # exactly this word, else it now and then waits a minute
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
+        "PLATFORMIO_DISABLE_PROGRESSBAR": "true",
+    }
+
+
+def pio_mode(platform: str) -> Mode:
+    """Can the official platform ("ststm32@^19.6.0") be used, or only our own, which needs no download?
+
+    FIRMNET_PLATFORMIO=registry|offline decides; else: is it installed? else: does the registry answer?
+    """
+    chosen = os.environ.get("FIRMNET_PLATFORMIO", "")
+    if chosen == "registry" or chosen == "offline":
+        return "registry" if chosen == "registry" else "offline"
+    if chosen:
+        raise UserError(f"FIRMNET_PLATFORMIO is {chosen!r}: use registry or offline")
+    name = platform.split("@")[0]
+    if (cache_dir() / "platformio" / "platforms" / name / "platform.json").is_file():
+        return "registry"
+    try:
+        question = ("pkg", "show", f"platformio/{name}", "--type", "platform")
+        answer = pio(*question, what="asking PlatformIO's registry", timeout_s=PROBE_S, check=False)
+    except UserError:
+        return "offline"
+    return "offline" if answer.returncode else "registry"
+
+
+def provision_scons() -> None:
+    """Give PlatformIO its build engine from pip's SCons, as the package it would otherwise download.
+
+    PlatformIO numbers SCons 4.11.1 as 4.41101.0. With a registry at hand it replaces ours when it wants to.
+    """
+    packages = cache_dir() / "platformio" / "packages"
+    if (packages / "tool-scons").is_dir():
+        return
+    scons = _package_dir("SCons")
+    release = metadata.version("SCons")
+    version = _scons_version(release)
+    staging = staging_dir(packages)
+    try:
+        ignored = shutil.ignore_patterns("__pycache__", "docbook")
+        shutil.copytree(scons, staging / "local" / "SCons", ignore=ignored)
+        (staging / "scons.py").write_text(_LAUNCHER)
+        package = {"name": "tool-scons", "version": version, "description": f"SCons {release} from pip"}
+        (staging / "package.json").write_text(json.dumps({**package, "system": "*"}))
+        spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None}
+        record = {"type": "tool", "name": "tool-scons", "version": version, "spec": spec}
+        (staging / ".piopm").write_text(json.dumps(record))
+        place(staging, packages / "tool-scons")
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+_LAUNCHER = '''"""Starts the SCons beside this file."""
+
+import os
+import sys
+
+sys.path[0] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "local")
+
+from SCons.Script import main
+
+main()
+'''
+
+
+def _scons_version(release: str) -> str:
+    """SCons' release in PlatformIO's numbering; UserError when this PlatformIO wants another SCons."""
+    major, minor, patch = (int(part) for part in (*release.split("."), "0", "0")[:3])
+    version = f"4.{major}{minor:02d}{patch:02d}.0"
+    dependencies = (_package_dir("platformio") / "dependencies.py").read_text()
+    wanted = re.search(r'"tool-scons": "~?(4\.(\d)(\d\d)(\d\d))\.\d+"', dependencies)
+    if wanted and wanted[1] != version.rsplit(".", 1)[0]:
+        needed = ".".join(str(int(part)) for part in wanted.groups()[1:])
+        raise UserError(f"this PlatformIO needs SCons {needed}, not {release}: `pip install scons=={needed}`")
+    return version
+
+
+def _package_dir(name: str) -> Path:
+    """Where an installed package lies, without importing it."""
+    spec = util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"{name} is not installed: `pip install {name.lower()}`")
+    return Path(spec.submodule_search_locations[0])

@@ -1,0 +1,30 @@
+/* fn_board.h: what does MicroPython need from a board? A serial port, a clock, a heap; each glue file answers it. */
+#ifndef FN_BOARD_H
+#define FN_BOARD_H
+
+#include <stdint.h>
+
+#include "fn_board_config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void fn_board_init(void);
+void fn_board_write(const uint8_t *data, uint32_t n); /* returns when all bytes are on their way */
+void fn_board_poll(void);                             /* hands over what arrived, where no interrupt does */
+void fn_board_idle(void);                             /* sleeps until something may have happened, at most 1 ms */
+uint32_t fn_board_ms(void);
+uint32_t fn_board_us(void);
+
+/* The glue calls this for every byte that arrives, in an interrupt or from fn_board_poll(). */
+void fn_received(uint8_t byte);
+
+/* Runs MicroPython for ever on the given heap. */
+void fn_micropython(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

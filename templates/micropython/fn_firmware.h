@@ -1,0 +1,12 @@
+/* fn_firmware.h: the one model of this firmware, named in model.c, and the receive ring of mphal.c. */
+#ifndef FN_FIRMWARE_H
+#define FN_FIRMWARE_H
+
+#include "fn_model.h"
+
+extern const fn_model *const fn_deployed;
+
+int fn_read_byte(void);
+void fn_wait(void);
+
+#endif

