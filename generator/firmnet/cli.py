@@ -15,11 +15,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import platformdirs
 import typer
 
 from .errors import UserError, VerificationError
 from .screen import Screen
+from .toolchain import cache_dir
 
 BAD_INPUT, FAILED_CHECK, INTERNAL_FAULT, INTERRUPTED = 2, 1, 70, 130
 
@@ -331,7 +331,8 @@ def _internal_fault(error: Exception, arguments: Sequence[str]) -> str:
     head = f"firmnet {version('firmnet')}: firmnet {' '.join(arguments)}\n"
     text = head + "".join(traceback.format_exception(error))
     try:
-        log = platformdirs.user_cache_path("firmnet", ensure_exists=True) / "fault.log"
+        log = cache_dir() / "fault.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(text)
     except OSError:
         log = Path(tempfile.mkdtemp(prefix="firmnet-")) / "fault.log"

