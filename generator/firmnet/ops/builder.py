@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -56,4 +57,5 @@ class Builder:
     def _unique(self, name: str) -> str:
         base = re.sub(r"\W+", "_", name).strip("_").lower() or "layer"
         base = f"layer_{base}" if base[0].isdigit() else base
-        return next(n for n in (base, *(f"{base}_{i}" for i in range(1, 10**6))) if n not in self.tensors)
+        numbered = (f"{base}_{i}" for i in count(1))
+        return next(n for n in chain((base,), numbered) if n not in self.tensors)
