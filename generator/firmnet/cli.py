@@ -241,10 +241,10 @@ def doctor(json: Json = False) -> Outcome:
     """Check that every tool is there, and name the command that installs what is missing."""
     from .doctor import examine
 
-    checks = examine()
-    screen.table(
-        ("tool", "state", "found", "to install"), [(c.name, c.state, c.found, c.fix) for c in checks]
-    )
+    with screen.waiting("looking around"):
+        checks = examine()
+    rows = [(c.name, c.state, ": ".join(filter(None, (c.found, c.fix)))) for c in checks]
+    screen.table(("tool", "state", "what there is, or what brings it"), rows)
     return Outcome(checks, ok=all(check.state != "missing" for check in checks))
 
 

@@ -1,14 +1,14 @@
 """What does the person at the terminal see? Steps with progress bars, aligned tables, one sentence per error.
 
-Prose goes to stdout, or to stderr when stdout is promised to a machine (`--json`). Bars are drawn on stderr, only on
-a terminal, and leave nothing behind: of a step there stays one line that says how long it took and what came of it.
+Prose goes to stdout, or to stderr when stdout is promised to a machine (`--json`). Bars are drawn on stderr, only
+on a terminal, and leave nothing behind: of a step there stays one line: how long it took and what came of it.
 """
 
 import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
@@ -100,6 +100,10 @@ class Screen:
             step = Step(bars, bars.add_task(name, total=None, note=""))
             yield step
         self.line(f"{time.monotonic() - began:6.1f} s  {name:<{NAME_WIDTH}}{step.summary}".rstrip())
+
+    def waiting(self, text: str) -> AbstractContextManager[object]:
+        """A spinner for a short wait that needs no line of its own."""
+        return self.errors.status(text, spinner="line")
 
     @contextmanager
     def steps(self) -> Iterator["Steps"]:
