@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from firmnet.errors import UserError
 from firmnet.ir import Graph, Tensor
-from firmnet.quantize import check_samples, read_samples
+from firmnet.quantize import calibrate, check_samples, read_samples
 
 
 def graph(*shape: int, order: tuple[int, ...] = ()) -> Graph:
@@ -75,20 +75,17 @@ BAD: dict[str, tuple[Any, str]] = {
 def test_a_bad_set_is_refused_by_name(name: str) -> None:
     samples, message = BAD[name]
     with pytest.raises(UserError, match=message) as caught:
-        check_samples(samples, graph(1, 3, 5, 7), "calibration file 'c.npy'")
-    assert str(caught.value).startswith("calibration file 'c.npy'")
+        calibrate(graph(1, 3, 5, 7), samples, what="images for calibration")
+    assert str(caught.value).startswith("images for calibration")
     assert "\n" not in str(caught.value)
 
 
-def test_npy_and_npz_give_the_array_and_say_which(tmp_path: Path) -> None:
+def test_npy_and_npz_give_the_array(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", images())
     np.savez(tmp_path / "one.npz", data=images())
     np.savez(tmp_path / "two.npz", y=np.arange(4), x=images())
-    for name, said in {"a.npy": "file '", "one.npz": "array 'data' of", "two.npz": "array 'x' of"}.items():
-        values, origin = read_samples(tmp_path / name)
-        np.testing.assert_array_equal(values, images())
-        assert said in origin
-        assert name in origin
+    for name in ("a.npy", "one.npz", "two.npz"):
+        np.testing.assert_array_equal(read_samples(tmp_path / name), images())
 
 
 def write_pickled(path: Path) -> None:

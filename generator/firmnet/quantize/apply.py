@@ -29,15 +29,15 @@ def quantize(
     samples: Array,
     ranges: Method = "mse",
     progress: Progress | None = None,
-    origin: str = "calibration data",
+    what: str = "calibration data",
 ) -> Quantized:
     """Calibrate on `samples` (N, …; the model's own order), choose scales, and measure what they cost.
 
     Tensor and layer names stay. Raises UserError for unusable samples, and ValueError for a graph that still
     holds float-only ops (passes must run first).
     """
-    checked = check_samples(samples, graph, origin)
-    observed = calibrate(graph, checked, ranges, progress, origin)
+    checked = check_samples(samples, graph, what)
+    observed = calibrate(graph, checked, ranges, progress, what)
     integer = apply(graph, observed)
     return Quantized(integer, measure(graph, integer, checked))
 
@@ -117,6 +117,8 @@ def _integer_constants(node: Node, tensors: Mapping[str, Tensor]) -> dict[str, T
 def _refused(graph: Graph) -> Node | None:
     """The first layer whose integer constants do not exist, because its output scale is too fine for them."""
     for node in graph.nodes:
+        if OPS[node.op].keeps_qparams:
+            continue  # their scale is not at fault
         try:
             OPS[node.op].prepare(graph.call(node))
         except (ValueError, OverflowError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
 from ..ir import Graph, Node, QParams
 from ..ops import OPS
@@ -88,4 +89,4 @@ def _with_rescale(graph: Graph, name: str, reader: str) -> Graph:
 
 def _unused(graph: Graph, name: str) -> str:
     taken = {*graph.tensors, *(node.name for node in graph.nodes)}
-    return next(n for n in (name, *(f"{name}_{i}" for i in range(1, 10**6))) if n not in taken)
+    return next(n for n in chain((name,), (f"{name}_{i}" for i in count(1))) if n not in taken)

@@ -9,7 +9,7 @@ import numpy as np
 from .. import interpret
 from ..errors import UserError
 from ..ir import Array, Graph
-from .samples import check_samples
+from .samples import check_samples, check_varied
 
 Method = Literal["mse", "minmax"]
 Progress = Callable[[int, int], None]
@@ -81,20 +81,22 @@ def calibrate(
     samples: Array,
     ranges: Method = "mse",
     progress: Progress | None = None,
-    origin: str = "calibration data",
+    what: str = "calibration data",
 ) -> Ranges:
     """Run the float graph over `samples` (N, …), in the model's own order, and count what every tensor holds.
 
     Raises UserError for samples that cannot serve (see check_samples) and for one that drives a layer beyond
     the numbers.
     """
-    checked = check_samples(samples, graph, origin)
+    checked = check_samples(samples, graph, what)
+    check_varied(checked, what)
     seen: dict[str, Histogram] = {}
     for i in range(len(checked)):
-        values = interpret.float_values(graph, checked[i : i + 1])
+        with np.errstate(over="ignore", invalid="ignore"):  # reported by _extended, with names
+            values = interpret.float_values(graph, checked[i : i + 1])
         for name, tensor in graph.tensors.items():
             if tensor.data is None:
-                seen[name] = _extended(seen.get(name), values[name], f"{origin}: sample {i}", name)
+                seen[name] = _extended(seen.get(name), values[name], f"{what}: sample {i}", name)
         if progress:
             progress(i + 1, len(checked))
     return Ranges(ranges, seen)

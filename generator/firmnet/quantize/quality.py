@@ -88,7 +88,7 @@ def _to_int8(values: Array, q: QParams) -> Array:
 
 
 def _add(sums: _Power, graph: Graph, node: Node, real: Array, integer: Array, alone: Array) -> None:
-    """Count one sample; what only a maximum or a move reads is judged within its range (see only_passed_on)."""
+    """Count one sample; what only a maximum or a move reads is judged within its range (only_passed_on)."""
     q = graph.tensors[node.output].q
     low, high = (float(v) for v in q.to_real(np.array([-128, 127])))
     if only_passed_on(graph, node.output):
