@@ -70,7 +70,7 @@ Ranges = Annotated[
     Literal["mse", "minmax"],
     typer.Option("--ranges", help="How ranges are chosen from the calibration samples."),
 ]
-Emulate = Annotated[bool, typer.Option("--emulate", help="Use the board's emulator instead of a board.")]
+Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
 Port = Annotated[
     str | None,
     typer.Option(
@@ -128,7 +128,7 @@ def deploy(
     _check_target(board, emulate, port)
     generated = generate(model, board, calib, out, name, ranges)
     artifact = Path(generated.data["artifact"])
-    built = build(artifact)
+    built = build(artifact, emulate)
     flashed = None if emulate else flash(artifact, port).data
     verified = verify(artifact, inputs, emulate, flashed and flashed["port"], layers)
     screen.line(f"artifact: {artifact}")
@@ -167,12 +167,12 @@ def generate(
 
 
 @app.command()
-def build(artifact: ArtifactDir, json: Json = False) -> Outcome:
+def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -> Outcome:
     """Compile an artifact's firmware with PlatformIO and show what it takes of the board."""
     from . import api
 
     with screen.step("build") as step:
-        report = api.build(artifact, progress=step.note)
+        report = api.build(artifact, emulate=emulate, progress=step.note)
         step.summary = str(artifact)
     for line in report.lines():
         screen.line(line)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from . import devices, toolchain
 from .board import board_ids, load_board
+from .build.micropython import RELEASE
 from .errors import UserError
 
 State = Literal["ok", "missing", "later", "none"]
@@ -101,9 +102,9 @@ def micropython() -> Check:
         if (Path(top) / "py" / "mpconfig.h").is_file():
             return Check(name, "ok", f"{top} (MICROPYTHON_TOP)")
         return Check(name, "missing", f"{top} holds none", "unset MICROPYTHON_TOP")
-    cached = sorted(path.parents[1] for path in toolchain.cache_dir().glob("micropython*/py/mpconfig.h"))
+    cached = next(toolchain.cache_dir().glob(f"micropython-{RELEASE}-*/py"), None)
     if cached:
-        return Check(name, "ok", str(cached[-1]))
+        return Check(name, "ok", f"{RELEASE} in {cached.parent}")
     if shutil.which("git") or shutil.which("apt-get"):
         return Check(name, "later", "fetched by the first build")
     return Check(name, "missing", fix=toolchain.apt_line("git"))

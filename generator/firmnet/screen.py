@@ -1,7 +1,7 @@
 """What does the person at the terminal see? Steps with progress bars, aligned tables, one sentence per error.
 
-Prose goes to stdout, or to stderr when stdout is promised to a machine (`--json`). Bars are drawn on stderr, only
-on a terminal, and leave nothing behind: of a step there stays one line: how long it took and what came of it.
+Prose goes to stdout, or to stderr when stdout is promised to a machine (`--json`). Bars are drawn on stderr
+and only on a terminal, and leave nothing behind: a step leaves one line, how long it took and what came of it.
 """
 
 import json
@@ -38,9 +38,9 @@ class Step:
     def advance(self, done: int, total: int | None = None) -> None:
         self.bars.update(self.task, completed=done, total=total)
 
-    def note(self, text: str) -> None:
-        """Show what is going on inside the step."""
-        self.bars.update(self.task, note=text)
+    def note(self, text: str, done: int) -> None:
+        """Show what is going on inside the step, and how much is done of a total nobody knows."""
+        self.bars.update(self.task, completed=done, note=text)
 
 
 @dataclass(frozen=True)
