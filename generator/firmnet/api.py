@@ -1,0 +1,198 @@
+"""What does a Python program call? compile() a network for a board, then save, build, flash and verify it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import artifact as artifacts
+from . import build as builder
+from . import devices
+from .artifact import Artifact
+from .board import Board, load_board
+from .codegen.firmware import Firmware, firmware
+from .errors import UserError
+from .interpret import quantize_sample
+from .ir import Array, Graph
+from .passes import optimize
+from .quantize import LayerQuality, Method, check_samples, quantize, read_samples
+from .verify import Verdict
+from .verify import verify as compare
+
+if TYPE_CHECKING:
+    from .frontends import Imported
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) of the step at hand."""
+
+KEPT_SAMPLES = 16
+"""Calibration samples that travel in the artifact, so that it can be verified with no data at hand."""
+
+
+@dataclass
+class Deployment:
+    """A network generated for one board: `save`, `build`, `verify` it, or `deploy` for all of that and flashing."""
+
+    graph: Graph
+    float_graph: Graph
+    board: Board
+    quality: tuple[LayerQuality, ...]
+    samples: Array
+    firmware: Firmware
+    test: tuple[Array, Array] | None = None
+    artifact: Artifact | None = field(default=None, repr=False)
+
+    def save(self, path: str | Path | None = None) -> Artifact:
+        """Write the artifact (default: ./<name>-<board>); raises UserError when that cannot be."""
+        path = path or (self.artifact.path if self.artifact else f"{self.graph.name}-{self.board.id}")
+        parts = self.firmware
+        self.artifact = artifacts.save(path, parts.manifest, self.graph, self.samples, parts.files)
+        return self.artifact
+
+    def build(self, path: str | Path | None = None, *, emulate: bool = False) -> builder.BuildReport:
+        """Save and compile with PlatformIO; VerificationError when the firmware does not fit the board."""
+        return builder.build(self.save(path), emulate=emulate)
+
+    def verify(self, inputs: Array | None = None, *, device: str = "host", layers: bool = False) -> Verdict:
+        """Compare the device's every output with the oracle's; `device` as in `open`."""
+        artifact = self.artifact or self.save()
+        with open(device, artifact) as opened:
+            return compare(artifact, opened, inputs_for(artifact, inputs), layers=layers)
+
+    def deploy(
+        self, path: str | Path | None = None, *, emulate: bool = False, port: str | None = None
+    ) -> Verdict:
+        """Save, build, flash (unless emulated) and verify."""
+        self.build(path, emulate=emulate)
+        assert self.artifact is not None
+        if not emulate:
+            port = flash(self.artifact, port)
+        return verify(self.artifact, emulate=emulate, port=port)
+
+
+def load_model(model: Any, *, name: str | None = None, example: Any = None) -> "Imported":
+    """A torch.nn.Module (with `example`), a `.pt2` path or `file.py:function` → float graph and its data."""
+    try:
+        from .frontends import load
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UserError(
+            "torch is not installed, and reading a model needs it: pip install 'firmnet[torch]'"
+        ) from None
+    return load(model, name=name, example=example)
+
+
+def compile(
+    model: Any,
+    calibration: Any = None,
+    *,
+    board: str,
+    name: str | None = None,
+    labels: Sequence[str] = (),
+    ranges: Method = "mse",
+    progress: Progress | None = None,
+) -> Deployment:
+    """Quantize a trained network and generate its firmware for `board`.
+
+    `model` is a torch.nn.Module, a `.pt2` path or `file.py:function`; `calibration` an array (N, …) of float
+    inputs in the model's own order or the path of a .npy/.npz; default: what the model's function gave.
+    Raises UserError for a board, model or calibration set that cannot be used.
+    """
+    target = load_board(board)
+    samples = read_samples(calibration) if isinstance(calibration, str | Path) else calibration
+    imported = load_model(model, name=name, example=None if samples is None else _example(samples))
+    if samples is None:
+        samples = imported.calibration
+    if samples is None:
+        raise UserError(
+            "calibration data are missing: give --calib FILE, or return them from the model's function"
+        )
+    graph = optimize(imported.graph)
+    samples = check_samples(samples, graph)
+    quantized = quantize(graph, samples, ranges, progress)
+    return Deployment(
+        graph=quantized.graph,
+        float_graph=graph,
+        board=target,
+        quality=quantized.quality,
+        samples=_kept(quantized.graph, samples),
+        firmware=firmware(quantized.graph, target, tuple(labels) or imported.labels, version("firmnet")),
+        test=imported.test,
+    )
+
+
+def open(device: str, artifact: Artifact | str | Path) -> devices.Device:
+    """A device that runs the artifact: "host", "core" (bare emulated core), "qemu" (emulated board), a port."""
+    return devices.open(device, _opened(artifact))
+
+
+def build(
+    artifact: Artifact | str | Path,
+    *,
+    emulate: bool = False,
+    progress: Callable[[str, int], None] | None = None,
+) -> builder.BuildReport:
+    """Compile an artifact's firmware with PlatformIO: for the board, or for its emulator."""
+    return builder.build(_opened(artifact), emulate=emulate, progress=progress)
+
+
+def flash(artifact: Artifact | str | Path, port: str | None = None) -> str:
+    """Upload the built firmware and return the port on which the board came back."""
+    return builder.flash(_opened(artifact), devices.ports, port=port)
+
+
+def verify(
+    artifact: Artifact | str | Path,
+    inputs: Any = None,
+    *,
+    emulate: bool = False,
+    port: str | None = None,
+    layers: bool = False,
+    progress: devices.Progress | None = None,
+) -> Verdict:
+    """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
+    opened = _opened(artifact)
+    values = inputs_for(opened, inputs)
+    address = "qemu" if emulate else port or devices.find_port(load_board(opened.manifest.board))
+    with open(address, opened) as device:
+        return compare(opened, device, values, layers=layers, progress=progress)
+
+
+def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:
+    """int8 (N, *stored shape) from nothing (the artifact's samples), float or int8 values, or a file."""
+    if inputs is None:
+        return artifact.samples
+    values = read_samples(inputs) if isinstance(inputs, str | Path) else np.asarray(inputs)
+    shape = artifact.manifest.input.shape
+    if values.dtype == np.int8:
+        if values[0].size != int(np.prod(shape)):
+            raise UserError(f"int8 inputs must hold {shape[1:]} values each, got {values.shape[1:]}")
+        return values.reshape(-1, *shape[1:])
+    samples = check_samples(values, artifact.graph)
+    return np.concatenate([quantize_sample(artifact.graph, x[None]) for x in samples])
+
+
+def _kept(graph: Graph, samples: Array) -> Array:
+    """Some calibration samples and seeded noise and both extremes, int8 in stored layout."""
+    shape = graph.tensors[graph.input].shape
+    real = [quantize_sample(graph, x[None]) for x in samples[:KEPT_SAMPLES]]
+    noise = np.random.default_rng(0).integers(-128, 128, (6, *shape[1:])).astype(np.int8)
+    extremes = np.stack([np.full(shape[1:], value, np.int8) for value in (-128, 127)])
+    return np.concatenate([*real, noise, extremes])
+
+
+def _example(samples: Any) -> Array:
+    """The first sample, float32 with a batch of 1: what torch.export traces a module with."""
+    array = np.asarray(samples)
+    if array.ndim < 2 or not len(array) or array.dtype.kind != "f":
+        shown = f"{array.dtype} {array.shape}"
+        raise UserError(f"calibration data must be float samples of shape (N, …), not {shown}")
+    return array[:1].astype(np.float32)
+
+
+def _opened(artifact: Artifact | str | Path) -> Artifact:
+    return artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)

@@ -1,0 +1,65 @@
+"""What is the whole firmware of a model, as text? Library, board project and their fingerprint."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..artifact import FORMAT, Edge, LayerEntry, Manifest
+from ..board import Board, isa
+from ..ir import Graph, Shape
+from .model import Layer, library, model_sources
+from .project import project_files
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """The PlatformIO project (path inside firmware/ → text) and its manifest."""
+
+    files: Mapping[str, str]
+    manifest: Manifest
+    layers: tuple[Layer, ...]
+
+
+def firmware(graph: Graph, board: Board, labels: Sequence[str] = (), version: str = "0") -> Firmware:
+    """Generate everything for one board from a quantized graph; the same input gives the same bytes."""
+    dsp = isa(board.chip.core).dsp
+    lib = library(graph, dsp=dsp)
+    files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
+    files |= project_files(graph, board, labels, version)
+    fingerprint = _fingerprint(files, board)
+    stamped = model_sources(graph, dsp=dsp, fingerprint=fingerprint)
+    file = f"{graph.name}_fingerprint.c"
+    files[f"lib/{graph.name}/{file}"] = stamped[file]
+    manifest = Manifest(
+        format=FORMAT,
+        firmnet=version,
+        name=graph.name,
+        board=board.id,
+        fingerprint=fingerprint.hex(),
+        labels=tuple(labels),
+        input=_edge(graph, graph.input, graph.input_order),
+        output=_edge(graph, graph.output, graph.output_order),
+        layers=tuple(_entry(graph.name, layer) for layer in lib.layers),
+        arena_bytes=lib.plan.arena_bytes,
+        lower_bound_bytes=lib.plan.lower_bound_bytes,
+    )
+    return Firmware(files, manifest, lib.layers)
+
+
+def _fingerprint(files: Mapping[str, str], board: Board) -> bytes:
+    """SHA-256 over every generated file, the fingerprint itself still zeros, and the board."""
+    digest = hashlib.sha256()
+    for name, text in [*sorted(files.items()), ("board", repr(board))]:
+        content = text.encode()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.digest()
+
+
+def _edge(graph: Graph, name: str, order: Shape) -> Edge:
+    tensor = graph.tensors[name]
+    return Edge(tensor.shape, order, tensor.scale, tensor.zero_point)
+
+
+def _entry(model: str, layer: Layer) -> LayerEntry:
+    symbols = tuple(f"{model}_{layer.name}_{key}" for key in layer.arrays)
+    return LayerEntry(layer.name, layer.op, layer.source, layer.shape, layer.macs, layer.flash_bytes, symbols)
