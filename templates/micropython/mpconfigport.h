@@ -49,6 +49,7 @@ typedef long mp_off_t;
 #define MICROPY_PY_FSTRINGS (1)
 #define MICROPY_PY_BUILTINS_BYTEARRAY (1)
 #define MICROPY_PY_BUILTINS_MEMORYVIEW (1)
+#define MICROPY_PY_BUILTINS_BYTES_HEX (1)
 #define MICROPY_PY_BUILTINS_SLICE (1)
 #define MICROPY_PY_BUILTINS_ROUND_INT (1)
 #define MICROPY_PY_BUILTINS_STR_SPLITLINES (1)
@@ -78,6 +79,7 @@ typedef long mp_off_t;
 #define MICROPY_VFS (1)
 #define MICROPY_READER_VFS (1)
 #define MICROPY_PY_VFS (1)
+#define FFCONF_H "lib/oofatfs/ffconf.h" /* types only: no FAT code is compiled */
 
 /* FN_BOARD_NAME and FN_MCU_NAME come from the board file, by platformio.ini */
 #define MICROPY_HW_BOARD_NAME FN_BOARD_NAME

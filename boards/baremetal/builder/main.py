@@ -10,13 +10,6 @@ board = env.BoardConfig()
 platform_dir = env.PioPlatform().get_dir()
 
 
-def relative(*parts):
-    """Below the project wherever possible: absolute paths would end up in object files and cache keys."""
-    path = os.path.join(platform_dir, *parts)
-    inside = os.path.relpath(path, env.subst("$PROJECT_DIR"))
-    return path if inside.startswith("..") else inside
-
-
 def define(symbol, value):
     return f"-Wl,--defsym={symbol}={value}"
 
@@ -68,11 +61,12 @@ env.Append(
     },
 )
 if not board.get("build.ldscript", ""):
-    env.Replace(LDSCRIPT_PATH=relative("cortexm.ld"))
+    # below the project: a path from the root would make link lines, and so cache keys, differ between machines
+    env.Replace(LDSCRIPT_PATH=os.path.relpath(os.path.join(platform_dir, "cortexm.ld"), env.subst("$PROJECT_DIR")))
 
 env.BuildSources(
     os.path.join("$BUILD_DIR", "board"),
-    relative(),
+    platform_dir,
     src_filter=["-<*>", "+<startup.c>", f"+<glue/{board.get('build.glue')}.c>"],
 )
 

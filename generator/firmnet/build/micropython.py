@@ -172,7 +172,12 @@ def _from_apt(scratch: Path) -> Path:
     apt = ["apt-get", "-c", scratch / "apt.conf", "--quiet"]
     run([*apt, "update"], what="apt-get update", timeout_s=FETCH_S)
     version = f"micropython={RELEASE}+ds-1"
-    run([*apt, "source", "--download-only", version], what="apt-get source", timeout_s=FETCH_S, cwd=scratch / "out")
+    run(
+        [*apt, "source", "--download-only", version],
+        what="apt-get source",
+        timeout_s=FETCH_S,
+        cwd=scratch / "out",
+    )
     (archive,) = (scratch / "out").glob("*.orig.tar.xz")
     with tarfile.open(archive) as tar:
         tar.extractall(scratch / "out", filter="data")

@@ -1,0 +1,124 @@
+"""How is a project compiled? MicroPython is put into it, PlatformIO builds it, and the result is measured."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from ..artifact import Artifact
+from ..assets import assets
+from ..board import Board, load_board
+from ..errors import UserError, VerificationError
+from ..toolchain import find, pio, pio_mode, provision_scons
+from .micropython import assemble, micropython_source
+from .sizes import Sizes, check_fit, measure, too_big
+
+Progress = Callable[[str, int], None]
+"""Called with what is going on, and the number of files compiled so far."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What build.json keeps: the environment built, how long it took, and the sizes."""
+
+    board: str
+    env: str
+    seconds: float
+    sizes: Sizes
+
+
+def choose_env(board: Board, *, emulate: bool = False) -> str:
+    """The official environment where PlatformIO can have it, ours for emulators and without a registry."""
+    if emulate or board.platformio is None or pio_mode(board.platformio.platform) == "offline":
+        return board.baremetal_env
+    return board.id
+
+
+def build(
+    artifact: Artifact, *, env: str | None = None, emulate: bool = False, progress: Progress | None = None
+) -> BuildReport:
+    """Compile an artifact's firmware: firmware/firmware.elf, .bin, .hex, and build.json beside the manifest.
+
+    `env` is one of the board's environments (default: choose_env). Raises UserError when a tool is missing
+    or the compiler fails, VerificationError when the firmware does not fit; then no old firmware stays either.
+    """
+    board = load_board(artifact.manifest.board)
+    env = env or choose_env(board, emulate=emulate)
+    if env not in board.envs:
+        raise UserError(f"board {board.id!r} has no environment {env!r}: it has {', '.join(board.envs)}")
+    show = progress or (lambda message, files: None)
+    project = artifact.firmware
+    if not (project / "platformio.ini").is_file():
+        raise UserError(f"{project} holds no PlatformIO project: generate the artifact again")
+    started = time.monotonic()
+    if env == board.baremetal_env:
+        find("arm-none-eabi-gcc")
+    provision_scons()
+    source = micropython_source(lambda message: show(message, 0))
+    library = (assets("templates") / "micropython" / "library.json").read_text()
+    assemble(source, library, project / "lib" / "micropython")
+    _forget_firmware(artifact)
+    _compile(project, env, board, show)
+    built = project / ".pio" / "build" / env
+    sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
+    check_fit(sizes, board)
+    for suffix in (".elf", ".bin", ".hex"):
+        if (built / f"firmware{suffix}").is_file():
+            shutil.copyfile(built / f"firmware{suffix}", project / f"firmware{suffix}")
+    report = BuildReport(board.id, env, round(time.monotonic() - started, 2), sizes)
+    (artifact.path / "build.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
+    return report
+
+
+def read_report(artifact: Artifact) -> BuildReport:
+    """The report of the last successful build; UserError when there is none."""
+    try:
+        return TypeAdapter(BuildReport).validate_json((artifact.path / "build.json").read_bytes())
+    except (OSError, ValueError):
+        raise UserError(
+            f"{artifact.path} is not built yet: run `firmnet build {artifact.path}` first"
+        ) from None
+
+
+def _forget_firmware(artifact: Artifact) -> None:
+    """A build that fails leaves no older image behind that could be flashed by mistake."""
+    (artifact.path / "build.json").unlink(missing_ok=True)
+    for suffix in (".elf", ".bin", ".hex"):
+        (artifact.firmware / f"firmware{suffix}").unlink(missing_ok=True)
+
+
+def _compile(project: Path, env: str, board: Board, show: Progress) -> None:
+    files = 0
+
+    def watch(line: str) -> None:
+        nonlocal files
+        if line.startswith(("Compiling ", "Retrieved ")):
+            files += 1
+            show(f"compiling {Path(line.split()[1].strip('`')).stem}", files)
+        elif line.startswith(("MicroPython: ", "Linking ")):
+            show(line[0].lower() + line[1:], files)
+
+    done = pio("run", "-e", env, what=f"building {board.id}", cwd=project, check=False, on_line=watch)
+    if done.returncode:
+        raise _explain(done.stdout, board, env)
+
+
+def _explain(output: str, board: Board, env: str) -> UserError | VerificationError:
+    """The failure in one sentence: does not fit, or what the compiler said."""
+    overflow = re.search(r"region [`'](\w+)' overflowed by (\d+) bytes", output)
+    if overflow:
+        return too_big(board, "RAM" if "RAM" in overflow[1].upper() else "flash", int(overflow[2]))
+    lines = output.splitlines()
+    errors = [
+        line for line in lines if re.search(r"\berror\b|Error:|undefined reference|HTTPClientError", line)
+    ]
+    shown = "\n".join(f"  {line}" for line in errors[:12] or lines[-20:])
+    hint = ""
+    if "HTTPClientError" in output:
+        hint = f"; PlatformIO cannot reach its registry, build with {board.baremetal_env} instead"
+    return UserError(f"building {env} failed{hint}:\n{shown}")
