@@ -88,7 +88,7 @@ class Linear(Op):
             ("1x1", (1, 1), 1, {}),
             ("13x5", (1, 13), 5, {}),
             ("64x10_relu", (1, 64), 10, {"lo": 0.0}),
-            ("7x3_relu6", (1, 7), 3, {"lo": 0.0, "hi": 2.0}),
+            ("7x3_relu6", (1, 7), 3, {"lo": 0.0, "hi": 5.0}),
             ("rank4_6x9", (1, 3, 5, 6), 9, {}),
         ]
         for seed, (label, shape, n_out, options) in enumerate(rows):

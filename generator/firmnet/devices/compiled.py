@@ -1,0 +1,89 @@
+"""How does generated C become a program or a shared library? Compiled once per content, then kept."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from ..assets import assets
+from ..toolchain import cache_dir, run
+
+STANDARD = ("-std=c11", "-O3", "-ffp-contract=off")
+COMPILERS_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A compiler driver with the flags for every unit and for the link."""
+
+    program: str
+    cflags: tuple[str, ...] = ()
+    ldflags: tuple[str, ...] = ()
+
+
+def compiled(files: Mapping[str, str], compiler: Compiler) -> Path:
+    """The program linked from every .c file among `files` (path → text).
+
+    Raises UserError with the compiler's output when it does not build.
+    """
+    target = cache_dir() / "compiled" / _digest(files, compiler)
+    if not target.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="firmnet-", dir=target.parent) as scratch:
+            _build(Path(scratch), files, compiler).replace(target)
+    return target
+
+
+def template_files(*names: str) -> dict[str, str]:
+    """Verbatim files of templates/core and the C headers of templates/lib, as the runner includes them."""
+    folder = assets("templates")
+    files = {name: (folder / "core" / name).read_text() for name in names}
+    return files | {path.name: path.read_text() for path in sorted((folder / "lib").glob("fn_*.h"))}
+
+
+def grouped(libraries: Iterable[Mapping[str, str]], names: Iterable[str]) -> dict[str, str]:
+    """Files of many model libraries, each in a folder of its name; all their constants are one unit.
+
+    Weights stay apart from the code that reads them, as in the firmware.
+    """
+    files: dict[str, str] = {}
+    constants: list[str] = []
+    for name, library in zip(names, libraries, strict=True):
+        apart = {f"{name}_weights.c", f"{name}_fingerprint.c"}
+        for file, text in library.items():
+            files[f"{name}/{file}.inc" if file in apart else f"{name}/{file}"] = text
+        constants += [f'#include "{name}/{file}.inc"\n' for file in sorted(apart)]
+    return files | {"constants.c": "".join(constants)}
+
+
+def _build(folder: Path, files: Mapping[str, str], compiler: Compiler) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    units = sorted(name for name in files if name.endswith(".c"))
+
+    def compile_unit(unit: str) -> None:
+        flags = [*STANDARD, *compiler.cflags, "-I."]
+        run([compiler.program, *flags, "-c", unit, "-o", f"{unit}.o"], what=f"compiling {unit}", cwd=folder)
+
+    with ThreadPoolExecutor(COMPILERS_AT_ONCE) as pool:
+        list(pool.map(compile_unit, units))
+    objects = [f"{unit}.o" for unit in units]
+    command = [compiler.program, *compiler.cflags, *objects, *compiler.ldflags, "-o", "program"]
+    run(command, what="linking", cwd=folder)
+    return folder / "program"
+
+
+def _digest(files: Mapping[str, str], compiler: Compiler) -> str:
+    digest = hashlib.sha256(repr((_version(compiler.program), STANDARD, compiler)).encode())
+    for name, text in sorted(files.items()):
+        digest.update(f"{name}\0{len(text)}\0{text}".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _version(program: str) -> str:
+    return run([program, "--version"], what=f"asking {program} for its version").stdout

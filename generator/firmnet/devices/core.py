@@ -1,0 +1,187 @@
+"""How are models run on an emulated core? In one bare image, many inferences per boot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from ..artifact import Artifact
+from ..board import isa, load_board
+from ..errors import UserError, VerificationError
+from ..ir import Array
+from ..toolchain import find, run
+from .compiled import Compiler, compiled
+from .device import Counters, Progress, RunResult
+from .runner import Answer, Kind, Model, Program, Request, from_artifact, program_files
+
+TIMEOUT_S = 120.0
+BATCH = 100
+"""Inferences per boot of a device; progress is reported in these steps."""
+FAULT = 70
+"""Exit code of an image that hit a fault handler (templates/core/core.h)."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A QEMU machine with memory for code and data; `counter`: its TIM2 can count instructions."""
+
+    name: str
+    core: str
+    flash_origin: int
+    flash_bytes: int
+    ram_origin: int
+    ram_bytes: int
+    counter: bool = False
+
+
+MACHINES = {
+    machine.name: machine
+    for machine in (
+        Machine("mps2-an386", "cortex-m4f", 0x0000_0000, 4 << 20, 0x2000_0000, 4 << 20),
+        Machine("netduinoplus2", "cortex-m4f", 0x0800_0000, 1 << 20, 0x2000_0000, 128 << 10, counter=True),
+        Machine("mps2-an385", "cortex-m3", 0x0000_0000, 4 << 20, 0x2000_0000, 4 << 20),
+        Machine("mps2-an500", "cortex-m7", 0x0000_0000, 4 << 20, 0x2000_0000, 4 << 20),
+        Machine("mps2-an505", "cortex-m33", 0x1000_0000, 4 << 20, 0x3800_0000, 4 << 20),
+    )
+}
+
+
+def open(artifact: Artifact, address: str = "") -> "CoreDevice":
+    """The artifact's C on the emulated machine `address`; "" or "core": one with the board's core.
+
+    On netduinoplus2 every run is counted in instructions. Raises UserError for an unknown machine or
+    when the compiler or QEMU is missing.
+    """
+    core = load_board(artifact.manifest.board).chip.core
+    default = next((m.name for m in MACHINES.values() if m.core == core), "mps2-an386")
+    return CoreDevice(artifact, _machine(default if address in ("", "core") else address))
+
+
+def image(
+    models: Sequence[Model],
+    machine: str,
+    *,
+    cflags: Sequence[str] = (),
+    count_instructions: bool = False,
+    timeout_s: float = TIMEOUT_S,
+) -> Program:
+    """Many models in one bare-metal image; every `ask` boots it once.
+
+    With `count_instructions` (netduinoplus2 only) ticks are instructions. `ask` raises VerificationError when
+    the image faults or is not done in `timeout_s`.
+    """
+    target = _machine(machine)
+    if count_instructions and not target.counter:
+        raise UserError(f"{machine} cannot count instructions: use netduinoplus2")
+    counter = ("-DCORE_TIM2",) if count_instructions else ()
+    files = program_files(models, "core.h", "startup.c", "semihosting.c", "core.ld")
+    elf = compiled(files, _compiler(target, (*cflags, *counter)))
+    speed = ("-icount", "shift=0") if count_instructions else ()
+    return Program(tuple(models), lambda folder: _boot(elf, target, speed, folder, timeout_s))
+
+
+class CoreDevice:
+    """Device: one artifact's model in an image of its own, booted for every batch of inputs."""
+
+    def __init__(self, artifact: Artifact, machine: Machine) -> None:
+        self._artifact, self._machine, self._runs = artifact, machine, 0
+        self._model = from_artifact(artifact)
+        self._program = image([self._model], machine.name, count_instructions=machine.counter)
+
+    @property
+    def name(self) -> str:
+        return f"{self._machine.core} (core)"
+
+    def fingerprint(self) -> bytes:
+        return self._ask(np.empty((1, 0), np.int8), Kind.IDENTIFY).outputs.tobytes()
+
+    def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
+        kind = Kind.CHECK if layers else Kind.COUNT if self._machine.counter else Kind.RUN
+        answers = []
+        for start in range(0, len(inputs), BATCH):
+            answers.append(self._ask(inputs[start : start + BATCH], kind))
+            self._runs += len(answers[-1].outputs)
+            if progress:
+                progress(self._runs)
+        words = np.concatenate([answer.words for answer in answers])
+        outputs = np.concatenate([answer.outputs for answer in answers])
+        return RunResult(
+            outputs.reshape(len(inputs), *self._artifact.manifest.output.shape[1:]),
+            cycles=words[:, 0] if kind is Kind.COUNT else None,
+            layers=words if layers else None,
+        )
+
+    def dump(self, x: Array, layer: int) -> Array:
+        layer_output: Array = self._ask(x[np.newaxis], Kind.DUMP, layer).outputs[0]
+        return layer_output
+
+    def profile(self, x: Array) -> Array:
+        """Instructions of each layer for one input, uint32 (layers,); zeros where nothing counts."""
+        words: Array = self._ask(x[np.newaxis], Kind.PROFILE).words[0]
+        return words
+
+    def counters(self) -> Counters:
+        return Counters(runs=self._runs)
+
+    def close(self) -> None:
+        """Nothing runs between batches."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, inputs: Array, kind: Kind, layer: int = 0) -> Answer:
+        request = Request(self._model.name, inputs.reshape(len(inputs), -1), kind, layer)
+        (answer,) = self._program.ask([request])
+        return answer
+
+
+def _machine(name: str) -> Machine:
+    if name not in MACHINES:
+        raise UserError(f"there is no emulated core {name!r}: firmnet knows {', '.join(MACHINES)}")
+    return MACHINES[name]
+
+
+def _compiler(machine: Machine, cflags: Sequence[str]) -> Compiler:
+    memory = {
+        "core_flash_origin": machine.flash_origin,
+        "core_flash_bytes": machine.flash_bytes,
+        "core_ram_origin": machine.ram_origin,
+        "core_ram_bytes": machine.ram_bytes,
+    }
+    symbols = (f"-Wl,--defsym={name}={value:#x}" for name, value in memory.items())
+    flags = (*isa(machine.core).cflags, *cflags)
+    return Compiler("arm-none-eabi-gcc", flags, ("-nostartfiles", "-Tcore.ld", *symbols))
+
+
+def _boot(elf: Path, machine: Machine, speed: Sequence[str], folder: Path, timeout_s: float) -> None:
+    """Run the image in `folder`; VerificationError unless it ends by itself and in peace."""
+    qemu = find("qemu-system-arm")
+    screen = ("-display", "none", "-monitor", "none", "-serial", "none")
+    semihosting = ("-semihosting-config", "enable=on,target=native")
+    command: list[str | Path] = [
+        qemu,
+        "-machine",
+        machine.name,
+        *screen,
+        *semihosting,
+        *speed,
+        "-kernel",
+        elf,
+    ]
+    what = f"the image on {machine.name}"
+    try:
+        ended = run(command, what=what, cwd=folder, timeout_s=timeout_s, check=False)
+    except UserError as error:
+        raise VerificationError(str(error)) from None
+    if ended.returncode == FAULT:
+        raise VerificationError(f"{what} hit a {ended.stdout.strip()}")
+    if ended.returncode:
+        raise VerificationError(f"{what} ended with code {ended.returncode}: {ended.stdout.strip()}")

@@ -1,0 +1,140 @@
+"""How do many models run in one program? Requests and results are files; C twin: templates/core/runner.c."""
+
+import struct
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+
+from ..artifact import Artifact
+from ..codegen.model import library
+from ..codegen.templates import render
+from ..errors import VerificationError
+from ..ir import Array, Graph
+from .compiled import grouped, template_files
+
+FINGERPRINT_BYTES = 32
+
+
+class Kind(IntEnum):
+    """What is wanted after each inference."""
+
+    RUN = 0  # the output
+    CHECK = 1  # the output and the CRC-32 of every layer
+    DUMP = 2  # one layer's output
+    COUNT = 3  # the output and the ticks the inference took
+    PROFILE = 4  # the output and the ticks of every layer
+    IDENTIFY = 5  # the fingerprint; no inference
+
+
+@dataclass(frozen=True)
+class Model:
+    """The C library of a model and the sizes of what goes in and comes out, in bytes."""
+
+    name: str
+    files: dict[str, str]
+    input_bytes: tuple[int, ...]
+    output_bytes: int
+    layer_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """inputs: int8 (N, bytes), all inputs of a model side by side."""
+
+    model: str
+    inputs: Array
+    kind: Kind = Kind.RUN
+    layer: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """outputs int8 (N, bytes); words uint32 (N, layers or 1) where the kind has any."""
+
+    outputs: Array
+    words: Array
+
+
+@dataclass(frozen=True)
+class Program:
+    """Models in one program; `launch` runs it in a folder with requests.bin and leaves results.bin there."""
+
+    models: tuple[Model, ...]
+    launch: Callable[[Path], None]
+
+    def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """One start of the program for all requests; raises VerificationError when it ends too early."""
+        with tempfile.TemporaryDirectory(prefix="firmnet-") as scratch:
+            folder = Path(scratch)
+            (folder / "requests.bin").write_bytes(b"".join(map(self._encode, requests)))
+            self.launch(folder)
+            results = (folder / "results.bin").read_bytes()
+        return self._decode(requests, results)
+
+    def model(self, name: str) -> Model:
+        return next(model for model in self.models if model.name == name)
+
+    def _encode(self, request: Request) -> bytes:
+        model = self.model(request.model)
+        inputs = np.ascontiguousarray(request.inputs, np.int8)
+        wanted = 0 if request.kind is Kind.IDENTIFY else sum(model.input_bytes)
+        if inputs.ndim != 2 or inputs.shape[1] != wanted:
+            raise ValueError(f"model {model.name!r} takes {wanted} bytes per inference, got {inputs.shape}")
+        header = (self.models.index(model), request.kind, request.layer, len(inputs))
+        return struct.pack("<4I", *header) + inputs.tobytes()
+
+    def _decode(self, requests: Sequence[Request], results: bytes) -> list[Answer]:
+        sizes = [self._sizes(request) for request in requests]
+        expected = sum(len(request.inputs) * sum(size) for request, size in zip(requests, sizes, strict=True))
+        if len(results) != expected:
+            raise VerificationError(
+                f"the models' program wrote {len(results)} of {expected} bytes of results"
+            )
+        answers, offset = [], 0
+        for request, (output_bytes, word_bytes) in zip(requests, sizes, strict=True):
+            count = len(request.inputs) * (output_bytes + word_bytes)
+            rows = np.frombuffer(results, np.int8, count, offset).reshape(-1, output_bytes + word_bytes)
+            words = np.ascontiguousarray(rows[:, output_bytes:]).view("<u4")
+            answers.append(Answer(rows[:, :output_bytes], words))
+            offset += count
+        return answers
+
+    def _sizes(self, request: Request) -> tuple[int, int]:
+        """Bytes of output and of words per row."""
+        model = self.model(request.model)
+        words = {Kind.CHECK: len(model.layer_bytes), Kind.PROFILE: len(model.layer_bytes), Kind.COUNT: 1}
+        outputs = {Kind.IDENTIFY: FINGERPRINT_BYTES}
+        if request.kind is Kind.DUMP:
+            outputs[Kind.DUMP] = model.layer_bytes[request.layer]
+        return outputs.get(request.kind, model.output_bytes), 4 * words.get(request.kind, 0)
+
+
+def from_graph(graph: Graph, *, dsp: bool, separate_buffers: bool = False) -> Model:
+    """A quantized graph as a model of a program."""
+    made = library(graph, dsp=dsp, separate_buffers=separate_buffers)
+    inputs = tuple(graph.tensors[name].size for name in graph.inputs)
+    layers = tuple(layer.size for layer in made.layers)
+    return Model(graph.name, dict(made.files), inputs, graph.tensors[graph.output].size, layers)
+
+
+def from_artifact(artifact: Artifact) -> Model:
+    """The very C of an artifact's firmware."""
+    manifest = artifact.manifest
+    folder = artifact.firmware / "lib" / manifest.name
+    files = {path.name: path.read_text() for path in sorted(folder.glob("*.[ch]"))}
+    sizes = [int(np.prod(layer.shape, dtype=np.int64)) for layer in manifest.layers]
+    edges = [int(np.prod(edge.shape, dtype=np.int64)) for edge in (manifest.input, manifest.output)]
+    return Model(manifest.name, files, (edges[0],), edges[1], tuple(sizes))
+
+
+def program_files(models: Sequence[Model], *runtime: str) -> dict[str, str]:
+    """All to compile: the models, their table, the runner and the `runtime` files of templates/core."""
+    names = [model.name for model in models]
+    most_layers = max(1, *(len(model.layer_bytes) for model in models))
+    files = grouped([model.files for model in models], names)
+    files["models.h"] = render("core/models.h.j2", names=names, most_layers=most_layers)
+    return files | template_files("runner.h", "runner.c", *runtime)

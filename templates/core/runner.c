@@ -1,0 +1,87 @@
+/* runner.c: runs the models of this program on inputs from a file. Python twin: devices/runner.py.
+ *
+ * A request is four words (model, kind, layer, count), then count times the model's inputs; what follows
+ * each inference in the results depends on the kind. All words are little-endian uint32. */
+#include "runner.h"
+
+#include "fn_crc.h"
+#include "models.h"
+
+enum { RUN, CHECK, DUMP, COUNT, PROFILE, IDENTIFY };
+
+typedef struct request {
+    uint32_t model;
+    uint32_t kind;
+    uint32_t layer;
+    uint32_t count;
+} request;
+
+typedef struct session {
+    const fn_model *model;
+    request asked;
+    uint32_t before; /* ticks when the layer that is running began */
+} session;
+
+/* Large enough for any model: fits the linker's RAM or the image does not build. */
+static uint32_t words[MODELS_MOST_LAYERS];
+
+static void after_layer(void *context, uint32_t layer)
+{
+    session *s = context;
+    const uint32_t now = runner_ticks();
+    const fn_layer *done = &s->model->layers[layer];
+    if (s->asked.kind == CHECK) {
+        words[layer] = fn_crc32(0, done->output, done->bytes);
+    } else if (s->asked.kind == PROFILE) {
+        words[layer] = now - s->before;
+    } else if (s->asked.kind == DUMP && s->asked.layer == layer) {
+        runner_write(done->output, done->bytes);
+    }
+    s->before = runner_ticks();
+}
+
+static int infer(session *s)
+{
+    const fn_model *model = s->model;
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        if (!runner_read(model->inputs[i].data, model->inputs[i].bytes)) {
+            return 0;
+        }
+    }
+    const int observed = s->asked.kind == CHECK || s->asked.kind == DUMP || s->asked.kind == PROFILE;
+    const uint32_t start = runner_ticks();
+    s->before = start;
+    model->run(observed ? after_layer : 0, s);
+    const uint32_t ticks = runner_ticks() - start;
+    if (s->asked.kind == DUMP) {
+        return 1;
+    }
+    runner_write(model->output, model->output_bytes);
+    if (s->asked.kind == CHECK || s->asked.kind == PROFILE) {
+        runner_write(words, 4u * model->layer_count);
+    } else if (s->asked.kind == COUNT) {
+        runner_write(&ticks, 4u);
+    }
+    return 1;
+}
+
+int runner_main(void)
+{
+    session s;
+    while (runner_read(&s.asked, sizeof s.asked)) {
+        if (s.asked.model >= MODELS_COUNT) {
+            return 2;
+        }
+        s.model = models[s.asked.model];
+        if (s.asked.kind == IDENTIFY) {
+            runner_write(s.model->fingerprint, 32);
+            continue;
+        }
+        for (uint32_t i = 0; i < s.asked.count; i++) {
+            if (!infer(&s)) {
+                return 3;
+            }
+        }
+    }
+    return 0;
+}
