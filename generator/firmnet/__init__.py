@@ -1,1 +1,45 @@
-"""firmnet: trained small networks become verified microcontroller firmware."""
+"""firmnet: a trained small network becomes firmware whose every output is verified, bit for bit.
+
+The names below are imported when they are first used, so that `import firmnet` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import Deployment, build, compile, flash, open, verify
+    from .artifact import Artifact
+    from .errors import UserError, VerificationError
+    from .verify import Verdict
+
+_HOMES = {
+    "Artifact": "artifact",
+    "Deployment": "api",
+    "UserError": "errors",
+    "Verdict": "verify",
+    "VerificationError": "errors",
+    "build": "api",
+    "compile": "api",
+    "flash": "api",
+    "open": "api",
+    "verify": "api",
+}
+
+__all__ = [
+    "Artifact",
+    "Deployment",
+    "UserError",
+    "Verdict",
+    "VerificationError",
+    "build",
+    "compile",
+    "flash",
+    "open",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'firmnet' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

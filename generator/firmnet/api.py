@@ -34,7 +34,7 @@ KEPT_SAMPLES = 16
 
 @dataclass
 class Deployment:
-    """A network generated for one board: `save`, `build`, `verify` it, or `deploy` for all of that and flashing."""
+    """A network generated for one board: `save`, `build`, `verify` it, or `deploy` for all at once."""
 
     graph: Graph
     float_graph: Graph
@@ -126,7 +126,7 @@ def compile(
 
 
 def open(device: str, artifact: Artifact | str | Path) -> devices.Device:
-    """A device that runs the artifact: "host", "core" (bare emulated core), "qemu" (emulated board), a port."""
+    """A device to run the artifact: "host", "core" (bare emulated core), "qemu" (emulated board), a port."""
     return devices.open(device, _opened(artifact))
 
 
