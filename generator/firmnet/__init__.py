@@ -7,36 +7,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Deployment, build, compile, flash, open, verify
+    from .api import Deployment, compile, open
     from .artifact import Artifact
     from .errors import UserError, VerificationError
-    from .verify import Verdict
 
 _HOMES = {
     "Artifact": "artifact",
     "Deployment": "api",
     "UserError": "errors",
-    "Verdict": "verify",
     "VerificationError": "errors",
-    "build": "api",
     "compile": "api",
-    "flash": "api",
     "open": "api",
-    "verify": "api",
 }
 
-__all__ = [
-    "Artifact",
-    "Deployment",
-    "UserError",
-    "Verdict",
-    "VerificationError",
-    "build",
-    "compile",
-    "flash",
-    "open",
-    "verify",
-]
+__all__ = ["Artifact", "Deployment", "UserError", "VerificationError", "compile", "open"]
 
 
 def __getattr__(name: str) -> Any:
