@@ -20,7 +20,7 @@ class LayerQuality:
     """One layer's signal-to-noise ratio: `inf` where nothing differs, `-inf` where the true signal is zero.
 
     `snr_db` includes what earlier layers lost; `own_snr_db` is the layer alone, fed with quantized floats.
-    `clipped_fraction` of its values lay outside the range chosen.
+    `clipped_fraction` of its values lay more than a step outside the range chosen.
     """
 
     name: str
@@ -93,11 +93,11 @@ def _add(sums: _Power, graph: Graph, node: Node, real: Array, integer: Array, al
     low, high = (float(v) for v in q.to_real(np.array([-128, 127])))
     if only_passed_on(graph, node.output):
         real = np.clip(real, low, high)
-    half_step = q.scale[0] / 2
+    step = q.scale[0]
     sums.signal += float((real**2).sum())
     sums.noise += float(((q.to_real(integer) - real) ** 2).sum())
     sums.own_noise += float(((q.to_real(alone) - real) ** 2).sum())
-    sums.clipped += int(((real < low - half_step) | (real > high + half_step)).sum())
+    sums.clipped += int(((real < low - step) | (real > high + step)).sum())
     sums.size += real.size
 
 
