@@ -11,7 +11,7 @@ KINDS = ("host", "core", "qemu")
 
 
 def open(device: str, artifact: Artifact) -> Device:
-    """The device "host" (C in a shared library), "core" (bare emulated core), "qemu" (emulated board), or a port."""
+    """The device "host" (C in a library), "core" (bare emulated core), "qemu" (emulated board) or a port."""
     kind = device if device in KINDS else "serial"
     opened: Device = import_module(f".{kind}", __name__).open(artifact, device)
     return opened

@@ -10,6 +10,7 @@ a damaged answer, else after a pause that doubles. The board's half is runtime_m
 import struct
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -129,15 +130,16 @@ class Receiver:
         self.received_bytes += len(data)
         return data
 
-    def until(self, marker: bytes, deadline: float) -> bool:
-        """Read plain text until `marker` has come; False at the deadline. Drops what was read."""
+    def until(self, marker: bytes, deadline: float) -> bytes | None:
+        """Plain text up to and with `marker`; None, and the text is dropped, at the deadline."""
         while marker not in self._buffer:
             if time.monotonic() >= deadline:
                 self._discard(len(self._buffer))
-                return False
+                return None
             self.read(1)
+        text = bytes(self._buffer)
         self._discard(len(self._buffer))
-        return True
+        return text
 
     def _missing(self) -> int:
         """How many bytes are wanted before the buffer's first frame can be judged; ≤ 0: it is there.
@@ -217,13 +219,29 @@ class Link:
 
     def leave(self) -> None:
         """Send the board back to its REPL; a board that no longer answers is left alone."""
-        try:
+        with suppress(VerificationError):
             if time.monotonic() - self._heard < AWAKE_S:
                 self._ask(Kind.RESET, b"", 0, time.monotonic() + 2.0)
-            self._receiver.until(EXECUTED, time.monotonic() + 0.5)
-            self._port.write(FRIENDLY_REPL)
-        except (OSError, VerificationError):
-            pass
+                self._until(EXECUTED, time.monotonic() + 0.5)
+            self._write(FRIENDLY_REPL)
+        self._heard = float("-inf")
+
+    def execute(self, code: str) -> str:
+        """What `code` prints on the board's REPL; VerificationError with its traceback when it raises."""
+        self.leave()
+        if not self._raw_repl(self._timeout_s):
+            raise self._silence("Ctrl-C and Ctrl-A", self._timeout_s)
+        self._write(code.encode() + b"\x04")
+        said = self._until(EXECUTED, time.monotonic() + self._timeout_s)
+        self._write(FRIENDLY_REPL)
+        if said is None:
+            raise self._silence(f"{code!r} to the REPL", self._timeout_s)
+        output, complaint = said.removeprefix(b"OK").split(b"\x04")[:2]
+        if complaint:
+            raise VerificationError(
+                f"{self._line}: {code!r} failed on the board: {complaint.decode(errors='replace')}"
+            )
+        return output.decode(errors="replace")
 
     def request(self, kind: Kind, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
         """The board's answer to one request, at most `answer_bytes` long."""
@@ -276,7 +294,7 @@ class Link:
     def _raw_repl(self, patience_s: float) -> bool:
         """Interrupt and ask for the raw REPL; True when its prompt came."""
         self._write(INTERRUPT + RAW_REPL)
-        return self._until(RAW_PROMPT, time.monotonic() + patience_s)
+        return self._until(RAW_PROMPT, time.monotonic() + patience_s) is not None
 
     def _start_serving(self, deadline: float) -> str:
         """Have the raw REPL call serve(); returns what the REPL complained about, "" when nothing."""
@@ -320,7 +338,7 @@ class Link:
         except OSError as error:
             raise self._broken(error) from error
 
-    def _until(self, marker: bytes, deadline: float) -> bool:
+    def _until(self, marker: bytes, deadline: float) -> bytes | None:
         try:
             return self._receiver.until(marker, deadline)
         except OSError as error:

@@ -1,7 +1,7 @@
 """How does the very firmware run without a board? On QEMU's machine of it, over its emulated serial port."""
 
+import json
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,6 +15,7 @@ from typing import Self
 from ..artifact import Artifact
 from ..board import Emulator, load_board
 from ..errors import UserError, VerificationError
+from ..toolchain import find
 from .serial import TIMEOUT_S, SerialDevice, open_port
 
 PROGRAM = "qemu-system-arm"
@@ -32,13 +33,11 @@ class Emulated:
 def emulated(artifact: Artifact, elf: Path | None = None) -> Iterator[Emulated]:
     """The board's emulator with `elf` (default: the artifact's firmware); it starts when its port is opened.
 
-    Raises UserError when there is no emulator or no firmware; a VerificationError that passes through is told
-    how the emulator ended, if it did.
+    Raises UserError when there is no emulator or no firmware; errors that pass through are told how
+    the emulator ended, if it did.
     """
     emulator = _emulator(artifact)
-    elf = elf or artifact.firmware / "firmware.elf"
-    if not elf.is_file():
-        raise UserError(f"{elf} does not exist: build the artifact with `firmnet build {artifact.path}`")
+    elf = elf or _firmware(artifact)
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             _command(emulator, elf, listener.fileno()),
@@ -51,11 +50,13 @@ def emulated(artifact: Artifact, elf: Path | None = None) -> Iterator[Emulated]:
         listener.close()
         try:
             yield Emulated(url, process.pid)
-        except VerificationError as error:
-            if process.poll() is None:
-                raise
+        except (UserError, VerificationError) as error:
+            try:
+                code = process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                raise error from None
             said.seek(0)
-            raise VerificationError(f"{error}; {_ending(process.returncode, said.read())}") from error
+            raise type(error)(f"{error}; {_ending(code, said.read())}") from error
         finally:
             process.kill()
             process.wait()
@@ -98,9 +99,18 @@ def _emulator(artifact: Artifact) -> Emulator:
         raise UserError(
             f"board {board.id!r} has no emulator: connect it and give its --port, or choose netduinoplus2"
         )
-    if shutil.which(PROGRAM) is None:
-        raise UserError(f"{PROGRAM} is not installed: apt install qemu-system-arm")
     return board.emulator
+
+
+def _firmware(artifact: Artifact) -> Path:
+    """The built firmware; UserError when there is none, or one that only the real board runs."""
+    elf, report = artifact.firmware / "firmware.elf", artifact.path / "build.json"
+    if not elf.is_file() or not report.is_file():
+        raise UserError(f"{artifact.path} is not built: run `firmnet build {artifact.path} --emulate`")
+    wanted, env = load_board(artifact.manifest.board).baremetal_env, json.loads(report.read_text()).get("env")
+    if env != wanted:
+        raise UserError(f"{artifact.path} is built as {env!r}, the emulator runs {wanted!r}: build it with --emulate")
+    return elf
 
 
 def _command(emulator: Emulator, elf: Path, listener: int) -> list[str]:
@@ -108,7 +118,7 @@ def _command(emulator: Emulator, elf: Path, listener: int) -> list[str]:
     uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
     machine = ["-machine", emulator.machine, *emulator.arguments]
     quiet = ["-display", "none", "-monitor", "none", "-no-reboot"]
-    return [PROGRAM, *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
+    return [find(PROGRAM), *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
 
 
 def _ending(code: int, said: bytes) -> str:

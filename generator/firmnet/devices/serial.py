@@ -23,17 +23,20 @@ TIMEOUT_S = 15.0
 
 @dataclass(frozen=True)
 class PortInfo:
-    """One serial port of this machine; `usb_id` is "vid:pid" in hex, or empty."""
+    """One serial port of this machine; `usb_id` is "vid:pid" in hex, `location` its place on the bus, or empty."""
 
     path: str
     description: str
-    usb_id: str
+    usb_id: str = ""
+    location: str = ""
 
 
 def ports() -> list[PortInfo]:
     """The serial ports that can be seen now."""
     return [
-        PortInfo(p.device, p.description, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "")
+        PortInfo(
+            p.device, p.description, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "", p.location or ""
+        )
         for p in sorted(list_ports.comports())
     ]
 
@@ -68,7 +71,7 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "
 
 
 def open_port(url: str, baud: int) -> serial.SerialBase:
-    """The port with DTR set, read in short waits; UserError naming the ports there are if it does not open."""
+    """The port with DTR set, with short reads; UserError naming what ports there are if it cannot open."""
     try:
         port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_S, write_timeout=TIMEOUT_S)
         port.dtr = True
@@ -132,6 +135,10 @@ class SerialDevice:
     def counters(self) -> Counters:
         answer = self._ask(Kind.COUNTERS, b"", COUNTERS.size)
         return Counters(*COUNTERS.unpack(answer))
+
+    def repl(self, code: str) -> str:
+        """What `code` prints when the board's MicroPython executes it."""
+        return self.link.execute(code)
 
     def close(self) -> None:
         """Give the board's REPL back and close the port."""

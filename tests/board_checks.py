@@ -1,0 +1,77 @@
+"""What must hold on every board, emulated or real? Both tests/e2e and tests/hil inherit these."""
+
+import numpy as np
+import pytest
+
+from firmnet.artifact import Artifact
+from firmnet.devices.serial import SerialDevice
+from firmnet.interpret import int_values
+from firmnet.ir import Array
+from firmnet.verify import verify
+
+
+def random_inputs(artifact: Artifact, count: int, seed: int = 0) -> Array:
+    """Seeded int8 noise over the whole range, in the stored layout."""
+    shape = artifact.manifest.input.shape[1:]
+    return np.random.default_rng(seed).integers(-128, 128, (count, *shape)).astype(np.int8)
+
+
+class BoardChecks:
+    """Fixtures: `firmnet_artifact`, and `firmnet_device`, which runs it."""
+
+    def test_the_firmware_is_the_artifacts(
+        self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
+    ) -> None:
+        manifest = firmnet_artifact.manifest
+        assert firmnet_device.fingerprint().hex() == manifest.fingerprint
+        assert firmnet_device.hello.model == manifest.name
+        assert firmnet_device.hello.layer_count == len(manifest.layers)
+
+    def test_every_output_is_bit_exact(
+        self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
+    ) -> None:
+        inputs = np.concatenate([firmnet_artifact.samples, random_inputs(firmnet_artifact, 40)])
+        verdict = verify(firmnet_artifact, firmnet_device, inputs)
+        assert verdict.ok, verdict.sentence()
+        assert verdict.total == len(inputs)
+
+    def test_every_layer_is_bit_exact(self, firmnet_artifact: Artifact, firmnet_device: SerialDevice) -> None:
+        inputs = np.concatenate([firmnet_artifact.samples[:8], random_inputs(firmnet_artifact, 8, seed=1)])
+        verdict = verify(firmnet_artifact, firmnet_device, inputs, layers=True)
+        assert verdict.ok, verdict.sentence()
+        assert verdict.inputs_with_wrong_layers == 0
+
+    def test_every_layer_can_be_dumped(
+        self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
+    ) -> None:
+        (x,) = random_inputs(firmnet_artifact, 1, seed=2)
+        expected = int_values(firmnet_artifact.graph, x[np.newaxis])
+        for index, layer in enumerate(firmnet_artifact.manifest.layers):
+            np.testing.assert_array_equal(
+                firmnet_device.dump(x, index), expected[layer.name].ravel(), layer.name
+            )
+
+    def test_the_board_counts_what_it_did(
+        self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
+    ) -> None:
+        before = firmnet_device.counters()
+        result = firmnet_device.run(random_inputs(firmnet_artifact, 3))
+        after = firmnet_device.counters()
+        assert after.runs - before.runs == 3
+        assert result.cycles is not None
+        assert after.last_run_us == result.cycles[-1]
+        assert after.heap_free_bytes
+        assert after.stack_peak_bytes
+
+    def test_the_repl_comes_back_and_serves_again(
+        self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
+    ) -> None:
+        firmnet_device.link.leave()
+        assert firmnet_device.repl("print(6 * 7)").strip() == "42"
+        assert verify(firmnet_artifact, firmnet_device, random_inputs(firmnet_artifact, 2)).ok
+
+    def test_an_input_of_the_wrong_size_is_refused(
+        self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
+    ) -> None:
+        with pytest.raises(ValueError, match="the board takes"):
+            firmnet_device.run(np.zeros((1, 3), np.int8))

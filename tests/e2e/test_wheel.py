@@ -1,0 +1,127 @@
+"""Does the wheel work where there is no checkout?"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+REPO = Path(__file__).parents[2]
+ASSETS = ("templates", "boards", "runtime_micropython", "examples")
+
+MODEL = '''
+"""A small network for the wheel's own use."""
+import torch
+
+def model():
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32, 3))
+    return net.eval(), torch.zeros(1, 1, 6, 6), torch.rand(8, 1, 6, 6)
+'''
+
+GUARD = '''
+"""Fails whatever opens, lists or runs a file of the checkout."""
+import sys
+
+def refuse(event, arguments, checkout={checkout!r}, allowed={allowed!r}):
+    if event in ("open", "os.listdir", "os.scandir", "subprocess.Popen"):
+        for argument in arguments:
+            text = str(argument)
+            if checkout in text and allowed not in text:
+                raise PermissionError(f"{{event}} of {{text}}: the checkout is out of bounds here")
+
+sys.addaudithook(refuse)
+'''
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as `pip wheel` builds it; hatchling is in this environment already, so nothing is downloaded."""
+    folder = tmp_path_factory.mktemp("wheel")
+    options = [
+        "--no-deps",
+        "--no-build-isolation",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--wheel-dir",
+        folder,
+    ]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, REPO], check=True)
+    (built,) = folder.glob("firmnet-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean environment with the wheel in it and nothing of the checkout.
+
+    The dependencies are not installed again, which would take minutes for torch alone: a .pth file adds this
+    environment's site-packages behind the new one's own. The editable firmnet in there is one .pth file, and
+    .pth files of added folders are not read.
+    """
+    place = tmp_path_factory.mktemp("elsewhere")
+    environment = place / "venv"
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
+    options = ["--no-deps", "--no-index", "--disable-pip-version-check", "--quiet", "--python", python]
+    subprocess.run([sys.executable, "-m", "pip", *options[4:], "install", *options[:4], wheel], check=True)
+    site = Path(
+        subprocess.check_output(
+            [python, "-c", "import site; print(site.getsitepackages()[0])"], text=True
+        ).strip()
+    )
+    packages = sysconfig.get_path("purelib")
+    (site / "dependencies.pth").write_text(f"{packages}\n")
+    (site / "guard.py").write_text(GUARD.format(checkout=f"{REPO}{os.sep}", allowed=packages))
+    (site / "guard.pth").write_text("import guard\n")
+    (place / "small.py").write_text(MODEL)
+    return place
+
+
+def run(place: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of the environment elsewhere, with nothing of this process's Python in the environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    program = place / "venv" / "bin" / command[0]
+    return subprocess.run([program, *command[1:]], cwd=place, env=kept, capture_output=True, text=True)
+
+
+def assets_of_checkout() -> Iterator[str]:
+    """Every file of the asset folders that git knows or would add, relative to the top."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *ASSETS]
+    for name in subprocess.check_output(listed, cwd=REPO, text=True).splitlines():
+        if (REPO / name).is_file():
+            yield name
+
+
+def test_wheel_holds_every_asset(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        packed = {name: archive.read(name) for name in archive.namelist()}
+    expected = {f"firmnet/_assets/{name}": (REPO / name).read_bytes() for name in assets_of_checkout()}
+    assert len(expected) > 20
+    assert {name: content for name, content in packed.items() if "_assets/" in name} == expected
+
+
+def test_wheel_holds_nothing_but_the_package(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        tops = {name.split("/")[0] for name in archive.namelist()}
+    assert tops == {"firmnet", f"{wheel.name.split('-py3')[0]}.dist-info"}
+
+
+def test_guard_refuses_the_checkout(elsewhere: Path) -> None:
+    ended = run(elsewhere, "python", "-c", f"open({str(REPO / 'README.md')!r})")
+    assert "the checkout is out of bounds here" in ended.stderr
+
+
+def test_wheel_generates_firmware_without_the_checkout(elsewhere: Path) -> None:
+    imported = run(elsewhere, "python", "-c", "import firmnet; print(firmnet.__file__)")
+    assert str(elsewhere) in imported.stdout, imported.stderr
+    ended = run(elsewhere, "firmnet", "generate", "small.py:model", "--board", "nucleo_f446re", "-o", "made")
+    assert ended.returncode == 0, ended.stderr
+    assert (elsewhere / "made" / "manifest.json").is_file()
+    assert (elsewhere / "made" / "firmware" / "platformio.ini").is_file()
+    assert "small" in {path.name for path in (elsewhere / "made" / "firmware" / "lib").iterdir()}
