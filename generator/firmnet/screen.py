@@ -1,7 +1,7 @@
 """What does the person at the terminal see? Steps with progress bars, aligned tables, one sentence per error.
 
 Prose goes to stdout, or to stderr when stdout is promised to a machine (`--json`). Bars are drawn on stderr
-and only on a terminal, and leave nothing behind: a step leaves one line, how long it took and what came of it.
+and only on a terminal, and leave nothing behind: a step leaves one line with its seconds and what came of it.
 """
 
 import json

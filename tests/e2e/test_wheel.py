@@ -17,11 +17,12 @@ ASSETS = ("templates", "boards", "runtime_micropython", "examples")
 MODEL = '''
 """A small network for the wheel's own use."""
 import torch
+from torch import nn
 
 def model():
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32, 3))
-    return net.eval(), torch.zeros(1, 1, 6, 6), torch.rand(8, 1, 6, 6)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3)).eval()
+    return net, torch.zeros(1, 1, 6, 6), torch.rand(8, 1, 6, 6)
 '''
 
 GUARD = '''
@@ -39,42 +40,35 @@ sys.addaudithook(refuse)
 '''
 
 
+def pip(*arguments: str | Path) -> None:
+    """Run pip without network and without dependencies."""
+    options = ("--no-deps", "--no-index", "--quiet", "--disable-pip-version-check")
+    subprocess.run([sys.executable, "-m", "pip", *arguments, *options], check=True)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel as `pip wheel` builds it; hatchling is in this environment already, so nothing is downloaded."""
+    """The wheel as `pip wheel` builds it; hatchling is in this environment already."""
     folder = tmp_path_factory.mktemp("wheel")
-    options = [
-        "--no-deps",
-        "--no-build-isolation",
-        "--disable-pip-version-check",
-        "--quiet",
-        "--wheel-dir",
-        folder,
-    ]
-    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, REPO], check=True)
+    pip("wheel", REPO, "--no-build-isolation", "--wheel-dir", folder)
     (built,) = folder.glob("firmnet-*.whl")
     return built
 
 
 @pytest.fixture(scope="module")
 def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clean environment with the wheel in it and nothing of the checkout.
+    """A folder with a clean environment, the wheel in it and nothing of the checkout.
 
     The dependencies are not installed again, which would take minutes for torch alone: a .pth file adds this
     environment's site-packages behind the new one's own. The editable firmnet in there is one .pth file, and
     .pth files of added folders are not read.
     """
     place = tmp_path_factory.mktemp("elsewhere")
-    environment = place / "venv"
-    venv.create(environment, symlinks=True)
-    python = environment / "bin" / "python"
-    options = ["--no-deps", "--no-index", "--disable-pip-version-check", "--quiet", "--python", python]
-    subprocess.run([sys.executable, "-m", "pip", *options[4:], "install", *options[:4], wheel], check=True)
-    site = Path(
-        subprocess.check_output(
-            [python, "-c", "import site; print(site.getsitepackages()[0])"], text=True
-        ).strip()
-    )
+    venv.create(place / "venv", symlinks=True)
+    python = place / "venv" / "bin" / "python"
+    pip("--python", python, "install", wheel)
+    asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.check_output(asked, text=True).strip())
     packages = sysconfig.get_path("purelib")
     (site / "dependencies.pth").write_text(f"{packages}\n")
     (site / "guard.py").write_text(GUARD.format(checkout=f"{REPO}{os.sep}", allowed=packages))
@@ -84,7 +78,7 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(place: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of the environment elsewhere, with nothing of this process's Python in the environment."""
+    """Run a program of the environment elsewhere, with no PYTHON… variable of this process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     program = place / "venv" / "bin" / command[0]
     return subprocess.run([program, *command[1:]], cwd=place, env=kept, capture_output=True, text=True)

@@ -1,0 +1,218 @@
+"""Does every wrong command line end in one sentence and the right exit code, with nothing left behind?"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from firmnet import cli
+
+SMALL = '''
+"""Models good and bad for the command line."""
+import torch
+from torch import nn
+
+def model():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3)).eval()
+    return net, torch.zeros(1, 1, 6, 6), torch.rand(8, 1, 6, 6)
+
+def uncalibrated():
+    return model()[:2]
+
+def broken():
+    return 1 / 0
+
+def unsupported():
+    return nn.Sequential(nn.Linear(4, 4), nn.RReLU()).eval(), torch.zeros(1, 4), torch.rand(8, 4)
+
+def two_inputs():
+    return nn.Bilinear(2, 2, 2), (torch.zeros(1, 2), torch.zeros(1, 2)), torch.rand(8, 2)
+
+def interrupted():
+    raise KeyboardInterrupt
+'''
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Firmnet = Callable[..., Ended]
+
+
+@pytest.fixture
+def firmnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Firmnet:
+    """Runs `firmnet ARGUMENTS` in a folder with some inputs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FIRMNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FIRMNET_TRACEBACK", raising=False)
+    (tmp_path / "small.py").write_text(SMALL)
+    (tmp_path / "text.pt2").write_text("not an archive")
+    (tmp_path / "empty").mkdir()
+    np.save(tmp_path / "integers.npy", np.ones((4, 1, 6, 6), np.int32))
+    np.save(tmp_path / "nan.npy", np.full((4, 1, 6, 6), np.nan, np.float32))
+
+    def run(*arguments: str) -> Ended:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
+
+
+GENERATE = "generate small.py:model --board netduinoplus2"
+WRONG = {
+    "unknown-command": ("deploi", "deploy"),
+    "unknown-option": (f"{GENERATE} --bord x", "--bord"),
+    "no-board": ("generate small.py:model", "--board"),
+    "unknown-range-method": (f"{GENERATE} --ranges guess", "mse"),
+    "misspelt-board": ("generate small.py:model --board netduinoplus", "netduinoplus2"),
+    "misspelt-board-deploy": ("deploy small.py:model --board nano33bel --emulate", "nano33ble"),
+    "missing-model": ("generate nothing.pt2 --board netduinoplus2", "nothing.pt2"),
+    "missing-python-file": ("generate nothing.py:model --board netduinoplus2", "nothing.py"),
+    "missing-function": ("generate small.py:modell --board netduinoplus2", "model"),
+    "not-an-archive": ("generate text.pt2 --board netduinoplus2", "text.pt2"),
+    "neither-kind": ("generate small.py --board netduinoplus2", "file.py:function"),
+    "failing-function": ("generate small.py:broken --board netduinoplus2", "ZeroDivisionError"),
+    "unsupported-layer": ("generate small.py:unsupported --board netduinoplus2", "rrelu"),
+    "two-inputs": ("generate small.py:two_inputs --board netduinoplus2", "2 inputs"),
+    "no-calibration": ("generate small.py:uncalibrated --board netduinoplus2", "--calib"),
+    "missing-calibration-file": (f"{GENERATE} --calib nothing.npy", "nothing.npy"),
+    "integer-calibration": (f"{GENERATE} --calib integers.npy", "int32"),
+    "nan-calibration": (f"{GENERATE} --calib nan.npy", "sample 0"),
+    "output-is-a-file": (f"{GENERATE} -o small.py", "small.py"),
+    "output-inside-a-file": (f"{GENERATE} -o small.py/inside", "small.py"),
+    "output-in-proc": (f"{GENERATE} -o /proc/firmnet", "/proc"),
+    "output-is-taken": (f"{GENERATE} -o .", "not empty"),
+    "build-nothing": ("build nothing", "nothing"),
+    "build-no-artifact": ("build empty", "firmnet generate"),
+    "flash-no-artifact": ("flash empty", "firmnet generate"),
+    "verify-no-artifact": ("verify empty --emulate", "firmnet generate"),
+    "emulate-and-port": ("verify empty --emulate --port /dev/ttyACM0", "--port"),
+}
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path) for path in folder.rglob("*") if "__pycache__" not in str(path)}
+
+
+@pytest.mark.parametrize(("line", "named"), WRONG.values(), ids=WRONG)
+def test_wrong_input_is_one_sentence_and_exit_2(
+    firmnet: Firmnet, tmp_path: Path, line: str, named: str
+) -> None:
+    before = files(tmp_path)
+    ended = firmnet(*line.split())
+    assert ended.code == 2, ended
+    assert ended.err.startswith("error: ")
+    assert named in ended.err
+    assert not re.search(r"Traceback|File \".*\", line", ended.out + ended.err)
+    assert ended.out == ""
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("line", ["generate small.py:model --board nono --json", "deploi --json"])
+def test_an_error_is_json_too(firmnet: Firmnet, line: str) -> None:
+    ended = firmnet(*line.split())
+    said = json.loads(ended.out)
+    assert said["exit_code"] == ended.code == 2
+    assert ended.err == f"error: {said['error']}\n"
+
+
+def test_ctrl_c_is_quiet(firmnet: Firmnet) -> None:
+    ended = firmnet("generate", "small.py:interrupted", "--board", "netduinoplus2")
+    assert ended == Ended(130, "", "")
+
+
+def test_a_fault_of_our_own_is_logged(
+    firmnet: Firmnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firmnet.board.load_board", None)
+    ended = firmnet("boards")
+    assert ended.code == 70
+    assert ended.err.count("\n") == 1
+    assert "TypeError" in ended.err
+    log = tmp_path / "cache" / "fault.log"
+    assert str(log) in ended.err
+    assert "firmnet boards" in log.read_text()
+    assert "Traceback" in log.read_text()
+
+
+def test_the_traceback_is_shown_on_request(firmnet: Firmnet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRMNET_TRACEBACK", "1")
+    assert "Traceback" in firmnet("build", "nothing").err
+
+
+def test_version(firmnet: Firmnet) -> None:
+    ended = firmnet("--version")
+    assert ended.code == 0
+    assert re.fullmatch(r"firmnet \d+\.\d+\.\d+\n", ended.out)
+
+
+def test_alone_it_shows_its_commands(firmnet: Firmnet) -> None:
+    ended = firmnet()
+    assert ended.code == 2
+    for command in ("deploy", "generate", "build", "flash", "verify", "boards", "doctor", "demo"):
+        assert f" {command} " in ended.out
+        assert firmnet(command, "--help").code == 0
+    assert ended.err == ""
+
+
+def test_boards_lists_every_board(firmnet: Firmnet) -> None:
+    ended = firmnet("boards", "--json")
+    assert ended.code == 0
+    known = {board["id"] for board in json.loads(ended.out)}
+    assert known >= {"netduinoplus2", "nucleo_f446re", "blackpill_f411ce", "nano33ble"}
+    assert {line.split()[0] for line in ended.err.splitlines()[1:]} == known
+    assert firmnet("boards").out == ended.err
+
+
+def test_doctor_names_what_brings_each_missing_tool(
+    firmnet: Firmnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.setenv("FIRMNET_PLATFORMIO", "offline")
+    ended = firmnet("doctor", "--json")
+    assert ended.code == 1
+    fixes = {check["name"]: check["fix"] for check in json.loads(ended.out) if check["state"] == "missing"}
+    assert "apt-get install -y gcc libc6-dev" in fixes["compiler"]
+    assert "gcc-arm-none-eabi" in fixes["ARM compiler"]
+    assert "libnewlib-arm-none-eabi" in fixes["ARM C library"]
+    assert "qemu-system-arm" in fixes["emulator"]
+    assert all(fix in ended.err for fix in fixes.values())
+
+
+def test_doctor_finds_what_the_tests_need(firmnet: Firmnet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRMNET_PLATFORMIO", "offline")
+    ended = firmnet("doctor")
+    assert ended.code == 0, ended.out
+    assert "missing" not in ended.out
+
+
+def test_generate_writes_an_artifact_and_says_so(firmnet: Firmnet, tmp_path: Path) -> None:
+    ended = firmnet(*GENERATE.split(), "-o", "made/here", "--json")
+    assert ended.code == 0, ended.err
+    said = json.loads(ended.out)
+    assert said["artifact"] == "made/here"
+    assert said["manifest"]["board"] == "netduinoplus2"
+    assert {"conv2d", "linear"} <= {layer["op"] for layer in said["quality"]}
+    assert (tmp_path / "made" / "here" / "manifest.json").is_file()
+
+
+def test_build_without_compiler_names_it(
+    firmnet: Firmnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert firmnet(*GENERATE.split(), "-o", "made").code == 0
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    ended = firmnet("build", "made")
+    assert ended.code == 2
+    assert "apt-get install -y gcc-arm-none-eabi" in ended.err
