@@ -174,7 +174,7 @@ def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -
     with screen.step("build") as step:
         report = api.build(artifact, emulate=emulate, progress=step.note)
         step.summary = str(artifact)
-    for line in report.lines():
+    for line in report.sizes.lines():
         screen.line(line)
     return Outcome(report)
 

@@ -43,7 +43,7 @@ class Demo:
         accuracies = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
         return [
             f"accuracy  {accuracies} ({self.images} held-out images)",
-            *self.build.lines(),
+            *self.build.sizes.lines(),
             f"artifact  {self.artifact}",
             self.verdict.sentence(),
         ]

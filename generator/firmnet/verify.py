@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,8 +44,9 @@ class WrongLayer:
 class Verdict:
     """What a comparison found. An output counts as exact when every element equals the oracle's.
 
-    `inputs_with_wrong_layers` is None unless every layer of every input was checked. A layer may differ
-    while no final output does; with all layers checked that is a failure too.
+    `outputs` is what the device answered, int8 (N, output bytes). `inputs_with_wrong_layers` is None unless
+    every layer of every input was checked. A layer may differ while no final output does; with all layers
+    checked that is a failure too.
     """
 
     device: str
@@ -55,6 +56,7 @@ class Verdict:
     example: Mismatch | None
     layer: WrongLayer | None
     inputs_with_wrong_layers: int | None
+    outputs: Array = field(repr=False, compare=False)
     fingerprint_ok: bool = True
 
     @property
@@ -82,7 +84,8 @@ class Verdict:
         return f"not verified: {head}{where}"
 
     def to_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, **asdict(self)}
+        told = {name: value for name, value in asdict(self).items() if name != "outputs"}
+        return {"ok": self.ok, **told}
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def verify(
         example=_example(got, expected.outputs),
         layer=_first_wrong_layer(artifact, device, inputs, suspects),
         inputs_with_wrong_layers=None if bad_layers is None else int(bad_layers.sum()),
+        outputs=got,
     )
 
 

@@ -32,6 +32,14 @@ class Sizes:
     heap_bytes: int
     model_flash_bytes: int
 
+    def lines(self) -> list[str]:
+        """For people: what the firmware takes of its board, and what it leaves."""
+        other = self.ram_bytes - self.arena_bytes
+        flash = f"{self.flash_bytes:,} of {self.flash_limit_bytes:,} bytes, the model {self.model_flash_bytes:,}"
+        ram = f"{self.ram_limit_bytes:,} bytes: arena {self.arena_bytes:,}, stack {self.stack_bytes:,}"
+        heap = f"MicroPython heap left {self.heap_bytes:,}, other variables {other:,}"
+        return [f"flash     {flash}", f"RAM       {ram}, {heap}"]
+
 
 def measure(elf: Path, board: Board, model: str) -> Sizes:
     """Sizes of a linked firmware of `board` that carries `model`."""
