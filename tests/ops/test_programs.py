@@ -1,0 +1,126 @@
+"""What do the bare image and the host's library report beside outputs: layers, counts, faults, hangs?"""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from firmnet.codegen.model import model_sources
+from firmnet.devices import core
+from firmnet.devices.host import HostLibrary, executable
+from firmnet.devices.runner import Kind, Model, Program, Request, from_graph
+from firmnet.errors import UserError, VerificationError
+from firmnet.interpret import int_values, quantize_sample
+from firmnet.ir import Array, Graph
+from layered_networks import NETWORKS, branches, noise, residual
+
+COUNTING = "netduinoplus2"
+
+
+def kernels(graph: Graph, x: Array) -> list[Array]:
+    """The oracle's output of every layer that has a kernel, flat."""
+    values = int_values(graph, x)
+    return [values[node.output].ravel() for node in graph.nodes if node.op != "reshape"]
+
+
+def image(models: list[Model]) -> Program:
+    return core.image(models, COUNTING, count_instructions=True)
+
+
+@pytest.fixture(params=[executable, image], ids=["executable", "core"])
+def program(request: pytest.FixtureRequest) -> Program:
+    build: Callable[[list[Model]], Program] = request.param
+    return build([from_graph(network(), dsp=True) for network in NETWORKS])
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
+def test_every_layer_is_checked_and_dumped(program: Program, network: Callable[[], Graph]) -> None:
+    graph = network()
+    inputs = noise(graph, 3)
+    expected = [kernels(graph, x) for x in inputs]
+    layers = range(len(expected[0]))
+    dumps = [Request(graph.name, inputs, Kind.DUMP, layer) for layer in layers]
+    checked, *dumped = program.ask([Request(graph.name, inputs, Kind.CHECK), *dumps])
+    np.testing.assert_array_equal(checked.words, [[zlib.crc32(y.tobytes()) for y in ys] for ys in expected])
+    for layer in layers:
+        np.testing.assert_array_equal(dumped[layer].outputs, [ys[layer] for ys in expected])
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
+def test_library_shows_every_layer(network: Callable[[], Graph]) -> None:
+    graph = network()
+    model = HostLibrary({graph.name: model_sources(graph, dsp=False)}).models[graph.name]
+    for x in noise(graph, 3):
+        for got, expected in zip(model.run_layers(x), kernels(graph, x), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
+def test_c_quantizes_the_input_as_the_oracle_does(network: Callable[[], Graph]) -> None:
+    graph = network()
+    model = HostLibrary({graph.name: model_sources(graph, dsp=False)}).models[graph.name]
+    shape = [graph.tensors[graph.input].shape[axis] for axis in np.argsort(graph.input_order or range(4))]
+    x = np.random.default_rng(3).normal(scale=2, size=shape).astype(np.float32)
+    np.testing.assert_array_equal(model.quantize(x), quantize_sample(graph, x).ravel())
+
+
+def test_fingerprint_is_the_compiled_one() -> None:
+    graph, mark = residual(), bytes(range(32))
+    files = model_sources(graph, dsp=True, fingerprint=mark)
+    assert HostLibrary({graph.name: files}).models[graph.name].fingerprint == mark
+    program = image([replace(from_graph(graph, dsp=True), files=files)])
+    (answer,) = program.ask([Request(graph.name, np.empty((1, 0), np.int8), Kind.IDENTIFY)])
+    assert answer.outputs.tobytes() == mark
+
+
+def test_instructions_are_counted_and_repeat() -> None:
+    program, graph = image([from_graph(network(), dsp=True) for network in NETWORKS]), residual()
+    inputs = np.repeat(noise(graph, 1), 3, axis=0)
+    requests = [Request(graph.name, inputs, Kind.COUNT), Request(graph.name, inputs, Kind.PROFILE)]
+    (counted, profiled), (again, _) = program.ask(requests), program.ask(requests)
+    np.testing.assert_array_equal(counted.words, again.words)
+    assert len(np.unique(counted.words)) == 1
+    macs = 9 * 7 * 8 * 27 + 9 * 7 * 8 * 72  # the two convolutions
+    assert macs / 4 < counted.words[0, 0] < macs * 10
+    assert profiled.words.shape == (3, len(kernels(graph, inputs[0])))
+    assert (profiled.words > 0).all()
+    assert 0.9 < profiled.words[0].sum() / counted.words[0, 0] < 1.1
+
+
+def test_a_fault_is_named() -> None:
+    program = image([with_first_statement("__builtin_trap();")])
+    with pytest.raises(VerificationError, match=r"netduinoplus2 hit a fault at pc 0x0800[0-9a-f]{4}"):
+        program.ask([Request("residual", noise(residual(), 1))])
+
+
+def test_a_hang_ends() -> None:
+    endless = with_first_statement("for (volatile int32_t i = 0;; i++) {}")
+    program = core.image([endless], "mps2-an386", timeout_s=1.0)
+    with pytest.raises(VerificationError, match="did not end within 1 s"):
+        program.ask([Request("residual", noise(residual(), 1))])
+
+
+def test_an_unknown_machine_is_refused() -> None:
+    with pytest.raises(UserError, match="no emulated core 'z80': firmnet knows mps2-an386"):
+        core.image([from_graph(branches(), dsp=True)], "z80")
+
+
+def test_only_one_machine_counts() -> None:
+    with pytest.raises(UserError, match="cannot count instructions: use netduinoplus2"):
+        core.image([from_graph(branches(), dsp=True)], "mps2-an386", count_instructions=True)
+
+
+def test_c_that_does_not_compile_is_shown() -> None:
+    with pytest.raises(UserError, match=r"compiling residual/residual\.c failed"):
+        executable([with_first_statement("nonsense")])
+
+
+def with_first_statement(statement: str) -> Model:
+    """The residual network, doing something else first."""
+    model = from_graph(residual(), dsp=True)
+    start = "static void run(fn_observer observer, void *context)\n{\n"
+    text = model.files["residual.c"]
+    assert start in text
+    files = {**model.files, "residual.c": text.replace(start, f"{start}    {statement}\n")}
+    return replace(model, files=files)

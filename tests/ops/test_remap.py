@@ -1,0 +1,89 @@
+"""May an op trade places with a transpose as its `remap` says? op(T(u)) must be T(op'(u))."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+from firmnet.ir import Array, Call, Shape
+from firmnet.ops import OPS
+from firmnet.ops.batch_norm import BatchNormAttrs
+from matrix_rows import ROWS, Row
+
+ANY_ORDER = ("add", "clamp", "concat", "pad", "rescale", "softmax", "transpose")
+"""Ops that trade places with every transpose."""
+
+every_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])
+
+
+def orders(row: Row) -> list[Shape]:
+    """Permutations of the axes for which the op has a remap."""
+    call = row.case.call
+    every = permutations(range(len(call.inputs[0].shape)))
+    return [order for order in every if row.op.remap(call.attrs, order) is not None]
+
+
+def moved(row: Row, order: Shape) -> Call:
+    """The call with its activations stored so that transposing them by `order` gives the row's own."""
+    call = row.case.call
+    back = np.argsort(order)
+    inputs = tuple(
+        t if t.data is not None else replace(t, shape=tuple(t.shape[i] for i in back)) for t in call.inputs
+    )
+    attrs = row.op.remap(call.attrs, order)
+    shape = row.op.shape(attrs, *[t.shape for t in inputs])
+    return Call(attrs, inputs, replace(call.output, shape=shape))
+
+
+def restored(y: Array, order: Shape) -> Array:
+    return y.transpose(order)
+
+
+@every_row
+def test_integers(row: Row) -> None:
+    for order in orders(row):
+        call = moved(row, order)
+        k = row.op.prepare(call)
+        for x, expected in zip(row.inputs[-5:], row.expected[-5:], strict=True):
+            u = [part.transpose(np.argsort(order)) for part in row.split(x)]
+            y = restored(row.op.run_int(call, k, *u), order)
+            np.testing.assert_array_equal(y.ravel(), expected, err_msg=f"{order}")
+
+
+@every_row
+def test_float(row: Row) -> None:
+    constants = [tensor.real for tensor in row.case.call.inputs if tensor.data is not None]
+    parts = [part.astype(np.float64) for part in row.split(row.inputs[0])]
+    expected = row.op.run_float(row.case.call, *parts, *constants)
+    for order in orders(row):
+        u = [part.transpose(np.argsort(order)) for part in parts]
+        y = restored(row.op.run_float(moved(row, order), *u, *constants), order)
+        np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-9, err_msg=f"{order}")
+
+
+@pytest.mark.parametrize("op", ANY_ORDER)
+def test_trades_with_every_transpose(op: str) -> None:
+    for row in (row for row in ROWS if row.op.name == op):
+        rank = len(row.case.call.inputs[0].shape)
+        assert len(orders(row)) == len(list(permutations(range(rank))))
+
+
+@pytest.mark.parametrize("op", ["max_pool2d", "avg_pool2d"])
+def test_pooling_trades_height_and_width(op: str) -> None:
+    for row in (row for row in ROWS if row.op.name == op):
+        assert orders(row) == [(0, 1, 2, 3), (0, 2, 1, 3)]
+
+
+def test_linear_trades_when_features_stay_last() -> None:
+    (row,) = (row for row in ROWS if row.id == "linear-rank4_6x9")
+    assert orders(row) == [(*order, 3) for order in permutations(range(3))]
+
+
+def test_batch_norm_follows_its_axis() -> None:
+    op, rng = OPS["batch_norm"], np.random.default_rng(0)
+    u, scale, shift = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=4), rng.normal(size=4)
+    for order in permutations(range(4)):
+        attrs = BatchNormAttrs(order.index(2))
+        call, remapped = (Call(a, (), None) for a in (attrs, op.remap(attrs, order)))  # type: ignore[arg-type]
+        y = op.run_float(remapped, u, scale, shift).transpose(order)
+        np.testing.assert_array_equal(op.run_float(call, u.transpose(order), scale, shift), y)

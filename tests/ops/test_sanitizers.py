@@ -1,0 +1,63 @@
+"""Does the generated C stay inside its buffers and inside int32? Sanitizers watch, and do catch mistakes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from firmnet.devices.host import SANITIZERS, executable
+from firmnet.devices.runner import Model, Request, from_graph
+from firmnet.errors import VerificationError
+from firmnet.interpret import run_int
+from layered_networks import NETWORKS, noise, residual
+from matrix_rows import ROWS
+
+both_kernels = pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+
+
+@both_kernels
+def test_op_matrix(dsp: bool) -> None:
+    """Every tensor in an array of its own: an overrun inside a shared arena would go unseen."""
+    models = [from_graph(row.graph, dsp=dsp, separate_buffers=True) for row in ROWS]
+    answers = executable(models, SANITIZERS).ask([Request(row.graph.name, row.inputs) for row in ROWS])
+    for row, answer in zip(ROWS, answers, strict=True):
+        np.testing.assert_array_equal(answer.outputs, row.expected, err_msg=row.id)
+
+
+@both_kernels
+@pytest.mark.parametrize("separate", [True, False], ids=["separate_buffers", "arena"])
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
+def test_network(network, separate: bool, dsp: bool) -> None:
+    graph = network()
+    inputs = noise(graph, 50)
+    model = from_graph(graph, dsp=dsp, separate_buffers=separate)
+    (answer,) = executable([model], SANITIZERS).ask([Request(graph.name, inputs)])
+    expected = np.stack([run_int(graph, x).ravel() for x in inputs])
+    np.testing.assert_array_equal(answer.outputs, expected)
+
+
+def test_planted_write_out_of_bounds_is_caught() -> None:
+    with pytest.raises(VerificationError, match="global-buffer-overflow"):
+        run_patched("y[o] = fn_clamp(", "y[o + 1] = fn_clamp(")
+
+
+def test_planted_read_out_of_bounds_is_caught() -> None:
+    with pytest.raises(VerificationError, match="index 8 out of bounds"):
+        run_patched("= residual_stem_bias[o];", "= residual_stem_bias[o + 1];")
+
+
+def test_planted_overflow_is_caught() -> None:
+    with pytest.raises(VerificationError, match="signed integer overflow"):
+        run_patched("= residual_stem_bias[o];", "= INT32_MAX - residual_stem_bias[o] % 2;")
+
+
+def run_patched(old: str, new: str) -> None:
+    """Run the residual network with one piece of its generated code replaced."""
+    graph = residual()
+    model = patched(from_graph(graph, dsp=True, separate_buffers=True), old, new)
+    executable([model], SANITIZERS).ask([Request(graph.name, noise(graph, 5))])
+
+
+def patched(model: Model, old: str, new: str) -> Model:
+    file = f"{model.name}.c"
+    assert old in model.files[file]
+    return replace(model, files={**model.files, file: model.files[file].replace(old, new)})

@@ -1,0 +1,179 @@
+"""Is the integer arithmetic exact, and are numpy and C the same? Python integers are the judge."""
+
+import ctypes
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from firmnet.assets import assets
+from firmnet.devices.compiled import Compiler, compiled
+from firmnet.ir import Array, QParams
+from firmnet.qmath import (
+    INT32_MAX,
+    Requant,
+    check_accumulator,
+    clamp_bounds,
+    int32,
+    quantize_input,
+    requantize,
+    to_requant,
+)
+
+TWIN = """
+#include <stddef.h>
+#include "fn_crc.h"
+#include "fn_dsp.h"
+#include "fn_qmath.h"
+int32_t requantize(int32_t acc, int32_t m, int32_t zp, int32_t s, int32_t p)
+{ return fn_requantize(acc, m, zp, s, p); }
+int8_t quantize(float x, float r, float offset) { return fn_quantize_input(x, r, offset); }
+uint32_t crc(const void *data, uint32_t n) { return fn_crc32(0, data, n); }
+int32_t dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc) { return fn_dot(a, b, n, acc); }
+"""
+SHIFTS = [(0, 0), (1, 0), (6, 0), (13, 0), (22, 0), (0, 5), (0, 16)]
+ZERO_POINTS = [-128, -1, 0, 57, 127]
+
+
+@pytest.fixture(scope="module")
+def c() -> ctypes.CDLL:
+    headers = {path.name: path.read_text() for path in (assets("templates") / "lib").glob("fn_*.h")}
+    flags = ("-fPIC", "-Wall", "-Wextra", "-Wconversion", "-Werror")
+    library = ctypes.CDLL(str(compiled({**headers, "twin.c": TWIN}, Compiler("gcc", flags, ("-shared",)))))
+    library.quantize.argtypes = [ctypes.c_float] * 3
+    library.quantize.restype = ctypes.c_int8
+    library.crc.restype = ctypes.c_uint32
+    return library
+
+
+def exact(acc: int, r: Requant, zero_point: int) -> int:
+    """Design §4 in Python's unbounded integers, without the clamp."""
+    (m,) = r.multiplier.tolist()
+    product = (acc << r.pre_shift) * m
+    return (product + (zero_point << (32 + r.shift)) + (1 << (31 + r.shift))) >> (32 + r.shift)
+
+
+def accumulators(pre_shift: int) -> list[int]:
+    """Seeded and extreme int32 values that the overflow proof admits."""
+    most = INT32_MAX >> pre_shift
+    rng = np.random.default_rng(5)
+    spread = rng.integers(-most, most + 1, 300).tolist()
+    near = (rng.integers(-most, most + 1, 300) // 2 ** rng.integers(0, 31, 300)).tolist()
+    return [*spread, *near, 0, 1, -1, most, -most]
+
+
+def requants() -> Iterator[Requant]:
+    for shift, pre_shift in SHIFTS:
+        for multiplier in (1, 2, 3, 0x4000_0000, 0x5555_5555, INT32_MAX):
+            yield Requant(np.array([multiplier], np.int32), shift, pre_shift)
+
+
+@pytest.mark.parametrize("zero_point", ZERO_POINTS)
+def test_requantize_is_the_exact_formula(zero_point: int) -> None:
+    for r in requants():
+        values = accumulators(r.pre_shift)
+        wide = [min(max(exact(acc, r, zero_point), -128), 127) for acc in values]
+        np.testing.assert_array_equal(requantize(np.array(values)[:, None], r, zero_point).ravel(), wide)
+
+
+@pytest.mark.parametrize("zero_point", ZERO_POINTS)
+def test_c_requantizes_exactly(zero_point: int, c: ctypes.CDLL) -> None:
+    for r in requants():
+        (m,) = r.multiplier.tolist()
+        for acc in accumulators(r.pre_shift):
+            assert c.requantize(acc, m, zero_point, r.shift, r.pre_shift) == exact(acc, r, zero_point)
+
+
+def test_requant_is_as_fine_as_it_can_be() -> None:
+    rng = np.random.default_rng(1)
+    for scales in np.exp(rng.uniform(np.log(1e-6), np.log(20000), (200, 5))):
+        r = to_requant(scales)
+        assert (r.multiplier >= 0).all()
+        assert r.shift == 22 or r.pre_shift or r.multiplier.max() >= 2**30 - 1
+        error = np.abs(r.multiplier * 2.0 ** (r.pre_shift - 32 - r.shift) - scales)
+        assert (error <= 2.0 ** (r.pre_shift - 33 - r.shift)).all()
+
+
+def test_a_scale_of_one_half_needs_a_pre_shift() -> None:
+    assert (to_requant(np.array([0.5])).shift, to_requant(np.array([0.5])).pre_shift) == (0, 1)
+    assert (to_requant(np.array([0.49])).shift, to_requant(np.array([0.49])).pre_shift) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("scales", "sentence"),
+    [
+        ([0.0], "finite positive scales"),
+        ([-0.1, 0.2], "finite positive scales"),
+        ([np.inf], "finite positive scales"),
+        ([np.nan], "finite positive scales"),
+        ([40000.0], "too large to requantize"),
+    ],
+)
+def test_senseless_scales_are_refused(scales: list[float], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        to_requant(np.array(scales))
+
+
+def test_accumulator_proof_ends_at_int32() -> None:
+    weight = np.full((2, 4), 127)
+    room = INT32_MAX - 128 * 127 * 4
+    check_accumulator(np.array([0, room]), weight)
+    check_accumulator(np.array([0, -room]), weight)
+    with pytest.raises(OverflowError, match="channel 1"):
+        check_accumulator(np.array([0, room + 1]), weight)
+    with pytest.raises(OverflowError, match="channel 0"):
+        check_accumulator(np.array([room, 0]), weight, pre_shift=1)
+
+
+def test_int32_refuses_what_does_not_fit() -> None:
+    np.testing.assert_array_equal(int32(np.array([-(2**31), INT32_MAX])), [-(2**31), INT32_MAX])
+    with pytest.raises(OverflowError):
+        int32(np.array([2**31]))
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "expected"),
+    [
+        (None, None, (-128, 127)),
+        (0.0, None, (-10, 127)),
+        (0.0, 6.0, (-10, 50)),
+        (-1.0, 1.0, (-20, 0)),
+        (-99.0, 99.0, (-128, 127)),
+    ],
+)
+def test_clamp_bounds(lo: float | None, hi: float | None, expected: tuple[int, int]) -> None:
+    assert clamp_bounds(QParams((0.1,), -10), lo, hi) == expected
+
+
+@pytest.mark.parametrize(
+    "q", [QParams((0.0172,), -13), QParams((1 / 255,), -128), QParams((3.7,), 127)], ids=str
+)
+def test_c_quantizes_floats_as_numpy_does(q: QParams, c: ctypes.CDLL) -> None:
+    x = edge_floats(q)
+    reciprocal, offset = np.float32(1.0 / q.scale[0]), np.float32(q.zero_point + 0.5)
+    got = [c.quantize(float(value), float(reciprocal), float(offset)) for value in x]
+    np.testing.assert_array_equal(quantize_input(x, q), got)
+    assert {-128, 127} <= set(got)
+
+
+def edge_floats(q: QParams) -> Array:
+    """Noise, every rounding border with its neighbours, and what is hardly a number."""
+    rng = np.random.default_rng(2)
+    borders = ((np.arange(-140, 140) + 0.5 - q.zero_point) * q.scale[0]).astype(np.float32)
+    around = [np.nextafter(borders, np.float32(end)) for end in (-np.inf, np.inf)]
+    odd = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, 3e38, -3e38]
+    return np.concatenate([rng.normal(scale=100 * q.scale[0], size=2000), borders, *around, odd]).astype(
+        np.float32
+    )
+
+
+def test_c_dot_products(c: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(3)
+    for n in range(20):
+        a, b = rng.integers(-128, 128, (2, n)).astype(np.int8)
+        expected = 12345 + int(a.astype(np.int64) @ b)
+        assert c.dot(a.tobytes(), b.tobytes(), n, 12345) == expected
+
+
+def test_c_crc_is_zlibs(c: ctypes.CDLL) -> None:
+    assert c.crc(b"123456789", 9) == 0xCBF43926
+    assert c.crc(b"", 0) == 0
