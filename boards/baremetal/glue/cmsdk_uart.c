@@ -18,7 +18,7 @@ void fn_board_init(void)
     BAUDDIV = FN_CLOCK_HZ / FN_BAUD;
     CTRL = CTRL_TX | CTRL_RX | CTRL_RX_INTERRUPT;
     enable_interrupt(FN_UART_IRQ);
-    systick_init();
+    systick_init(FN_CLOCK_HZ);
 }
 
 void fn_uart_isr(void)

@@ -1,4 +1,4 @@
-/* systick.h: milliseconds and microseconds from the core's own timer, counting FN_CLOCK_HZ. */
+/* systick.h: milliseconds and microseconds from the core's own timer. */
 #ifndef FN_SYSTICK_H
 #define FN_SYSTICK_H
 
@@ -11,15 +11,17 @@
 #define NVIC_ISER(n) (((volatile uint32_t *)0xE000E100u)[n])
 
 static volatile uint32_t elapsed_ms;
+static uint32_t ticks_per_ms;
 
 void SysTick_Handler(void)
 {
     elapsed_ms++;
 }
 
-static void systick_init(void)
+static void systick_init(uint32_t clock_hz)
 {
-    SYST_RVR = FN_CLOCK_HZ / 1000u - 1u;
+    ticks_per_ms = clock_hz / 1000u;
+    SYST_RVR = ticks_per_ms - 1u;
     SYST_CVR = 0;
     SYST_CSR = 7; /* core clock, interrupt, on */
 }
@@ -36,7 +38,7 @@ static uint32_t systick_us(void)
         ms = elapsed_ms;
         left = SYST_CVR;
     } while (ms != elapsed_ms);
-    return ms * 1000u + (FN_CLOCK_HZ / 1000u - 1u - left) / (FN_CLOCK_HZ / 1000000u);
+    return ms * 1000u + (ticks_per_ms - 1u - left) * 1000u / ticks_per_ms;
 }
 
 static void enable_interrupt(uint32_t number)

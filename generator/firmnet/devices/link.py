@@ -42,6 +42,8 @@ FRIENDLY_REPL = b"\x02"
 SERVE = b"import firmnet_link; firmnet_link.serve()\x04"
 EXECUTED = b"\x04>"
 """What the raw REPL prints when the code it was given has ended."""
+PROMPTS = (EXECUTED, b"\n>>> ", b"\n... ")
+"""Signs that a REPL has the port again."""
 
 
 class Kind(IntEnum):
@@ -192,6 +194,7 @@ class Link:
         self._sequence = 0
         self._heard = float("-inf")
         self._slowest_s = 0.0
+        self._answers = 0
         self.resends = 0
 
     def enter(self) -> Hello:
@@ -245,17 +248,19 @@ class Link:
 
     def request(self, kind: Kind, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
         """The board's answer to one request, at most `answer_bytes` long."""
-        if time.monotonic() - self._heard > AWAKE_S:
-            self.enter()
-        answer = self._ask(kind, payload, answer_bytes, time.monotonic() + self._timeout_s)
-        if answer is None:
-            error = self._silence(f"the same {kind.name.lower()} frame again and again", self._timeout_s)
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            if time.monotonic() - self._heard > AWAKE_S:
+                self.enter()
+            answer = self._ask(kind, payload, answer_bytes, deadline)
+            if answer is not None:
+                return answer
             self._heard = float("-inf")
-            raise error
-        return answer
+            if time.monotonic() >= deadline:
+                raise self._silence(f"the same {kind.name.lower()} frame again and again", self._timeout_s)
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int, deadline: float) -> bytes | None:
-        """Send until answered; None at the deadline."""
+        """Send until answered; None at the deadline, or when the board is back at its REPL."""
         self._sequence = (self._sequence + 1) & 0xFF
         self._receiver.limit_bytes = max(answer_bytes, TEXT_LIMIT_BYTES)
         request = encode(kind, self._sequence, payload)
@@ -269,9 +274,11 @@ class Link:
             now = time.monotonic()
             if answer is not None:
                 self._heard = now
+                self._answers += 1
+                self._receiver.stray.clear()
                 self._slowest_s = max(self._slowest_s, now - sent)
                 return answer
-            if now >= deadline:
+            if now >= deadline or any(prompt in self._receiver.stray for prompt in PROMPTS):
                 return None
             if now - sent >= patience_s:
                 patience_s *= 2
@@ -316,8 +323,8 @@ class Link:
                 "nothing came back",
                 "is it powered and flashed, and is this its port? Press its reset button",
             )
-        elif self._heard > float("-inf"):
-            back = f"after {self._receiver.received_bytes} bytes of answers nothing valid came back"
+        elif self._answers:
+            back = f"after {self._answers} good answers nothing valid came back"
             hint = "the board hangs or was unplugged: press its reset button and try again"
         else:
             back = f"what came back is no answer: {excerpt(stray)}"
