@@ -37,9 +37,8 @@ __attribute__((section(".vectors"), used)) static const vector vectors[128] = {
     [11 ... 12] = fn_trap,
     [14] = fn_trap,
     [15] = SysTick_Handler,
-    [16 ... 16 + FN_UART_IRQ - 1] = fn_trap,
-    [16 + FN_UART_IRQ] = fn_uart_isr,
-    [16 + FN_UART_IRQ + 1 ... 127] = fn_trap,
+    [16 ... 127] = fn_trap,
+    [16 + FN_UART_IRQ] = fn_uart_isr, /* the later entry counts */
 };
 
 __attribute__((section(".reset"), used, noreturn)) void Reset_Handler(void)

@@ -78,6 +78,7 @@ else:
     target_elf = env.BuildProgram()
     target_bin = env.ToBin(os.path.join("$BUILD_DIR", "${PROGNAME}"), target_elf)
     target_hex = env.ToHex(os.path.join("$BUILD_DIR", "${PROGNAME}"), target_elf)
+    env.NoCache([target_elf, target_bin, target_hex])  # large, and different for every model
     env.Depends(target_bin, "checkprogsize")
 
 AlwaysBuild(env.Alias("nobuild", target_bin))

@@ -11,7 +11,6 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ..artifact import Artifact
-from ..assets import assets
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError
 from ..toolchain import find, pio, pio_mode, provision_scons
@@ -60,8 +59,7 @@ def build(
         find("arm-none-eabi-gcc")
     provision_scons()
     source = micropython_source(lambda message: show(message, 0))
-    library = (assets("templates") / "micropython" / "library.json").read_text()
-    assemble(source, library, project / "lib" / "micropython")
+    assemble(source, project / "lib" / "micropython")
     _forget_firmware(artifact)
     _compile(project, env, board, show)
     built = project / ".pio" / "build" / env
@@ -103,6 +101,8 @@ def _compile(project: Path, env: str, board: Board, show: Progress) -> None:
         elif line.startswith(("MicroPython: ", "Linking ")):
             show(line[0].lower() + line[1:], files)
 
+    # A copied project would otherwise build with the platform of the one it was copied from.
+    (project / ".pio" / "platforms" / "platform.pio-link").unlink(missing_ok=True)
     done = pio("run", "-e", env, what=f"building {board.id}", cwd=project, check=False, on_line=watch)
     if done.returncode:
         raise _explain(done.stdout, board, env)

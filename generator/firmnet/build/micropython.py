@@ -52,15 +52,14 @@ def micropython_source(report: Report = lambda message: None) -> Path:
     return cached
 
 
-def assemble(source: Path, library_json: str, target: Path) -> None:
-    """Make `target` (a project's lib/micropython) the source plus our library.json; files are written only when changed."""
+def assemble(source: Path, target: Path) -> None:
+    """Make `target` (a project's lib/micropython) a copy of the source; files are written only when changed."""
     wanted = {path.relative_to(source): path for path in sorted(source.rglob("*")) if path.is_file()}
     for old in [path for path in target.rglob("*") if path.is_file()]:
-        if old.relative_to(target) not in wanted and old.name != "library.json":
+        if old.relative_to(target) not in wanted:
             old.unlink()
     for name, path in wanted.items():
         _copy_if_changed(path.read_bytes(), target / name)
-    _copy_if_changed(library_json.encode(), target / "library.json")
 
 
 def _copy_if_changed(content: bytes, target: Path) -> None:

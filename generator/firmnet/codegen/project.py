@@ -13,10 +13,8 @@ from .templates import render
 
 INCLUDES = ("fn_board.h", "fn_firmware.h", "mpconfigport.h", "mphalport.h")
 SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "frozen.c", "arduino.cpp")
-SCRIPTS = ("genhdr_path.py", "micropython.py")
+SCRIPTS = ("micropython_sources.py", "micropython_headers.py")
 PLATFORM = ("platform.json", "platform.py", "builder/main.py", "cortexm.ld", "startup.c", "glue/systick.h")
-MICROPYTHON_LIBRARY = "library.json"
-"""Of templates/micropython: build.py puts it beside MicroPython's sources in lib/micropython."""
 
 
 def project_files(

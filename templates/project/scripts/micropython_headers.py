@@ -17,8 +17,9 @@ import sys
 Import("env")  # noqa: F821  (PlatformIO gives it)
 
 PROJECT = env.subst("$PROJECT_DIR")  # noqa: F821
-BUILD = env.subst("$BUILD_DIR")  # noqa: F821
-GENHDR = os.path.join(BUILD, "micropython", "genhdr")
+# beside the build folder, which PlatformIO empties whenever a file is added or renamed
+GENERATED = env.subst("$PROJECT_WORKSPACE_DIR/micropython/$PIOENV")  # noqa: F821
+GENHDR = os.path.join(GENERATED, "genhdr")
 CORE = os.path.join("lib", "micropython")
 VERSION = "v1.25.0"
 
@@ -84,7 +85,7 @@ def compiler_and_flags():
         parts = item if isinstance(item, (list, tuple)) else (item,)
         flags.append("-D" + "=".join(env.subst(str(part)) for part in parts).replace('\\"', '"'))  # noqa: F821
     models = sorted({os.path.dirname(path) for path in below("lib/*/fn_model.h")})
-    includes = ["include", CORE, os.path.dirname(GENHDR), *models]
+    includes = ["include", CORE, GENERATED, *models]
     return compiler, flags + ["-I" + path for path in includes]
 
 
@@ -104,7 +105,7 @@ def headers():
     sources = [path for path in scanned if not re.search(r"/nlr.+\.c$|/(frozen|model)\.c$", path)]
     read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/*.py", "include/*.h", "src/*.c")
     compiler, flags = compiler_and_flags()
-    key = digest([p for p in read if os.path.basename(p) != "model.c"], compiler, *(f for f in flags if "FN_" not in f))
+    key = digest([p for p in read if os.path.basename(p) != "model.c"], compiler, *(f for f in flags if not f.startswith("-Ilib/")))
     products = ("mpversion.h", "qstrdefs.generated.h", "moduledefs.h", "root_pointers.h", "qstrdefs.preprocessed.h")
     if unchanged("headers.stamp", key, *products):
         return
@@ -113,7 +114,7 @@ def headers():
         "mpversion.h",
         f'#define MICROPY_GIT_TAG "{VERSION}"\n#define MICROPY_GIT_HASH "f498a16c7"\n#define MICROPY_BUILD_DATE "2025-04-15"\n',
     )
-    scratch = os.path.join(BUILD, "micropython", "scratch")
+    scratch = os.path.join(GENERATED, "scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     os.makedirs(scratch)
     text = os.path.join(scratch, "preprocessed.i")
