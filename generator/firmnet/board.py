@@ -116,6 +116,11 @@ class Board:
         return self.id if self.platformio is None else f"{self.id}_baremetal"
 
     @property
+    def flashable(self) -> bool:
+        """Whether one of its environments can be put on a real board; else only an emulator runs it."""
+        return self.platformio is not None or bool(self.baremetal.upload_protocol)
+
+    @property
     def envs(self) -> tuple[str, ...]:
         """All environments of the board's projects, the official one first."""
         return (self.baremetal_env,) if self.platformio is None else (self.id, self.baremetal_env)

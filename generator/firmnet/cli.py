@@ -265,6 +265,8 @@ def _check_target(board: str, emulate: bool, port: str | None) -> None:
     from .board import board_ids, load_board
 
     chosen = load_board(board)
+    if not emulate and not chosen.flashable:
+        raise UserError(f"{chosen.name} is supported in the emulator only: use --emulate, or another board")
     if emulate and port:
         raise UserError("--emulate and --port exclude each other: leave one out")
     if emulate and chosen.emulator is None:

@@ -94,6 +94,7 @@ WRONG = {
     "output-inside-a-file": (f"{GENERATE} -o small.py/inside", "small.py"),
     "output-in-proc": (f"{GENERATE} -o /proc/firmnet", "/proc"),
     "output-is-taken": (f"{GENERATE} -o .", "not empty"),
+    "emulator-only": ("deploy small.py:model --board netduinoplus2", "--emulate"),
     "build-nothing": ("build nothing", "nothing"),
     "build-no-artifact": ("build empty", "firmnet generate"),
     "flash-no-artifact": ("flash empty", "firmnet generate"),

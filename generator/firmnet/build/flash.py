@@ -52,7 +52,7 @@ def flash(
 def _flashable_env(artifact: Artifact, board: Board) -> str:
     """The environment that was built; UserError when it cannot be put on a real board."""
     report = read_report(artifact)
-    if board.platformio is None and not board.baremetal.upload_protocol:
+    if not board.flashable:
         raise UserError(f"{board.name} is supported in the emulator only: use --emulate, or another board")
     if report.env == board.baremetal_env and not board.baremetal.upload_protocol:
         raise UserError(
