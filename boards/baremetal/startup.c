@@ -41,7 +41,7 @@ __attribute__((section(".vectors"), used)) static const vector vectors[128] = {
     [16 + FN_UART_IRQ] = fn_uart_isr, /* the later entry counts */
 };
 
-__attribute__((section(".reset"), used, noreturn)) void Reset_Handler(void)
+static __attribute__((used, noreturn)) void start(void)
 {
 #if defined(__ARM_FP)
     CPACR |= 0xFu << 20; /* full access to the FPU */
@@ -61,4 +61,10 @@ __attribute__((section(".reset"), used, noreturn)) void Reset_Handler(void)
     main();
     fn_trap();
     __builtin_unreachable();
+}
+
+/* Sets the stack pointer itself: a bootloader, or an emulator told where to begin, may not have taken it from the table. */
+__attribute__((section(".reset"), naked, used)) void Reset_Handler(void)
+{
+    __asm volatile("ldr r0, =_estack\n mov sp, r0\n ldr r0, =start\n bx r0\n .ltorg");
 }
