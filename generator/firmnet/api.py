@@ -172,7 +172,7 @@ def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:
         if values[0].size != int(np.prod(shape)):
             raise UserError(f"int8 inputs must hold {shape[1:]} values each, got {values.shape[1:]}")
         return values.reshape(-1, *shape[1:])
-    samples = check_samples(values, artifact.graph)
+    samples = check_samples(values, artifact.graph, "input data")
     return np.concatenate([quantize_sample(artifact.graph, x[None]) for x in samples])
 
 
@@ -187,7 +187,10 @@ def _kept(graph: Graph, samples: Array) -> Array:
 
 def _example(samples: Any) -> Array:
     """The first sample, float32 with a batch of 1: what torch.export traces a module with."""
-    array = np.asarray(samples)
+    try:
+        array = np.asarray(samples)
+    except ValueError:
+        raise UserError("calibration data must be float samples of one shape (N, …), not a ragged list") from None
     if array.ndim < 2 or not len(array) or array.dtype.kind != "f":
         shown = f"{array.dtype} {array.shape}"
         raise UserError(f"calibration data must be float samples of shape (N, …), not {shown}")
