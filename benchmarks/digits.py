@@ -14,8 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import firmnet
 from elftools.elf.elffile import ELFFile
+
+import firmnet
 from firmnet.artifact import Artifact, LayerEntry
 from firmnet.assets import assets
 from firmnet.board import isa, load_board

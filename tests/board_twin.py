@@ -20,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
 from firmnet.artifact import Artifact, Edge, LayerEntry, Manifest, save
 from firmnet.assets import assets
 from firmnet.interpret import int_values

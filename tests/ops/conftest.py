@@ -5,10 +5,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from matrix_rows import MACHINES, ROWS, WARNINGS, Outputs
+
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
-from matrix_rows import MACHINES, ROWS, WARNINGS, Outputs
 
 
 def on_host() -> Outputs:

@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+
 from firmnet.ir import Array, Graph, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.builder import Builder

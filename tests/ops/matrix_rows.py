@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
 from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph, Node
 from firmnet.ops import OPS, Case, Op

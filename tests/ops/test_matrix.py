@@ -5,8 +5,9 @@ from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
-from firmnet.ops import OPS
 from matrix_rows import MACHINES, ROWS, Outputs, Row
+
+from firmnet.ops import OPS
 
 IN_MATRIX = [op for op in OPS.values() if not (op.view or op.float_only)]
 

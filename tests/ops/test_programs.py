@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from layered_networks import NETWORKS, branches, noise, residual
+
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core
 from firmnet.devices.host import HostLibrary, executable
@@ -13,7 +15,6 @@ from firmnet.devices.runner import Kind, Model, Program, Request, from_graph
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import int_values, quantize_sample
 from firmnet.ir import Array, Graph
-from layered_networks import NETWORKS, branches, noise, residual
 
 COUNTING = "netduinoplus2"
 

@@ -5,10 +5,11 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from matrix_rows import ROWS, Row
+
 from firmnet.ir import Array, Call, Shape
 from firmnet.ops import OPS
 from firmnet.ops.batch_norm import BatchNormAttrs
-from matrix_rows import ROWS, Row
 
 ANY_ORDER = ("add", "clamp", "concat", "pad", "rescale", "softmax", "transpose")
 """Ops that trade places with every transpose."""

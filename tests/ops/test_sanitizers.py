@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from layered_networks import NETWORKS, noise, residual
+from matrix_rows import ROWS
+
 from firmnet.devices.host import SANITIZERS, executable
 from firmnet.devices.runner import Model, Request, from_graph
 from firmnet.errors import VerificationError
 from firmnet.interpret import run_int
-from layered_networks import NETWORKS, noise, residual
-from matrix_rows import ROWS
 
 both_kernels = pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from firmnet.assets import assets
 from firmnet.devices.compiled import Compiler, compiled
 from firmnet.ir import Array, QParams

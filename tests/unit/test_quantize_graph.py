@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from firmnet import interpret
 from firmnet.errors import UserError
 from firmnet.ir import Array, Graph, Tensor, check

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from firmnet.errors import UserError
 from firmnet.ir import Graph, Tensor
 from firmnet.quantize import calibrate, check_samples, read_samples

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from firmnet.ir import QParams
 from firmnet.qmath import INT32_MAX
 from firmnet.quantize.observe import HALF, Histogram, histogram, merge
