@@ -190,7 +190,7 @@ def _example(samples: Any) -> Array:
     try:
         array = np.asarray(samples)
     except ValueError:
-        raise UserError("calibration data must be float samples of one shape (N, …), not a ragged list") from None
+        raise UserError("calibration data must be float samples of one shape, not a ragged list") from None
     if array.ndim < 2 or not len(array) or array.dtype.kind != "f":
         shown = f"{array.dtype} {array.shape}"
         raise UserError(f"calibration data must be float samples of shape (N, …), not {shown}")
