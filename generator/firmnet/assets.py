@@ -1,10 +1,10 @@
-"""Where is templates/ (and boards/, runtime_micropython/)? Beside this file in a wheel, the repository root in a checkout."""
+"""Where is templates/, and boards/, runtime_micropython/, examples/? In the wheel, or at a checkout's top."""
 
 from pathlib import Path
 
 
 def assets(name: str) -> Path:
-    """The directory `name`: "templates", "boards" or "runtime_micropython"."""
+    """The directory `name`: beside this file in a wheel, at the top of the repository in a checkout."""
     here = Path(__file__).resolve().parent
     for base in (here / "_assets", here.parents[1]):
         if (base / name).is_dir():
