@@ -105,7 +105,7 @@ class CoreDevice:
             answers.append(self._ask(inputs[start : start + BATCH], kind))
             self._runs += len(answers[-1].outputs)
             if progress:
-                progress(self._runs)
+                progress(min(start + BATCH, len(inputs)))
         words = np.concatenate([answer.words for answer in answers])
         outputs = np.concatenate([answer.outputs for answer in answers])
         return RunResult(

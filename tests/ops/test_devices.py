@@ -1,0 +1,81 @@
+"""Do the host and the emulated core keep the promises of devices.Device for a whole artifact?"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from layered_networks import noise, residual
+
+from firmnet import artifact as artifacts
+from firmnet import devices
+from firmnet.artifact import Artifact
+from firmnet.board import load_board
+from firmnet.codegen.firmware import firmware
+from firmnet.devices import core
+from firmnet.ir import Array
+from firmnet.verify import verify
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    graph = residual()
+    made = firmware(graph, load_board("netduinoplus2"))
+    path: Path = tmp_path_factory.mktemp("artifact") / "residual"
+    return artifacts.save(path, made.manifest, graph, inputs(graph.tensors[graph.input].shape, 3), made.files)
+
+
+def inputs(shape: tuple[int, ...], count: int) -> Array:
+    return noise(residual(), count).reshape(count, *shape[1:])
+
+
+@pytest.mark.parametrize("kind", ["host", "core"])
+def test_verifies_bit_exact(kind: str, artifact: Artifact) -> None:
+    x, steps = inputs(artifact.manifest.input.shape, 150), list[int]()
+    with devices.open(kind, artifact) as device:
+        verdict = verify(artifact, device, x, layers=True, progress=steps.append)
+        assert verdict.ok, verdict.sentence()
+        assert steps[-1] == verdict.total == 150
+        assert device.counters().runs >= 150
+
+
+@pytest.mark.parametrize("kind", ["host", "core"])
+def test_a_changed_weight_is_found_in_its_layer(kind: str, artifact: Artifact, tmp_path: Path) -> None:
+    copy = tmp_path / "changed"
+    change_first_weight(artifact, "conv", copy)
+    with devices.open(kind, Artifact.open(copy)) as device:
+        verdict = verify(artifact, device, inputs(artifact.manifest.input.shape, 20), layers=True)
+    assert not verdict.ok
+    assert verdict.layer
+    assert verdict.layer.name == "conv"
+
+
+def change_first_weight(artifact: Artifact, layer: str, copy: Path) -> None:
+    """A copy of the artifact whose C has another first weight in one layer."""
+    shutil.copytree(artifact.path, copy)
+    file = copy / "firmware" / "lib" / "residual" / "residual_weights.c"
+    head, symbol, tail = file.read_text().partition(f"residual_{layer}_weight[")
+    size, brace, values = tail.partition("{\n    ")
+    first, comma, rest = values.partition(",")
+    file.write_text(head + symbol + size + brace + str(-int(first) or 1) + comma + rest)
+
+
+def test_instructions_of_a_run_and_its_layers(artifact: Artifact) -> None:
+    x = inputs(artifact.manifest.input.shape, 2)
+    with core.open(artifact, "netduinoplus2") as device:
+        result, layers = device.run(x), device.profile(x[0])
+    assert result.cycles is not None
+    assert result.cycles.shape == (2,)
+    assert len(layers) == len(artifact.manifest.layers)
+    np.testing.assert_allclose(layers.sum(), result.cycles[0], rtol=0.1)
+
+
+@pytest.mark.parametrize("kind", ["host", "core"])
+def test_progress_counts_each_run_from_its_start(kind: str, artifact: Artifact) -> None:
+    x = inputs(artifact.manifest.input.shape, 5)
+    with devices.open(kind, artifact) as device:
+        for _ in range(2):
+            steps: list[int] = []
+            device.run(x, progress=steps.append)
+            assert steps[-1] == 5
+        assert device.counters().runs == 10
