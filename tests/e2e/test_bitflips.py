@@ -87,7 +87,7 @@ def test_every_flipped_bit_is_traced_to_its_layer(
         output_unchanged += verdict.exact == verdict.total
     with capsys.disabled():
         print(
-            f"\n{sum(found.values())} flips named their layer, {output_unchanged} of them behind right outputs; "
+            f"\n{sum(found.values())} flips named their layer, {output_unchanged} behind right outputs; "
             f"{len(unseen)} changed nothing for {INPUTS} inputs: {[flip.symbol for flip in unseen]}"
         )
     assert len(found) >= 5

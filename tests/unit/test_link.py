@@ -15,16 +15,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from board_twin import BoardTwin, inputs, listening, powered, save_artifact, two_layers
+from noisy_line import Damage, noisy
+from serial.urlhandler import protocol_socket
+
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
-from firmnet.devices import link, serial
+from firmnet.board import load_board
+from firmnet.devices import link, qemu, serial
 from firmnet.devices.link import Frame, Kind, Receiver, encode
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import int_values, run_int
 from firmnet.ir import Graph
 from firmnet.verify import verify
-from noisy_line import Damage, noisy
-from serial.urlhandler import protocol_socket
 
 
 class Script:
@@ -72,6 +74,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """pyserial sleeps 0.3 s whenever a socket:// port closes; frames here come over a fast line."""
     monkeypatch.setattr(protocol_socket, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(link, "GAP_S", 0.1)
+    monkeypatch.setattr(link, "PATIENCE_S", 0.2)
     monkeypatch.setattr(BoardTwin, "gap_ms", 100)
 
 
@@ -182,6 +185,23 @@ def test_silence_gives_the_repl_back_and_the_next_request_knocks_again(
         assert not board.serving
         assert verify(artifact, device, inputs(2)).ok
         assert len(board.executed) == 2
+
+
+def test_a_board_found_back_at_its_repl_is_made_to_serve_again(artifact: Artifact) -> None:
+    board = BoardTwin(two_layers(), idle_ms=100)
+    with powered(board) as url, serial.open(artifact, url) as device:
+        time.sleep(0.3)  # longer than the board waits, shorter than the host believes it waits
+        assert not board.serving
+        assert verify(artifact, device, inputs(2)).ok
+        assert len(board.executed) == 2
+
+
+def test_the_repl_executes_between_requests(artifact: Artifact, url: str) -> None:
+    with serial.open(artifact, url) as device:
+        assert device.repl("import _firmnet; _firmnet.write(_firmnet.name().encode())") == "twin"
+        with pytest.raises(VerificationError, match=r"'1 / 0' failed on the board: .*ZeroDivisionError"):
+            device.repl("1 / 0")
+        assert verify(artifact, device, inputs(2)).ok
 
 
 # -- verdicts
@@ -343,3 +363,47 @@ def test_a_request_the_board_cannot_meet_is_explained(artifact: Artifact, url: s
         ):
             device.link.request(Kind.DUMP, inputs(1).tobytes() + (9).to_bytes(4, "little"), 8)
         assert verify(artifact, device, inputs(1)).ok
+
+
+# -- choosing a port or an emulator
+
+
+@pytest.mark.parametrize(
+    ("usb_ids", "said"),
+    [
+        ([], r"no Arduino Nano 33 BLE found on USB: connect it.*seen here: none"),
+        (["1234:5678"], r"no Arduino Nano 33 BLE found.*/dev/tty0 \(thing\)"),
+        (
+            ["2341:805a"] * 2,
+            r"several ports may be the Arduino Nano 33 BLE: choose with --port /dev/tty0 or --port /dev/tty1",
+        ),
+    ],
+    ids=["none", "another", "two"],
+)
+def test_a_port_is_never_guessed(monkeypatch: pytest.MonkeyPatch, usb_ids: list[str], said: str) -> None:
+    seen = [serial.PortInfo(f"/dev/tty{i}", "thing", usb_id) for i, usb_id in enumerate(usb_ids)]
+    monkeypatch.setattr(serial, "ports", lambda: seen)
+    with pytest.raises(UserError, match=said):
+        serial.find_port(load_board("nano33ble"))
+
+
+def test_the_only_port_with_the_boards_usb_id_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [serial.PortInfo("/dev/ttyS0", "n/a"), serial.PortInfo("/dev/ttyACM3", "Nano", "2341:805a")]
+    monkeypatch.setattr(serial, "ports", lambda: seen)
+    assert serial.find_port(load_board("nano33ble")) == "/dev/ttyACM3"
+
+
+def test_a_missing_emulator_comes_with_the_line_that_installs_it(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "firmware.elf").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        UserError, match=r"qemu-system-arm is not installed.*apt-get install.*qemu-system-arm"
+    ):
+        qemu.QemuDevice(artifact, 1, tmp_path / "firmware.elf")
+
+
+def test_what_was_not_built_is_not_emulated(artifact: Artifact) -> None:
+    with pytest.raises(UserError, match=r"is not built: run `firmnet build .* --emulate`"):
+        qemu.open(artifact)

@@ -230,7 +230,7 @@ class Link:
         self._heard = float("-inf")
 
     def execute(self, code: str) -> str:
-        """What `code` prints on the board's REPL; VerificationError with its traceback when it raises."""
+        """What `code` prints on the board's REPL; VerificationError with the exception it raises."""
         self.leave()
         if not self._raw_repl(self._timeout_s):
             raise self._silence("Ctrl-C and Ctrl-A", self._timeout_s)
@@ -241,9 +241,8 @@ class Link:
             raise self._silence(f"{code!r} to the REPL", self._timeout_s)
         output, complaint = said.removeprefix(b"OK").split(b"\x04")[:2]
         if complaint:
-            raise VerificationError(
-                f"{self._line}: {code!r} failed on the board: {complaint.decode(errors='replace')}"
-            )
+            last = complaint.decode(errors="replace").strip().splitlines()[-1]
+            raise VerificationError(f"{self._line}: {code!r} failed on the board: {last}")
         return output.decode(errors="replace")
 
     def request(self, kind: Kind, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
@@ -307,7 +306,7 @@ class Link:
         """Have the raw REPL call serve(); returns what the REPL complained about, "" when nothing."""
         self._receiver.stray.clear()
         self._write(SERVE)
-        deadline = min(deadline, time.monotonic() + 2.0)
+        deadline = min(deadline, time.monotonic() + 1.0)
         while time.monotonic() < deadline and EXECUTED not in self._receiver.stray:
             frame = self._frame(min(deadline, time.monotonic() + 0.1))
             if frame and frame.kind == Kind.READY:

@@ -109,7 +109,9 @@ def _firmware(artifact: Artifact) -> Path:
         raise UserError(f"{artifact.path} is not built: run `firmnet build {artifact.path} --emulate`")
     wanted, env = load_board(artifact.manifest.board).baremetal_env, json.loads(report.read_text()).get("env")
     if env != wanted:
-        raise UserError(f"{artifact.path} is built as {env!r}, the emulator runs {wanted!r}: build it with --emulate")
+        raise UserError(
+            f"{artifact.path} is built as {env!r}, the emulator runs {wanted!r}: build it with --emulate"
+        )
     return elf
 
 

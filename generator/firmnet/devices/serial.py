@@ -23,7 +23,7 @@ TIMEOUT_S = 15.0
 
 @dataclass(frozen=True)
 class PortInfo:
-    """One serial port of this machine; `usb_id` is "vid:pid" in hex, `location` its place on the bus, or empty."""
+    """One serial port of this machine: `usb_id` is "vid:pid" in hex, `location` its place on the bus."""
 
     path: str
     description: str
@@ -52,9 +52,9 @@ def find_port(board: Board) -> str:
             f"several ports may be the {board.name}: choose with --port {' or --port '.join(fitting)}"
         )
     listed = ", ".join(f"{p.path} ({p.description})" for p in seen) or "none"
-    emulate = ", or use --emulate" if board.emulator else ""
+    emulate = " or --emulate" if board.emulator else ""
     raise UserError(
-        f"no {board.name} found on USB: connect it, give its --port{emulate}; serial ports seen: {listed}"
+        f"no {board.name} found on USB: connect it, or give --port{emulate}; serial ports seen here: {listed}"
     )
 
 
