@@ -152,6 +152,7 @@ def pio(
     what: str,
     cwd: Path | None = None,
     timeout_s: float = 1800.0,
+    env: Mapping[str, str] | None = None,
     check: bool = True,
     on_line: Line | None = None,
 ) -> subprocess.CompletedProcess[str]:
@@ -159,9 +160,8 @@ def pio(
     if util.find_spec("platformio") is None:
         raise UserError("PlatformIO is not installed: `pip install platformio`")
     command = [sys.executable, "-m", "platformio", *arguments]
-    return run(
-        command, what=what, cwd=cwd, timeout_s=timeout_s, env=pio_environment(), check=check, on_line=on_line
-    )
+    env = {**pio_environment(), **(env or {})}
+    return run(command, what=what, cwd=cwd, timeout_s=timeout_s, env=env, check=check, on_line=on_line)
 
 
 def pio_environment() -> dict[str, str]:

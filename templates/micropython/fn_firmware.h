@@ -1,4 +1,4 @@
-/* fn_firmware.h: the one model of this firmware, named in model.c, and the receive ring of mphal.c. */
+/* fn_firmware.h: the one model of this firmware, named in deployed.c, and the receive ring of mphal.c. */
 #ifndef FN_FIRMWARE_H
 #define FN_FIRMWARE_H
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from ..artifact import Artifact
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError
-from ..toolchain import find, pio, pio_mode, provision_scons
+from ..toolchain import cache_dir, find, pio, pio_mode, provision_scons
 from .micropython import assemble, micropython_source
 from .sizes import Sizes, check_fit, measure, too_big
 
@@ -44,7 +44,7 @@ def build(
     """Compile an artifact's firmware: firmware/firmware.elf, .bin, .hex, and build.json beside the manifest.
 
     `env` is one of the board's environments (default: choose_env). Raises UserError when a tool is missing
-    or the compiler fails, VerificationError when the firmware does not fit; then no old firmware stays either.
+    or the compiler fails, VerificationError when the firmware does not fit; no older firmware stays then.
     """
     board = load_board(artifact.manifest.board)
     env = env or choose_env(board, emulate=emulate)
@@ -103,9 +103,23 @@ def _compile(project: Path, env: str, board: Board, show: Progress) -> None:
 
     # A copied project would otherwise build with the platform of the one it was copied from.
     (project / ".pio" / "platforms" / "platform.pio-link").unlink(missing_ok=True)
-    done = pio("run", "-e", env, what=f"building {board.id}", cwd=project, check=False, on_line=watch)
+    done = pio(
+        *("run", "-e", env),
+        what=f"building {board.id}",
+        cwd=project,
+        env=platforms_dir(board, env),
+        check=False,
+        on_line=watch,
+    )
     if done.returncode:
         raise _explain(done.stdout, board, env)
+
+
+def platforms_dir(board: Board, env: str) -> dict[str, str]:
+    """Official platforms are shared by all projects; ours stays with its project, as platformio.ini says."""
+    if env == board.baremetal_env:
+        return {}
+    return {"PLATFORMIO_PLATFORMS_DIR": str(cache_dir() / "platformio" / "platforms")}
 
 
 def _explain(output: str, board: Board, env: str) -> UserError | VerificationError:

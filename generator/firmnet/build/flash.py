@@ -1,4 +1,4 @@
-"""How does a firmware get onto a real board? PlatformIO uploads it, to exactly one port that is surely the board's."""
+"""How does a firmware get onto a real board? PlatformIO uploads it to the one port that is surely its."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,14 +8,14 @@ from ..artifact import Artifact
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError
 from ..toolchain import pio
-from .compile import read_report
+from .compile import platforms_dir, read_report
 
 APPEAR_S = 10.0
 """How long a board may take to show its application's USB id after an upload."""
 
 
 class Port(Protocol):
-    """A serial port of this machine. `usb_id` is "vid:pid" or empty, `location` its place on the bus or empty."""
+    """A serial port of this machine. `usb_id` is "vid:pid", `location` its place on the bus; or empty."""
 
     @property
     def path(self) -> str: ...
@@ -34,10 +34,11 @@ def flash(
     port: str | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> str:
-    """Upload the built firmware and return the serial port the board is at afterwards ("" when it shows none).
+    """Upload the built firmware and return the serial port the board has afterwards.
 
-    `ports` lists the serial ports that can be seen; `port` names the board's, else there must be exactly one with
-    the board's USB ids. UserError when there is none or several, or when this board cannot be flashed from here.
+    `ports` lists the serial ports that can be seen; `port` names the board's, else there must be exactly one
+    with the board's USB ids. UserError when there is none or several, or when this board cannot be flashed;
+    VerificationError when it does not come back.
     """
     board = load_board(artifact.manifest.board)
     env = _flashable_env(artifact, board)
@@ -45,7 +46,14 @@ def flash(
     arguments = ["run", "-e", env, "-t", "nobuild", "-t", "upload"]
     if target and board.link.touch_1200:
         arguments += ["--upload-port", target.path]
-    pio(*arguments, what=f"flashing {board.name}", cwd=artifact.firmware, timeout_s=300.0, on_line=on_line)
+    pio(
+        *arguments,
+        what=f"flashing {board.name}",
+        cwd=artifact.firmware,
+        timeout_s=300.0,
+        env=platforms_dir(board, env),
+        on_line=on_line,
+    )
     return _wait_for_application(board, target, ports)
 
 
@@ -56,8 +64,8 @@ def _flashable_env(artifact: Artifact, board: Board) -> str:
         raise UserError(f"{board.name} is supported in the emulator only: use --emulate, or another board")
     if report.env == board.baremetal_env and not board.baremetal.upload_protocol:
         raise UserError(
-            f"{artifact.path} was built as {report.env}, which only the emulator runs: build it with PlatformIO's "
-            "registry at hand (FIRMNET_PLATFORMIO=registry firmnet build …) to flash it"
+            f"{artifact.path} was built as {report.env}, which only the emulator runs: where PlatformIO's "
+            f"registry can be reached, `FIRMNET_PLATFORMIO=registry firmnet build {artifact.path}`"
         )
     return report.env
 
@@ -83,8 +91,8 @@ def _target(board: Board, seen: Sequence[Port], wanted: str | None) -> Port | No
     if board.link.transport == "usb_cdc" and not board.link.touch_1200:
         return None
     raise UserError(
-        f"no {board.name} is connected (USB id {' or '.join(ids)}): found {listed}; connect it, or name its port "
-        "with --port"
+        f"no {board.name} is connected (USB id {' or '.join(ids)}): found {listed}; connect it, or name its "
+        "port with --port"
     )
 
 
@@ -99,7 +107,7 @@ def _wait_for_application(board: Board, before: Port | None, ports: Callable[[],
             return found[0].path
         if time.monotonic() > deadline:
             raise VerificationError(
-                f"{board.name} was flashed, but did not come back as USB {' or '.join(board.link.usb_ids)} within "
+                f"{board.name} was flashed, but no USB {' or '.join(board.link.usb_ids)} appeared within "
                 f"{APPEAR_S:g} s: unplug it, plug it in again and run `firmnet verify`"
             )
         time.sleep(0.1)

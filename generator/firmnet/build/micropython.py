@@ -1,4 +1,4 @@
-"""Where does MicroPython come from? Release 1.25.0 is fetched once, checked, and kept in the cache; never in this repo."""
+"""Where does MicroPython come from? Release 1.25.0 is fetched once, checked, and kept in the cache."""
 
 import hashlib
 import os
@@ -40,8 +40,8 @@ Report = Callable[[str], None]
 def micropython_source(report: Report = lambda message: None) -> Path:
     """A directory with exactly the files of PATTERNS, of release 1.25.0, checked.
 
-    Taken from MICROPYTHON_TOP, else the cache, else fetched: Debian's source package, then git. UserError when
-    MICROPYTHON_TOP is something else or when no way leads there.
+    Taken from MICROPYTHON_TOP, else the cache, else fetched: Debian's source package, then git. UserError
+    when MICROPYTHON_TOP is something else or when no way leads there.
     """
     cached = cache_dir() / f"micropython-{RELEASE}-{CHECKSUM[:12]}"
     top = os.environ.get("MICROPYTHON_TOP")
@@ -53,7 +53,7 @@ def micropython_source(report: Report = lambda message: None) -> Path:
 
 
 def assemble(source: Path, target: Path) -> None:
-    """Make `target` (a project's lib/micropython) a copy of the source; files are written only when changed."""
+    """Make `target` (a project's lib/micropython) a copy of the source; unchanged files stay untouched."""
     wanted = {path.relative_to(source): path for path in sorted(source.rglob("*")) if path.is_file()}
     for old in [path for path in target.rglob("*") if path.is_file()]:
         if old.relative_to(target) not in wanted:
@@ -122,7 +122,7 @@ def _fetch(cached: Path, report: Report) -> None:
             shutil.rmtree(scratch, ignore_errors=True)
     reasons = "\n".join(f"- {failure}" for failure in failures)
     raise UserError(
-        f"MicroPython {RELEASE} could not be fetched: get its source yourself (tag v{RELEASE} of {REPOSITORY}) "
+        f"MicroPython {RELEASE} could not be fetched: get its source (tag v{RELEASE} of {REPOSITORY}) "
         f"and set MICROPYTHON_TOP to it\n{reasons}"
     )
 
@@ -144,13 +144,23 @@ def _keep(files: dict[str, Path], cached: Path) -> None:
 
 def _from_git(scratch: Path) -> Path:
     top = scratch / "git"
-    command = ["git", "clone", "--quiet", "--depth", "1", "--branch", f"v{RELEASE}", REPOSITORY, top]
+    command: list[str | Path] = [
+        "git",
+        "clone",
+        "--quiet",
+        "--depth",
+        "1",
+        "--branch",
+        f"v{RELEASE}",
+        REPOSITORY,
+        top,
+    ]
     run(command, what="git clone", timeout_s=FETCH_S, env={"GIT_TERMINAL_PROMPT": "0"})
     return top
 
 
 def _from_apt(scratch: Path) -> Path:
-    """Debian's source package of the release, by an apt configuration of our own: no system file is touched."""
+    """Debian's source package of the release, by an apt configuration of our own: no system file changes."""
     sources = _trixie_sources()
     for folder in ("parts", "lists/partial", "cache/archives/partial", "state", "out"):
         (scratch / folder).mkdir(parents=True)
@@ -168,7 +178,7 @@ def _from_apt(scratch: Path) -> Path:
     configuration = "".join(f'{key} "{value}";\n' for key, value in options.items())
     hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
     (scratch / "apt.conf").write_text("".join(f"#clear {hook};\n" for hook in hooks) + configuration)
-    apt = ["apt-get", "-c", scratch / "apt.conf", "--quiet"]
+    apt: list[str | Path] = ["apt-get", "-c", scratch / "apt.conf", "--quiet"]
     run([*apt, "update"], what="apt-get update", timeout_s=FETCH_S)
     version = f"micropython={RELEASE}+ds-1"
     run(

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..assets import assets
 from ..board import Board, isa
+from ..errors import UserError
 from ..ir import Graph, Shape, Tensor
 from .templates import render
 
@@ -16,16 +17,31 @@ SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "frozen.c", "arduino.cpp")
 SCRIPTS = ("micropython_sources.py", "micropython_headers.py")
 PLATFORM = ("platform.json", "platform.py", "builder/main.py", "cortexm.ld", "startup.c", "glue/systick.h")
 
+PYTHON_MODULES = (
+    "array", "binascii", "builtins", "collections", "firmnet_link", "gc", "io", "json", "math", "micropython",
+    "os", "random", "select", "struct", "sys", "time", "vfs",
+)  # fmt: skip
+C_HEADERS = (
+    "alloca", "assert", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale", "math", "setjmp",
+    "mpconfigport", "mphalport", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string",
+)  # fmt: skip
+"""Names a model cannot have, because the firmware imports or includes them."""
+
 
 def project_files(
     graph: Graph, board: Board, labels: Sequence[str] = (), version: str = "0"
 ) -> dict[str, str]:
-    """Path inside firmware/ → text: everything but lib/<model> and lib/micropython."""
+    """Path inside firmware/ → text: everything but lib/<model> and lib/micropython.
+
+    Raises UserError for a model whose name means something else in the firmware.
+    """
+    if graph.name in (*PYTHON_MODULES, *C_HEADERS) or graph.name.startswith("fn_"):
+        raise UserError(f"a model cannot be called {graph.name!r}, the firmware has its own: choose another")
     files = {"platformio.ini": render("project/platformio.ini.j2", model=graph.name, board=board)}
     files["include/fn_board_config.h"] = render("project/fn_board_config.h.j2", board=board)
     files |= {f"include/{name}": _text("templates", "micropython", name) for name in INCLUDES}
     files |= {f"src/{name}": _text("templates", "micropython", name) for name in SOURCES}
-    files["src/model.c"] = render("micropython/model.c.j2", name=graph.name)
+    files["src/deployed.c"] = render("micropython/deployed.c.j2", name=graph.name)
     files |= {f"scripts/{name}": _text("templates", "project", "scripts", name) for name in SCRIPTS}
     files |= _platform(board)
     files |= _frozen(graph, board, labels, version)

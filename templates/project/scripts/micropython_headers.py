@@ -2,7 +2,7 @@
 
 A PlatformIO `post:` script (only then are the board's flags known). It runs MicroPython's own generators from
 lib/micropython with the board's compiler: the words (qstrs), modules and root pointers its sources mention become
-genhdr/*.h in the build folder; the Python files of frozen/ become bytecode in genhdr/frozen_modules.c. Each
+genhdr/*.h; the Python files of frozen/ become bytecode in genhdr/frozen_modules.c. Each
 step is skipped when nothing it reads has changed, and files are written only when their content changes.
 """
 
@@ -102,10 +102,11 @@ def collect(mode, text, scratch):
 def headers():
     """genhdr/*.h from every C file that becomes part of the interpreter. The model is none of them."""
     scanned = below("lib/micropython/**/*.c", "src/*.c")
-    sources = [path for path in scanned if not re.search(r"/nlr.+\.c$|/(frozen|model)\.c$", path)]
+    sources = [path for path in scanned if not re.search(r"/nlr.+\.c$|/(frozen|deployed)\.c$", path)]
     read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/*.py", "include/*.h", "src/*.c")
     compiler, flags = compiler_and_flags()
-    key = digest([p for p in read if os.path.basename(p) != "model.c"], compiler, *(f for f in flags if not f.startswith("-Ilib/")))
+    general = [flag for flag in flags if not flag.startswith("-Ilib/")]  # all but the model's own folder
+    key = digest([path for path in read if os.path.basename(path) != "deployed.c"], compiler, *general)
     products = ("mpversion.h", "qstrdefs.generated.h", "moduledefs.h", "root_pointers.h", "qstrdefs.preprocessed.h")
     if unchanged("headers.stamp", key, *products):
         return
