@@ -8,7 +8,7 @@ from torch import nn
 
 
 class SimpleNet(nn.Module):
-    """(1, 3, 10, 66) → (1, 64, 8, 10): the linear layer acts on the last axis, the width, not the channels."""
+    """(1, 3, 10, 66) → (1, 64, 8, 10): the linear layer acts on the last axis, the width, not channels."""
 
     def __init__(self) -> None:
         super().__init__()
