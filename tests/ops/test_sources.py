@@ -172,6 +172,7 @@ REFUSED: list[tuple[str, Shape, tuple[Any, ...], str]] = [
         "nn.Conv2d",
     ),
     ("max_pool2d.default", (4, 9, 8), (X, [2, 2]), "batch 1"),
+    ("max_pool2d.default", (1, 4, 1, 8), (X, [2, 1], [1, 1], [2, 0], [3, 1]), "reads only padding"),
     ("mean.dim", IMAGE, (X, [1]), "only over height and width"),
     ("add.Tensor", IMAGE, (X, 1.0), "adding a constant"),
     ("add.Tensor", IMAGE, (X, X, 2), "alpha=2"),

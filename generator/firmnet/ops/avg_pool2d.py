@@ -174,6 +174,11 @@ _CASES: list[tuple[str, Shape, dict[str, Any]]] = [
         },
     ),
     (
+        "3x3_s2_ceil_beyond_the_image",
+        (1, 2, 5, 3),
+        {"kernel": (3, 3), "stride": (2, 2), "ceil_mode": True},
+    ),
+    (
         "3x3_pad_ceil",
         (1, 8, 7, 1),
         {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1), "ceil_mode": True},

@@ -63,6 +63,8 @@ class MaxPool2d(Op):
 
     def shape(self, attrs: MaxPool2dAttrs, *inputs: Shape) -> Shape:
         _, height, width, channels = inputs[0]
+        if attrs.window.sees_only_padding(height, width):
+            raise ValueError("max_pool2d has a window that reads only padding: use less padding or dilation")
         return (1, *attrs.window.output(height, width), channels)
 
     def run_float(self, call: Call, *inputs: Array) -> Array:
@@ -105,6 +107,11 @@ class MaxPool2d(Op):
                 "2x3_dilated",
                 (1, 9, 9, 2),
                 {"kernel": (2, 3), "stride": (1, 2), "dilation": (3, 2), "padding": (1, 1, 2, 2)},
+            ),
+            (
+                "3x3_s2_ceil_beyond_the_image",
+                (1, 2, 5, 3),
+                {"kernel": (3, 3), "stride": (2, 2), "ceil_mode": True},
             ),
             ("pad_0213", (1, 5, 4, 1), {"kernel": (3, 3), "stride": (1, 1), "padding": (0, 2, 1, 1)}),
         ]

@@ -40,19 +40,26 @@ class Window:
             for x0 in range(0, kw * dw, dw):
                 yield padded[:, y : y + (rows - 1) * sh + 1 : sh, x0 : x0 + (columns - 1) * sw + 1 : sw]
 
+    def sees_only_padding(self, height: int, width: int) -> bool:
+        """Whether some window, by its dilation, steps over the whole input."""
+        counts, before = self.output(height, width), (self.padding[0], self.padding[2])
+        for axis, size in enumerate((height, width)):
+            steps = range(0, self.kernel[axis] * self.dilation[axis], self.dilation[axis])
+            starts = (i * self.stride[axis] - before[axis] for i in range(counts[axis]))
+            if not all(any(0 <= start + step < size for step in steps) for start in starts):
+                return True
+        return False
+
     def _axis(self, axis: int, size: int, before: int, after: int) -> int:
         stride = self.stride[axis]
         spare = size + before + after - self.dilation[axis] * (self.kernel[axis] - 1) - 1
-        if spare < 0:
+        count = (-(-spare // stride) if self.ceil_mode else spare // stride) + 1
+        if count < 1:
             raise ValueError(
                 f"a window of {self.kernel} does not fit into {size} rows or columns with padding"
             )
-        if not self.ceil_mode:
-            return spare // stride + 1
-        count = -(-spare // stride) + 1
-        return (
-            count - 1 if (count - 1) * stride >= size + before else count
-        )  # none starts in the padding behind
+        starts_behind = self.ceil_mode and (count - 1) * stride >= size + before
+        return count - 1 if starts_behind else count
 
 
 def pair(value: int | Sequence[int]) -> Pair:
