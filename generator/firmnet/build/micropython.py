@@ -18,6 +18,8 @@ CHECKSUM = "6e0da5e40249b9f037efd5d4327c457878f01a182a8cba3a7eedb19392b979ea"
 FETCH_S = 120.0
 """How long apt or git may take; a firewall that drops packets would hang them for ever."""
 
+APT_SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
+
 PATTERNS = (
     "LICENSE",
     "py/*.[ch]",
@@ -189,13 +191,15 @@ def _from_apt(scratch: Path) -> Path:
     )
     (archive,) = (scratch / "out").glob("*.orig.tar.xz")
     with tarfile.open(archive) as tar:
-        tar.extractall(scratch / "out", filter="data")
+        # The Python of Debian 12 (3.11.2) has no filters yet; apt has checked the archive's signature.
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        tar.extractall(scratch / "out")
     return scratch / "out" / f"micropython-{RELEASE}"
 
 
 def _trixie_sources() -> str:
     """Where this machine's own packages come from, asked for the source packages of Debian 13."""
-    for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
+    for path in APT_SOURCES:
         text = path.read_text() if path.is_file() else ""
         found = re.search(r"(?m)^URIs:\s*(\S+)", text) or re.search(
             r"(?m)^deb\s+(?:\[.*?\]\s+)?(\S+)\s+\w+\s+.*\bmain\b", text
