@@ -1,14 +1,14 @@
-"""fold_batch_norm: batch norm after a convolution or linear layer goes into its weights, before a linear layer too."""
+"""fold_batch_norm: batch norm goes into the weights of the layer before it, or of the linear layer after it."""
 
 from dataclasses import replace
 
 from ..ir import Graph, Node, Tensor
-from .rewrite import only_reader, without
+from .rewrite import named, names, only_reader, without
 
 
 def fold_batch_norm(graph: Graph) -> Graph:
-    for name in [node.name for node in graph.nodes if node.op == "batch_norm"]:
-        norm = next(node for node in graph.nodes if node.name == name)  # its input may have moved
+    for name in names(graph, "batch_norm"):
+        norm = named(graph, name)
         before, after = graph.producer(norm.inputs[0]), only_reader(graph, norm.output)
         if before is not None and _follows(graph, before, norm):
             graph = _fold_into(graph, before, norm)
@@ -18,14 +18,14 @@ def fold_batch_norm(graph: Graph) -> Graph:
 
 
 def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
-    """Does the norm scale the layer's output channels, and does nobody else read them unscaled?"""
-    return (
-        layer.op in ("conv2d", "linear")
-        and norm.attrs.axis == len(graph.tensors[layer.output].shape) - 1
-        and (layer.attrs.lo, layer.attrs.hi) == (None, None)
-        and only_reader(graph, layer.output) is norm
-        and _owns_weights(graph, layer)
-    )
+    """Does the norm scale what the layer's weights make, channel by channel, and does nobody else read that?"""
+    if layer.op == "batch_norm":
+        fits = layer.attrs.axis == norm.attrs.axis
+    else:
+        last = len(graph.tensors[layer.output].shape) - 1
+        unclamped = layer.op in ("conv2d", "linear") and (layer.attrs.lo, layer.attrs.hi) == (None, None)
+        fits = unclamped and norm.attrs.axis == last
+    return fits and only_reader(graph, layer.output) is norm and _owns_weights(graph, layer)
 
 
 def _precedes(graph: Graph, norm: Node, layer: Node) -> bool:

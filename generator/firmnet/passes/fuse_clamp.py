@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ..ir import Graph, Node
 from ..ops import OPS
-from .rewrite import only_reader, without
+from .rewrite import named, names, only_reader, without
 
 Bounds = tuple[float | None, float | None]
 
@@ -13,8 +13,8 @@ COMMUTES = ("transpose", "reshape", "max_pool2d")
 
 
 def fuse_clamp(graph: Graph) -> Graph:
-    for clamp in [node for node in graph.nodes if node.op == "clamp"]:
-        clamp = next(node for node in graph.nodes if node.name == clamp.name)  # its input may have moved
+    for name in names(graph, "clamp"):
+        clamp = named(graph, name)
         producer = _producer(graph, clamp)
         if producer is not None:
             graph = _fused(graph, producer, clamp)

@@ -8,12 +8,12 @@ from ..ir import Graph, Node, Shape, Tensor
 from ..ops.conv2d import Conv2dAttrs
 from ..ops.reshape import ReshapeAttrs
 from ..ops.transpose import TransposeAttrs
-from .rewrite import redirect, unique
+from .rewrite import named, names, redirect, unique
 
 
 def lower_batch_norm(graph: Graph) -> Graph:
-    for norm in [node for node in graph.nodes if node.op == "batch_norm"]:
-        graph = _lowered(graph, norm)
+    for name in names(graph, "batch_norm"):
+        graph = _lowered(graph, named(graph, name))
     return graph
 
 

@@ -18,6 +18,16 @@ def redirect(graph: Graph, moved: Mapping[str, str]) -> Graph:
     return replace(graph, output=end(graph.output)).with_nodes(nodes)
 
 
+def names(graph: Graph, op: str) -> list[str]:
+    """The layers of one op, by name: what a pass goes through while it changes the graph."""
+    return [node.name for node in graph.nodes if node.op == op]
+
+
+def named(graph: Graph, name: str) -> Node:
+    """The layer as it is now."""
+    return next(node for node in graph.nodes if node.name == name)
+
+
 def without(graph: Graph, node: Node) -> Graph:
     """The graph with a layer taken out: who read its output reads its first input."""
     kept = replace(graph, nodes=tuple(other for other in graph.nodes if other is not node))
