@@ -9,6 +9,7 @@ import numpy as np
 from ..assets import assets
 from ..board import Board, isa
 from ..errors import UserError
+from ..interpret import model_shape
 from ..ir import Graph, Shape, Tensor
 from .templates import render
 
@@ -22,8 +23,9 @@ PYTHON_MODULES = (
     "os", "random", "select", "struct", "sys", "time", "vfs",
 )  # fmt: skip
 C_HEADERS = (
-    "alloca", "assert", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale", "math", "setjmp",
-    "mpconfigport", "mphalport", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string",
+    "alloca", "assert", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale", "math", "signal",
+    "mpconfigport", "mphalport", "setjmp", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib",
+    "string",
 )  # fmt: skip
 """Names a model cannot have, because the firmware imports or includes them."""
 
@@ -101,9 +103,8 @@ def _frozen(graph: Graph, board: Board, labels: Sequence[str], version: str) -> 
 
 def _edge(tensor: Tensor, order: Shape) -> dict[str, object]:
     """An edge of the model as the shim tells it: shape in the model's own order, and how to read int8."""
-    sizes = dict(zip(order or range(len(tensor.shape)), tensor.shape, strict=True))
     return {
-        "shape": tuple(sizes[axis] for axis in sorted(sizes)),
+        "shape": model_shape(tensor, order),
         "size": tensor.size,
         "scale": float(np.float32(tensor.scale)),
         "zero_point": tensor.zero_point,
