@@ -19,6 +19,7 @@ env.Replace(
     AS="arm-none-eabi-as",
     CC="arm-none-eabi-gcc",
     CXX="arm-none-eabi-g++",
+    LINK="arm-none-eabi-gcc",  # g++ would ask for a C++ library, a Debian package that nothing here needs
     OBJCOPY="arm-none-eabi-objcopy",
     RANLIB="arm-none-eabi-ranlib",
     SIZETOOL="arm-none-eabi-size",
