@@ -96,11 +96,11 @@ def _answer(kind, sequence):
     wanted = len(_firmnet.input()) if kind in (RUN, CHECKSUMS, DUMP) else 0
     if length != wanted + (4 if kind == DUMP else 0):
         raise ValueError("%d bytes of payload for a frame of kind %d" % (length, kind))
+    _runs += wanted > 0
     if kind == HELLO:
         _send(HELLO | ANSWER, sequence, _hello())
     elif kind == RUN:
         _firmnet.run()
-        _runs += 1
         _send(RUN | ANSWER, sequence, _firmnet.output(), struct.pack("<I", _firmnet.last_us()))
     elif kind == CHECKSUMS:
         checksums = bytearray(4 * _firmnet.layer_count())

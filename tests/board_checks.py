@@ -1,9 +1,12 @@
 """What must hold on every board, emulated or real? Both tests/e2e and tests/hil inherit these."""
 
+import random
+
 import numpy as np
 import pytest
 
 from firmnet.artifact import Artifact
+from firmnet.devices import link
 from firmnet.devices.serial import SerialDevice
 from firmnet.interpret import int_values
 from firmnet.ir import Array
@@ -69,6 +72,17 @@ class BoardChecks:
         firmnet_device.link.leave()
         assert firmnet_device.repl("print(6 * 7)").strip() == "42"
         assert verify(firmnet_artifact, firmnet_device, random_inputs(firmnet_artifact, 2)).ok
+
+    def test_garbage_between_frames_does_no_harm(
+        self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
+    ) -> None:
+        chance = random.Random(3)
+        heads = [link.MAGIC, link.encode(link.Kind.RUN, 1, bytes(20))[:-1], b"\x03", b"\x04"]
+        before = firmnet_device.counters().bad_frames
+        for head in heads:
+            firmnet_device.link._port.write(head + chance.randbytes(chance.randrange(300)))
+            assert verify(firmnet_artifact, firmnet_device, random_inputs(firmnet_artifact, 2)).ok
+        assert firmnet_device.counters().bad_frames >= before + len(heads)
 
     def test_an_input_of_the_wrong_size_is_refused(
         self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
