@@ -15,7 +15,7 @@ _constants: dict[int, dict[str, Any]] = {}
 
 
 def float_values(graph: Graph, x: Array) -> dict[str, Array]:
-    """Every activation by tensor name, float64, in stored layout; `x` is one sample in the model's own order."""
+    """Every activation by name, float64, in stored layout; `x` is one sample in the model's own order."""
     values = {graph.input: _stored(graph, x).astype(np.float64)}
     for node in graph.nodes:
         inputs = [values[name] if name in values else _real(graph, name) for name in node.inputs]

@@ -67,13 +67,15 @@ def random_network(seed: int) -> tuple[RandomNetwork, torch.Tensor]:
     torch.manual_seed(seed)
     r = random.Random(seed)
     image = (1, r.choice([1, 2, 3, 4, 6]), r.randint(5, 12), r.randint(5, 12))
-    example = torch.randn(r.choice([image, image, image, (1, r.randint(3, 12)), (1, r.randint(2, 6), r.randint(3, 9))]))
+    example = torch.randn(
+        r.choice([image, image, image, (1, r.randint(3, 12)), (1, r.randint(2, 6), r.randint(3, 9))])
+    )
     network, values = RandomNetwork().eval(), [example.clone()]
     while len(network.steps) < 4 or not computes(network) or (len(network.steps) < 10 and r.random() < 0.85):
         step, reads = random_step(r, network, values)
         randomized(step)
         inputs = [values[i] for i in reads]
-        if fits(step, inputs):
+        if fits(step, inputs) and not changes_dropout(step, network, values, reads[0]):
             network.grow(step, *reads)
             with torch.no_grad():
                 values.append(step(*inputs))  # in place, perhaps: what was read may change
@@ -91,7 +93,23 @@ def fits(step: nn.Module, inputs: list[torch.Tensor]) -> bool:
 
 
 def computes(network: RandomNetwork) -> bool:
-    return any(isinstance(step, nn.Conv2d | nn.Linear) for step in network.steps)
+    """Does the last value depend on a layer with weights?"""
+    wanted = {len(network.steps)}
+    for i in range(len(network.steps), 0, -1):
+        if i in wanted:
+            wanted.update(network.reads[i - 1])
+    return any(isinstance(network.steps[i - 1], nn.Conv2d | nn.Linear) for i in wanted if i)
+
+
+def changes_dropout(step: nn.Module, network: RandomNetwork, values: list[torch.Tensor], read: int) -> bool:
+    """In place after dropout: in eval mode that changes the dropout's input, unseen by torch.export."""
+    outputs = [value for value, before in zip(values[1:], network.steps, strict=True) if is_dropout(before)]
+    behind = {value.untyped_storage().data_ptr() for value in outputs}
+    return getattr(step, "inplace", False) and values[read].untyped_storage().data_ptr() in behind
+
+
+def is_dropout(step: nn.Module) -> bool:
+    return isinstance(step, nn.Dropout | nn.Dropout2d)
 
 
 def randomized(step: nn.Module) -> nn.Module:
@@ -117,7 +135,9 @@ def random_step(
     weights = [5 if maker in (conv2d, batch_norm, activation) else 2 for maker in makers]
     at = r.randrange(len(values)) if r.random() < 0.1 and values[0].ndim == x.ndim else last
     at = at if values[at].ndim == x.ndim else last
-    if (again := [step for step in network.steps if isinstance(step, nn.Conv2d | nn.Linear)]) and r.random() < 0.1:
+    if (
+        again := [step for step in network.steps if isinstance(step, nn.Conv2d | nn.Linear)]
+    ) and r.random() < 0.1:
         return r.choice(again), (last,)
     return r.choices(makers, weights)[0](r, values[at]), (at,)
 
@@ -130,7 +150,11 @@ def random_branch(r: random.Random, values: list[torch.Tensor]) -> tuple[nn.Modu
         other = r.choice(equal)
         return Residual(), r.choice([(last, other), (other, last)])
     axis = r.randrange(1, x.ndim) if x.ndim > 1 else 0
-    rest = [i for i, v in enumerate(values) if v.ndim == x.ndim and without(v.shape, axis) == without(x.shape, axis)]
+    rest = [
+        i
+        for i, v in enumerate(values)
+        if v.ndim == x.ndim and without(v.shape, axis) == without(x.shape, axis)
+    ]
     return Concat(r.choice([axis, axis - x.ndim])), (last, *r.choices(rest, k=r.randint(1, 2)))
 
 
@@ -193,7 +217,7 @@ def flatten(r: random.Random, x: torch.Tensor) -> nn.Module:
 def reshape(r: random.Random, x: torch.Tensor) -> nn.Module:
     sizes = list(x.shape[1:])
     r.shuffle(sizes)
-    split = [n for size in sizes for n in ((2, size // 2) if size % 2 == 0 and r.random() < 0.4 else (size,))][:]
+    split = [n for size in sizes for n in ((2, size // 2) if size % 2 == 0 and r.random() < 0.4 else (size,))]
     shape = split if len(split) <= 4 else sizes
     return Function(torch.reshape, (1, *shape))
 
@@ -217,7 +241,7 @@ def softmax(r: random.Random, x: torch.Tensor) -> nn.Module:
 
 
 def dropout(r: random.Random, x: torch.Tensor) -> nn.Module:
-    return r.choice([nn.Dropout(), nn.Dropout2d(), nn.Identity()])
+    return r.choice([nn.Dropout(), nn.Dropout2d() if x.ndim == 4 else nn.Dropout(0.2), nn.Identity()])
 
 
 def pad(r: random.Random, x: torch.Tensor) -> nn.Module:

@@ -1,7 +1,7 @@
 """What can a user do about an operator firmnet does not have?"""
 
 HINTS = {
-    "sigmoid": "use ReLU6 or Hardtanh; a final sigmoid can be left out and its threshold applied to the raw output",
+    "sigmoid": "use nn.ReLU6 inside; leave a final sigmoid out and move its threshold",
     "tanh": "use nn.Hardtanh",
     "gelu": "use nn.ReLU or nn.ReLU6 and train again",
     "silu": "use nn.ReLU6 and train again",
@@ -30,11 +30,11 @@ HINTS = {
     "avg_pool1d": "use nn.AvgPool2d on x.unsqueeze(2)",
     "max_pool1d": "use nn.MaxPool2d on x.unsqueeze(2)",
     "adaptive_max_pool2d": "use nn.MaxPool2d with the sizes written out, or nn.AdaptiveAvgPool2d",
-    "mul": "only additions of two activations are supported; fold a constant factor into the weights before it",
+    "mul": "activations can be added, not multiplied; fold a constant into the weights before it",
     "div": "fold a constant divisor into the weights of the layer before it",
     "sub": "negate the weights of the branch and add; fold a constant into a bias",
-    "matmul": "use nn.Linear for a product with constant weights; products of two activations are not there yet",
-    "mm": "use nn.Linear for a product with constant weights; products of two activations are not there yet",
+    "matmul": "use nn.Linear for constant weights; products of two activations are not there yet",
+    "mm": "use nn.Linear for constant weights; products of two activations are not there yet",
     "bmm": "products of two activations are not there yet",
     "mean": "use nn.AdaptiveAvgPool2d(1) for the mean over height and width",
     "sum": "use nn.AdaptiveAvgPool2d(1): a mean differs from the sum by a constant factor only",

@@ -1,6 +1,8 @@
 """How does a PyTorch model become a float graph? Through torch.export, at the level of whole layers."""
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch.export.graph_signature import InputKind, InputSpec, OutputKind, Tenso
 from torch.fx import Node as FxNode
 
 from ..errors import UserError
+from ..interpret import run_float
 from ..ir import Array, Graph, Shape, Tensor, check
 from ..ops import OPS
 from ..ops.builder import Builder, Unsupported
@@ -22,47 +25,77 @@ from .torch_source import Source, dtype_name, first_line, quiet
 SOURCES = {target: build for op in OPS.values() for target, build in op.sources.items()}
 CHECKS = {"aten._assert_tensor_metadata.default"}
 """Operators that compute nothing."""
+SAME = 1e-3
+"""Float32 and float64 may differ by this much, relative to the largest output."""
 LAYER_NAMES = {"native_batch_norm_legit_no_training": "batch_norm", "cat": "concat"}
 
 
 def load(source: Any, name: str | None = None, example: Any = None) -> Imported:
     """Import a module with its example input, a `.pt2` file or `file.py:function` (see torch_source).
 
-    The module's training flags are left as they were. Raises UserError in one sentence for every model that is
-    not one float32 tensor in, one float32 tensor out; all unsupported operators are named in one error.
+    The module's training flags are left as they were. Raises UserError for every model that is not one
+    float32 tensor in, one float32 tensor out; all unsupported operators are named in one error.
     """
     found = torch_source.find(source, name, example)
     if isinstance(found.model, ExportedProgram):
-        program = decompose(found.model, found.name)
+        graph = to_graph(decompose(found.model, found.name), found.name)
+        compare(graph, found.model.module())
     else:
-        program = decompose(export(found.model, found), found.name)
+        with evaluating(found.model):
+            graph = to_graph(decompose(export(found.model, found), found.name), found.name)
+            compare(graph, found.model)
     sample = None if found.example is None else found.example.cpu().numpy()
-    return Imported(to_graph(program, found.name), sample, found.calibration, found.test, found.labels)
+    return Imported(graph, sample, found.calibration, found.test, found.labels)
+
+
+@contextmanager
+def evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """The module in eval mode meanwhile, every part of it as before afterwards."""
+    training = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, flag in training.items():
+            part.training = flag
 
 
 def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
-    """Export the module in eval mode, on one sample."""
+    """Export a module that is in eval mode, on one sample."""
     _require_one_argument(module, source.name)
-    training = {part: part.training for part in module.modules()}
-    module.eval()
     try:
         with quiet(), torch.no_grad():
             return torch.export.export(module, (source.example,))
     except Exception as error:
         raise UserError(
-            f"torch.export cannot follow model {source.name!r} on an input of shape {_shape(source.example)}: "
+            f"torch.export cannot follow model {source.name!r} on an input {_shape(source.example)}: "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error
-    finally:
-        for part, flag in training.items():
-            part.training = flag
+
+
+def compare(graph: Graph, module: torch.nn.Module) -> None:
+    """Raise UserError when the graph computes something else than the module on one random sample.
+
+    torch.export itself may change a model: it does not see that eval-mode dropout hands on its very input,
+    which a layer in place behind it then overwrites.
+    """
+    x = np.random.default_rng(0).normal(size=graph.tensors[graph.input].shape).astype(np.float32)
+    with quiet(), torch.no_grad():
+        expected = module(torch.from_numpy(x.copy())).cpu().numpy()
+    error = np.max(np.abs(run_float(graph, x) - expected), initial=0)
+    if error > SAME * max(1.0, float(np.max(np.abs(expected), initial=0))):
+        raise UserError(
+            f"torch.export changed what model {graph.name!r} computes (by {error:.2g} on a random input): "
+            "do not use inplace=True on the output of a dropout"
+        )
 
 
 def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
     """Replace in-place operators by pure ones; layers stay whole."""
     try:
         with quiet():
-            return program.run_decompositions({})
+            pure: ExportedProgram = program.run_decompositions({})
+            return pure
     except Exception as error:
         raise UserError(
             f"torch.export cannot make model {name!r} free of in-place operators: {first_line(error)}"
@@ -156,7 +189,7 @@ class Walk:
         stand_ins = [
             self.builder.input(node.name, _shape(r)) for r in _as_list(results) if isinstance(r, torch.Tensor)
         ]
-        self.values[node] = stand_ins if isinstance(results, list | tuple) else (stand_ins or [None])[0]
+        self.values[node] = stand_ins if isinstance(results, list | tuple) else next(iter(stand_ins), None)
 
     def resolve(self, value: Any) -> Any:
         """An argument of a node, nodes replaced by what they have become."""
@@ -173,7 +206,7 @@ def module_path(node: FxNode) -> str:
 
 
 def layer_name(node: FxNode) -> str:
-    """A layer of torch.nn is called by its path, an operator in a module's own forward by path and operator."""
+    """A layer of torch.nn is called by its path, an operator in another forward by path and operator."""
     path, kind = _innermost(node)
     if path and kind.startswith("torch.nn.modules.") and ".container." not in kind:
         return path
@@ -213,7 +246,8 @@ def _input_node(program: ExportedProgram, name: str) -> FxNode:
     if len(specs) != 1:
         named = ", ".join(_input_name(spec) for spec in specs)
         raise UserError(
-            f"model {name!r} takes {len(specs)} inputs ({named}): firmnet deploys models with one; join them into one tensor"
+            f"model {name!r} takes {len(specs)} inputs ({named}): firmnet deploys models with one; "
+            "join them into one tensor"
         )
     what = f"input {_input_name(specs[0])!r} of model {name!r}"
     node = next(
@@ -224,7 +258,7 @@ def _input_node(program: ExportedProgram, name: str) -> FxNode:
     value = node.meta["val"]
     if value.dtype != torch.float32:
         raise UserError(
-            f"{what} is {dtype_name(value.dtype)}: firmnet takes float32 inputs, so export with a float32 example"
+            f"{what} is {dtype_name(value.dtype)}: firmnet takes float32, so export with a float32 example"
         )
     if not all(isinstance(size, int) for size in value.shape):
         raise UserError(
@@ -236,7 +270,7 @@ def _input_node(program: ExportedProgram, name: str) -> FxNode:
 
 
 def _output_node(program: ExportedProgram, name: str) -> FxNode:
-    """The node whose value the model returns; refuses several outputs, other types, and models that keep state."""
+    """The node whose value the model returns; refuses several outputs, other types, and kept state."""
     specs = program.graph_signature.output_specs
     changed = [str(spec.target) for spec in specs if spec.kind == OutputKind.BUFFER_MUTATION]
     if changed:
@@ -246,15 +280,17 @@ def _output_node(program: ExportedProgram, name: str) -> FxNode:
     results = [spec.arg for spec in specs if spec.kind == OutputKind.USER_OUTPUT]
     if len(results) != 1:
         raise UserError(
-            f"model {name!r} returns {len(results)} values: firmnet deploys models with one output tensor; wrap it and return one"
+            f"model {name!r} returns {len(results)} values: firmnet deploys models with one output tensor; "
+            "wrap it and return one"
         )
-    node = next((n for n in program.graph.nodes if n.name == results[0].name), None)
+    node: FxNode | None = next((n for n in program.graph.nodes if n.name == results[0].name), None)
     value = None if node is None else node.meta["val"]
     if node is None or not isinstance(value, torch.Tensor):
         raise UserError(f"model {name!r} returns a value that is not a tensor: return one float32 tensor")
     if value.dtype != torch.float32:
         raise UserError(
-            f"model {name!r} returns {dtype_name(value.dtype)}: return the float32 scores; predict() picks the class"
+            f"model {name!r} returns {dtype_name(value.dtype)}: return the float32 scores; "
+            "predict() picks the class"
         )
     return node
 
@@ -268,8 +304,8 @@ def _require_one_argument(module: torch.nn.Module, name: str) -> None:
     ]
     if len(needed) > 1:
         raise UserError(
-            f"model {name!r} takes {len(needed)} inputs ({', '.join(needed)}): firmnet deploys models with one; "
-            "join them into one tensor"
+            f"model {name!r} takes {len(needed)} inputs ({', '.join(needed)}): "
+            "firmnet deploys models with one; join them into one tensor"
         )
 
 

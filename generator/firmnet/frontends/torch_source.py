@@ -1,8 +1,9 @@
 """Which module and data does the user mean? A module, a `.pt2` file or `file.py:function`.
 
-The function takes no arguments and returns `(module, example)`, `(module, example, calibration)`, or a mapping with
-the keys `module` and `example` and any of `calibration`, `test` (a pair: samples, class numbers), `labels` and `name`.
-`example` is one float32 input with its batch dimension; the others have samples along axis 0.
+The function takes no arguments and returns `(module, example)`, `(module, example, calibration)`, or a mapping
+with the keys `module` and `example` and any of `calibration`, `test` (a pair: samples, class numbers),
+`labels` and `name`. `example` is one float32 input with its batch dimension; the others have samples along
+axis 0.
 """
 
 import importlib.util
@@ -50,7 +51,7 @@ def find(source: Any, name: str | None, example: Any) -> Source:
         return from_mapping(given, "the model", name or type(source).__name__, name is not None)
     if not isinstance(source, str | Path):
         raise UserError(
-            f"a {type(source).__name__} is not a model: give a torch.nn.Module, a .pt2 file or file.py:function"
+            f"a {type(source).__name__} is not a model: give a torch.nn.Module, .pt2 file or file.py:function"
         )
     if str(source).endswith(".pt2"):
         path = existing(Path(source))
@@ -88,7 +89,8 @@ def from_file(source: str, name: str | None) -> Source:
 def execute(path: Path) -> Any:
     """Import a Python file under a name of its own, its folder importable meanwhile."""
     spec = importlib.util.spec_from_file_location(f"firmnet_source_{path.stem}", path)
-    assert spec and spec.loader  # a path that ends in .py always has a loader
+    assert spec is not None
+    assert spec.loader is not None  # a path that ends in .py always has one
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.path.insert(0, str(path.parent.resolve()))
@@ -119,8 +121,8 @@ def as_mapping(returned: Any, source: str) -> Mapping[str, Any]:
     if isinstance(returned, tuple) and len(returned) in (2, 3):
         return dict(zip(KEYS, returned, strict=False))
     raise UserError(
-        f"{source} returned a {type(returned).__name__}: return (module, example), (module, example, calibration) "
-        "or a mapping with those keys"
+        f"{source} returned a {type(returned).__name__}: return (module, example), "
+        "(module, example, calibration) or a mapping with those keys"
     )
 
 
@@ -143,7 +145,8 @@ def one_sample(example: Any, source: str) -> torch.Tensor:
     if isinstance(example, tuple | list) and example and all(isinstance(e, torch.Tensor) for e in example):
         if len(example) > 1:
             raise UserError(
-                f"{source} takes {len(example)} inputs: firmnet deploys models with one; join them into one tensor"
+                f"{source} takes {len(example)} inputs: firmnet deploys models with one; "
+                "join them into one tensor"
             )
         (example,) = example
     if example is None:
@@ -155,11 +158,13 @@ def one_sample(example: Any, source: str) -> torch.Tensor:
     tensor = torch.as_tensor(example).detach()
     if not tensor.dtype.is_floating_point:
         raise UserError(
-            f"{source}: the example input is {dtype_name(tensor.dtype)}: firmnet takes float32 inputs, so convert it with .float()"
+            f"{source}: the example input is {dtype_name(tensor.dtype)}: "
+            "firmnet takes float32 inputs, so convert it with .float()"
         )
     if tensor.ndim < 2 or 0 in tensor.shape:
         raise UserError(
-            f"{source}: the example input has shape {tuple(tensor.shape)}: give a batch of one, e.g. x.unsqueeze(0)"
+            f"{source}: the example input has shape {tuple(tensor.shape)}: "
+            "give a batch of one, e.g. x.unsqueeze(0)"
         )
     return tensor[:1].float()
 

@@ -1,4 +1,4 @@
-"""fold_batch_norm: batch norm goes into the weights of the layer before it, or of the linear layer after it."""
+"""fold_batch_norm: batch norm goes into the weights of the layer before it or the linear after it."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
 
 
 def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
-    """Does the norm scale what the layer's weights make, channel by channel, and does nobody else read that?"""
+    """Does the norm scale what the layer's weights make, per channel, and nobody else read that?"""
     if layer.op == "batch_norm":
         fits = layer.attrs.axis == norm.attrs.axis
     else:

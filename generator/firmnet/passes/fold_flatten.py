@@ -1,4 +1,4 @@
-"""fold_flatten: a transpose before a flatten becomes another order of the next linear layer's weight columns."""
+"""fold_flatten: a transpose before a flatten becomes another order of the linear layer's columns."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def _only_linear_readers(graph: Graph, vector: str) -> bool:
 
 
 def _as_stored(graph: Graph, vector: str) -> tuple[dict[str, Node], Array]:
-    """How to make the vector without transposes: layers to change, and where each old element is in the new one."""
+    """The vector made without transposes: layers to change, and where each old element is in it."""
     node, size = graph.producer(vector), graph.tensors[vector].size
     if node is not None and node.op == "reshape":
         before = graph.producer(node.inputs[0])

@@ -1,9 +1,10 @@
 """settle_layout: decides in which order every activation is stored, so that almost no transpose is left.
 
-Imported graphs transpose to channels-last before each image layer and back after it. This pass walks the graph once
-and remembers for each tensor how it is stored: `tensor = stored.transpose(order)`. A transpose then only changes the
-remembered order; an op that can act on the stored form does (`Op.remap`); only an op that cannot gets a real
-transpose. The walk is tried with the input stored in each order that could help; the one that moves least is kept.
+Imported graphs transpose to channels-last before each image layer and back after it. This pass walks the
+graph once and remembers for each tensor how it is stored: `tensor = stored.transpose(order)`. A transpose
+then only changes the remembered order; an op that can act on the stored form does (`Op.remap`); only an op
+that cannot gets a real transpose. The walk is tried with the input stored in each order that could help;
+the one that moves least is kept.
 """
 
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def settle_layout(graph: Graph) -> Graph:
 
 
 def _input_orders(graph: Graph) -> list[Shape]:
-    """In which orders might the input be stored? In those the graph transposes such tensors to, or as it is."""
+    """In which orders might the input be stored? As the graph transposes such tensors, or as it is."""
     rank = len(graph.tensors[graph.input].shape)
     orders = [tuple(n.attrs.order) for n in graph.nodes if n.op == "transpose" and len(n.attrs.order) == rank]
     return list(dict.fromkeys([*orders, tuple(range(rank))]))
@@ -92,7 +93,7 @@ class Walk:
         return graph.with_nodes(graph.nodes)
 
     def _choices(self, node: Node) -> Iterator[tuple[Shape, Any]]:
-        """Orders in which the op could find its activations, with its options then; the unchanged order last."""
+        """Orders in which the op could read its activations, with its options then; unchanged comes last."""
         activations = self.old.activations(node)
         for order in dict.fromkeys(self.stored[name].order for name in activations):
             attrs = None if order == identity(order) else OPS[node.op].remap(node.attrs, order)
@@ -110,12 +111,12 @@ class Walk:
         )
 
     def _target(self, name: str, order: Shape) -> Shape:
-        """Axes by which to transpose what stands for a tensor, so that it can be read with axes in `order`."""
+        """Axes by which to transpose what stands for a tensor, so that `order` reads it."""
         x = self.stored[name]
         return x.order if order == identity(order) else permuted(x.order, inverse(order))
 
     def _read(self, name: str, order: Shape) -> str:
-        """The new tensor from which an op reads the old tensor `name` with axes in `order`; made if need be."""
+        """The new tensor from which an op reads the old `name` with axes in `order`; made if need be."""
         x, target = self.stored[name], self._target(name, order)
         if target == identity(target):
             return x.name
@@ -155,13 +156,14 @@ class Walk:
         self.nodes.append(replace(node, attrs=attrs, inputs=(source,)))
 
     def _keep(self, name: str, order: Shape) -> None:
-        """Take over a tensor of the old graph under its own name, stored so that it is read with axes in `order`."""
+        """Take over a tensor of the old graph under its name, stored so that `order` reads it."""
         tensor = self.old.tensors[name]
         self.tensors[name] = replace(tensor, shape=permuted(tensor.shape, inverse(order)))
         self.stored[name] = Stored(name, order)
 
     def _new(self, name: str, shape: Shape) -> Tensor:
-        free = unique(name, self.old, self.tensors)
+        kept = [node for node in self.old.nodes if node.op != "transpose"]
+        free = unique(name, self.old.with_nodes(kept), self.tensors)
         self.tensors[free] = Tensor(free, shape)
         return self.tensors[free]
 
@@ -169,9 +171,9 @@ class Walk:
 def reshaped_order(shape: Shape, order: Shape, new_shape: Shape) -> Shape | None:
     """How to read a reshaped tensor when it is the stored form that is reshaped.
 
-    The tensor of `shape` is stored.transpose(order). Axes that merge or split together must lie together, in the same
-    sequence, in the stored form; then the reshape acts on each such group where it is, and the result is
-    reshaped_stored.transpose(returned order). None: the reshape needs the tensor in its own order.
+    The tensor of `shape` is stored.transpose(order). Axes that merge or split together must lie together, in
+    the same sequence, in the stored form; then the reshape acts on each such group where it is, and the
+    result is reshaped_stored.transpose(returned order). None: the reshape needs the tensor in its own order.
     """
     groups = _groups(shape, new_shape)
     place = {
@@ -224,6 +226,6 @@ def permuted(values: Shape, order: Shape) -> Shape:
 
 
 def composed(first: Shape, second: Shape) -> Shape:
-    """The order equal to transposing by `first` (empty: not at all) and then by `second`; empty when nothing moves."""
+    """The order of transposing by `first` (empty: not at all), then by `second`; empty: nothing moves."""
     order = permuted(first, second) if first else second
     return () if order == identity(order) else order
