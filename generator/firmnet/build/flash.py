@@ -7,7 +7,7 @@ from typing import Protocol
 from ..artifact import Artifact
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError
-from ..toolchain import pio
+from ..toolchain import find, pio
 from .compile import platforms_dir, read_report
 
 APPEAR_S = 10.0
@@ -34,7 +34,7 @@ def flash(
     port: str | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> str:
-    """Upload the built firmware and return the serial port the board has afterwards.
+    """Upload the built firmware and return the serial port the board has afterwards, or "" if none is its own.
 
     `ports` lists the serial ports that can be seen; `port` names the board's, else there must be exactly one
     with the board's USB ids. UserError when there is none or several, or when this board cannot be flashed;
@@ -43,6 +43,8 @@ def flash(
     board = load_board(artifact.manifest.board)
     env = _flashable_env(artifact, board)
     target = _target(board, ports(), port)
+    if env == board.baremetal_env:
+        find({"stlink": "openocd", "dfu": "dfu-util"}[board.baremetal.upload_protocol])
     arguments = ["run", "-e", env, "-t", "nobuild", "-t", "upload"]
     if target and board.link.touch_1200:
         arguments += ["--upload-port", target.path]
@@ -54,6 +56,8 @@ def flash(
         env=platforms_dir(board, env),
         on_line=on_line,
     )
+    if env == board.baremetal_env and board.link.transport == "usb_cdc":
+        return ""  # this build talks over a UART, by an adapter that only the user knows
     return _wait_for_application(board, target, ports)
 
 

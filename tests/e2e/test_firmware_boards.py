@@ -1,0 +1,261 @@
+"""Does every board's firmware link, fit, boot and compute the same, and are builds short and repeatable?"""
+
+import configparser
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from elftools.elf.elffile import ELFFile
+from torch import manual_seed, nn
+
+import firmnet
+from firmnet.artifact import Artifact
+from firmnet.board import Board, board_ids, load_board
+from firmnet.build import BuildReport, build
+from firmnet.devices import qemu
+from firmnet.errors import UserError, VerificationError
+from firmnet.verify import verify
+
+Made = tuple[Artifact, BuildReport]
+
+
+def network(seed: int = 0, hidden: int = 12) -> nn.Module:
+    manual_seed(seed)
+    layers = nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, hidden), nn.ReLU()
+    return nn.Sequential(*layers, nn.Linear(hidden, 3)).eval()
+
+
+def generated(board: str, folder: Path, seed: int = 0, hidden: int = 12) -> Artifact:
+    """The same network for any board, not yet built."""
+    calibration = np.random.default_rng(0).normal(size=(16, 2, 8, 8)).astype(np.float32)
+    model = network(seed, hidden)
+    return firmnet.compile(model, calibration, board=board, name="everywhere").save(folder)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+    """A board's firmware, built once."""
+    made: dict[str, Made] = {}
+
+    def on(board: str) -> Made:
+        if board not in made:
+            artifact = generated(board, tmp_path_factory.mktemp(board) / "artifact")
+            made[board] = artifact, build(artifact, emulate=True)
+        return made[board]
+
+    return on
+
+
+@pytest.mark.parametrize("board", board_ids())
+def test_firmware_links_and_fits(make: Callable[[str], Made], board: str) -> None:
+    artifact, report = make(board)
+    chip, sizes = load_board(board).chip, report.sizes
+    assert report.env == load_board(board).baremetal_env
+    assert 100_000 < sizes.flash_bytes < chip.flash_bytes
+    assert sizes.arena_bytes == artifact.manifest.arena_bytes
+    assert sizes.heap_bytes >= load_board(board).micropython.heap_bytes
+    assert 0 <= chip.ram_bytes - sizes.ram_bytes - sizes.heap_bytes < 16
+    weights = sum(layer.flash_bytes for layer in artifact.manifest.layers)
+    assert weights < sizes.model_flash_bytes < weights + 8192
+    image = (artifact.firmware / "firmware.bin").read_bytes()
+    assert len(image) == pytest.approx(sizes.flash_bytes, abs=256)
+
+
+@pytest.mark.parametrize("board", [id for id in board_ids() if load_board(id).emulator])
+def test_firmware_boots_and_computes_every_layer(make: Callable[[str], Made], board: str) -> None:
+    artifact, _ = make(board)
+    noise = np.random.default_rng(5).integers(-128, 128, (12, *artifact.manifest.input.shape[1:]))
+    with qemu.open(artifact) as device:
+        assert device.name == f"{board} (qemu)"
+        verdict = verify(artifact, device, noise.astype(np.int8), layers=True)
+    assert verdict.ok, verdict.sentence()
+
+
+def test_the_nano_keeps_its_own_memory_map(make: Callable[[str], Made]) -> None:
+    artifact, _ = make("nano33ble")
+    chip = load_board("nano33ble").chip
+    assert (chip.flash_origin, chip.ram_origin, chip.ram_bytes) == (0x10000, 0x20000000, 0x40000)
+    with (artifact.firmware / "firmware.elf").open("rb") as file:
+        segments = [s.header for s in ELFFile(file).iter_segments() if s.header.p_type == "PT_LOAD"]
+    for segment in segments:
+        end = segment.p_vaddr + segment.p_memsz
+        in_flash = chip.flash_origin <= segment.p_vaddr and end <= chip.flash_origin + chip.flash_bytes
+        in_ram = chip.ram_origin <= segment.p_vaddr and end <= chip.ram_origin + chip.ram_bytes
+        assert in_flash or in_ram, f"{segment.p_vaddr:#x} to {end:#x}"
+
+
+def test_only_uart_and_timer_glue_differ_between_boards(tmp_path: Path) -> None:
+    nano, nucleo = (generated(id, tmp_path / id).firmware for id in ("nano33ble", "nucleo_f446re"))
+    files = {p.relative_to(root) for root in (nano, nucleo) for p in root.rglob("*") if p.is_file()}
+    differing = {str(name) for name in files if _content(nano / name) != _content(nucleo / name)}
+    assert differing == {
+        "platformio.ini",
+        "include/fn_board_config.h",
+        "platform/glue/cmsdk_uart.c",
+        "platform/glue/stm32f4_usart.c",
+        "platform/boards/nano33ble.json",
+        "platform/boards/nucleo_f446re.json",
+        "frozen/everywhere.py",
+        "lib/everywhere/everywhere_fingerprint.c",
+    }
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def ini(board: str, tmp_path: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(generated(board, tmp_path / "artifact").firmware / "platformio.ini")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("board", "platform", "key", "value"),
+    [
+        ("nano33ble", "nordicnrf52@^10.11.0", "build_unflags", "-mfloat-abi=soft"),
+        ("blackpill_f411ce", "ststm32@^19.6.0", "build_flags", "-DPIO_FRAMEWORK_ARDUINO_ENABLE_CDC"),
+        ("nucleo_f446re", "ststm32@^19.6.0", "upload_protocol", "stlink"),
+    ],
+)
+def test_official_environment(board: str, platform: str, key: str, value: str, tmp_path: Path) -> None:
+    project = ini(board, tmp_path)
+    official = project[f"env:{board}"]
+    assert (official["platform"], official["board"], official["framework"]) == (platform, board, "arduino")
+    assert value in official[key].split()
+    assert project[f"env:{board}_baremetal"]["platform"] == "symlink://platform"
+    assert "-Iinclude" in project["env"]["build_flags"].split()
+
+
+def test_the_official_boards_get_the_same_project_files(tmp_path: Path) -> None:
+    """An Arduino core compiles src/ too: its glue must be C++ that such a core accepts."""
+    (tmp_path / "Arduino.h").write_text(ARDUINO)
+    project = generated("nano33ble", tmp_path / "artifact").firmware
+    command = [
+        "arm-none-eabi-g++",
+        "-std=gnu++14",
+        "-fsyntax-only",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-DARDUINO=10819",
+    ]
+    includes = ["-I", str(tmp_path), "-I", str(project / "include")]
+    subprocess.run([*command, *includes, str(project / "src" / "arduino.cpp")], check=True)
+
+
+ARDUINO = """
+#include <cstddef>
+#include <cstdint>
+extern "C" { unsigned long millis(void); unsigned long micros(void); void yield(void); }
+struct Port {
+    void begin(unsigned long baud);
+    int available(void);
+    int read(void);
+    size_t write(const uint8_t *data, size_t n);
+};
+extern Port Serial;
+void setup(void);
+void loop(void);
+"""
+
+
+def compiled(artifact: Artifact) -> list[str]:
+    """Build, and the names of the files that were compiled."""
+    files: list[str] = []
+
+    def note(message: str, count: int) -> None:
+        if message.startswith("compiling "):
+            files.append(message.split()[1])
+
+    build(artifact, emulate=True, progress=note)
+    return files
+
+
+def test_a_second_build_compiles_nothing(make: Callable[[str], Made]) -> None:
+    artifact, _ = make("netduinoplus2")
+    before = (artifact.firmware / "firmware.bin").read_bytes()
+    assert compiled(artifact) == []
+    assert (artifact.firmware / "firmware.bin").read_bytes() == before
+
+
+def test_another_model_leaves_micropython_as_it_is(tmp_path: Path) -> None:
+    compiled(generated("netduinoplus2", tmp_path / "artifact"))
+    files = set(compiled(generated("netduinoplus2", tmp_path / "artifact", seed=1, hidden=14)))
+    assert {"everywhere", "everywhere_weights", "everywhere_fingerprint", "frozen"} >= files
+    assert "everywhere_weights" in files
+
+
+def test_the_same_project_elsewhere_gives_the_same_image(make: Callable[[str], Made], tmp_path: Path) -> None:
+    artifact, _ = make("netduinoplus2")
+    other = generated("netduinoplus2", tmp_path / "somewhere else" / "b")
+    build(other, emulate=True)
+    assert (other.firmware / "firmware.bin").read_bytes() == (artifact.firmware / "firmware.bin").read_bytes()
+    assert b"somewhere else" not in (other.firmware / "firmware.elf").read_bytes()
+
+
+def test_a_copied_artifact_is_built_with_its_own_platform(
+    make: Callable[[str], Made], tmp_path: Path
+) -> None:
+    artifact, _ = make("netduinoplus2")
+    shutil.copytree(artifact.path, tmp_path / "copy", symlinks=True)
+    startup = tmp_path / "copy" / "firmware" / "platform" / "startup.c"
+    startup.write_text(startup.read_text() + "\n#error this copy\n")
+    with pytest.raises(UserError, match="this copy"):
+        build(Artifact.open(tmp_path / "copy"), emulate=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "kind"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(2048, 300)), (2, 32, 32), "524,288 of flash"),
+        (
+            nn.Sequential(nn.MaxPool2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(90_000, 1)),
+            (1, 300, 300),
+            "131,072 of RAM",
+        ),
+    ],
+    ids=["flash", "ram"],
+)
+def test_what_does_not_fit_is_refused_with_the_excess(
+    model: nn.Module, shape: tuple[int, ...], kind: str, tmp_path: Path
+) -> None:
+    calibration = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    deployment = firmnet.compile(model.eval(), calibration, board="nucleo_f446re", name="huge")
+    artifact = deployment.save(tmp_path / "artifact")
+    with pytest.raises(
+        VerificationError, match=rf"does not fit ST Nucleo-F446RE: [\d,]+ bytes more than its {kind}"
+    ):
+        build(artifact, emulate=True)
+    assert not (artifact.path / "build.json").exists()
+    assert not list(artifact.firmware.glob("firmware.*"))
+
+
+def test_an_unknown_environment_is_refused(make: Callable[[str], Made]) -> None:
+    artifact, _ = make("nano33ble")
+    with pytest.raises(UserError, match="has no environment 'nano': it has nano33ble, nano33ble_baremetal"):
+        build(artifact, env="nano")
+    build(artifact, emulate=True)
+
+
+def test_without_a_compiler_the_apt_line_is_given(
+    make: Callable[[str], Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact, _ = make("nano33ble")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(
+        UserError, match=r"arm-none-eabi-gcc is not installed: .*apt-get install -y gcc-arm-none-eabi"
+    ):
+        build(artifact, emulate=True)
+
+
+def test_the_board_definition_says_what_the_board_file_says(tmp_path: Path) -> None:
+    board: Board = load_board("nano33ble")
+    project = generated("nano33ble", tmp_path / "artifact").firmware
+    definition = json.loads((project / "platform" / "boards" / "nano33ble.json").read_text())
+    assert definition["upload"]["maximum_size"] == board.chip.flash_bytes
+    assert int(definition["build"]["flash_origin"], 16) == board.chip.flash_origin
