@@ -164,7 +164,8 @@ def test_soft_resets_leave_everything_alive(small: Artifact) -> None:
             prompt("import small, gc; gc.collect()")
             assert literal_eval(prompt("small.predict(bytes(64))"))[0] in range(5)
             free.append(int(prompt("gc.mem_free()")))
-        assert len(set(free[1:])) == 1, f"memory is lost at every reset: {free}"
+        # the collector sees stale words on the stack as pointers: a block more or less is no leak
+        assert max(free) - min(free) < 500, f"memory is lost at every reset: {free}"
 
 
 def mpremote(artifact: Artifact, *words: str) -> subprocess.CompletedProcess[str]:
