@@ -149,8 +149,8 @@ def test_the_official_boards_get_the_same_project_files(tmp_path: Path) -> None:
 
 
 ARDUINO = """
-#include <cstddef>
-#include <cstdint>
+#include <stddef.h>
+#include <stdint.h>
 extern "C" { unsigned long millis(void); unsigned long micros(void); void yield(void); }
 struct Port {
     void begin(unsigned long baud);

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from ..artifact import Artifact
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError
-from ..toolchain import cache_dir, find, pio, pio_mode, provision_scons
+from ..toolchain import apt_line, cache_dir, find, pio, pio_mode, provision_scons
 from .micropython import assemble, micropython_source
 from .sizes import Sizes, check_fit, measure, too_big
 
@@ -59,8 +59,13 @@ def build(
         find("arm-none-eabi-gcc")
     provision_scons()
     source = micropython_source(lambda message: show(message, 0))
-    assemble(source, project / "lib" / "micropython")
-    _forget_firmware(artifact)
+    try:
+        _forget_firmware(artifact)
+        assemble(source, project / "lib" / "micropython")
+    except OSError as error:
+        raise UserError(
+            f"cannot write {error.filename} ({error.strerror}): make {project} writable"
+        ) from None
     _compile(project, env, board, show)
     built = project / ".pio" / "build" / env
     sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
@@ -127,6 +132,9 @@ def _explain(output: str, board: Board, env: str) -> UserError | VerificationErr
     overflow = re.search(r"region [`'](\w+)' overflowed by (\d+) bytes", output)
     if overflow:
         return too_big(board, "RAM" if "RAM" in overflow[1].upper() else "flash", int(overflow[2]))
+    if re.search(r"nano\.specs|cannot find -l(c|m|nosys)|fatal error: (alloca|string|math)\.h", output):
+        fix = apt_line("arm-none-eabi-gcc")
+        return UserError(f"the C library of arm-none-eabi-gcc is not installed: install it with `{fix}`")
     lines = output.splitlines()
     errors = [
         line for line in lines if re.search(r"\berror\b|Error:|undefined reference|HTTPClientError", line)

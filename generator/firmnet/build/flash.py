@@ -34,7 +34,7 @@ def flash(
     port: str | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> str:
-    """Upload the built firmware and return the serial port the board has afterwards, or "" if none is its own.
+    """Upload the built firmware and return the serial port it has afterwards, or "" where none is its own.
 
     `ports` lists the serial ports that can be seen; `port` names the board's, else there must be exactly one
     with the board's USB ids. UserError when there is none or several, or when this board cannot be flashed;
