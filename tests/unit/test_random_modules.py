@@ -71,7 +71,7 @@ def random_network(seed: int) -> tuple[RandomNetwork, torch.Tensor]:
         r.choice([image, image, image, (1, r.randint(3, 12)), (1, r.randint(2, 6), r.randint(3, 9))])
     )
     network, values = RandomNetwork().eval(), [example.clone()]
-    while len(network.steps) < 4 or not computes(network) or (len(network.steps) < 10 and r.random() < 0.85):
+    while len(network.steps) < 4 or (len(network.steps) < 9 and r.random() < 0.85):
         step, reads = random_step(r, network, values)
         randomized(step)
         inputs = [values[i] for i in reads]
@@ -79,6 +79,8 @@ def random_network(seed: int) -> tuple[RandomNetwork, torch.Tensor]:
             network.grow(step, *reads)
             with torch.no_grad():
                 values.append(step(*inputs))  # in place, perhaps: what was read may change
+    if not computes(network):
+        network.grow(linear(r, values[-1]), len(values) - 1)
     return network, example
 
 

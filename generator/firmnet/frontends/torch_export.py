@@ -266,7 +266,8 @@ def _input_node(program: ExportedProgram, name: str) -> FxNode:
         )
     if value.ndim < 2 or value.shape[0] != 1:
         raise UserError(f"{what} has shape {tuple(value.shape)}: export with an example of batch 1")
-    return node
+    found: FxNode = node
+    return found
 
 
 def _output_node(program: ExportedProgram, name: str) -> FxNode:

@@ -36,7 +36,7 @@ def _lowered(graph: Graph, norm: Node) -> Graph:
     tensors, source = {weight.name: weight, shift.name: shift}, x.name
     for op, attrs, shape in steps:
         is_layer = op == "conv2d"
-        name = norm.name if is_layer else unique(f"{norm.name}_{op}", graph, tensors)
+        name = norm.name if is_layer else unique(f"{norm.name}_{op}", {*graph.tensors, *tensors})
         inputs = (source, weight.name, shift.name) if is_layer else (source,)
         nodes.append(Node(name, op, attrs, inputs, name, norm.source))
         tensors[name] = Tensor(name, shape)

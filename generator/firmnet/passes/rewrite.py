@@ -40,7 +40,6 @@ def only_reader(graph: Graph, tensor: str) -> Node | None:
     return readers[0] if len(readers) == 1 and tensor != graph.output else None
 
 
-def unique(name: str, graph: Graph, more: Collection[str] = ()) -> str:
-    """A name that no tensor of the graph has yet, nor any in `more`."""
-    taken = {*graph.tensors, *more}
+def unique(name: str, taken: Collection[str]) -> str:
+    """The name, numbered if it is taken."""
     return next(n for n in (name, *(f"{name}_{i}" for i in range(1, len(taken) + 2))) if n not in taken)

@@ -15,6 +15,7 @@ from ..ir import Graph, Node, Shape, Tensor
 from ..ops import OPS
 from ..ops.reshape import ReshapeAttrs
 from ..ops.transpose import TransposeAttrs
+from .fold_flatten import fold_flatten
 from .rewrite import unique
 
 
@@ -31,15 +32,17 @@ def settle_layout(graph: Graph) -> Graph:
 
 
 def _input_orders(graph: Graph) -> list[Shape]:
-    """In which orders might the input be stored? As the graph transposes such tensors, or as it is."""
+    """In which orders might the input be stored? As it is, or as the graph transposes such tensors."""
     rank = len(graph.tensors[graph.input].shape)
     orders = [tuple(n.attrs.order) for n in graph.nodes if n.op == "transpose" and len(n.attrs.order) == rank]
-    return list(dict.fromkeys([*orders, tuple(range(rank))]))
+    return list(dict.fromkeys([tuple(range(rank)), *orders]))
 
 
-def _cost(graph: Graph) -> tuple[int, int]:
-    """Elements moved by transposes, then number of layers."""
-    return sum(graph.tensors[n.output].size for n in graph.nodes if n.op == "transpose"), len(graph.nodes)
+def _cost(graph: Graph) -> tuple[bool, int, int]:
+    """No layer left at all; elements moved by transposes that no linear layer will absorb; number of layers."""
+    graph = fold_flatten(graph)
+    moved = sum(graph.tensors[node.output].size for node in graph.nodes if node.op == "transpose")
+    return not graph.nodes, moved, len(graph.nodes)
 
 
 def _walk(graph: Graph, input_order: Shape) -> Graph:
@@ -162,8 +165,8 @@ class Walk:
         self.stored[name] = Stored(name, order)
 
     def _new(self, name: str, shape: Shape) -> Tensor:
-        kept = [node for node in self.old.nodes if node.op != "transpose"]
-        free = unique(name, self.old.with_nodes(kept), self.tensors)
+        gone = {node.output for node in self.old.nodes if node.op == "transpose"}
+        free = unique(name, {*self.old.tensors} - gone | {*self.tensors})
         self.tensors[free] = Tensor(free, shape)
         return self.tensors[free]
 

@@ -1,0 +1,168 @@
+"""Is every model that cannot be imported refused in one clear sentence?"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from firmnet.errors import UserError
+from firmnet.frontends import load
+
+
+def refusal(*arguments: object, **options: object) -> str:
+    """The one sentence (or one line per operator) that loading ends in."""
+    with pytest.raises(UserError) as caught:
+        load(*arguments, **options)
+    return str(caught.value)
+
+
+class Forward(nn.Module):
+    """A module made of one function."""
+
+    def __init__(self, function: object) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.function(self.fc(x))  # type: ignore[operator]
+
+
+class Unsupported(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.norm = nn.GRU(8, 8, batch_first=True), nn.LayerNorm(8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, _ = self.gru(x)
+        return torch.tanh(self.norm(y)) * y
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x + y
+
+
+class Counting(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen += 1
+        return torch.relu(x)
+
+
+class BehindDropout(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.nn.functional.dropout(x, 0.5, self.training)
+        return torch.relu_(y) + x
+
+
+def test_all_unsupported_operators_are_named_at_once() -> None:
+    lines = refusal(Unsupported(), example=torch.zeros(1, 5, 8)).splitlines()
+    assert lines[0] == "model 'unsupported' has 4 unsupported operators:"
+    assert [line.split(" on ")[0].strip() for line in lines[1:]] == [
+        "gru: aten.gru.input",
+        "norm: aten.layer_norm.default",
+        "(top): aten.tanh.default",
+        "(top): aten.mul.Tensor",
+    ]
+    assert all("(1, 5, 8)" in line for line in lines[1:])
+    assert "nn.Hardtanh" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("module", "example", "said"),
+    [
+        (TwoInputs(), torch.zeros(1, 3), "takes 2 inputs (x, y)"),
+        (TwoInputs(), (torch.zeros(1, 3), torch.zeros(1, 3)), "takes 2 inputs"),
+        (nn.Linear(3, 2), None, "without an example input"),
+        (nn.Linear(3, 2), "x", "is a str: give one float32 tensor"),
+        (nn.Embedding(3, 2), torch.zeros(1, 3, dtype=torch.int64), "is int64"),
+        (nn.Linear(3, 2), torch.zeros(3), "shape (3,): give a batch of one"),
+        (nn.Linear(3, 2), torch.zeros(1, 4), "torch.export cannot follow model 'linear' on an input (1, 4)"),
+        (Forward(lambda y: (y, y + y)), torch.zeros(1, 4), "returns 2 values"),
+        (Forward(lambda y: y.argmax(1)), torch.zeros(1, 4), "returns int64"),
+        (Forward(lambda y: 3), torch.zeros(1, 4), "returns a value that is not a tensor"),
+        (nn.Dropout(), torch.zeros(1, 4), "computes nothing from its input"),
+        (Counting(), torch.zeros(1, 4), "changes its buffer 'seen'"),
+        (BehindDropout(), torch.zeros(1, 4), "inplace=True"),
+    ],
+    ids=str,
+)
+def test_a_module_that_does_not_fit_is_refused(module: nn.Module, example: object, said: str) -> None:
+    message = refusal(module, example=example)
+    assert said in message
+    assert "\n" not in message
+
+
+def test_weights_that_are_not_finite_are_refused() -> None:
+    module = nn.Linear(3, 2)
+    module.weight.data[0, 0] = float("nan")
+    assert "'weight' contains NaN" in refusal(module, example=torch.zeros(1, 3))
+
+
+@pytest.mark.parametrize("name", ["Digits", "2fast", "class", "a-b", ""])
+def test_a_name_python_cannot_import_is_refused(name: str) -> None:
+    assert "cannot be imported on the board" in refusal(nn.Linear(3, 2), name=name, example=torch.zeros(1, 3))
+
+
+def export(path: Path, module: nn.Module, shape: tuple[int, ...], **options: object) -> Path:
+    torch.export.save(torch.export.export(module, (torch.zeros(shape),), **options), path)
+    return path
+
+
+def test_pt2_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    fc = nn.Linear(3, 2).eval()
+    batch = export(tmp_path / "batch.pt2", fc, (8, 3))
+    assert "has shape (8, 3): export with an example of batch 1" in refusal(str(batch))
+    dynamic = export(
+        tmp_path / "dynamic.pt2", fc, (8, 3), dynamic_shapes={"input": {0: torch.export.Dim("n")}}
+    )
+    assert "has a dynamic shape" in refusal(dynamic)
+    training = export(
+        tmp_path / "training.pt2", nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)), (1, 1, 3, 3)
+    )
+    assert "model.eval()" in refusal(training)
+
+
+def test_files_that_are_no_archive_are_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.pt2").write_text("hello")
+    torch.save(nn.Linear(3, 2), tmp_path / "pickle.pt2")
+    for name in ("text.pt2", "pickle.pt2"):
+        assert "is not a torch.export archive" in refusal(tmp_path / name)
+    assert "there is no file" in refusal(tmp_path / "missing.pt2")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "said"),
+    [
+        ("", "missing.py:model", "there is no file"),
+        ("", "net.py", "give a .pt2 file or file.py:function"),
+        ("def modle(): pass", "net.py:model", "has no function 'model': it defines modle"),
+        ("1 / 0", "net.py:model", "cannot be imported: line 1: ZeroDivisionError"),
+        ("\n\ndef model(:", "net.py:model", "cannot be imported: line 3: SyntaxError"),
+        ("raise SystemExit(3)", "net.py:model", "cannot be imported: line 1: SystemExit: 3"),
+        ("import nothing_of_that_name", "net.py:model", "No module named 'nothing_of_that_name'"),
+        ("def model():\n  raise OSError('no data')", "net.py:model", "failed: line 2: OSError: no data"),
+        ("def model(x): pass", "net.py:model", "missing 1 required positional argument"),
+        ("def model(): return 3", "net.py:model", "returned a int"),
+        ("def model(): return {'modul': 3}", "net.py:model", "unknown key 'modul'"),
+        ("def model(): return 3, 4", "net.py:model", "gives a int as its module"),
+    ],
+)
+def test_a_python_file_that_does_not_fit_is_refused(
+    tmp_path: Path, text: str, source: str, said: str
+) -> None:
+    (tmp_path / "net.py").write_text(text)
+    message = refusal(f"{tmp_path}/{source}")
+    assert said in message
+    assert "\n" not in message
+
+
+def test_anything_else_is_refused() -> None:
+    assert "is not a model" in refusal(3)
+    assert "cannot tell what model 'resnet' is" in refusal("resnet")

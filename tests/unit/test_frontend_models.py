@@ -1,0 +1,230 @@
+"""Does importing keep what PyTorch computes, and what the user called it?"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from firmnet.frontends import load
+from firmnet.interpret import run_float
+from firmnet.ir import Graph
+from firmnet.passes import optimize
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def imported(module: nn.Module, *shape: int) -> Graph:
+    """Import, optimize and compare with torch on one random sample."""
+    graph = load(module, example=torch.zeros(shape)).graph
+    x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    with torch.no_grad():
+        expected = module.eval()(torch.from_numpy(x.copy())).numpy()
+    optimized = optimize(graph)
+    np.testing.assert_allclose(run_float(graph, x), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(run_float(optimized, x), expected, rtol=1e-5, atol=1e-5)
+    return optimized
+
+
+def ops(graph: Graph) -> list[str]:
+    return [node.op for node in graph.nodes]
+
+
+class Block(nn.Module):
+    """conv → relu in place, and the mutated tensor read again by the residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.bn = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(x)
+        return self.relu(self.bn(self.conv(x)) + x)
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.bn = nn.BatchNorm2d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(self.bn(self.conv(x)))
+
+
+class Branches(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(2, 3, 3, padding="same"), nn.Conv2d(2, 5, 1)
+        self.head = nn.Linear(8 * 3 * 3, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.max_pool2d(torch.cat([self.left(x), self.right(x)], 1), 2)
+        return self.head(torch.softmax(y, 1).flatten(1))
+
+
+class Mutating(nn.Module):
+    """Names bound to new values, += on a tensor that is read later, and the input itself changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x.relu_()
+        y = self.fc(x)
+        z = y
+        y += x
+        return z + y
+
+
+class Tokens(nn.Module):
+    """An image as a sequence of its pixels: permute in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(2, 6, 3), nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.conv(x).flatten(2).permute(0, 2, 1))
+
+
+def digits_like() -> nn.Sequential:
+    return nn.Sequential(
+        *[nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)],
+        *[nn.Conv2d(8, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(), nn.MaxPool2d(2)],
+        *[nn.Flatten(), nn.Dropout(), nn.Linear(48, 10)],
+    )
+
+
+def test_a_typical_network_needs_no_transpose_and_no_clamp() -> None:
+    graph = imported(digits_like(), 1, 1, 8, 8)
+    assert ops(graph) == ["conv2d", "max_pool2d", "conv2d", "max_pool2d", "reshape", "linear"]
+    assert [node.attrs.lo for node in graph.nodes if node.op == "conv2d"] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 3), Block(4), Block(4), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            (1, 3, 9, 9),
+        ),
+        (Branches(), (1, 2, 6, 6)),
+        (Twice(), (1, 3, 5, 5)),
+        (Tokens(), (1, 2, 6, 7)),
+        (
+            nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.ReLU(), nn.BatchNorm1d(48), nn.Linear(48, 2)),
+            (1, 2, 6, 6),
+        ),
+        (nn.Sequential(nn.ZeroPad2d((1, 0, 2, 1)), nn.Conv2d(2, 3, 3), nn.Softmax(1)), (1, 2, 6, 6)),
+        (nn.Sequential(nn.BatchNorm2d(3), nn.ReLU6(), nn.Conv2d(3, 3, 3, groups=3)), (1, 3, 5, 5)),
+        (nn.Sequential(nn.Linear(5, 4), nn.Hardtanh(-2, 2), nn.Linear(4, 3)), (1, 2, 6, 5)),
+    ],
+    ids=[
+        "residual",
+        "concat",
+        "shared",
+        "tokens",
+        "flatten-relu-bn",
+        "pad-softmax",
+        "bn-first",
+        "linear-rank-4",
+    ],
+)
+def test_no_transpose_survives(module: nn.Module, shape: tuple[int, ...]) -> None:
+    assert "transpose" not in ops(imported(module, *shape))
+
+
+def test_concatenated_flattened_branches_need_no_transpose() -> None:
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(2, 3, 3), nn.Linear(3 * 16 + 2 * 36, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(torch.cat([self.conv(x).flatten(1), x.flatten(1)], 1))
+
+    assert "transpose" not in ops(imported(Wide(), 1, 2, 6, 6))
+
+
+def test_values_changed_in_place_are_read_as_python_reads_them() -> None:
+    imported(Mutating(), 1, 6)
+
+
+def test_a_branch_read_before_its_activation_keeps_both_tensors() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.fc(x)
+            return torch.relu(y) + y
+
+    assert ops(imported(Both(), 1, 4)) == ["linear", "clamp", "add"]
+
+
+def test_the_linear_layer_of_simplenet_acts_on_the_width() -> None:
+    source = load(f"{EXAMPLES / 'simplenet.py'}:model")
+    graph = optimize(source.graph)
+    assert graph.name == "simplenet"
+    assert source.calibration is not None
+    assert source.calibration.shape == (32, 3, 10, 66)
+    assert run_float(graph, source.calibration[0]).shape == (1, 64, 8, 10)
+    assert ops(graph) == ["conv2d", "transpose", "linear"]
+
+
+def test_layers_are_named_by_module_and_operator() -> None:
+    graph = load(nn.Sequential(nn.Conv2d(3, 4, 1), Block(4)), example=torch.zeros(1, 3, 5, 5)).graph
+    names = {node.name for node in graph.nodes if node.op != "transpose"}
+    assert names == {"layer_0", "layer_1_relu", "layer_1_conv", "layer_1_bn", "layer_1_add", "layer_1_relu_1"}
+    assert load(Twice(), example=torch.zeros(1, 3, 5, 5)).graph.name == "twice"
+
+
+def test_training_flags_are_left_alone() -> None:
+    module = digits_like().train()
+    module[1].eval()
+    load(module, example=torch.zeros(4, 1, 8, 8))
+    assert [part.training for part in module[:3]] == [True, False, True]
+
+
+def test_a_pt2_file_gives_the_same_graph_as_its_module(tmp_path: Path) -> None:
+    module, x = digits_like().eval(), torch.randn(1, 1, 8, 8)
+    torch.export.save(torch.export.export(module, (x,)), tmp_path / "Net-1.pt2")
+    from_file, from_module = load(tmp_path / "Net-1.pt2").graph, load(module, "net_1", x).graph
+    assert from_file.name == "net_1"
+    assert [node.name for node in from_file.nodes] == [node.name for node in from_module.nodes]
+    assert np.array_equal(run_float(from_file, x.numpy()), run_float(from_module, x.numpy()))
+
+
+def test_a_function_may_return_a_mapping(tmp_path: Path) -> None:
+    (tmp_path / "layers.py").write_text("import torch\nfc = torch.nn.Linear(3, 2)\n")
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom layers import fc\n"
+        "def model():\n"
+        "    x = torch.eye(3)\n"
+        "    return dict(module=fc, example=x, calibration=x, test=(x, [0, 1, 0]), labels='ab', name='two')\n"
+    )
+    source = load(f"{tmp_path / 'net.py'}:model")
+    assert (source.graph.name, source.labels) == ("two", ("a", "b"))
+    assert source.test is not None
+    assert source.test[1].tolist() == [0, 1, 0]
+    assert source.example is not None
+    assert source.example.tolist() == [[1, 0, 0]]
+
+
+def test_constants_are_computed_at_import() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.linear(x, self.weight / self.weight.norm(), torch.arange(4) * 0.5)
+
+    assert ops(imported(Scaled(), 1, 3)) == ["linear"]

@@ -1,0 +1,298 @@
+"""Does each pass do its work, and keep what the graph computes?"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from firmnet.interpret import model_shape, run_float
+from firmnet.ir import Graph, Shape, Tensor
+from firmnet.ops.add import AddAttrs
+from firmnet.ops.batch_norm import BatchNormAttrs
+from firmnet.ops.builder import Builder
+from firmnet.ops.clamp import ClampAttrs
+from firmnet.ops.concat import ConcatAttrs
+from firmnet.ops.conv2d import Conv2dAttrs
+from firmnet.ops.linear import LinearAttrs
+from firmnet.ops.max_pool2d import MaxPool2dAttrs
+from firmnet.ops.pad import PadAttrs
+from firmnet.ops.reshape import ReshapeAttrs
+from firmnet.ops.softmax import SoftmaxAttrs
+from firmnet.ops.transpose import TransposeAttrs, to_nchw, to_nhwc
+from firmnet.passes import PIPELINE, optimize
+from firmnet.passes.drop_dead import drop_dead
+from firmnet.passes.fold_batch_norm import fold_batch_norm
+from firmnet.passes.fold_flatten import fold_flatten
+from firmnet.passes.fold_pad import fold_pad
+from firmnet.passes.fuse_clamp import fuse_clamp, intersect
+from firmnet.passes.lower_batch_norm import lower_batch_norm
+from firmnet.passes.remove_identities import remove_identities
+from firmnet.passes.settle_layout import reshaped_order, settle_layout
+
+
+class Sketch(Builder):
+    """A builder with short forms for layers with random weights."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__("sketch")
+        self.rng = np.random.default_rng(0)
+        self.x = self.input("x", shape)
+
+    def conv(self, x: Tensor, n_out: int, kernel: int = 1, **options: object) -> Tensor:
+        w = self.rng.normal(size=(n_out, kernel, kernel, x.shape[3]))
+        constants = self.constant("w", w), self.constant("b", self.rng.normal(size=n_out))
+        return self.add("conv2d", Conv2dAttrs(**options), x, *constants, name="conv")
+
+    def linear(self, x: Tensor, n_out: int) -> Tensor:
+        w = self.rng.normal(size=(n_out, x.shape[-1]))
+        constants = self.constant("w", w), self.constant("b", self.rng.normal(size=n_out))
+        return self.add("linear", LinearAttrs(), x, *constants, name="fc")
+
+    def norm(self, x: Tensor, axis: int) -> Tensor:
+        values = self.rng.normal(size=(2, x.shape[axis]))
+        constants = self.constant("scale", values[0]), self.constant("shift", values[1])
+        return self.add("batch_norm", BatchNormAttrs(axis), x, *constants, name="bn")
+
+    def relu(self, x: Tensor) -> Tensor:
+        return self.add("clamp", ClampAttrs(0.0), x, name="relu")
+
+    def reshape(self, x: Tensor, *shape: int) -> Tensor:
+        return self.add("reshape", ReshapeAttrs(shape), x, name="view")
+
+    def transpose(self, x: Tensor, *order: int) -> Tensor:
+        return self.add("transpose", TransposeAttrs(order), x, name="turn")
+
+    def sum(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.add("add", AddAttrs(), a, b, name="sum")
+
+    def nchw_conv(self, x: Tensor, n_out: int, kernel: int = 1) -> Tensor:
+        return to_nchw(self, self.conv(to_nhwc(self, x), n_out, kernel))
+
+    def done(self, output: Tensor) -> Graph:
+        return self.graph(self.x, output)
+
+
+def ops(graph: Graph) -> list[str]:
+    return [node.op for node in graph.nodes]
+
+
+def passed(run_pass: Callable[[Graph], Graph], graph: Graph) -> Graph:
+    """The pass's result, after a check that it computes the same."""
+    result = run_pass(graph)
+    shape = model_shape(graph.tensors[graph.input], graph.input_order)
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=shape)
+        np.testing.assert_allclose(run_float(result, x), run_float(graph, x), rtol=1e-9, atol=1e-9)
+    return result
+
+
+def test_identities_go_and_reshapes_merge() -> None:
+    s = Sketch(1, 2, 6)
+    y = s.transpose(s.reshape(s.reshape(s.x, 1, 12), 1, 3, 4), 0, 1, 2)
+    y = s.add("concat", ConcatAttrs(1), s.add("pad", PadAttrs((0, 0, 0), (0, 0, 0)), y))
+    graph = passed(remove_identities, s.done(s.linear(s.add("clamp", ClampAttrs(), y), 2)))
+    assert ops(graph) == ["reshape", "linear"]
+
+
+def test_a_reshape_back_to_where_it_came_from_goes() -> None:
+    s = Sketch(1, 2, 6)
+    graph = passed(remove_identities, s.done(s.linear(s.reshape(s.reshape(s.x, 1, 12), 1, 2, 6), 2)))
+    assert ops(graph) == ["linear"]
+
+
+def test_dead_layers_go() -> None:
+    s = Sketch(1, 4)
+    s.linear(s.relu(s.x), 3)
+    graph = passed(drop_dead, s.done(s.linear(s.x, 2)))
+    assert [node.name for node in graph.nodes] == ["fc_1"]
+    assert set(graph.tensors) == {"x", "w_1", "b_1", "fc_1"}
+
+
+@pytest.mark.parametrize("kind", ["conv", "linear"])
+def test_batch_norm_folds_into_the_layer_before(kind: str) -> None:
+    s = Sketch(1, 4, 5, 3)
+    layer = s.conv(s.x, 2, 3) if kind == "conv" else s.linear(s.x, 2)
+    graph = passed(fold_batch_norm, s.done(s.norm(s.norm(layer, 3), 3)))
+    assert len(graph.nodes) == 1
+
+
+def test_batch_norm_folds_into_the_linear_layer_after() -> None:
+    s = Sketch(1, 4)
+    assert ops(passed(fold_batch_norm, s.done(s.linear(s.norm(s.relu(s.x), 1), 2)))) == ["clamp", "linear"]
+
+
+@pytest.mark.parametrize("reason", ["another axis", "a second reader", "clamped before", "padded after"])
+def test_batch_norm_stays_where_folding_would_be_wrong(reason: str) -> None:
+    s = Sketch(1, 4, 4, 4)
+    y = s.conv(s.x, 4, 1, **({"lo": 0.0} if reason == "clamped before" else {}))
+    z = s.norm(y if reason != "padded after" else s.x, 1 if reason == "another axis" else 3)
+    if reason == "a second reader":
+        z = s.sum(y, z)
+    if reason == "padded after":
+        z = s.conv(z, 2, 3, padding=(1, 1, 1, 1))
+    assert "batch_norm" in ops(passed(fold_batch_norm, s.done(z)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((1, 5), 1), ((1, 4, 6), 1), ((1, 3, 4, 5), 1), ((1, 3, 4, 5), 3)]
+)
+def test_leftover_batch_norm_becomes_a_depthwise_convolution(shape: Shape, axis: int) -> None:
+    s = Sketch(*shape)
+    lowered = passed(lower_batch_norm, s.done(s.norm(s.norm(s.x, axis), axis)))
+    assert ops(lowered).count("conv2d") == 2
+    assert "transpose" not in ops(optimize(lowered))
+
+
+def test_padding_moves_into_the_convolution() -> None:
+    s = Sketch(1, 4, 5, 2)
+    padded = s.add("pad", PadAttrs((0, 1, 0, 0), (0, 2, 3, 0)), s.x)
+    graph = passed(fold_pad, s.done(s.conv(padded, 2, 3, padding=(1, 0, 0, 1))))
+    assert ops(graph) == ["conv2d"]
+    assert graph.nodes[0].attrs.padding == (2, 2, 0, 4)
+
+
+def test_padded_channels_stay() -> None:
+    s = Sketch(1, 4, 5, 2)
+    padded = s.add("pad", PadAttrs((0, 1, 0, 0), (0, 0, 0, 1)), s.x)
+    assert ops(passed(fold_pad, s.done(s.conv(padded, 2, 3)))) == ["pad", "conv2d"]
+
+
+def test_clamps_fuse_through_layers_that_move_values() -> None:
+    s = Sketch(1, 6, 6, 2)
+    y = s.add("max_pool2d", MaxPool2dAttrs((2, 2), (2, 2), (1, 1, 1, 1)), s.conv(s.x, 3))
+    y = s.add("clamp", ClampAttrs(-1.0, 0.5), s.relu(s.reshape(to_nchw(s, y), 1, 48)))
+    graph = passed(fuse_clamp, s.done(y))
+    assert ops(graph) == ["conv2d", "max_pool2d", "transpose", "reshape"]
+    assert (graph.nodes[0].attrs.lo, graph.nodes[0].attrs.hi) == (0.0, 0.5)
+
+
+def test_a_clamp_stays_when_its_input_is_read_elsewhere() -> None:
+    s = Sketch(1, 4)
+    y = s.linear(s.x, 4)
+    assert ops(passed(fuse_clamp, s.done(s.sum(s.relu(y), y)))) == ["linear", "clamp", "add"]
+
+
+@pytest.mark.parametrize("first", [(None, None), (0.0, None), (-2.0, 1.0), (2.0, 3.0), (None, -3.0)])
+@pytest.mark.parametrize("second", [(None, None), (0.0, 6.0), (-1.0, None), (None, -1.5), (4.0, 5.0)])
+def test_two_clamps_are_one(first: tuple[float | None, ...], second: tuple[float | None, ...]) -> None:
+    x = np.linspace(-8, 8, 161)
+
+    def clamp(values: np.ndarray, bounds: tuple[float | None, ...]) -> np.ndarray:
+        return values if bounds == (None, None) else np.clip(values, *bounds)
+
+    assert np.array_equal(clamp(x, intersect(first, second)), clamp(clamp(x, first), second))
+
+
+def test_flatten_becomes_an_order_of_weight_columns() -> None:
+    s = Sketch(1, 3, 4, 2)
+    flat = s.reshape(to_nchw(s, s.x), 1, 24)
+    both = s.sum(s.linear(flat, 5), s.linear(flat, 5))
+    assert ops(passed(fold_flatten, s.done(both))) == ["reshape", "linear", "linear", "add"]
+
+
+def test_flatten_read_by_something_else_keeps_its_order() -> None:
+    s = Sketch(1, 3, 4, 2)
+    flat = s.reshape(to_nchw(s, s.x), 1, 24)
+    assert "transpose" in ops(passed(fold_flatten, s.done(s.sum(s.linear(flat, 24), flat))))
+
+
+def test_layout_ends_at_both_edges() -> None:
+    s = Sketch(1, 3, 4, 5)
+    graph = passed(settle_layout, s.done(s.relu(s.nchw_conv(s.nchw_conv(s.x, 2, 3), 6))))
+    assert ops(graph) == ["conv2d", "conv2d", "clamp"]
+    assert (graph.input_order, graph.output_order) == ((0, 2, 3, 1), (0, 2, 3, 1))
+    assert graph.tensors[graph.input].shape == (1, 4, 5, 3)
+    assert passed(settle_layout, graph).nodes == graph.nodes
+
+
+def test_layout_sinks_through_add_concat_and_softmax() -> None:
+    s = Sketch(1, 3, 4, 5)
+    y = s.nchw_conv(s.x, 3)
+    y = s.add("concat", ConcatAttrs(1), s.sum(y, s.x), y, name="cat")
+    y = s.add("softmax", SoftmaxAttrs(1), y, name="softmax")
+    graph = passed(settle_layout, s.done(y))
+    assert ops(graph) == ["conv2d", "add", "concat", "softmax"]
+    assert [node.attrs.axis for node in graph.nodes[2:]] == [3, 3]
+
+
+def test_layout_keeps_the_transpose_a_linear_layer_over_the_width_needs() -> None:
+    s = Sketch(1, 3, 4, 5)
+    graph = passed(settle_layout, s.done(s.linear(s.nchw_conv(s.x, 2), 7)))
+    assert ops(graph) == ["conv2d", "transpose", "linear"]
+    assert (graph.input_order, graph.output_order) == ((0, 2, 3, 1), ())
+
+
+def test_layout_shares_a_transpose_between_readers() -> None:
+    s = Sketch(1, 3, 4, 5)
+    y = s.nchw_conv(s.x, 2)
+    graph = passed(settle_layout, s.done(s.sum(s.linear(y, 7), s.linear(y, 7))))
+    assert ops(graph).count("transpose") == 1
+
+
+def test_layout_turns_moves_of_single_axes_into_views() -> None:
+    s = Sketch(1, 6, 1, 1)
+    graph = passed(settle_layout, s.done(s.linear(s.nchw_conv(s.x, 4), 2)))
+    assert "transpose" not in ops(graph)
+
+
+def test_a_model_that_only_permutes_keeps_a_layer() -> None:
+    s = Sketch(1, 3, 4)
+    assert ops(passed(optimize, s.done(s.transpose(s.x, 0, 2, 1)))) == ["transpose"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "new_shape", "expected"),
+    [
+        ((1, 6, 2, 3), (0, 3, 1, 2), (1, 6, 6), (0, 2, 1)),
+        ((1, 6, 2, 3), (0, 3, 1, 2), (1, 36), None),
+        ((1, 6, 1, 1), (0, 3, 1, 2), (1, 6), (0, 1)),
+        ((1, 6, 2, 3), (0, 3, 1, 2), (1, 2, 3, 2, 3), (0, 3, 4, 1, 2)),
+        ((1, 6, 2), (0, 2, 1), (1, 4, 3), None),
+        ((1, 1), (0, 1), (1, 1, 1), (0, 1, 2)),
+    ],
+)
+def test_reshapes_pass_through_transposes(
+    shape: Shape, order: Shape, new_shape: Shape, expected: Shape | None
+) -> None:
+    found = reshaped_order(shape, order, new_shape)
+    assert found == expected
+    if found is not None:
+        stored = np.arange(np.prod(shape)).reshape([shape[order.index(axis)] for axis in range(len(shape))])
+        by_model = stored.transpose(order).reshape(new_shape)
+        stored_shape = [new_shape[found.index(axis)] for axis in range(len(new_shape))]
+        assert np.array_equal(stored.reshape(stored_shape).transpose(found), by_model)
+
+
+def random_graph(seed: int) -> Graph:
+    """Layers of every kind on images of one size, with branches and transposes anywhere."""
+    s = Sketch(1, 4, 4, 4)
+    r = np.random.default_rng(seed)
+    values = [s.x]
+    for _ in range(8):
+        a, b = values[-1], values[r.integers(len(values))]
+        steps: list[Callable[[], Tensor]] = [
+            lambda a=a: s.nchw_conv(a, 4),
+            lambda a=a: s.norm(a, int(r.integers(1, 4))),
+            lambda a=a: s.relu(a),
+            lambda a=a: s.add("clamp", ClampAttrs(-0.5, 1.5), a),
+            lambda a=a: s.linear(a, 4),
+            lambda a=a: s.transpose(a, 0, *(int(axis) for axis in 1 + r.permutation(3))),
+            lambda a=a: s.reshape(
+                s.reshape(a, *[(1, 64), (1, 16, 4), (1, 4, 16)][r.integers(3)]), 1, 4, 4, 4
+            ),
+            lambda a=a: s.add("softmax", SoftmaxAttrs(int(r.integers(1, 4))), a),
+            lambda a=a, b=b: s.sum(a, b),
+            lambda a=a: s.conv(s.add("pad", PadAttrs((0, 1, 1, 0), (0, 1, 1, 0)), a), 4, 3),
+            lambda a=a, b=b: s.conv(s.add("concat", ConcatAttrs(3), a, b), 4),
+        ]
+        values.append(steps[r.integers(len(steps))]())
+    output = values[-1] if r.random() < 0.5 else s.linear(s.reshape(values[-1], 1, 64), 3)
+    return s.done(output if output is not s.x else s.relu(output))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_pass_keeps_the_meaning_of_random_graphs(seed: int) -> None:
+    graph = random_graph(seed)
+    for run_pass in PIPELINE:
+        graph = passed(run_pass, graph)
+    assert "batch_norm" not in ops(graph)
