@@ -128,6 +128,7 @@ def deploy(
     _check_target(board, emulate, port)
     generated = generate(model, board, calib, out, name, ranges)
     artifact = Path(generated.data["artifact"])
+    screen.line(f"artifact  {artifact}")
     built = build(artifact, emulate)
     flashed = None if emulate else flash(artifact, port).data
     verified = verify(artifact, inputs, emulate, flashed and flashed["port"], layers)
