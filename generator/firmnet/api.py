@@ -46,8 +46,8 @@ class Deployment:
     artifact: Artifact | None = field(default=None, repr=False)
 
     def save(self, path: str | Path | None = None) -> Artifact:
-        """Write the artifact (default: ./<name>-<board>); raises UserError when that cannot be."""
-        path = path or (self.artifact.path if self.artifact else f"{self.graph.name}-{self.board.id}")
+        """Write the artifact (default: build/<name>-<board>); raises UserError when that cannot be."""
+        path = path or (self.artifact.path if self.artifact else default_path(self.graph.name, self.board.id))
         parts = self.firmware
         self.artifact = artifacts.save(path, parts.manifest, self.graph, self.samples, parts.files)
         return self.artifact
@@ -71,6 +71,11 @@ class Deployment:
         if not emulate:
             port = flash(self.artifact, port)
         return verify(self.artifact, emulate=emulate, port=port)
+
+
+def default_path(name: str, board: str) -> Path:
+    """Where an artifact goes when nobody says where."""
+    return Path("build") / f"{name}-{board}"
 
 
 def load_model(model: Any, *, name: str | None = None, example: Any = None) -> "Imported":

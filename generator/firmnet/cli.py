@@ -154,7 +154,7 @@ def generate(
 
     with screen.step("generate") as step:
         deployment = api.compile(model, calib, board=board, name=name, ranges=ranges, progress=step.advance)
-        artifact = deployment.save(out or Path("build") / f"{deployment.graph.name}-{board}")
+        artifact = deployment.save(out)
         made = artifact.manifest
         step.summary = (
             f"{made.name} for {made.board}: {len(made.layers)} layers, "
@@ -255,7 +255,7 @@ def demo(out: Out = None, json: Json = False) -> Outcome:
     from .demo import demo as run
 
     with screen.steps() as steps:
-        result = run(out or Path("build") / "digits-netduinoplus2", steps.begin, steps.advance)
+        result = run(out, steps.begin, steps.advance)
     for line in result.lines():
         screen.line(line)
     return Outcome(result.to_json(), result.verdict.ok)

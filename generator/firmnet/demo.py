@@ -62,7 +62,7 @@ class Demo:
         }
 
 
-def demo(path: str | Path, step: Step, progress: Callable[[int, int], None]) -> Demo:
+def demo(path: str | Path | None, step: Step, progress: Callable[[int, int], None]) -> Demo:
     """Train, calibrate, generate, build, boot and verify; raises UserError when a tool is missing."""
     if not (assets("examples") / "digits.py").is_file():
         raise UserError("the digits example is missing: reinstall firmnet")

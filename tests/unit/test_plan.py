@@ -37,7 +37,7 @@ def random_graph(seed: int) -> Graph:
 
 
 def run_in_arena(graph: Graph, memory: Plan) -> None:
-    """Write every result's own tag into a byte arena in execution order; each read must find its value's tag whole."""
+    """Write each result's own tag into a byte arena, in execution order; every read must find its tag whole."""
     arena = np.full(memory.arena_bytes, -1)
     root = {"x": "x"}
     tags = {name: tag for tag, name in enumerate(graph.tensors)}
@@ -48,7 +48,8 @@ def run_in_arena(graph: Graph, memory: Plan) -> None:
     arena[bytes_of("x")] = tags["x"]
     for node in graph.nodes:
         for name in node.inputs:
-            assert (arena[bytes_of(name)] == tags[root[name]]).all(), f"{name} was overwritten before {node.name}"
+            whole = (arena[bytes_of(name)] == tags[root[name]]).all()
+            assert whole, f"{name} was overwritten before {node.name}"
         root[node.output] = root[node.inputs[0]] if OPS[node.op].view else node.output
         if not OPS[node.op].view:
             arena[bytes_of(node.output)] = tags[node.output]

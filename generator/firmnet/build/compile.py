@@ -137,7 +137,9 @@ def _explain(output: str, board: Board, env: str) -> UserError | VerificationErr
         return UserError(f"the C library of arm-none-eabi-gcc is not installed: install it with `{fix}`")
     lines = output.splitlines()
     errors = [
-        line for line in lines if re.search(r"\berror\b|Error:|undefined reference|HTTPClientError", line)
+        line
+        for line in lines
+        if re.search(r"\berror\b|Error:|undefined reference|cannot find|HTTPClientError", line)
     ]
     shown = "\n".join(f"  {line}" for line in errors[:12] or lines[-20:])
     hint = ""

@@ -13,7 +13,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """Outputs int8 (N, *output shape); cycles or ticks (N,) where the device counts them; layer CRC-32s (N, L)."""
+    """Outputs int8 (N, *output shape); cycles (N,) where the device counts them; layer CRC-32s (N, L)."""
 
     outputs: Array
     cycles: Array | None = None
