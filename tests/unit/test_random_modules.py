@@ -131,10 +131,10 @@ def random_step(
     """A step that reads the latest value, sometimes an older one too."""
     last = len(values) - 1
     x = values[last]
-    if r.random() < 0.3 and (branch := random_branch(r, values)):
+    if r.random() < 0.2 and (branch := random_branch(r, values)):
         return branch
     makers = {4: IMAGE_STEPS, 3: SEQUENCE_STEPS, 2: VECTOR_STEPS}.get(x.ndim, ANY_STEPS)
-    weights = [5 if maker in (conv2d, batch_norm, activation) else 2 for maker in makers]
+    weights = [WEIGHTS.get(maker, 1) for maker in makers]
     at = r.randrange(len(values)) if r.random() < 0.1 and values[0].ndim == x.ndim else last
     at = at if values[at].ndim == x.ndim else last
     if (
@@ -250,6 +250,7 @@ def pad(r: random.Random, x: torch.Tensor) -> nn.Module:
     return nn.ZeroPad2d(r.choice([1, (1, 0, 2, 1), (0, 1, 0, 0)]))
 
 
+WEIGHTS = {conv2d: 14, batch_norm: 6, activation: 6, linear: 3, max_pool2d: 3, avg_pool2d: 3, pad: 2}
 ANY_STEPS = [linear, activation, reshape, permute, transpose, softmax, dropout, flatten]
 IMAGE_STEPS = [
     *[conv2d, batch_norm, activation, max_pool2d, avg_pool2d, adaptive_avg_pool2d, pad, linear],

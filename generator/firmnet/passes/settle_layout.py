@@ -39,7 +39,7 @@ def _input_orders(graph: Graph) -> list[Shape]:
 
 
 def _cost(graph: Graph) -> tuple[bool, int, int]:
-    """No layer left at all; elements moved by transposes that no linear layer will absorb; number of layers."""
+    """No layer left; elements moved by transposes that no linear layer will absorb; number of layers."""
     graph = fold_flatten(graph)
     moved = sum(graph.tensors[node.output].size for node in graph.nodes if node.op == "transpose")
     return not graph.nodes, moved, len(graph.nodes)
