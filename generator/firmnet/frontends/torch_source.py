@@ -2,7 +2,8 @@
 
 The function takes no arguments and returns `(module, example)`, `(module, example, calibration)`, or a
 mapping with the keys `module` and `example` and any of these: `calibration`, `test` (a pair: samples
-and class numbers), `labels`, `name`. `example` is one float32 input with its batch dimension; the others have samples along axis 0.
+and class numbers), `labels`, `name`. `example` is one float32 input with its batch dimension; the others have
+samples along axis 0.
 """
 
 import importlib.util
