@@ -21,8 +21,8 @@ static uint32_t input_bytes(void)
 static void expect_bytes(size_t expected, size_t got)
 {
     if (got != expected) {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected a buffer of %u bytes, got %u"), (unsigned)expected,
-            (unsigned)got);
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected a buffer of %u bytes, got %u"),
+            (unsigned)expected, (unsigned)got);
     }
 }
 
@@ -78,7 +78,7 @@ static void crc_of_layer(void *context, uint32_t layer)
 {
     const fn_layer *at = &fn_deployed->layers[layer];
     const uint32_t crc = fn_crc32(0, at->output, at->bytes);
-    memcpy((uint8_t *)context + 4u * layer, &crc, 4u); /* the buffer may be unaligned; every Cortex-M here is little-endian */
+    memcpy((uint8_t *)context + 4u * layer, &crc, 4u); /* little-endian, as the core is; the buffer may be unaligned */
 }
 
 /* run_crc(buffer): runs; buffer of 4 * layer_count() bytes receives the CRC-32 of every layer's output. */
@@ -167,8 +167,8 @@ static mp_obj_t firmnet_load(mp_obj_t buffer_in)
         quantize(buffer.buf, buffer.len);
     } else {
         mp_raise_msg_varg(&mp_type_ValueError,
-            MP_ERROR_TEXT("expected %u int8 values (%u bytes) or %u float32 values (%u bytes), got %u bytes"), (unsigned)n,
-            (unsigned)n, (unsigned)n, (unsigned)(sizeof(float) * n), (unsigned)buffer.len);
+            MP_ERROR_TEXT("expected %u int8 values (%u bytes) or %u float32 values (%u bytes), got %u bytes"),
+            (unsigned)n, (unsigned)n, (unsigned)n, (unsigned)(sizeof(float) * n), (unsigned)buffer.len);
     }
     return mp_const_none;
 }
