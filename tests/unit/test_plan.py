@@ -37,7 +37,7 @@ def random_graph(seed: int) -> Graph:
 
 
 def run_in_arena(graph: Graph, memory: Plan) -> None:
-    """Write each result's own tag into a byte arena, in execution order; each read must find its tag whole."""
+    """Write every result's own tag into a byte arena, layer by layer; each read must find its tag whole."""
     arena = np.full(memory.arena_bytes, -1)
     root = {"x": "x"}
     tags = {name: tag for tag, name in enumerate(graph.tensors)}
