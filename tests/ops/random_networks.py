@@ -1,17 +1,11 @@
-"""Is the imported and optimized graph the network PyTorch runs? 200 random ones."""
+"""What is a random network? Seeded steps of every supported layer, with branches, that PyTorch can run."""
 
 import random
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import pytest
 import torch
 from torch import nn
-
-from firmnet.frontends import load
-from firmnet.interpret import run_float
-from firmnet.passes import optimize
 
 SEEDS = range(200)
 TOLERANCE = 1e-5
@@ -258,17 +252,3 @@ IMAGE_STEPS = [
 ]
 SEQUENCE_STEPS = [linear, batch_norm, activation, reshape, permute, transpose, flatten, softmax, dropout]
 VECTOR_STEPS = [linear, batch_norm, activation, softmax, dropout, reshape]
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_random_network_equals_torch(seed: int) -> None:
-    network, example = random_network(seed)
-    imported = load(network, example=example)
-    optimized = optimize(imported.graph)
-    sample = np.random.default_rng(seed).normal(size=example.shape).astype(np.float32)
-    with torch.no_grad():
-        expected = network(torch.from_numpy(sample.copy())).numpy()
-    before, after = run_float(imported.graph, sample), run_float(optimized, sample)
-    assert after.shape == expected.shape
-    assert np.max(np.abs(after - expected)) <= TOLERANCE * max(1.0, np.max(np.abs(expected)))
-    assert np.max(np.abs(after - before)) <= 1e-9 * max(1.0, np.max(np.abs(expected)))

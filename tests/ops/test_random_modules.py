@@ -1,0 +1,92 @@
+"""Is a random network the same in PyTorch, as imported, as optimized, and in C on host and core?"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from matrix_rows import MACHINES, WARNINGS
+from random_networks import random_network
+
+from firmnet.codegen.model import model_sources
+from firmnet.devices import core, host
+from firmnet.devices.runner import Request, from_graph
+from firmnet.frontends import Imported, load
+from firmnet.interpret import run_float, run_int
+from firmnet.ir import Array, Graph
+from firmnet.passes import optimize
+from firmnet.quantize import quantize
+
+SEEDS = range(200)
+Outputs = Callable[[str], dict[int, Array]]
+
+TOLERANCE = 1e-5
+INPUTS = 12
+
+
+@cache
+def imported(seed: int) -> Imported:
+    network, example = random_network(seed)
+    return load(network, name=f"random_{seed}", example=example)
+
+
+@cache
+def integer(seed: int) -> Graph:
+    """The seed's network optimized and quantized on 8 samples of noise."""
+    made = imported(seed)
+    assert made.example is not None
+    samples = np.random.default_rng(seed).normal(size=(8, *made.example.shape[1:])).astype(np.float32)
+    return replace(quantize(optimize(made.graph), samples).graph, name=f"random_{seed}")
+
+
+def noise(seed: int) -> Array:
+    """int8 (INPUTS, bytes): seeded, the last two all −128 and all 127."""
+    graph = integer(seed)
+    x = np.random.default_rng(seed).integers(-128, 128, (INPUTS, graph.tensors[graph.input].size))
+    x[-2:] = [[-128], [127]]
+    return x.astype(np.int8)
+
+
+def on_host() -> dict[int, Array]:
+    library = host.HostLibrary(
+        {f"random_{seed}": model_sources(integer(seed), dsp=False) for seed in SEEDS}, cflags=WARNINGS
+    )
+    return {seed: np.stack([library.run(f"random_{seed}", x) for x in noise(seed)]) for seed in SEEDS}
+
+
+def on_core(device: str) -> dict[int, Array]:
+    dsp = device != "core_m3"
+    models = [from_graph(integer(seed), dsp=dsp) for seed in SEEDS]
+    image = core.image(models, MACHINES[device], cflags=WARNINGS)
+    answers = image.ask([Request(f"random_{seed}", noise(seed)) for seed in SEEDS])
+    return {seed: answer.outputs for seed, answer in zip(SEEDS, answers, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def outputs() -> Outputs:
+    """Device → seed → outputs, all networks in one program per device."""
+    return cache(lambda device: on_host() if device == "host" else on_core(device))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_network_equals_torch(seed: int) -> None:
+    network, example = random_network(seed)
+    optimized = optimize(imported(seed).graph)
+    sample = np.random.default_rng(seed).normal(size=example.shape).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(sample.copy())).numpy()
+    before, after = run_float(imported(seed).graph, sample), run_float(optimized, sample)
+    assert after.shape == expected.shape
+    assert np.max(np.abs(after - expected)) <= TOLERANCE * max(1.0, np.max(np.abs(expected)))
+    assert np.max(np.abs(after - before)) <= 1e-9 * max(1.0, np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("device", ["host", "core"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_network_is_bit_exact(
+    seed: int, device: str, outputs: Callable[[str], dict[int, Array]]
+) -> None:
+    expected = np.stack([run_int(integer(seed), x).ravel() for x in noise(seed)])
+    np.testing.assert_array_equal(outputs(device)[seed].reshape(INPUTS, -1), expected)
