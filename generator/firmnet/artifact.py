@@ -5,7 +5,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +17,18 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import UserError
+from .errors import UserError, first_line
 from .ir import Array, Graph, Node, QParams, Shape, Tensor
 from .ops import OPS
 
 FORMAT = 1
 KEPT = ("firmware/.pio", "firmware/lib/micropython")
 """Compiled objects that survive a regeneration; the build decides what of them is stale."""
+DAMAGE = (
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading a file that was cut off or written over may end in."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Artifact:
             return cls(path, TypeAdapter(Manifest).validate_python(raw))
         except (ValueError, ValidationError, AttributeError) as error:
             raise UserError(
-                f"{path / 'manifest.json'} is damaged ({_first_line(error)}): generate it again"
+                f"{path / 'manifest.json'} is damaged ({first_line(error)}): generate it again"
             ) from None
 
     @property
@@ -104,23 +112,26 @@ class Artifact:
     @cached_property
     def graph(self) -> Graph:
         """The quantized graph: what the oracle computes."""
-        try:
-            with np.load(self.path / "constants.npz", allow_pickle=False) as constants:
-                return graph_from_json(json.loads((self.path / "graph.json").read_text()), constants)
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"the graph in {self.path} is damaged ({_first_line(error)}): generate it again"
-            ) from None
+        with (
+            _reading("graph", self.path),
+            np.load(self.path / "constants.npz", allow_pickle=False) as constants,
+        ):
+            return graph_from_json(json.loads((self.path / "graph.json").read_text()), constants)
 
     @cached_property
     def samples(self) -> Array:
         """A few int8 inputs (N, *stored shape without batch): enough to verify with no data at hand."""
-        try:
-            return np.load(self.path / "samples.npy", allow_pickle=False)  # type: ignore[no-any-return]
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"the samples in {self.path} are damaged ({_first_line(error)}): generate it again"
-            ) from None
+        with _reading("set of samples", self.path):
+            samples: Array = np.load(self.path / "samples.npy", allow_pickle=False)
+            return samples
+
+
+@contextmanager
+def _reading(what: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DAMAGE as error:
+        raise UserError(f"the {what} in {path} is damaged ({first_line(error)}): generate it again") from None
 
 
 def save(
@@ -241,7 +252,3 @@ def _npy(array: Array) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -7,3 +7,9 @@ class UserError(Exception):
 
 class VerificationError(Exception):
     """A check that ran and failed. The CLI exits with 1."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, short enough for one sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

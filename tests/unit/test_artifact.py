@@ -82,8 +82,24 @@ def test_a_damaged_manifest_is_one_clear_sentence(tmp_path: Path, damage: str) -
         Artifact.open(tmp_path / "net")
 
 
-def test_damaged_constants_are_one_clear_sentence(tmp_path: Path) -> None:
+CUT = b"PK\x03\x04" + bytes(200)  # the beginning of an archive
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", CUT, None], ids=["empty", "two-bytes", "cut", "gone"])
+@pytest.mark.parametrize("name", ["constants.npz", "samples.npy", "graph.json"])
+def test_a_damaged_file_is_one_clear_sentence(tmp_path: Path, name: str, damage: bytes | None) -> None:
     write(tmp_path / "net")
-    (tmp_path / "net/constants.npz").write_bytes(b"PK")
-    with pytest.raises(UserError, match="damaged"):
+    file = tmp_path / "net" / name
+    file.unlink() if damage is None else file.write_bytes(damage)
+    with pytest.raises(UserError, match=r"damaged .*: generate it again"):
+        _ = (artifact := Artifact.open(tmp_path / "net")).graph, artifact.samples
+
+
+@pytest.mark.parametrize(
+    "damage", ["[]", "3", '{"name": "net"}', '{"name": "net", "tensors": 3, "nodes": []}']
+)
+def test_a_graph_of_another_form_is_one_clear_sentence(tmp_path: Path, damage: str) -> None:
+    write(tmp_path / "net")
+    (tmp_path / "net/graph.json").write_text(damage)
+    with pytest.raises(UserError, match=r"damaged .*: generate it again"):
         _ = Artifact.open(tmp_path / "net").graph

@@ -12,7 +12,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, OutputKind, TensorArgument
 from torch.fx import Node as FxNode
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..interpret import run_float
 from ..ir import Array, Graph, Shape, Tensor, check
 from ..ops import OPS
@@ -20,7 +20,7 @@ from ..ops.builder import Builder, Unsupported
 from . import torch_source
 from .hints import hint, op_name
 from .imported import Imported
-from .torch_source import Source, dtype_name, first_line, quiet
+from .torch_source import Source, dtype_name, quiet
 
 SOURCES = {target: build for op in OPS.values() for target, build in op.sources.items()}
 CHECKS = {"aten._assert_tensor_metadata.default"}

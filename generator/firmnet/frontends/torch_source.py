@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..ir import Array
 
 KEYS = ("module", "example", "calibration", "test", "labels", "name")
@@ -228,11 +228,6 @@ def describe(error: BaseException, path: Path) -> str:
         lines.append(error.lineno)
     where = f"line {lines[-1]}: " if lines else ""
     return f"{where}{type(error).__name__}: {first_line(error)}"
-
-
-def first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else "no message"
 
 
 def dtype_name(dtype: torch.dtype) -> str:

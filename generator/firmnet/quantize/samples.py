@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..interpret import model_shape
 from ..ir import Array, Graph, Shape
 
@@ -37,7 +37,7 @@ def read_samples(path: str | Path) -> Array:
         raise UserError(f"samples file {str(path)!r} may not be read: change its permissions") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         fix = "save plain numbers, e.g. numpy.save(path, x.astype('float32'))"
-        raise UserError(f"samples file {str(path)!r} cannot be read ({_brief(error)}): {fix}") from None
+        raise UserError(f"samples file {str(path)!r} cannot be read ({first_line(error)}): {fix}") from None
     values: Array = stored
     return values
 
@@ -81,7 +81,9 @@ def _as_array(samples: Any, what: str) -> Array:
     try:
         return np.asarray(samples)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{what} is not one array ({_brief(error)}): stack samples of equal shape") from None
+        raise UserError(
+            f"{what} is not one array ({first_line(error)}): stack samples of equal shape"
+        ) from None
 
 
 def _as_batch(array: Array, shape: Shape, what: str) -> Array:
@@ -113,7 +115,3 @@ def _check_finite(values: Array, what: str) -> None:
         found = "NaN" if np.isnan(values[first]).any() else "a value infinite in float32"
         more = f" (and {count - 1} more)" if count > 1 else ""
         raise UserError(f"{what}: sample {first} contains {found}{more}: remove or repair it")
-
-
-def _brief(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
