@@ -154,16 +154,27 @@ def save(
         f"firmware/{name}": text.encode() if isinstance(text, str) else text
         for name, text in firmware.items()
     }
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path} is a file: choose another directory with -o")
-    if path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
-        raise UserError(f"{path} is not empty and not a firmnet artifact: choose another directory with -o")
+    check_place(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _swap_in(path, files)
+        place = path.resolve()  # a link to an artifact stays one
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _swap_in(place, files)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}): choose another directory with -o") from None
     return Artifact(path, manifest)
+
+
+def check_place(path: Path) -> None:
+    """Raise UserError when an artifact cannot be put at `path`: known before the work of making one."""
+    why = ""
+    if path.exists() and not path.is_dir():
+        why = "is a file"
+    elif path.is_dir() and path.samefile("."):
+        why = "is the current directory"
+    elif path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
+        why = "is not empty and not a firmnet artifact"
+    if why:
+        raise UserError(f"{path} {why}: choose another directory with -o")
 
 
 def _swap_in(path: Path, files: Mapping[str, bytes]) -> None:
@@ -184,7 +195,11 @@ def _swap_in(path: Path, files: Mapping[str, bytes]) -> None:
                     (path / name).rename(staging / name)
             retired = staging.with_name(staging.name + "-old")
             path.rename(retired)
-            os.replace(staging, path)
+            try:
+                os.replace(staging, path)
+            except BaseException:
+                retired.rename(path)
+                raise
             shutil.rmtree(retired, ignore_errors=True)
         else:
             os.replace(staging, path)

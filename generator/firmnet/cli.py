@@ -19,7 +19,7 @@ import typer
 
 from .errors import UserError, VerificationError
 from .screen import Screen
-from .toolchain import cache_dir
+from .toolchain import cache_dir, find
 
 BAD_INPUT, FAILED_CHECK, INTERNAL_FAULT, INTERRUPTED = 2, 1, 70, 130
 
@@ -126,13 +126,13 @@ def deploy(
 ) -> Outcome:
     """Generate, build, flash and verify: from a model to a board that is proven to compute it."""
     _check_target(board, emulate, port)
+    _check_tools(emulate)
     generated = generate(model, board, calib, out, name, ranges)
     artifact = Path(generated.data["artifact"])
-    screen.line(f"artifact  {artifact}")
     built = build(artifact, emulate)
     flashed = None if emulate else flash(artifact, port).data
+    screen.line(f"artifact  {artifact}")
     verified = verify(artifact, inputs, emulate, flashed and flashed["port"], layers)
-    screen.line(f"artifact: {artifact}")
     return Outcome(
         {**generated.data, "build": built.data, "flash": flashed, "verdict": verified.data}, verified.ok
     )
@@ -150,8 +150,11 @@ def generate(
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
     from . import api
+    from .artifact import check_place
     from .quantize import poor_layers
 
+    if out:
+        check_place(out)
     with screen.step("generate") as step:
         deployment = api.compile(model, calib, board=board, name=name, ranges=ranges, progress=step.advance)
         artifact = deployment.save(out)
@@ -252,8 +255,12 @@ def doctor(json: Json = False) -> Outcome:
 @app.command()
 def demo(out: Out = None, json: Json = False) -> Outcome:
     """Train on handwritten digits, deploy to the emulated board and check all 599 held-out images."""
+    from .artifact import check_place
     from .demo import demo as run
 
+    _check_tools(emulate=True)
+    if out:
+        check_place(out)
     with screen.steps() as steps:
         result = run(out, steps.begin, steps.advance)
     for line in result.lines():
@@ -273,6 +280,13 @@ def _check_target(board: str, emulate: bool, port: str | None) -> None:
     if emulate and chosen.emulator is None:
         able = ", ".join(other for other in board_ids() if load_board(other).emulator)
         raise UserError(f"board {board!r} has no emulator: leave out --emulate, or choose one of {able}")
+
+
+def _check_tools(emulate: bool) -> None:
+    """Fail before minutes of work when the build or the emulator is sure to fail after it."""
+    if emulate:
+        find("arm-none-eabi-gcc")
+        find("qemu-system-arm")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -59,6 +59,8 @@ def firmnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     (tmp_path / "small.py").write_text(SMALL)
     (tmp_path / "text.pt2").write_text("not an archive")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("months of work")
     np.save(tmp_path / "integers.npy", np.ones((4, 1, 6, 6), np.int32))
     np.save(tmp_path / "nan.npy", np.full((4, 1, 6, 6), np.nan, np.float32))
 
@@ -94,7 +96,8 @@ WRONG = {
     "output-is-a-file": (f"{GENERATE} -o small.py", "small.py"),
     "output-inside-a-file": (f"{GENERATE} -o small.py/inside", "small.py"),
     "output-in-proc": (f"{GENERATE} -o /proc/firmnet", "/proc"),
-    "output-is-taken": (f"{GENERATE} -o .", "not empty"),
+    "output-is-taken": (f"{GENERATE} -o taken", "not empty"),
+    "output-is-here": (f"{GENERATE} -o .", "current directory"),
     "emulator-only": ("deploy small.py:model --board netduinoplus2", "--emulate"),
     "build-nothing": ("build nothing", "nothing"),
     "build-no-artifact": ("build empty", "firmnet generate"),
@@ -120,6 +123,23 @@ def test_wrong_input_is_one_sentence_and_exit_2(
     assert not re.search(r"Traceback|File \".*\", line", ended.out + ended.err)
     assert ended.out == ""
     assert files(tmp_path) == before
+
+
+def test_deploy_misses_a_tool_before_it_does_any_work(
+    firmnet: Firmnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    before = files(tmp_path)
+    for line in ("deploy small.py:model --board netduinoplus2 --emulate", "demo"):
+        ended = firmnet(*line.split())
+        assert (ended.code, ended.out) == (2, "")
+        assert "apt-get install -y" in ended.err
+        assert files(tmp_path) == before
+
+
+def test_a_place_that_is_taken_is_refused_before_the_model_is_read(firmnet: Firmnet) -> None:
+    ended = firmnet("deploy", "small.py:broken", "--board", "netduinoplus2", "--emulate", "-o", "small.py")
+    assert "small.py is a file" in ended.err
 
 
 @pytest.mark.parametrize("line", ["generate small.py:model --board nono --json", "deploi --json"])

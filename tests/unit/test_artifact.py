@@ -66,6 +66,37 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_the_current_directory_is_refused_before_it_would_be_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="is the current directory: choose another"):
+        write(Path("."))
+    write(Path("missing/../net"))
+    assert [p.name for p in tmp_path.iterdir()] == ["net"]
+
+
+def test_a_link_to_an_artifact_stays_a_link(tmp_path: Path) -> None:
+    write(tmp_path / "far" / "net")
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "net")
+    write(tmp_path / "link", "int y;")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far/net/firmware/src/main.c").read_text() == "int y;"
+    assert sorted(p.name for p in tmp_path.rglob("*net*")) == ["net"]
+
+
+def test_an_interrupted_swap_brings_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*paths: object) -> None:
+        raise KeyboardInterrupt
+
+    write(tmp_path / "net")
+    before = contents(tmp_path / "net")
+    monkeypatch.setattr("os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "net", "int y;")
+    assert contents(tmp_path) == {f"net/{name}": content for name, content in before.items()}
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "net").write_text("")
     with pytest.raises(UserError, match="is a file"):
