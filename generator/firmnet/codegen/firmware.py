@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..artifact import FORMAT, Edge, LayerEntry, Manifest
 from ..board import Board, isa
+from ..errors import UserError
 from ..ir import Graph, Shape
 from .model import Layer, library, model_sources
 from .project import project_files
@@ -30,6 +31,7 @@ def firmware(graph: Graph, board: Board, labels: Sequence[str] = (), version: st
     stamped = model_sources(graph, dsp=dsp, fingerprint=fingerprint)
     file = f"{graph.name}_fingerprint.c"
     files[f"lib/{graph.name}/{file}"] = stamped[file]
+    _check_symbols(graph.name, lib.layers)
     manifest = Manifest(
         format=FORMAT,
         firmnet=version,
@@ -44,6 +46,18 @@ def firmware(graph: Graph, board: Board, labels: Sequence[str] = (), version: st
         lower_bound_bytes=lib.plan.lower_bound_bytes,
     )
     return Firmware(files, manifest, lib.layers)
+
+
+def _check_symbols(model: str, layers: Sequence[Layer]) -> None:
+    """UserError when a layer's function would have the C name of another layer's constants."""
+    functions = {layer.name for layer in layers}
+    for layer in layers:
+        for key in layer.arrays:
+            if (name := f"{layer.name}_{key}") in functions:
+                raise UserError(
+                    f"model {model!r}: layer {name!r} has the C name of the {key} of layer {layer.name!r}: "
+                    "rename one of them"
+                )
 
 
 def _fingerprint(files: Mapping[str, str], board: Board) -> bytes:
