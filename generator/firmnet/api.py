@@ -80,14 +80,8 @@ def default_path(name: str, board: str) -> Path:
 
 def load_model(model: Any, *, name: str | None = None, example: Any = None) -> "Imported":
     """A torch.nn.Module (with `example`), a `.pt2` path or `file.py:function` → float graph and its data."""
-    try:
-        from .frontends import load
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise UserError(
-            "torch is not installed, and reading a model needs it: pip install 'firmnet[torch]'"
-        ) from None
+    from .frontends import load
+
     return load(model, name=name, example=example)
 
 
@@ -109,7 +103,8 @@ def compile(
     """
     target = load_board(board)
     samples = read_samples(calibration) if isinstance(calibration, str | Path) else calibration
-    imported = load_model(model, name=name, example=None if samples is None else _example(samples))
+    has_example = samples is None or isinstance(model, str | Path)
+    imported = load_model(model, name=name, example=None if has_example else _example(samples))
     if samples is None:
         samples = imported.calibration
     if samples is None:
@@ -118,6 +113,10 @@ def compile(
         )
     graph = optimize(imported.graph)
     samples = check_samples(samples, graph)
+    names = tuple(labels) or imported.labels
+    scores = graph.tensors[graph.output].size
+    if names and len(names) != scores:
+        raise UserError(f"there are {len(names)} labels for {scores} output values: give one for each")
     quantized = quantize(graph, samples, ranges, progress)
     return Deployment(
         graph=quantized.graph,
@@ -125,7 +124,7 @@ def compile(
         board=target,
         quality=quantized.quality,
         samples=_kept(quantized.graph, samples),
-        firmware=firmware(quantized.graph, target, tuple(labels) or imported.labels, version("firmnet")),
+        firmware=firmware(quantized.graph, target, names, version("firmnet")),
         test=imported.test,
     )
 
@@ -174,8 +173,10 @@ def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:
     values = read_samples(inputs) if isinstance(inputs, str | Path) else np.asarray(inputs)
     shape = artifact.manifest.input.shape
     if values.dtype == np.int8:
-        if values[0].size != int(np.prod(shape)):
-            raise UserError(f"int8 inputs must hold {shape[1:]} values each, got {values.shape[1:]}")
+        if not values.ndim or np.prod(values.shape[1:], dtype=np.int64) != np.prod(shape, dtype=np.int64):
+            raise UserError(
+                f"int8 inputs must have shape (N, {', '.join(map(str, shape[1:]))}), not {values.shape}"
+            )
         return values.reshape(-1, *shape[1:])
     samples = check_samples(values, artifact.graph, "input data")
     return np.concatenate([quantize_sample(artifact.graph, x[None]) for x in samples])
@@ -196,7 +197,9 @@ def _example(samples: Any) -> Array:
         array = np.asarray(samples)
     except ValueError:
         raise UserError("calibration data must be float samples of one shape, not a ragged list") from None
-    if array.ndim < 2 or not len(array) or array.dtype.kind != "f":
+    if array.ndim and not len(array):
+        raise UserError("calibration data is empty: give at least one sample")
+    if array.ndim < 2 or array.dtype.kind != "f":
         shown = f"{array.dtype} {array.shape}"
         raise UserError(f"calibration data must be float samples of shape (N, …), not {shown}")
     return array[:1].astype(np.float32)

@@ -24,6 +24,12 @@ def model():
 def uncalibrated():
     return model()[:2]
 
+def pixels():
+    return *model()[:2], (255 * model()[2]).to(torch.uint8)
+
+def labelled():
+    return dict(zip(("module", "example", "calibration"), model()), labels=["cat", "dog"])
+
 def broken():
     return 1 / 0
 
@@ -62,6 +68,7 @@ def firmnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("months of work")
     np.save(tmp_path / "integers.npy", np.ones((4, 1, 6, 6), np.int32))
+    np.save(tmp_path / "none.npy", np.ones((0, 1, 6, 6), np.float32))
     np.save(tmp_path / "nan.npy", np.full((4, 1, 6, 6), np.nan, np.float32))
 
     def run(*arguments: str) -> Ended:
@@ -92,6 +99,9 @@ WRONG = {
     "no-calibration": ("generate small.py:uncalibrated --board netduinoplus2", "--calib"),
     "missing-calibration-file": (f"{GENERATE} --calib nothing.npy", "nothing.npy"),
     "integer-calibration": (f"{GENERATE} --calib integers.npy", "int32"),
+    "integer-calibration-of-the-function": ("generate small.py:pixels --board netduinoplus2", "uint8"),
+    "empty-calibration": (f"{GENERATE} --calib none.npy", "is empty"),
+    "too-few-labels": ("generate small.py:labelled --board netduinoplus2", "2 labels"),
     "nan-calibration": (f"{GENERATE} --calib nan.npy", "sample 0"),
     "output-is-a-file": (f"{GENERATE} -o small.py", "small.py"),
     "output-inside-a-file": (f"{GENERATE} -o small.py/inside", "small.py"),

@@ -137,6 +137,9 @@ def test_files_that_are_no_archive_are_refused(tmp_path: Path, capfd: pytest.Cap
     assert capfd.readouterr() == ("", "")
 
 
+NET = "import torch\ndef model(): return {'module': torch.nn.Linear(3, 2), 'example': torch.zeros(1, 3)"
+
+
 @pytest.mark.parametrize(
     ("text", "source", "said"),
     [
@@ -152,6 +155,13 @@ def test_files_that_are_no_archive_are_refused(tmp_path: Path, capfd: pytest.Cap
         ("def model(): return 3", "net.py:model", "returned a int"),
         ("def model(): return {'modul': 3}", "net.py:model", "unknown key 'modul'"),
         ("def model(): return 3, 4", "net.py:model", "gives a int as its module"),
+        (f"{NET}, 'labels': 5}}", "net.py:model", "labels is a int: give one name per class"),
+        (
+            f"{NET}, 'test': ([[0.0] * 3], ['cat'])}}",
+            "net.py:model",
+            "equally many samples and class numbers",
+        ),
+        (f"{NET}, 'test': 3}}", "net.py:model", "equally many samples and class numbers"),
     ],
 )
 def test_a_python_file_that_does_not_fit_is_refused(

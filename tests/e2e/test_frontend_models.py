@@ -218,6 +218,26 @@ def test_a_function_may_return_a_mapping(tmp_path: Path) -> None:
     assert source.example.tolist() == [[1, 0, 0]]
 
 
+def test_a_derived_name_is_one_that_any_c_compiler_takes(tmp_path: Path) -> None:
+    (tmp_path / "Größe 2.py").write_text(
+        "import torch\ndef model(): return torch.nn.Linear(3, 2), torch.zeros(1, 3)"
+    )
+    assert load(f"{tmp_path / 'Größe 2.py'}:model").graph.name == "gr_e_2"
+
+
+def test_layers_do_not_take_the_names_of_the_library_around_them() -> None:
+    class Awkward(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model, self.fingerprint, self.größe = (nn.Linear(3, 3) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.model(self.fingerprint(self.größe(x)))  # type: ignore[no-any-return]
+
+    names = [node.name for node in imported(Awkward(), 1, 3).nodes]
+    assert names == ["gr_e", "fingerprint_1", "model_1"]
+
+
 def test_constants_are_computed_at_import() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

@@ -18,5 +18,7 @@ def load(source: Any, name: str | None = None, example: Any = None) -> Imported:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise UserError("reading PyTorch models needs torch: run `pip install 'firmnet[torch]'`") from None
+        raise UserError(
+            "torch is not installed, and reading a model needs it: pip install 'firmnet[torch]'"
+        ) from None
     return torch_export.load(source, name, example)

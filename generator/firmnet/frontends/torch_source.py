@@ -13,7 +13,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -136,7 +136,7 @@ def from_mapping(given: Mapping[str, Any], source: str, name: str, name_is_given
         one_sample(given.get("example"), source),
         samples(given.get("calibration"), f"{source}: calibration"),
         test_set(given.get("test"), source),
-        tuple(str(label) for label in given.get("labels") or ()),
+        class_names(given.get("labels", ()), source),
     )
 
 
@@ -170,28 +170,37 @@ def one_sample(example: Any, source: str) -> torch.Tensor:
 
 
 def samples(data: Any, what: str) -> Array | None:
-    """Samples along axis 0 as a float32 array."""
+    """Samples along axis 0 as an array of the numbers they are; quantize.check_samples judges these."""
     if data is None:
         return None
     try:
         values = data.detach().cpu().numpy() if isinstance(data, torch.Tensor) else np.asarray(data)
-        return values.astype(np.float32)
     except (TypeError, ValueError):
-        raise UserError(
-            f"{what} is a {type(data).__name__}: give one array of samples along axis 0"
-        ) from None
+        values = np.array(None)
+    if values.dtype.kind not in "biufc":
+        raise UserError(f"{what} is a {type(data).__name__}: give one array of samples along axis 0")
+    return values
+
+
+def class_names(labels: Any, source: str) -> tuple[str, ...]:
+    if not isinstance(labels, Iterable):
+        raise UserError(f"{source}: labels is a {type(labels).__name__}: give one name per class")
+    return tuple(map(str, labels))
 
 
 def test_set(data: Any, source: str) -> tuple[Array, Array] | None:
     if data is None:
         return None
-    if not isinstance(data, tuple | list) or len(data) != 2 or len(data[0]) != len(data[1]):
+    try:
+        x, y = data
+        inputs, classes = samples(x, f"{source}: test"), np.asarray(y).astype(np.int64)
+    except (TypeError, ValueError):
+        inputs, classes = None, np.array([])
+    if inputs is None or inputs.ndim == 0 or classes.shape != inputs.shape[:1]:
         raise UserError(
             f"{source}: test is not a pair of equally many samples and class numbers: return test=(x, y)"
         )
-    inputs = samples(data[0], f"{source}: test")
-    assert inputs is not None
-    return inputs, np.asarray(data[1]).astype(np.int64)
+    return inputs, classes
 
 
 def model_name(name: str, given: bool) -> str:
@@ -201,14 +210,10 @@ def model_name(name: str, given: bool) -> str:
         raise UserError(
             f"the name {name!r} cannot be imported on the board: use lower-case letters, digits and _"
         )
-    made = re.sub(r"\W+", "_", name).strip("_").lower()
-    return (
-        name
-        if fits
-        else f"model_{made}".rstrip("_")
-        if not made[:1].isalpha() or keyword.iskeyword(made)
-        else made
-    )
+    if fits:
+        return name
+    made = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
+    return made if made[:1].isalpha() and not keyword.iskeyword(made) else f"model_{made}".rstrip("_")
 
 
 def existing(path: Path) -> Path:
