@@ -3,6 +3,7 @@
 The board is a BoardTwin: runtime_micropython/firmnet_link.py itself, over a real socket.
 """
 
+import os
 import random
 import re
 import socket
@@ -397,6 +398,28 @@ def test_a_missing_emulator_comes_with_the_line_that_installs_it(
         UserError, match=r"qemu-system-arm is not installed.*apt-get install.*qemu-system-arm"
     ):
         qemu.QemuDevice(artifact, 1, tmp_path / "firmware.elf")
+
+
+def test_a_port_that_another_program_has_open_is_not_shared() -> None:
+    board, line = os.openpty()
+    try:
+        with (
+            serial.open_port(os.ttyname(line), 115_200),
+            pytest.raises(UserError, match="another program has it open: close its terminal or monitor"),
+        ):
+            serial.open_port(os.ttyname(line), 115_200)
+    finally:
+        os.close(board)
+        os.close(line)
+
+
+@pytest.mark.parametrize("damage", ["{", "[]"])
+def test_a_damaged_build_report_is_one_sentence(artifact: Artifact, damage: str) -> None:
+    artifact.firmware.mkdir(exist_ok=True)
+    (artifact.firmware / "firmware.elf").touch()
+    (artifact.path / "build.json").write_text(damage)
+    with pytest.raises(UserError, match=r"is not built: run `firmnet build .* --emulate`"):
+        qemu.open(artifact)
 
 
 def test_what_was_not_built_is_not_emulated(artifact: Artifact) -> None:

@@ -104,15 +104,23 @@ def _emulator(artifact: Artifact) -> Emulator:
 
 def _firmware(artifact: Artifact) -> Path:
     """The built firmware; UserError when there is none, or one that only the real board runs."""
-    elf, report = artifact.firmware / "firmware.elf", artifact.path / "build.json"
-    if not elf.is_file() or not report.is_file():
+    elf, env = artifact.firmware / "firmware.elf", _built_env(artifact)
+    if not elf.is_file() or env is None:
         raise UserError(f"{artifact.path} is not built: run `firmnet build {artifact.path} --emulate`")
-    wanted, env = load_board(artifact.manifest.board).baremetal_env, json.loads(report.read_text()).get("env")
+    wanted = load_board(artifact.manifest.board).baremetal_env
     if env != wanted:
         raise UserError(
             f"{artifact.path} is built as {env!r}, the emulator runs {wanted!r}: build it with --emulate"
         )
     return elf
+
+
+def _built_env(artifact: Artifact) -> str | None:
+    """The PlatformIO environment of the last successful build; None when there is none."""
+    try:
+        return str(json.loads((artifact.path / "build.json").read_text())["env"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _command(emulator: Emulator, elf: Path, listener: int) -> list[str]:

@@ -71,18 +71,20 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "
 
 
 def open_port(url: str, baud: int) -> serial.SerialBase:
-    """The port with DTR set, with short reads; UserError naming what ports there are if it cannot open."""
-    try:
-        port = serial.serial_for_url(url, baudrate=baud, timeout=POLL_S, write_timeout=TIMEOUT_S)
-        port.dtr = True
+    """The port for us alone, DTR set, with short reads; UserError with what to do if it cannot open."""
+    try:  # pyserial sets DTR as it opens, where the line has one
+        return serial.serial_for_url(
+            url, baudrate=baud, timeout=POLL_S, write_timeout=TIMEOUT_S, exclusive=True
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"cannot open serial port {url} ({error}): {_remedy(error)}") from None
-    return port
 
 
 def _remedy(error: Exception) -> str:
     if "Permission denied" in str(error):
         return "add yourself to its group with `sudo usermod -aG dialout $USER` and log in again"
+    if "lock port" in str(error) or "busy" in str(error):
+        return "another program has it open: close its terminal or monitor and try again"
     seen = ", ".join(f"{p.path} ({p.description})" for p in ports()) or "none"
     return f"connect the board and give its port with --port; serial ports seen here: {seen}"
 
