@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,6 +239,14 @@ def test_generate_writes_an_artifact_and_says_so(firmnet: Firmnet, tmp_path: Pat
     assert said["manifest"]["board"] == "netduinoplus2"
     assert {"conv2d", "linear"} <= {layer["op"] for layer in said["quality"]}
     assert (tmp_path / "made" / "here" / "manifest.json").is_file()
+
+
+def test_an_artifact_of_which_a_part_is_gone_is_not_built(firmnet: Firmnet, tmp_path: Path) -> None:
+    assert firmnet(*GENERATE.split(), "-o", "made").code == 0
+    shutil.rmtree(tmp_path / "made" / "firmware" / "lib")
+    ended = firmnet("build", "made", "--emulate")
+    assert (ended.code, ended.out) == (2, "")
+    assert "generate the artifact again" in ended.err
 
 
 def test_build_without_compiler_names_it(

@@ -52,8 +52,10 @@ def build(
         raise UserError(f"board {board.id!r} has no environment {env!r}: it has {', '.join(board.envs)}")
     show = progress or (lambda message, files: None)
     project = artifact.firmware
-    if not (project / "platformio.ini").is_file():
-        raise UserError(f"{project} holds no PlatformIO project: generate the artifact again")
+    if not all(
+        (project / part).exists() for part in ("platformio.ini", f"lib/{artifact.manifest.name}", "src")
+    ):
+        raise UserError(f"{project} is no whole PlatformIO project: generate the artifact again")
     started = time.monotonic()
     if env == board.baremetal_env:
         find("arm-none-eabi-gcc")
