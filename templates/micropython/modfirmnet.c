@@ -4,6 +4,7 @@
 #include "fn_board.h"
 #include "fn_crc.h"
 #include "fn_firmware.h"
+#include "py/binary.h"
 #include "py/mphal.h"
 #include "py/objarray.h"
 #include "py/runtime.h"
@@ -155,16 +156,25 @@ static mp_obj_t firmnet_quantize(mp_obj_t buffer_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_quantize_obj, firmnet_quantize);
 
-/* load(buffer): int8 values in the stored layout or float32 values in the model's order, told apart by their size. */
+/* load(buffer): int8 values in the stored layout or float32 values in the model's order. Plain bytes may hold either and
+ * are told apart by their size; an array of other numbers is refused, for its bytes would be read as something else. */
 static mp_obj_t firmnet_load(mp_obj_t buffer_in)
 {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_READ);
     const uint32_t n = input_bytes();
-    if (buffer.len == n) {
+    const bool is_float = buffer.typecode == 'f';
+    if (!is_float && buffer.typecode != 'b' && buffer.typecode != 'B' && buffer.typecode != BYTEARRAY_TYPECODE) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected int8 or float32 values, got type '%c'"),
+            buffer.typecode);
+    }
+    if (buffer.len == n && !is_float) {
         memmove(fn_deployed->inputs[0].data, buffer.buf, n); /* the buffer may be the input itself */
     } else if (buffer.len == sizeof(float) * n) {
         quantize(buffer.buf, buffer.len);
+    } else if (is_float) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected %u float32 values, got %u"), (unsigned)n,
+            (unsigned)(buffer.len / sizeof(float)));
     } else {
         mp_raise_msg_varg(&mp_type_ValueError,
             MP_ERROR_TEXT("expected %u int8 values (%u bytes) or %u float32 values (%u bytes), got %u bytes"),
