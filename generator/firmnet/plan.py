@@ -36,13 +36,13 @@ class Storage:
         return self.birth <= other.death and other.birth <= self.death
 
 
-def plan(graph: Graph, *, in_place: bool = True) -> Plan:
+def plan(graph: Graph, *, dsp: bool, overlap: bool = True) -> Plan:
     """Place all activations of a quantized graph: views and in-place results share, the rest is packed."""
-    storages = _storages(graph, in_place)
+    storages = _storages(graph, dsp, overlap)
     scratch = [
         Storage((f"scratch of {node.name}",), _aligned(size), i, i)
         for i, node in enumerate(graph.nodes)
-        if (size := OPS[node.op].cost(graph.call(node)).scratch_bytes)
+        if (size := OPS[node.op].cost(graph.call(node), dsp).scratch_bytes)
     ]
     orders = (
         lambda s: (-s.size, s.birth),
@@ -59,7 +59,7 @@ def plan(graph: Graph, *, in_place: bool = True) -> Plan:
     )
 
 
-def _storages(graph: Graph, in_place: bool) -> list[Storage]:
+def _storages(graph: Graph, dsp: bool, overlap: bool) -> list[Storage]:
     last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     last_use[graph.output] = len(graph.nodes)
 
@@ -69,7 +69,7 @@ def _storages(graph: Graph, in_place: bool) -> list[Storage]:
     owner = {name: fresh(name, -1) for name in graph.inputs}
     for i, node in enumerate(graph.nodes):
         storage = fresh(node.output, i)
-        host = _host(graph, node, i, owner, in_place)
+        host = _host(graph, node, i, owner, dsp if overlap else None)
         if host is not None:
             names = (*host.names, node.output)
             storage = replace(
@@ -84,18 +84,17 @@ def _storages(graph: Graph, in_place: bool) -> list[Storage]:
 
 
 def _host(
-    graph: Graph, node: Node, index: int, owner: Mapping[str, Storage], in_place: bool
+    graph: Graph, node: Node, index: int, owner: Mapping[str, Storage], dsp: bool | None
 ) -> Storage | None:
     """The storage whose memory the node's output takes over: a view's input, or an input that dies here."""
     op = OPS[node.op]
     if op.view:
         return owner[node.inputs[0]]
-    if not in_place:
+    if dsp is None:
         return None
-    for i in op.in_place(graph.call(node)):
-        name = node.inputs[i]
+    for name, distance in zip(graph.activations(node), op.overlap(graph.call(node), dsp), strict=True):
         others = [owner[o] for o in graph.activations(node) if o != name]
-        fits = graph.tensors[node.output].size <= graph.tensors[name].size
+        fits = distance == 0 and graph.tensors[node.output].size <= graph.tensors[name].size
         if fits and owner[name].death == index and owner[name] not in others:
             return owner[name]
     return None

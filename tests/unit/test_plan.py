@@ -55,11 +55,11 @@ def run_in_arena(graph: Graph, memory: Plan) -> None:
     assert (arena[bytes_of(graph.output)] == tags[root[graph.output]]).all(), "the output was overwritten"
 
 
-@pytest.mark.parametrize("in_place", [True, False], ids=["in_place", "apart"])
-def test_no_value_is_overwritten_before_its_last_reader(in_place: bool) -> None:
+@pytest.mark.parametrize("overlap", [True, False], ids=["overlapping", "apart"])
+def test_no_value_is_overwritten_before_its_last_reader(overlap: bool) -> None:
     for seed in range(300):
         graph = random_graph(seed)
-        memory = plan(graph, in_place=in_place)
+        memory = plan(graph, dsp=True, overlap=overlap)
         run_in_arena(graph, memory)
         assert memory.lower_bound_bytes <= memory.arena_bytes
         assert all(offset % ALIGNMENT == 0 for offset in memory.offsets.values())
@@ -68,9 +68,9 @@ def test_no_value_is_overwritten_before_its_last_reader(in_place: bool) -> None:
 def test_a_chain_of_elementwise_layers_needs_one_buffer() -> None:
     tensors = {name: Tensor(name, (1, 40), Q) for name in "xabc"}
     chain = [Node(o, "add", AddAttrs(), (i, i), o) for i, o in zip("xab", "abc", strict=True)]
-    memory = plan(Graph("g", tuple(chain), tensors, ("x",), "c"))
+    memory = plan(Graph("g", tuple(chain), tensors, ("x",), "c"), dsp=True)
     assert memory.arena_bytes == memory.lower_bound_bytes == 40
 
 
 def test_a_plan_is_the_same_every_time() -> None:
-    assert plan(random_graph(7)) == plan(random_graph(7))
+    assert plan(random_graph(7), dsp=True) == plan(random_graph(7), dsp=True)

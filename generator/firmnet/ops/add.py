@@ -50,8 +50,11 @@ class Add(Op):
     def remap(self, attrs: AddAttrs, order: Shape) -> AddAttrs:
         return attrs
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
-        return (0, 1)
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        return (
+            0,
+            0,
+        )
 
     def prepare(self, call: Call) -> Constants:
         """|a·ma| + |b·mb| + |bias| < 2·2^22 + 2·2^22 + 2^29 + 2^21: far from the end of int32."""

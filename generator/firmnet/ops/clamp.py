@@ -66,7 +66,7 @@ class Clamp(Op):
     def remap(self, attrs: ClampAttrs, order: Shape) -> ClampAttrs:
         return attrs
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
         return (0,)
 
     def prepare(self, call: Call) -> Constants:

@@ -137,7 +137,7 @@ class Conv2d(Op):
         acc = _sums(call, x.astype(np.float64), k["weight"].astype(np.float64), k["x_zero_point"])  # exact
         return requantize(acc.astype(np.int64) + k["bias"], k["requant"], k["zero_point"], k["lo"], k["hi"])
 
-    def cost(self, call: Call) -> Cost:
+    def cost(self, call: Call, dsp: bool) -> Cost:
         _, kh, kw, depth = call.inputs[1].shape
         patch = kh * kw * call.inputs[0].shape[3] if _gathers(call) else 0
         return Cost(macs=call.output.size * kh * kw * depth, scratch_bytes=patch)

@@ -79,7 +79,7 @@ class Linear(Op):
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return multiply(inputs[0], k)
 
-    def cost(self, call: Call) -> Cost:
+    def cost(self, call: Call, dsp: bool) -> Cost:
         n_out, n_in = call.inputs[1].shape
         return Cost(macs=call.inputs[0].size // n_in * n_out * n_in)
 

@@ -27,7 +27,7 @@ class Rescale(Op):
     def remap(self, attrs: RescaleAttrs, order: Shape) -> RescaleAttrs:
         return attrs
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
         return (0,)
 
     def prepare(self, call: Call) -> Constants:
