@@ -1,4 +1,4 @@
-/* fn_dsp.h: dot products with the Armv7E-M DSP extension; plain C with the same results everywhere else. */
+/* fn_dsp.h: the Armv7E-M DSP extension: dot products, with the same results in plain C everywhere else. */
 #ifndef FN_DSP_H
 #define FN_DSP_H
 
@@ -6,6 +6,11 @@
 #include <string.h>
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+/* Marks a function that is one block of assembly and saves what it must by itself. It may not be inlined or
+ * lose arguments that no C reads, and its callers must know what it overwrites. */
+#define FN_ASM __attribute__((naked, noinline, noclone, unused))
+#define FN_ASM_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
+
 /* acc + sum of four products of int8 lanes: SXTB16 spreads bytes 0, 2 and 1, 3 to 16 bits, SMLAD multiplies pairs. */
 static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
 {
