@@ -21,7 +21,7 @@ FLOORS = (
     ("ir", "assets", "errors"),
     ("qmath", "board", "toolchain"),
     ("ops",),
-    ("interpret", "plan", "artifact"),
+    ("interpret", "plan", "placement", "artifact"),
     ("frontends", "passes", "quantize"),
     ("codegen",),
     ("build", "devices"),
