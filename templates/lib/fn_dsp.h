@@ -32,6 +32,124 @@ static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
 }
 #endif
 
+/* Columns of `values` int8 each -> int16. Of every four values the middle two change places: that is how SXTB16
+ * spreads a word; weights are packed to match. Behind each column, `out` skips out_gap int16 and `in` in_gap bytes. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+FN_ASM static void fn_expand(int16_t *out, const int8_t *in, int32_t columns, int32_t values, int32_t out_gap, int32_t in_gap)
+{
+    (void)out;
+    (void)in;
+    (void)columns;
+    (void)values;
+    (void)out_gap;
+    (void)in_gap;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "1:\n" /* a column; r12: values left, less those of the next step */
+        "subs r12, r3, #16\n"
+        "blt 3f\n"
+        "2:\n"
+        "ldr r4, [r1], #4\n"
+        "ldr r6, [r1], #4\n"
+        "ldr r8, [r1], #4\n"
+        "ldr r10, [r1], #4\n"
+        "sxtb16 r5, r4, ror #8\n"
+        "sxtb16 r4, r4\n"
+        "sxtb16 r7, r6, ror #8\n"
+        "sxtb16 r6, r6\n"
+        "sxtb16 r9, r8, ror #8\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r11, r10, ror #8\n"
+        "sxtb16 r10, r10\n"
+        "str r4, [r0], #4\n"
+        "str r5, [r0], #4\n"
+        "str r6, [r0], #4\n"
+        "str r7, [r0], #4\n"
+        "str r8, [r0], #4\n"
+        "str r9, [r0], #4\n"
+        "str r10, [r0], #4\n"
+        "str r11, [r0], #4\n"
+        "subs r12, #16\n"
+        "bge 2b\n"
+        "3:\n"
+        "adds r12, #12\n"
+        "blt 5f\n"
+        "4:\n"
+        "ldr r4, [r1], #4\n"
+        "sxtb16 r5, r4, ror #8\n"
+        "sxtb16 r4, r4\n"
+        "str r4, [r0], #4\n"
+        "str r5, [r0], #4\n"
+        "subs r12, #4\n"
+        "bge 4b\n"
+        "5:\n"
+        "adds r12, #4\n"
+        "beq 7f\n"
+        "6:\n"
+        "ldrsb r4, [r1], #1\n"
+        "strh r4, [r0], #2\n"
+        "subs r12, #1\n"
+        "bne 6b\n"
+        "7:\n"
+        "ldr r4, [sp, #36]\n" /* the gaps */
+        "ldr r5, [sp, #40]\n"
+        "add r0, r0, r4, lsl #1\n"
+        "add r1, r1, r5\n"
+        "subs r2, #1\n"
+        "bgt 1b\n"
+        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline void fn_expand(int16_t *out, const int8_t *in, int32_t columns, int32_t values, int32_t out_gap, int32_t in_gap)
+{
+    for (; columns > 0; columns--, out += values + out_gap, in += values + in_gap) {
+        int32_t i = 0;
+        for (; i + 4 <= values; i += 4) {
+            const int16_t four[4] = {in[i], in[i + 2], in[i + 1], in[i + 3]};
+            memcpy(out + i, four, sizeof four);
+        }
+        for (; i < values; i++) {
+            out[i] = in[i];
+        }
+    }
+}
+#endif
+
+/* Columns of `values` int16, out_gap apart, all of one value: the padding around an expanded image. */
+static inline void fn_fill(int16_t *out, int32_t columns, int32_t values, int32_t out_gap, int16_t value)
+{
+    for (; columns > 0; columns--, out += out_gap) {
+        for (int32_t i = 0; i < values; i++) {
+            *out++ = value;
+        }
+    }
+}
+
+/* Two channels' sums over words of weights c0k0, c1k0, c0k1, c1k1 and expanded inputs. */
+static inline void fn_dot_pair(const int16_t *x, const int32_t *w, int32_t pairs, int32_t *even, int32_t *odd)
+{
+    for (int32_t i = 0; i < pairs; i++) {
+        for (int32_t j = 0; j < 2; j++) {
+            const int32_t weights = (int16_t)(uint16_t)((uint32_t)w[i] >> 16 * j);
+            *even += (int8_t)(uint8_t)weights * x[2 * i + j];
+            *odd += (weights >> 8) * x[2 * i + j];
+        }
+    }
+}
+
+/* The same where a halfword is 256 * c1 + c0. */
+static inline void fn_dot_joined(const int16_t *x, const int32_t *w, int32_t pairs, int32_t *even, int32_t *odd)
+{
+    for (int32_t i = 0; i < pairs; i++) {
+        for (int32_t j = 0; j < 2; j++) {
+            const int32_t weights = (int16_t)(uint16_t)((uint32_t)w[i] >> 16 * j);
+            const int32_t c0 = (int8_t)(uint8_t)weights;
+            *even += c0 * x[2 * i + j];
+            *odd += (weights - c0) / 256 * x[2 * i + j];
+        }
+    }
+}
+
 /* acc + sum of n products. */
 static inline int32_t fn_dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc)
 {

@@ -10,7 +10,9 @@ from ..ir import Array, Call, Shape, Tensor
 from ..qmath import requantize
 from .builder import Builder, Unsupported
 from .casework import activation, bias, output_scale, weight
+from .packing import joinable, lane_order, pair_stream
 from .spec import Case, Constants, Cost, Op, register
+from .tiles import Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped, fold
 from .windows import Padding, Pair, Window, pair, require_image, symmetric
@@ -130,7 +132,30 @@ class Conv2d(Op):
             "groups": attrs.groups,
             "n_out_per_group": n_out // attrs.groups,
             "gathers": _gathers(call),
+            "dense": _layout(call),
+            "dot": dot(-(-_reading_order(call, w.values).shape[1] // 2)),
+            "joined": _joined(call, w.values),
         }
+
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        if not self.variant(call, dsp):
+            return super().pack(call, k, dsp)
+        rows, groups = _reading_order(call, k["weight"]), call.attrs.groups
+        split = zip(*[np.split(a, groups) for a in (rows, k["bias"], k["multiplier"])], strict=True)
+        streams = [pair_stream(*group, k["joined"]) for group in split]
+        return {"weight": np.concatenate(streams).ravel()}
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        return type(_layout(call)).__name__.lower() if dsp else ""
+
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        layout = _layout(call)
+        if not dsp or isinstance(layout, Gather):
+            return (None,)
+        if isinstance(layout, Pointwise):
+            return (layout.overlap(call.output.shape[3]),)
+        window = call.attrs.window(call.inputs[1].shape[1:3])
+        return (rows_overlap(call.inputs[0].shape, call.output.shape, window),)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs
@@ -139,8 +164,10 @@ class Conv2d(Op):
 
     def cost(self, call: Call, dsp: bool) -> Cost:
         _, kh, kw, depth = call.inputs[1].shape
-        patch = kh * kw * call.inputs[0].shape[3] if _gathers(call) else 0
-        return Cost(macs=call.output.size * kh * kw * depth, scratch_bytes=patch)
+        macs = call.output.size * kh * kw * depth
+        if dsp:
+            return Cost(macs, _layout(call).scratch_bytes)
+        return Cost(macs, kh * kw * call.inputs[0].shape[3] if _gathers(call) else 0)
 
     def cases(self) -> Iterator[Case]:
         for seed, (label, x_shape, w_shape, options) in enumerate(_CASES):
@@ -182,6 +209,32 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
 def _gathers(call: Call) -> bool:
     """Whether the kernel copies each window into scratch; 1x1 without padding is read where it lies."""
     return call.inputs[1].shape[1:3] != (1, 1) or any(call.attrs.padding)
+
+
+def _layout(call: Call) -> Pointwise | Rows | Gather:
+    """How the layer meets the DSP extension."""
+    (_, height, width, channels), (n_out, kh, kw, depth) = (t.shape for t in call.inputs[:2])
+    attrs = call.attrs
+    if attrs.groups == 1 and not _gathers(call):
+        return pointwise(height, width, channels, n_out, attrs.stride)
+    if attrs.groups == 1 and attrs.dilation == (1, 1):
+        return rows(call.inputs[0].shape, call.output.shape, attrs.window((kh, kw)))
+    _, out_height, out_width, _ = call.output.shape
+    return gather(kh * kw * depth, n_out, attrs.groups, out_height * out_width)
+
+
+def _reading_order(call: Call, weight: Array) -> Array:
+    """Filters (N, K) in the order in which the layout lays out a window."""
+    layout, (n_out, _, _, depth) = _layout(call), weight.shape
+    w = weight[..., lane_order(depth)]
+    if isinstance(layout, Rows):
+        columns = w.transpose(0, 2, 1, 3).reshape(n_out, w.shape[2], -1)
+        w = np.pad(columns, ((0, 0), (0, 0), (0, layout.column - columns.shape[2])))
+    return w.reshape(n_out, -1)
+
+
+def _joined(call: Call, weight: Array) -> bool:
+    return all(joinable(group) for group in np.split(_reading_order(call, weight), call.attrs.groups))
 
 
 def _geometry(call: Call) -> Constants:
