@@ -94,13 +94,15 @@ def compile(
     name: str | None = None,
     labels: Sequence[str] = (),
     ranges: Method = "mse",
+    ram_limit_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
 
     `model` is a torch.nn.Module, a `.pt2` path or `file.py:function`; `calibration` an array (N, …) of float
     inputs in the model's own order or the path of a .npy/.npz; default: what the model's function gave.
-    Raises UserError for a board, model or calibration set that cannot be used.
+    Raises UserError for a board, model or calibration set that cannot be used, and for a model that needs
+    more than `ram_limit_bytes` for its activations and stack.
     """
     target = load_board(board)
     samples = read_samples(calibration) if isinstance(calibration, str | Path) else calibration
@@ -120,7 +122,13 @@ def compile(
         board=target,
         quality=quantized.quality,
         samples=_kept(quantized.graph, samples),
-        firmware=firmware(quantized.graph, target, tuple(labels) or imported.labels, version("firmnet")),
+        firmware=firmware(
+            quantized.graph,
+            target,
+            tuple(labels) or imported.labels,
+            version("firmnet"),
+            ram_limit_bytes,
+        ),
         test=imported.test,
     )
 

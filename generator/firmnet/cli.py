@@ -70,6 +70,15 @@ Ranges = Annotated[
     Literal["mse", "minmax"],
     typer.Option("--ranges", help="How ranges are chosen from the calibration samples."),
 ]
+RamLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--ram-limit",
+        min=1,
+        help="Most RAM that activations, scratch and stack may take; default: what the board has.",
+        metavar="BYTES",
+    ),
+]
 Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
 Port = Annotated[
     str | None,
@@ -121,12 +130,13 @@ def deploy(
     inputs: Inputs = None,
     name: Name = None,
     ranges: Ranges = "mse",
+    ram_limit: RamLimit = None,
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
     """Generate, build, flash and verify: from a model to a board that is proven to compute it."""
     _check_target(board, emulate, port)
-    generated = generate(model, board, calib, out, name, ranges)
+    generated = generate(model, board, calib, out, name, ranges, ram_limit)
     artifact = Path(generated.data["artifact"])
     built = build(artifact, emulate)
     flashed = None if emulate else flash(artifact, port).data
@@ -145,20 +155,33 @@ def generate(
     out: Out = None,
     name: Name = None,
     ranges: Ranges = "mse",
+    ram_limit: RamLimit = None,
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
     from . import api
+    from .plan import STACK_BYTES
     from .quantize import poor_layers
 
     with screen.step("generate") as step:
-        deployment = api.compile(model, calib, board=board, name=name, ranges=ranges, progress=step.advance)
+        deployment = api.compile(
+            model,
+            calib,
+            board=board,
+            name=name,
+            ranges=ranges,
+            ram_limit_bytes=ram_limit,
+            progress=step.advance,
+        )
         artifact = deployment.save(out or Path("build") / f"{deployment.graph.name}-{board}")
         made = artifact.manifest
         step.summary = (
             f"{made.name} for {made.board}: {len(made.layers)} layers, "
             f"arena {made.arena_bytes:,} B (lower bound {made.lower_bound_bytes:,} B)"
         )
+    if ram_limit is not None:
+        spare = ram_limit - made.arena_bytes - STACK_BYTES
+        screen.line(f"the RAM limit of {ram_limit:,} B is kept, {spare:,} B to spare; it costs 0 cycles")
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
     if poor := poor_layers(deployment.quality):

@@ -55,10 +55,11 @@ The two may share memory at that distance; every other two storages that are ali
 """
 
 
-def plan(graph: Graph, *, dsp: bool, overlap: bool = True) -> Plan:
+def plan(graph: Graph, *, dsp: bool, overlap: bool = True, ram_limit_bytes: int | None = None) -> Plan:
     """Place all activations of a quantized graph: views share their input's memory, results as ops allow.
 
-    An input is overwritten after its last reader, the graph's own input too.
+    An input is overwritten after its last reader, the graph's own input too. The smallest plan is also the
+    fastest, for sharing memory costs no time; UserError when even that is above `ram_limit_bytes`.
     """
     storages = sorted([*_tensors(graph), *_scratch(graph, dsp)], key=lambda storage: storage.birth)
     distances = _distances(graph, storages, dsp) if overlap else {}
@@ -69,21 +70,20 @@ def plan(graph: Graph, *, dsp: bool, overlap: bool = True) -> Plan:
     sizes = [storage.size for storage in storages]
     placed = place(sizes, _gaps(storages, distances), lower_bound)
     offsets = {name: offset for s, offset in zip(storages, placed, strict=True) for name in s.names}
-    return Plan(
+    memory = Plan(
         {name: offset for name, offset in offsets.items() if name in graph.tensors},
         {node.name: offsets[key] for node in graph.nodes if (key := _scratch_name(node.name)) in offsets},
         extent(sizes, placed),
         lower_bound,
         peak,
     )
+    if ram_limit_bytes is not None:
+        _require_fit(graph, memory, ram_limit_bytes)
+    return memory
 
 
-def fitting_plan(graph: Graph, *, dsp: bool, ram_limit_bytes: int) -> Plan:
-    """The fastest plan whose `ram_bytes` are within the limit; raises UserError when there is none.
-
-    Overlapping memory costs no time, so the smallest plan is also the fastest.
-    """
-    memory = plan(graph, dsp=dsp)
+def _require_fit(graph: Graph, memory: Plan, ram_limit_bytes: int) -> None:
+    """Raise UserError, naming the layer that needs the most, when the plan is larger than the limit."""
     missing = memory.ram_bytes - ram_limit_bytes
     if missing > 0:
         raise UserError(
@@ -92,7 +92,6 @@ def fitting_plan(graph: Graph, *, dsp: bool, ram_limit_bytes: int) -> Plan:
             f"raise --ram-limit, or make {_what_is_large(graph, memory)} smaller "
             "(a stride or a pooling layer before it, fewer channels, a smaller input)"
         )
-    return memory
 
 
 def _what_is_large(graph: Graph, memory: Plan) -> str:

@@ -12,7 +12,7 @@ from firmnet.errors import UserError
 from firmnet.ir import Array, Call, Graph, Node, QParams, Shape, Tensor
 from firmnet.ops import OPS, Cost, Op
 from firmnet.ops.reshape import ReshapeAttrs
-from firmnet.plan import ALIGNMENT, STACK_BYTES, Plan, fitting_plan, plan
+from firmnet.plan import ALIGNMENT, STACK_BYTES, Plan, plan
 
 Q = QParams((0.1,), 0)
 
@@ -267,7 +267,7 @@ def test_a_plan_is_the_same_every_time() -> None:
 def test_a_limit_that_holds_changes_nothing() -> None:
     graph = random_graph(7)
     memory = plan(graph, dsp=True)
-    assert fitting_plan(graph, dsp=True, ram_limit_bytes=memory.arena_bytes + STACK_BYTES) == memory
+    assert plan(graph, dsp=True, ram_limit_bytes=memory.arena_bytes + STACK_BYTES) == memory
 
 
 def test_a_limit_too_low_names_the_layer_and_the_bytes() -> None:
@@ -276,4 +276,4 @@ def test_a_limit_too_low_names_the_layer_and_the_bytes() -> None:
     with pytest.raises(
         UserError, match=r"952 bytes of RAM .* 12 more than the limit of 940.*'big'.* 40 to 400"
     ):
-        fitting_plan(graph, dsp=True, ram_limit_bytes=940)
+        plan(graph, dsp=True, ram_limit_bytes=940)

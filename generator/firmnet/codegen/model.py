@@ -62,15 +62,20 @@ def model_sources(
 
 
 def library(
-    graph: Graph, *, dsp: bool, fingerprint: bytes = bytes(32), separate_buffers: bool = False
+    graph: Graph,
+    *,
+    dsp: bool,
+    fingerprint: bytes = bytes(32),
+    separate_buffers: bool = False,
+    ram_limit_bytes: int | None = None,
 ) -> Library:
-    """Generate the C library of a quantized graph.
+    """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
     `dsp` chooses kernels for cores with the DSP extension (they compile, with the same results, without it).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
-    memory = plan(graph, dsp=dsp, overlap=not separate_buffers)
+    memory = plan(graph, dsp=dsp, overlap=not separate_buffers, ram_limit_bytes=ram_limit_bytes)
     buffers = _Buffers(graph, memory, dsp, separate_buffers)
     layers = tuple(_layer(graph, node, buffers, dsp) for node in graph.nodes if not OPS[node.op].view)
     context = {
@@ -85,6 +90,7 @@ def library(
         "edge": _edge(graph),
         "arena_bytes": memory.arena_bytes,
         "lower_bound_bytes": memory.lower_bound_bytes,
+        "peak_layer": memory.peak_layer,
         "arrays": [
             (
                 C_TYPES[str(array.dtype)],
@@ -96,14 +102,13 @@ def library(
             for layer in layers
             for key, array in layer.arrays.items()
         ],
-        "fingerprint": fingerprint_initializer(fingerprint),
     }
     files = {
         f"{graph.name}.h": render("model/model.h.j2", **context),
         f"{graph.name}.c": render("model/model.c.j2", **context),
         f"{graph.name}_weights.h": render("model/weights.h.j2", **context),
         f"{graph.name}_weights.c": render("model/weights.c.j2", **context),
-        f"{graph.name}_fingerprint.c": render("model/fingerprint.c.j2", **context),
+        f"{graph.name}_fingerprint.c": fingerprint_source(graph.name, fingerprint),
         "library.json": _library_json(graph.name),
     }
     for header in sorted((assets("templates") / "lib").glob("fn_*.h")):
@@ -111,9 +116,10 @@ def library(
     return Library(files, layers, memory)
 
 
-def fingerprint_initializer(fingerprint: bytes) -> str:
-    """The bytes as the body of a C initializer."""
-    return _initializer(np.frombuffer(fingerprint, np.uint8))
+def fingerprint_source(model: str, fingerprint: bytes) -> str:
+    """The text of <model>_fingerprint.c."""
+    initializer = _initializer(np.frombuffer(fingerprint, np.uint8))
+    return render("model/fingerprint.c.j2", name=model, fingerprint=initializer)
 
 
 def kernel_template(node: Node, call: Call, dsp: bool) -> str:
