@@ -24,6 +24,7 @@ from .verify import verify as compare
 
 if TYPE_CHECKING:
     from .frontends import Imported
+    from .profile import Profile
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) of the step at hand."""
@@ -168,6 +169,18 @@ def verify(
     address = "qemu" if emulate else port or devices.find_port(load_board(opened.manifest.board))
     with open(address, opened) as device:
         return compare(opened, device, values, layers=layers, progress=progress)
+
+
+def profile(
+    artifact: Artifact | str | Path, *, board: str | None = None, core: str | None = None
+) -> "Profile":
+    """Cycles, RAM and flash of an artifact's C, layer by layer, from an instruction-set simulator.
+
+    On its own board, another one, or a core of no board. VerificationError when its output is not right.
+    """
+    from .profile import profile as measure
+
+    return measure(_opened(artifact), board, core)
 
 
 def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:

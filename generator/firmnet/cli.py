@@ -236,6 +236,38 @@ def verify(
 
 
 @app.command()
+def profile(
+    artifact: ArtifactDir,
+    board: Annotated[
+        str | None, typer.Option("--board", "-b", help="Another board than the artifact's.", metavar="ID")
+    ] = None,
+    core: Annotated[
+        str | None, typer.Option("--core", help="A core instead of a board: cortex-m7, …", metavar="CORE")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Also draw the time per layer as SVG.", metavar="FILE")
+    ] = None,
+    json: Json = False,
+) -> Outcome:
+    """Run the model in an instruction-set simulator: cycles, RAM and flash, layer by layer."""
+    from . import api
+    from . import profile as profiling
+
+    with screen.step("profile") as step:
+        result = api.profile(artifact, board=board, core=core)
+        step.summary = f"{result.name} on {result.board or result.core} ({result.cycle_model})"
+    screen.table(profiling.HEADS, profiling.rows(result))
+    for line in profiling.lines(result):
+        screen.line(line)
+    if plot:
+        try:
+            plot.write_text(profiling.svg(result))
+        except OSError as error:
+            raise UserError(f"cannot write {plot} ({error.strerror}): choose another --plot") from None
+    return Outcome(result)
+
+
+@app.command()
 def boards(json: Json = False) -> Outcome:
     """List the boards firmnet knows."""
     from .board import board_ids, load_board

@@ -1,27 +1,30 @@
 """How many cycles does a Cortex-M4 take? Basic blocks priced by the tables of its reference manual.
 
-The manual is Arm DDI 0439 (r0p0 and r0p1): table 3-1 for each instruction, section 3.3.2 for neighbouring loads and
-stores, section 7.2.3 (table 7-1) for the floating-point unit. Memory answers at once. What is not known before
-execution has one fixed price (REFILL, DIVIDE), and a skipped instruction of an IT block costs what it would have cost.
+The manual is Arm DDI 0439: table 3-1 for each instruction, section 3.3.2 for neighbouring loads and stores,
+section 7.2.3 (table 7-1) for the floating-point unit. Memory answers at once. What depends on the data has
+one price (REFILL, DIVIDE), and a skipped instruction of an IT block costs as much as an executed one.
 docs/profiling.md says what that leaves out.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import capstone
 from capstone import arm
 
-from .edges import Block, Edges
+from .recorders import Block, Edges
 
 REFILL = 2
 """P of table 3-1: refilling the pipeline takes 1 to 3 cycles, by the target's alignment and width."""
 DIVIDE = 7
 """SDIV and UDIV take 2 to 12, by the operands' leading zeros and ones."""
 
-LOADS = frozenset(f"ldr{kind}" for kind in ("", "b", "h", "sb", "sh", "t", "bt", "ht", "sbt", "sht", "ex", "exb", "exh"))
+LOADS = frozenset(
+    f"ldr{kind}" for kind in ("", "b", "h", "sb", "sh", "t", "bt", "ht", "sbt", "sht", "ex", "exb", "exh")
+)
 STORES = frozenset(f"str{kind}" for kind in ("", "b", "h", "t", "bt", "ht", "ex", "exb", "exh"))
 BRANCHES = frozenset({"b", "bl", "bx", "blx", "cbz", "cbnz"})
 CONDITION_CODES = ("eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
@@ -34,8 +37,9 @@ FLOAT_MOVES = frozenset({"vmov", "vmrs", "vmsr"})
 class Instruction:
     """What the table needs to know of one instruction.
 
-    `cycles`: where it does not branch, memory answers at once and its neighbours do not matter; `taken`: more when it
-    does branch. `kind` is "load", "store", "it", "float" (arithmetic whose result is late) or "" for all the rest.
+    `cycles`: alone, and where it does not branch; `taken`: how many more when it does. `kind` is what matters
+    to its neighbours: "load", "store", "it", "float" (arithmetic: its result comes late) or "" for the rest.
+    The rest are capstone's numbers of registers; `loaded` comes from memory, `address` says from where.
     """
 
     mnemonic: str
@@ -45,11 +49,14 @@ class Instruction:
     taken: int
     reads: frozenset[int]
     writes: frozenset[int]
+    loaded: frozenset[int]
     address: frozenset[int]
 
 
 @dataclass(frozen=True)
 class Cost:
+    """What a stretch of a run takes; `cycles` those of a Cortex-M4, whatever core it ran on."""
+
     instructions: int
     cycles: int
 
@@ -57,29 +64,22 @@ class Cost:
         return Cost(self.instructions + other.instructions, self.cycles + other.cycles)
 
 
-def cost(edges: Edges, code: Callable[[Block], bytes]) -> Cost:
-    """What executing `edges` costs; `code` gives the machine code of a block."""
-    decoded: dict[Block, tuple[Instruction, ...]] = {}
-
-    def block(at: Block) -> tuple[Instruction, ...]:
-        if at not in decoded:
-            decoded[at] = decode(code(at), at.address)
-        return decoded[at]
-
+def cost(edges: Edges, block: Callable[[Block], tuple[Instruction, ...]]) -> Cost:
+    """What executing `edges` costs; `block` gives a block's instructions."""
     instructions = cycles = 0
     for (before, at), count in edges.items():
         here = block(at)
         instructions += count * len(here)
         cycles += count * straight(here)
         if before is not None:
-            cycles += count * _transition(block(before), here, at.address == before.address + before.size)
+            falls_through = at.address == before.address + before.size
+            cycles += count * _transition(block(before), here, falls_through)
     return Cost(instructions, cycles)
 
 
 def straight(block: tuple[Instruction, ...]) -> int:
     """Cycles of a block whose last instruction does not branch and whose first has no neighbour before it."""
-    pairs = zip(block[:-1], block[1:], strict=True)
-    return sum(one.cycles for one in block) + sum(neighbours(a, b) for a, b in pairs)
+    return sum(one.cycles for one in block) + sum(neighbours(a, b) for a, b in pairwise(block))
 
 
 def _transition(before: tuple[Instruction, ...], here: tuple[Instruction, ...], falls_through: bool) -> int:
@@ -93,16 +93,11 @@ def neighbours(first: Instruction, second: Instruction) -> int:
     """Cycles more (or fewer) that `second` takes directly after `first`."""
     if second.kind == "it" and first.size == 2:
         return -1  # table 3-1, note on IT: it is folded onto a 16-bit instruction
-    if first.kind == "load" and second.kind in ("load", "store") and not second.address & loaded(first):
+    if first.kind == "load" and second.kind in ("load", "store") and not second.address & first.loaded:
         return -1 if second.cycles == 2 else 0  # 3.3.2: LDR are pipelined when possible
     if first.kind == "float" and second.reads & first.writes:
         return 1  # 7.2.3: a result that the next instruction consumes
     return 0
-
-
-def loaded(load: Instruction) -> frozenset[int]:
-    """Registers that a load brings from memory: not the address it writes back."""
-    return load.writes - load.address
 
 
 @cache
@@ -116,7 +111,9 @@ def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
     """The Thumb instructions of a basic block; ValueError for bytes that are none."""
     found = tuple(_instruction(one) for one in _disassembler().disasm(code, address))
     if sum(one.size for one in found) != len(code):
-        raise ValueError(f"the block at {address:#x} holds bytes that are no Thumb instructions: {code.hex()}")
+        raise ValueError(
+            f"the block at {address:#x} holds bytes that are no Thumb instructions: {code.hex()}"
+        )
     return found
 
 
@@ -126,7 +123,8 @@ def _instruction(raw: Any) -> Instruction:
     kind, cycles, taken = _price(name, raw)
     memory = [operand.mem for operand in raw.operands if operand.type == arm.ARM_OP_MEM]
     address = frozenset(r for m in memory for r in (m.base, m.index) if r)
-    return Instruction(raw.mnemonic, raw.size, kind, cycles, taken, reads, writes, address)
+    loaded = frozenset([raw.operands[0].reg] if kind == "load" else [])  # not a base it writes back
+    return Instruction(raw.mnemonic, raw.size, kind, cycles, taken, reads, writes, loaded, address)
 
 
 def _base(raw: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which image is profiled? The model's C, unchanged, and a harness around it; its sizes are read from its ELF."""
+"""Which image is profiled? The model's C, unchanged, with a harness around it; and how big it is."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..codegen.templates import render
 from ..devices.compiled import Compiler, compiled
 from ..devices.runner import Model
 from ..ir import Array
-from .edges import Block
+from .recorders import Block
 
 FLASH_ORIGIN, FLASH_BYTES = 0x0800_0000, 4 << 20
 RAM_ORIGIN, RAM_BYTES = 0x2000_0000, 1 << 20
@@ -32,18 +32,19 @@ class Segment:
 
 @dataclass(frozen=True)
 class Image:
-    """An ELF: what is loaded before reset, where its symbols are, and the bytes of its sections."""
+    """An ELF: what is loaded before reset, addresses and sizes of symbols, sizes of sections."""
 
     elf: Path
     segments: tuple[Segment, ...]
     symbols: dict[str, int]
+    symbol_bytes: dict[str, int]
     sections: dict[str, int]
 
     def code(self, block: Block) -> bytes:
         """The machine code of a basic block."""
         for segment in self.segments:
             start = block.address - segment.address
-            if 0 <= start and start + block.size <= len(segment.content):
+            if start >= 0 and start + block.size <= len(segment.content):
                 return segment.content[start : start + block.size]
         raise ValueError(f"the image has no code at {block.address:#x}")
 
@@ -69,7 +70,9 @@ def build(model: Model, sample: Array, core: str) -> Image:
     symbols = {"profile_flash_origin": FLASH_ORIGIN, "profile_ram_origin": RAM_ORIGIN}
     defined = (f"-Wl,--defsym={name}={value:#x}" for name, value in symbols.items())
     compiler = Compiler(
-        "arm-none-eabi-gcc", isa(core).cflags, ("-nostartfiles", "-specs=nano.specs", "-Tprofile.ld", *defined)
+        "arm-none-eabi-gcc",
+        isa(core).cflags,
+        ("-nostartfiles", "-specs=nano.specs", "-Tprofile.ld", *defined),
     )
     return read(compiled(files, compiler))
 
@@ -87,6 +90,6 @@ def read(elf: Path) -> Image:
         assert isinstance(table, SymbolTableSection)
         named = [s for s in table.iter_symbols() if s.name and s["st_shndx"] != "SHN_UNDEF"]
         symbols = {s.name: int(s["st_value"]) for s in named}
+        symbol_bytes = {s.name: int(s["st_size"]) for s in named}
         sections = {s.name: int(s["sh_size"]) for s in image.iter_sections() if s["sh_flags"] & 2}
-    return Image(elf, segments, symbols, sections)
-
+    return Image(elf, segments, symbols, symbol_bytes, sections)

@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import unicorn
 
 from ..artifact import Artifact
 from ..board import Board, isa, load_board
-from ..codegen.model import library
+from ..codegen.model import Library, library
 from ..devices.runner import Model, from_artifact
 from ..errors import UserError, VerificationError
 from ..interpret import run_int
 from ..ir import Array, Graph
 from ..ops import OPS
-from .cycles import Cost, cost
-from .image import Image, build
-from .simulate import Region, Run, simulate
+from .cycles import Cost, Instruction, cost, decode
+from .image import RAM_ORIGIN, Image, build
+from .recorders import UNAVAILABLE, Block, LoadRecorder, Loads, record_edges
+from .simulate import Noted, Run, simulate
 
 MODELLED = ("cortex-m4", "cortex-m4f")
 """Cores whose cycles cycles.py knows; of the others only instructions are counted."""
@@ -24,9 +27,10 @@ MODELLED = ("cortex-m4", "cortex-m4f")
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """One kernel; `cycles` is None on cores that are not modelled, `cycles_per_mac` also without any MAC.
+    """One kernel. `cycles` is None on cores that are not modelled, `cycles_per_mac` also without any MAC.
 
-    `flash_bytes` are its constants; `stack_bytes` the deepest stack since run() began.
+    `flash_bytes` are its constants, `flash_read_bytes` all that its loads read from flash (None: not
+    measured), `stack_bytes` the deepest stack below run()'s entry while it ran.
     """
 
     name: str
@@ -36,28 +40,33 @@ class LayerProfile:
     cycles: int | None
     cycles_per_mac: float | None
     flash_bytes: int
+    flash_read_bytes: int | None
     stack_bytes: int
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The first run() after reset, from its entry to its return, with memory that answers at once.
+    """The first run() after reset, from its entry to its return, from memory that answers at once.
 
-    ram_bytes = arena_bytes (input, output and scratch included) + variables_bytes + stack_bytes; flash_bytes =
-    code_bytes + weights_bytes + tables_bytes: all that the model and the library functions it calls have in `elf`.
-    `marks_cycles` (or instructions): what the layers' sum is above the whole, for marking their ends.
+    ram_bytes = arena_bytes (with input, output and scratch) + variables_bytes + stack_bytes; flash_bytes =
+    code_bytes + weights_bytes + tables_bytes: what the model and the library functions it calls have in
+    `elf`. `marks`: cycles (where not modelled: instructions) that marking the ends of layers added to a run
+    of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None: not
+    measured). What belongs to a board is None where there is none.
     """
 
     name: str
     core: str
+    cycle_model: str
     board: str | None
-    modelled: bool
+    clock_hz: int | None
+    flash_wait_states: int | None
+    latency_ms: float | None
     macs: int
     instructions: int
     cycles: int | None
     cycles_per_mac: float | None
-    clock_hz: int | None
-    latency_ms: float | None
+    unaligned_cycles: int | None
     ram_bytes: int
     arena_bytes: int
     lower_bound_bytes: int
@@ -74,17 +83,17 @@ class Profile:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a layer before it runs."""
+    """What is known of a layer before it runs; `arrays` are its constants' symbols."""
 
     name: str
     op: str
     macs: int
-    flash_bytes: int
+    arrays: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to profile: its C, its layers, and what the oracle makes of one sample."""
+    """A model to profile: its C, its layers, and one sample with what the oracle makes of it, both flat."""
 
     model: Model
     entries: tuple[Entry, ...]
@@ -94,125 +103,185 @@ class Subject:
     expected: Array
 
 
-def profile(artifact: Artifact | str | Path, board: str | None = None) -> Profile:
-    """Profile the C of an artifact's firmware on its own board's core, or on another board's of the same kind.
+def profile(artifact: Artifact | str | Path, board: str | None = None, core: str | None = None) -> Profile:
+    """Profile an artifact's C on its own board's core, with the first of its samples.
 
-    Raises VerificationError when the simulated output is not the oracle's, UserError for a board whose core
-    the C was not generated for.
+    Or on another `board`, or on a `core` of no board: with the same C where that has the same kernels, else
+    generated anew from the artifact's graph. Raises VerificationError when the output is not the oracle's.
     """
     artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
-    made_for = load_board(artifact.manifest.board)
-    target = load_board(board) if board else made_for
-    if isa(target.chip.core).dsp != isa(made_for.chip.core).dsp:
-        raise UserError(
-            f"{artifact.path} was generated for {made_for.id}, whose core has other instructions than "
-            f"{target.id}'s: generate it for {target.id}"
-        )
-    manifest = artifact.manifest
+    if board and core:
+        raise UserError("a board has its own core: choose a board or a core, not both")
+    target = None if core else load_board(board or artifact.manifest.board)
+    core = core or (target.chip.core if target else "")
+    own = isa(load_board(artifact.manifest.board).chip.core)
     sample = artifact.samples[0]
-    subject = Subject(
+    if isa(core).dsp == own.dsp:
+        subject = _subject_of(artifact, sample)
+    else:
+        subject = _subject(artifact.graph, library(artifact.graph, dsp=isa(core).dsp), [sample])
+    return _measure(subject, core, target)
+
+
+def profile_graph(
+    graph: Graph, core: str = "cortex-m4f", *, ram_limit_bytes: int | None = None, seed: int = 0
+) -> Profile:
+    """Profile a quantized graph that no artifact holds, on seeded noise; errors as in `profile`.
+
+    With `ram_limit_bytes` it is planned to fit, as `firmnet generate --ram-limit` does.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = [graph.tensors[name].shape for name in graph.inputs]
+    inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
+    made = library(graph, dsp=isa(core).dsp, ram_limit_bytes=ram_limit_bytes)
+    return _measure(_subject(graph, made, inputs), core, None)
+
+
+def _subject_of(artifact: Artifact, sample: Array) -> Subject:
+    made = artifact.manifest
+    return Subject(
         from_artifact(artifact),
-        tuple(Entry(layer.name, layer.op, layer.macs, layer.flash_bytes) for layer in manifest.layers),
-        manifest.arena_bytes,
-        manifest.lower_bound_bytes,
+        tuple(Entry(layer.name, layer.op, layer.macs, layer.arrays) for layer in made.layers),
+        made.arena_bytes,
+        made.lower_bound_bytes,
         sample.ravel(),
         run_int(artifact.graph, sample).ravel(),
     )
-    return _measure(subject, target.chip.core, target)
 
 
-def profile_graph(graph: Graph, core: str = "cortex-m4f", *, seed: int = 0) -> Profile:
-    """Profile a quantized graph that no artifact holds, on one sample of seeded noise."""
-    made = library(graph, dsp=isa(core).dsp)
-    rng = np.random.default_rng(seed)
-    inputs = [rng.integers(-128, 128, graph.tensors[name].shape).astype(np.int8) for name in graph.inputs]
-    sizes = tuple(x.size for x in inputs)
-    layers = tuple(layer.size for layer in made.layers)
-    subject = Subject(
-        Model(graph.name, dict(made.files), sizes, graph.tensors[graph.output].size, layers),
-        tuple(Entry(layer.name, layer.op, layer.macs, layer.flash_bytes) for layer in made.layers),
+def _subject(graph: Graph, made: Library, inputs: Sequence[Array]) -> Subject:
+    expected = run_int(graph, *inputs).ravel()
+    layer_bytes = tuple(layer.size for layer in made.layers)
+    input_bytes = tuple(x.size for x in inputs)
+    return Subject(
+        Model(graph.name, dict(made.files), input_bytes, expected.size, layer_bytes),
+        tuple(
+            Entry(
+                layer.name,
+                layer.op,
+                layer.macs,
+                tuple(f"{graph.name}_{layer.name}_{key}" for key in layer.arrays),
+            )
+            for layer in made.layers
+        ),
         made.plan.arena_bytes,
         made.plan.lower_bound_bytes,
         np.concatenate([x.ravel() for x in inputs]),
-        run_int(graph, *inputs).ravel(),
+        expected,
     )
-    return _measure(subject, core, None)
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What the runs showed: the whole; each layer, and behind the last of them the rest of run()."""
+
+    total: Cost
+    stack_bytes: int
+    costs: tuple[Cost, ...]
+    stacks: tuple[int, ...]
+    loads: tuple[Loads, ...] | None
 
 
 def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
     image = build(subject.model, subject.sample, core)
-    whole = _checked(subject, core, simulate(image, core, len(subject.expected)))
-    cut = _checked(subject, core, simulate(image, core, len(subject.expected), layers=len(subject.entries)))
-    layers = _layers(subject.entries, cut.regions, image, core)
-    total = _cost(whole.regions[0], image)
-    marked = sum((_cost(region, image) for region in cut.regions), Cost(0, 0))
+    seen = _run(subject, image, core)
     modelled = core in MODELLED
+    cycles = seen.total.cycles if modelled else None
+    marked = sum(seen.costs, Cost(0, 0))
     macs = sum(entry.macs for entry in subject.entries)
     clock_hz = board.chip.clock_hz if board else None
-    stack_bytes = whole.regions[0].stack_bytes
-    tables = sum(e.flash_bytes for e in subject.entries if not OPS[e.op].weighted)
+    memory = image.bytes_of("data", "bss")
+    tables = sum(_flash_bytes(entry, image) for entry in subject.entries if not OPS[entry.op].weighted)
     return Profile(
         name=subject.model.name,
         core=core,
+        cycle_model="Cortex-M4, zero wait states" if modelled else "not cycle-modelled",
         board=board.id if board else None,
-        modelled=modelled,
-        macs=macs,
-        instructions=total.instructions,
-        cycles=total.cycles if modelled else None,
-        cycles_per_mac=_ratio(total.cycles, macs) if modelled else None,
         clock_hz=clock_hz,
-        latency_ms=total.cycles / clock_hz * 1e3 if modelled and clock_hz else None,
-        ram_bytes=image.bytes_of("data", "bss") + stack_bytes,
+        flash_wait_states=board.chip.flash_wait_states if board else None,
+        latency_ms=cycles / clock_hz * 1e3 if cycles and clock_hz else None,
+        macs=macs,
+        instructions=seen.total.instructions,
+        cycles=cycles,
+        cycles_per_mac=cycles / macs if cycles and macs else None,
+        unaligned_cycles=sum(each.unaligned_cycles for each in seen.loads) if seen.loads else None,
+        ram_bytes=memory + seen.stack_bytes,
         arena_bytes=subject.arena_bytes,
         lower_bound_bytes=subject.lower_bound_bytes,
-        variables_bytes=image.bytes_of("data", "bss") - subject.arena_bytes,
-        stack_bytes=stack_bytes,
+        variables_bytes=memory - subject.arena_bytes,
+        stack_bytes=seen.stack_bytes,
         flash_bytes=image.bytes_of("text", "weights", "tables", "data"),
         code_bytes=image.bytes_of("text"),
         weights_bytes=image.bytes_of("weights") - tables,
         tables_bytes=image.bytes_of("tables", "data") + tables,
-        layers=layers,
-        marks=(marked.cycles - total.cycles) if modelled else marked.instructions - total.instructions,
+        layers=tuple(_layer(subject, image, seen, i, modelled) for i in range(len(subject.entries))),
+        marks=marked.cycles - seen.total.cycles
+        if modelled
+        else marked.instructions - seen.total.instructions,
         elf=image.elf,
     )
 
 
-def _layers(
-    entries: Sequence[Entry], regions: Sequence[Region], image: Image, core: str
-) -> tuple[LayerProfile, ...]:
-    found = []
-    for entry, region in zip(entries, regions, strict=False):
-        spent = _cost(region, image)
-        modelled = core in MODELLED
-        found.append(
-            LayerProfile(
-                entry.name,
-                entry.op,
-                entry.macs,
-                spent.instructions,
-                spent.cycles if modelled else None,
-                _ratio(spent.cycles, entry.macs) if modelled else None,
-                entry.flash_bytes,
-                region.stack_bytes,
-            )
-        )
-    return tuple(found)
+def _layer(subject: Subject, image: Image, seen: _Figures, index: int, modelled: bool) -> LayerProfile:
+    entry, spent = subject.entries[index], seen.costs[index]
+    return LayerProfile(
+        name=entry.name,
+        op=entry.op,
+        macs=entry.macs,
+        instructions=spent.instructions,
+        cycles=spent.cycles if modelled else None,
+        cycles_per_mac=spent.cycles / entry.macs if modelled and entry.macs else None,
+        flash_bytes=_flash_bytes(entry, image),
+        flash_read_bytes=seen.loads[index].flash_bytes if seen.loads else None,
+        stack_bytes=seen.stacks[index],
+    )
 
 
-def _cost(region: Region, image: Image) -> Cost:
-    return cost(region.edges, image.code)
+def _flash_bytes(entry: Entry, image: Image) -> int:
+    return sum(image.symbol_bytes[array] for array in entry.arrays)
 
 
-def _ratio(cycles: int, macs: int) -> float | None:
-    return cycles / macs if macs else None
+def _run(subject: Subject, image: Image, core: str) -> _Figures:
+    """One run without an observer for the whole, one cut into layers, one that looks at loads."""
+
+    @cache
+    def block(at: Block) -> tuple[Instruction, ...]:
+        return decode(image.code(at), at.address)
+
+    size, layers = subject.expected.size, len(subject.entries)
+    whole = _checked(subject, core, simulate(image, core, size, record_edges)).regions[0]
+    cut = _checked(subject, core, simulate(image, core, size, record_edges, layers=layers)).regions
+    return _Figures(
+        cost(whole.noted, block),
+        whole.stack_bytes,
+        tuple(cost(region.noted, block) for region in cut),
+        tuple(region.stack_bytes for region in cut),
+        _loads(subject, image, core),
+    )
 
 
-def _checked(subject: Subject, core: str, run: Run) -> Run:
+def _loads(subject: Subject, image: Image, core: str) -> tuple[Loads, ...] | None:
+    """The loads of each layer and of the rest; None when the run that looks at them went wrong."""
+    try:
+        layers = len(subject.entries)
+        run = simulate(image, core, subject.expected.size, _load_recorder, layers=layers)
+    except (VerificationError, *UNAVAILABLE):
+        return None
+    right = np.array_equal(run.output, subject.expected)
+    return tuple(region.noted for region in run.regions) if right else None
+
+
+def _load_recorder(cpu: unicorn.Uc) -> LoadRecorder:
+    return LoadRecorder(cpu, RAM_ORIGIN)
+
+
+def _checked(subject: Subject, core: str, run: Run[Noted]) -> Run[Noted]:
     """Refuse to profile wrong results."""
     wrong = int(np.count_nonzero(run.output != subject.expected))
     if wrong:
         raise VerificationError(
-            f"{subject.model.name} computes something else on a simulated {core}: {wrong} of {len(subject.expected)} "
-            "output values differ from the oracle's; `firmnet verify --layers` names the first wrong layer"
+            f"{subject.model.name} computes something else on a simulated {core}: {wrong} of "
+            f"{subject.expected.size} output values differ from the oracle's; `firmnet verify --layers` "
+            "names the first wrong layer"
         )
     return run

@@ -1,11 +1,9 @@
-"""What does an image execute? One inference in Unicorn, from reset, cut where layers end.
-
-The run whose outputs and counts are used has block hooks only: with memory hooks Unicorn 2.1.4 may execute loads
-and stores inside IT blocks wrongly.
-"""
+"""What does an image execute? One inference in Unicorn, from reset, cut where layers end."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import unicorn
@@ -13,8 +11,8 @@ from unicorn import arm_const
 
 from ..errors import VerificationError
 from ..ir import Array
-from .edges import Edges, record
 from .image import FLASH_BYTES, FLASH_ORIGIN, RAM_BYTES, RAM_ORIGIN, Image
+from .recorders import Recorder
 
 CPU_MODELS = {
     "cortex-m0plus": arm_const.UC_CPU_ARM_CORTEX_M0,
@@ -30,28 +28,38 @@ TIMEOUT_US = 600_000_000
 PAINT = 0xA5
 
 
-@dataclass(frozen=True)
-class Region:
-    """A stretch of the run: the edges between its basic blocks, and the deepest stack since run() began."""
+Noted = TypeVar("Noted")
 
-    edges: Edges
+
+@dataclass(frozen=True)
+class Region(Generic[Noted]):
+    """A stretch of the run: what was recorded in it, and the deepest stack in bytes below run()'s entry."""
+
+    noted: Noted
     stack_bytes: int
 
 
 @dataclass(frozen=True)
-class Run:
-    """One inference: the output, int8 and flat, and its regions: one, or one per layer and one for the rest."""
+class Run(Generic[Noted]):
+    """One inference: the output, int8 and flat, and its regions: one per marked layer, and the rest."""
 
     output: Array
-    regions: tuple[Region, ...]
+    regions: tuple[Region[Noted], ...]
 
 
-def simulate(image: Image, core: str, output_bytes: int, *, layers: int = 0) -> Run:
-    """The first call of run() after reset, from its entry to its return; with `layers`, cut after each of them.
+def simulate(
+    image: Image,
+    core: str,
+    output_bytes: int,
+    recorder: Callable[[unicorn.Uc], Recorder[Noted]],
+    *,
+    layers: int = 0,
+) -> Run[Noted]:
+    """The first call of run() after reset, from entry to return; with `layers`, cut after each.
 
     Raises VerificationError when the image faults or does not come to its end.
     """
-    return _Simulation(image, core, observed=layers > 0).run(output_bytes, layers)
+    return _Simulation(image, core, observed=layers > 0).run(output_bytes, recorder, layers)
 
 
 class _Simulation:
@@ -71,24 +79,26 @@ class _Simulation:
         self.cpu.reg_write(arm_const.UC_ARM_REG_SP, stack_top)
         self.cpu.reg_write(arm_const.UC_ARM_REG_PC, reset)
 
-    def run(self, output_bytes: int, layers: int) -> Run:
+    def run(
+        self, output_bytes: int, recorder: Callable[[unicorn.Uc], Recorder[Noted]], layers: int
+    ) -> Run[Noted]:
         mark = self.image.symbols["sim_mark"]
         self._advance(mark)
         self._advance(self._word("profile_run"))
         end = self._register("LR")
         top = self._register("SP")
-        recorder = record(self.cpu)
+        recording = recorder(self.cpu)
         regions = []
         for _ in range(layers):
             self._paint()
             self._advance(mark)
-            regions.append(Region(recorder.take(), self._painted(top)))
+            regions.append(Region(recording.take(), self._painted(top)))
             # The mark itself is not part of any layer: go on where it would return to.
             self.cpu.reg_write(arm_const.UC_ARM_REG_PC, self._register("LR"))
         self._paint()
         self._advance(end)
-        recorder.end(end & ~1)
-        regions.append(Region(recorder.take(), self._painted(top)))
+        recording.end(end & ~1)
+        regions.append(Region(recording.take(), self._painted(top)))
         output = self.cpu.mem_read(self._word("profile_output"), output_bytes)
         return Run(np.frombuffer(bytes(output), np.int8), tuple(regions))
 
@@ -102,8 +112,9 @@ class _Simulation:
         except unicorn.UcError as error:
             problem = str(error)
         if self._register("PC") & ~1 != until & ~1:
+            at = f"{self._register('PC'):#x}"
             raise VerificationError(
-                f"the simulated image stopped at {self._register('PC'):#x} and never came to {until:#x}: {problem}"
+                f"the simulated image stopped at {at} and never came to {until:#x}: {problem}"
             )
 
     def _register(self, name: str) -> int:

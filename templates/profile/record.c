@@ -1,10 +1,11 @@
-/* edges.c: counts how often each basic block followed each other one, as a callback of the simulator (`firmnet profile`).
+/* record.c: notes what a simulated image does, in callbacks of the simulator (`firmnet profile`).
  *
- * A table with open addressing, which grows; nothing here calls the simulator. Blocks are known by address and size. */
+ * Nothing here calls the simulator. Python twin: profile/recorders.py. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* How often one basic block followed another. Blocks are known by address and size. */
 typedef struct edge {
     uint32_t from, from_bytes, to, to_bytes;
     uint64_t count;
@@ -12,6 +13,7 @@ typedef struct edge {
 
 enum { START = 1 << 12 };
 
+/* Open addressing; grows when it is half full. */
 static edge *table;
 static uint32_t room, used;
 static uint32_t last, last_bytes;
@@ -92,28 +94,36 @@ void edges_take(edge *out)
     used = 0;
 }
 
-/* Bytes read below `flash_end`, as a callback for every load. */
-static uint64_t flash_read;
+/* Bytes loaded from below flash_end; cycles that loads take for not being aligned. */
+static uint64_t flash_bytes, unaligned;
 static uint32_t flash_end;
 
-void reads_reset(uint32_t end)
+void loads_reset(uint32_t end)
 {
     flash_end = end;
-    flash_read = 0;
+    flash_bytes = unaligned = 0;
 }
 
-void reads_load(void *simulator, int type, uint64_t address, int bytes, int64_t value, void *context)
+void loads_load(void *simulator, int type, uint64_t address, int bytes, int64_t value, void *context)
 {
     (void)simulator;
     (void)type;
     (void)value;
     (void)context;
     if (address < flash_end) {
-        flash_read += (uint32_t)bytes;
+        flash_bytes += (uint32_t)bytes;
+    }
+    if (address & 1) {
+        unaligned += bytes == 4 ? 2 : bytes == 2;
+    } else if (address & 2) {
+        unaligned += bytes == 4;
     }
 }
 
-uint64_t reads_taken(void)
+/* What was added up since this was last asked. */
+void loads_take(uint64_t out[2])
 {
-    return flash_read;
+    out[0] = flash_bytes;
+    out[1] = unaligned;
+    flash_bytes = unaligned = 0;
 }

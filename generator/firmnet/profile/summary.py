@@ -1,0 +1,118 @@
+"""How is a profile told to people? A table of layers, the whole in words, a picture."""
+
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+from .measure import LayerProfile, Profile
+
+HEADS = ("layer", "op", "MACs", "instructions", "cycles", "cycles/MAC", "flash read B", "stack B")
+MEASURED = (1.25, 1.45)
+"""By how much boards with flash wait states took longer than their modelled time."""
+
+ROW, BAR, LABEL, BARS, NUMBERS, MARGIN = 22, 14, 170, 460, 150, 16
+"""Pixels of the plot: a row and its bar, a layer's name, the longest bar, the numbers behind it, the edge."""
+INK, FILL = "#334155", "#0f766e"
+
+
+def rows(profile: Profile) -> list[tuple[str, ...]]:
+    """Cells under HEADS: one row per layer and one for the whole."""
+    whole = LayerProfile(
+        name="run()",
+        op="",
+        macs=profile.macs,
+        instructions=profile.instructions,
+        cycles=profile.cycles,
+        cycles_per_mac=profile.cycles_per_mac,
+        flash_bytes=profile.weights_bytes + profile.tables_bytes,
+        flash_read_bytes=_sum(layer.flash_read_bytes for layer in profile.layers),
+        stack_bytes=profile.stack_bytes,
+    )
+    return [_row(layer) for layer in (*profile.layers, whole)]
+
+
+def lines(profile: Profile) -> list[str]:
+    """Time, RAM and flash of the whole model."""
+    p = profile
+    unit = "instructions" if p.cycles is None else "cycles"
+    return [
+        f"time      {_time(p)}",
+        f"RAM       {p.ram_bytes:,} B: arena {p.arena_bytes:,} with input, output and scratch "
+        f"(no plan is below {p.lower_bound_bytes:,}), variables {p.variables_bytes:,}, "
+        f"stack {p.stack_bytes:,}",
+        f"flash     {p.flash_bytes:,} B: code {p.code_bytes:,}, weights {p.weights_bytes:,}, "
+        f"tables {p.tables_bytes:,}",
+        f"layers    marking where they end took {p.marks:,} {unit}, which run() alone does not take",
+        *([f"unaligned {p.unaligned_cycles:,} cycles more for such loads"] if p.unaligned_cycles else []),
+        "outputs   equal the oracle's, bit for bit",
+    ]
+
+
+def svg(profile: Profile) -> str:
+    """A picture of the time per layer: cycles, or instructions where cycles are not modelled."""
+    spent = [layer.instructions if layer.cycles is None else layer.cycles for layer in profile.layers]
+    most, whole = max([1, *spent]), max(1, sum(spent))
+    width = 2 * MARGIN + LABEL + BARS + NUMBERS
+    height = 2 * MARGIN + ROW * (len(spent) + 2)
+    size = {"width": str(width), "height": str(height), "viewBox": f"0 0 {width} {height}"}
+    root = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size})
+    style = {"font-family": "sans-serif", "font-size": "12", "fill": INK}
+    picture = ElementTree.SubElement(root, "g", style)
+    unit = "instructions" if profile.cycles is None else "cycles"
+    where = profile.board or profile.core
+    _text(
+        picture, MARGIN, MARGIN + BAR, f"{profile.name} on {where}: {unit} per layer", **{"font-size": "15"}
+    )
+    for i, (layer, amount) in enumerate(zip(profile.layers, spent, strict=True)):
+        top = MARGIN + ROW * (i + 2)
+        length = BARS * amount / most
+        left = MARGIN + LABEL
+        _text(picture, left - 8, top + BAR - 3, layer.name, **{"text-anchor": "end"})
+        box = {"x": str(left), "y": str(top), "width": f"{length:.1f}", "height": str(BAR), "fill": FILL}
+        bar = ElementTree.SubElement(picture, "rect", box)
+        ElementTree.SubElement(bar, "title").text = f"{layer.name} ({layer.op})"
+        label = f"{amount:,} ({100 * amount / whole:.1f} %)"
+        _text(picture, round(left + length) + 6, top + BAR - 3, label)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _row(layer: LayerProfile) -> tuple[str, ...]:
+    numbers = (
+        layer.instructions,
+        layer.cycles,
+        layer.cycles_per_mac,
+        layer.flash_read_bytes,
+        layer.stack_bytes,
+    )
+    return layer.name, layer.op, f"{layer.macs:,}", *map(_cell, numbers)
+
+
+def _cell(number: float | int | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number:.2f}" if isinstance(number, float) else f"{number:,}"
+
+
+def _sum(numbers: Iterator[int | None]) -> int | None:
+    known = list(numbers)
+    return None if None in known else sum(n for n in known if n is not None)
+
+
+def _time(p: Profile) -> str:
+    if p.cycles is None:
+        return f"{p.instructions:,} instructions; the {p.core} is not cycle-modelled"
+    cycles = f"{p.cycles:,} modelled cycles, {p.instructions:,} instructions"
+    if p.latency_ms is None or p.clock_hz is None:
+        return f"{cycles} (zero wait states)"
+    at = f"{cycles} = {p.latency_ms:.2f} ms at {p.clock_hz / 1e6:g} MHz with zero wait states"
+    if p.flash_wait_states is None:
+        return at
+    least, most = (p.latency_ms * factor for factor in MEASURED)
+    return (
+        f"{at}; this board's flash has {p.flash_wait_states}, in part hidden by its cache: "
+        f"expect {least:.2f} to {most:.2f} ms"
+    )
+
+
+def _text(parent: ElementTree.Element, x: int, y: int, text: str, **style: str) -> None:
+    ElementTree.SubElement(parent, "text", {"x": str(x), "y": str(y), **style}).text = text
