@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-SAMPLES = 32
+SAMPLES = 16
 VWW_BLOCKS = (
     (1, 16), (2, 32), (1, 32), (2, 64), (1, 64), (2, 128), *[(1, 128)] * 5, (2, 256), (1, 256),
 )  # fmt: skip

@@ -333,6 +333,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The `firmnet` command: runs it and exits with one of the codes above, never with a traceback."""
     global screen
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # NumPy's products here are small: two threads make the oracle several times slower on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Known before parsing, for a usage error is reported in JSON too.
     screen = Screen(json="--json" in arguments)
     sys.exit(_run(arguments))

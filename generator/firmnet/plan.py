@@ -89,7 +89,7 @@ def _require_fit(graph: Graph, memory: Plan, ram_limit_bytes: int) -> None:
         raise UserError(
             f"model {graph.name!r} needs {memory.ram_bytes:,} bytes of RAM ({memory.arena_bytes:,} of arena, "
             f"{STACK_BYTES} of stack), {missing:,} more than the limit of {ram_limit_bytes:,}: "
-            f"raise --ram-limit, or make {_what_is_large(graph, memory)} smaller "
+            f"raise the limit, or make {_what_is_large(graph, memory)} smaller "
             "(a stride or a pooling layer before it, fewer channels, a smaller input)"
         )
 
