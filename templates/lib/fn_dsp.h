@@ -150,6 +150,124 @@ static inline void fn_dot_joined(const int16_t *x, const int32_t *w, int32_t pai
     }
 }
 
+/* y = groups * 8 channels of one row of inputs: w is the stream of ops/packing.py:octet_stream, x the inputs expanded
+ * by fn_expand, steps * 4 of them; requantized with rounding = zero_point * 2^shift + 2^(shift - 1), shift > 0.
+ *
+ * r4-r7: sums of channels 0, 2, 4, 6; r8-r11: those and 256 times channels 1, 3, 5, 7; r1, r2: w, x, walking.
+ * Stack: 0 y, 4 end of y, 8 x, 12 its end, 16 where to enter the loop; 56 steps, 60 rounding, 64 shift. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define FN_MAC(even, odd, w, x) \
+    "smlad " odd ", " w ", " x ", " odd "\n" \
+    "sxtb16 " w ", " w "\n" \
+    "smlad " even ", " w ", " x ", " even "\n"
+#define FN_STEP /* 4 inputs by 8 channels: 136 bytes of code */ \
+    "ldr r0, [r2], #4\n" \
+    "ldr r3, [r1], #4\n" \
+    "ldr r12, [r1], #4\n" \
+    "ldr lr, [r1], #4\n" \
+    FN_MAC("r4", "r8", "r3", "r0") FN_MAC("r5", "r9", "r12", "r0") FN_MAC("r6", "r10", "lr", "r0") \
+    "ldr r3, [r1], #4\n" \
+    "ldr r12, [r2], #4\n" \
+    "ldr lr, [r1], #4\n" \
+    FN_MAC("r7", "r11", "r3", "r0") FN_MAC("r4", "r8", "lr", "r12") \
+    "ldr r0, [r1], #4\n" \
+    "ldr r3, [r1], #4\n" \
+    "ldr lr, [r1], #4\n" \
+    FN_MAC("r5", "r9", "r0", "r12") FN_MAC("r6", "r10", "r3", "r12") FN_MAC("r7", "r11", "lr", "r12")
+#define FN_PUT(even, odd) \
+    "ldr r0, [r1], #4\n" \
+    "ldr r3, [r1], #4\n" \
+    "smmla " even ", " even ", r0, lr\n" \
+    "smmla " odd ", " odd ", r3, lr\n" \
+    "asr " even ", " even ", r12\n" \
+    "asr " odd ", " odd ", r12\n" \
+    "ssat " even ", #8, " even "\n" \
+    "ssat " odd ", #8, " odd "\n" \
+    "strb " even ", [r2], #1\n" \
+    "strb " odd ", [r2], #1\n"
+FN_ASM static void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift)
+{
+    (void)y;
+    (void)w;
+    (void)x;
+    (void)groups;
+    (void)steps;
+    (void)rounding;
+    (void)shift;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "sub sp, #20\n"
+        "add r3, r0, r3, lsl #3\n"
+        "str r0, [sp]\n"
+        "str r3, [sp, #4]\n"
+        "ldr r4, [sp, #56]\n"
+        "str r2, [sp, #8]\n"
+        "add r5, r2, r4, lsl #3\n"
+        "str r5, [sp, #12]\n"
+        "sub r4, #1\n" /* the first round takes 1 to 4 steps */
+        "and r4, #3\n"
+        "add r4, #1\n"
+        "mov r5, #136\n"
+        "mul r4, r4, r5\n"
+        "adr r5, 3f\n"
+        "sub r5, r5, r4\n"
+        "orr r5, #1\n"
+        "str r5, [sp, #16]\n"
+        "1:\n"
+        "ldm r1!, {r4-r7}\n" /* even biases */
+        "ldr r0, [sp, #16]\n"
+        "mov r8, r4\n"
+        "mov r9, r5\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "bx r0\n"
+        ".p2align 2\n"
+        "2:\n" FN_STEP FN_STEP FN_STEP FN_STEP
+        "3:\n"
+        "ldr r0, [sp, #12]\n"
+        "cmp r2, r0\n"
+        "bne 2b\n"
+        "sub r8, r8, r4\n"
+        "sub r9, r9, r5\n"
+        "sub r10, r10, r6\n"
+        "sub r11, r11, r7\n"
+        "ldm r1!, {r0, r3, r12, lr}\n" /* odd biases */
+        "add r8, r0, r8, asr #8\n"
+        "add r9, r3, r9, asr #8\n"
+        "add r10, r12, r10, asr #8\n"
+        "add r11, lr, r11, asr #8\n"
+        "ldr r2, [sp]\n"
+        "ldr lr, [sp, #60]\n"
+        "ldr r12, [sp, #64]\n"
+        FN_PUT("r4", "r8") FN_PUT("r5", "r9") FN_PUT("r6", "r10") FN_PUT("r7", "r11")
+        "ldr r0, [sp, #4]\n"
+        "cmp r2, r0\n"
+        "str r2, [sp]\n"
+        "ldr r2, [sp, #8]\n"
+        "bne 1b\n"
+        "add sp, #20\n"
+        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift)
+{
+    for (; groups > 0; groups--, w += 16 + 8 * steps) {
+        for (int32_t c = 0; c < 8; c += 2) {
+            const int32_t *odd_bias = w + 4 + 8 * steps, *multiplier = odd_bias + 4;
+            int32_t sums[2] = {w[c / 2], odd_bias[c / 2]};
+            for (int32_t i = 0; i < 2 * steps; i++) {
+                fn_dot_joined(x + 2 * i, w + 4 + 4 * i + c / 2, 1, &sums[0], &sums[1]);
+            }
+            for (int32_t j = 0; j < 2; j++) {
+                const int32_t high = (int32_t)((int64_t)sums[j] * multiplier[c + j] >> 32);
+                const int32_t v = (high + rounding) >> shift;
+                *y++ = (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+            }
+        }
+    }
+}
+#endif
+
 /* acc + sum of n products. */
 static inline int32_t fn_dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc)
 {

@@ -10,7 +10,7 @@ from ..ir import Array, Call, Shape, Tensor
 from ..qmath import requantize
 from .builder import Builder, Unsupported
 from .casework import activation, bias, output_scale, weight
-from .packing import joinable, lane_order, pair_stream
+from .packing import lane_order, pair_stream, worth_joining
 from .spec import Case, Constants, Cost, Op, register
 from .tiles import Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
 from .transpose import to_nchw, to_nhwc
@@ -234,7 +234,7 @@ def _reading_order(call: Call, weight: Array) -> Array:
 
 
 def _joined(call: Call, weight: Array) -> bool:
-    return all(joinable(group) for group in np.split(_reading_order(call, weight), call.attrs.groups))
+    return all(worth_joining(group) for group in np.split(_reading_order(call, weight), call.attrs.groups))
 
 
 def _geometry(call: Call) -> Constants:

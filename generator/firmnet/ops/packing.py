@@ -18,11 +18,14 @@ def lane_order(count: int) -> Array:
 
 
 def joinable(rows: Array) -> bool:
-    """Whether `joined` pairs of the int8 weights (N, K) pay and are exact: odd channels' sums must fit in 24 bits."""
-    if rows.shape[1] < MIN_JOINED:
-        return False
+    """Whether `joined` pairs of the int8 weights (N, K) are exact: odd channels' sums must fit in 24 bits."""
     sums = np.abs(rows[1::2].astype(np.int64)).sum(axis=1)
     return 128 * int(sums.max(initial=0)) < 2**23
+
+
+def worth_joining(rows: Array) -> bool:
+    """Whether a tile kernel should join the channels of the int8 weights (N, K)."""
+    return rows.shape[1] >= MIN_JOINED and joinable(rows)
 
 
 def pair_words(rows: Array, joined: bool) -> Array:
@@ -57,6 +60,6 @@ def octet_stream(rows: Array, bias: Array, multiplier: Array) -> Array:
     """
     groups = len(rows) // 8
     words = pair_words(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))), joined=True)
-    by_input = words.reshape(groups, 4, -1).transpose(0, 2, 1).reshape(groups, -1)
+    by_input = words.reshape(groups, 4, words.shape[1]).transpose(0, 2, 1).reshape(groups, 4 * words.shape[1])
     b, m = (v.reshape(groups, 8).astype(np.int32) for v in (bias, multiplier))
     return np.concatenate([b[:, 0::2], by_input, b[:, 1::2], m], axis=1)

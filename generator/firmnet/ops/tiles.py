@@ -60,9 +60,7 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
     def cycles(size: int) -> int:
         return PAIR_CYCLES[size] * pairs + TILE_CYCLES if size else 0
 
-    size = min(
-        range(1, largest + 1), key=lambda s: (pixels // s * cycles(s) + cycles(pixels % s), -s)
-    )
+    size = min(range(1, largest + 1), key=lambda s: (pixels // s * cycles(s) + cycles(pixels % s), -s))
     return Tiles(pixels, size, pixels // size, pixels % size, x_step)
 
 
@@ -193,3 +191,26 @@ def gather(values: int, n_out: int, groups: int, pixels: int) -> Gather:
     walk = tiles(pixels, values, 2 * (values + values % 2), n_out)
     channel_pairs = -(-(n_out // groups) // 2)
     return Gather(walk, values, channel_pairs * (-(-values // 2) + 4))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of inputs: `groups` of eight channels over `steps` of four inputs, then the `rest` in pairs."""
+
+    groups: int
+    steps: int
+    rest: int
+    tiles: Tiles
+
+    @property
+    def rest_words(self) -> int:
+        """Words of the stream before the pairs of the rest."""
+        return self.groups * (8 * self.steps + 16)
+
+    @property
+    def scratch_bytes(self) -> int:
+        return 8 * self.steps
+
+
+def row(values: int, n_out: int) -> Row:
+    return Row(n_out // 8, -(-values // 4), n_out % 8, Tiles(1, 1, 1, 0, 0))
