@@ -142,7 +142,7 @@ class Conv2d(Op):
             return super().pack(call, k, dsp)
         rows, groups = _reading_order(call, k["weight"]), call.attrs.groups
         split = zip(*[np.split(a, groups) for a in (rows, k["bias"], k["multiplier"])], strict=True)
-        streams = [pair_stream(*group, k["joined"]) for group in split]
+        streams = [pair_stream(*group, joined=k["joined"]) for group in split]
         return {"weight": np.concatenate(streams).ravel()}
 
     def variant(self, call: Call, dsp: bool) -> str:

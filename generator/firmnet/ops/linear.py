@@ -88,7 +88,7 @@ class Linear(Op):
         rows, split = k["weight"][:, lane_order(k["n_in"])], _octets(k["dense"])
         arrays = (rows, k["bias"], k["multiplier"])
         octets = octet_stream(*[a[:split] for a in arrays])
-        pairs = pair_stream(*[a[split:] for a in arrays], k["joined"])
+        pairs = pair_stream(*[a[split:] for a in arrays], joined=k["joined"])
         return {"weight": np.concatenate([octets.ravel(), pairs.ravel()])}
 
     def variant(self, call: Call, dsp: bool) -> str:

@@ -28,7 +28,7 @@ def worth_joining(rows: Array) -> bool:
     return rows.shape[1] >= MIN_JOINED and joinable(rows)
 
 
-def pair_words(rows: Array, joined: bool) -> Array:
+def pair_words(rows: Array, *, joined: bool) -> Array:
     """int8 weights (N, K) in reading order → int32 words (⌈N/2⌉, ⌈K/2⌉): two channels times two inputs.
 
     Bytes of a word: c0k0, c1k0, c0k1, c1k1; missing channels and inputs weigh nothing. Joined halfwords
@@ -42,21 +42,22 @@ def pair_words(rows: Array, joined: bool) -> Array:
     return out
 
 
-def pair_stream(rows: Array, bias: Array, multiplier: Array, joined: bool) -> Array:
+def pair_stream(rows: Array, bias: Array, multiplier: Array, *, joined: bool) -> Array:
     """The stream of a tile kernel, int32 (⌈N/2⌉, ⌈K/2⌉ + 4): one row per pair of channels.
 
     bias0, words, bias1, multipliers when joined, otherwise both biases first.
     """
-    words = pair_words(rows, joined)
+    words = pair_words(rows, joined=joined)
     b, m = (np.pad(v, (0, len(v) % 2)).reshape(-1, 2).astype(np.int32) for v in (bias, multiplier))
     columns = [b[:, :1], words, b[:, 1:], m] if joined else [b, words, m]
     return np.concatenate(columns, axis=1)
 
 
 def octet_stream(rows: Array, bias: Array, multiplier: Array) -> Array:
-    """The stream of fn_linear8 for N = 8·n channels, int32 (n, ·): even biases, joined words, odd biases, multipliers.
+    """The stream of fn_linear8 for N = 8·n channels, int32 (n, ·).
 
-    Words lie input by input: one for each of the four channel pairs. K is padded to a multiple of four.
+    Even biases, joined words, odd biases, multipliers. Words lie input by input: one for each of the four
+    channel pairs. K is padded to a multiple of four.
     """
     groups = len(rows) // 8
     words = pair_words(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))), joined=True)

@@ -28,7 +28,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Tiles:
-    """`pixels` neighbours, `x_step` bytes apart where they are read: `count` tiles of `size`, one of `tail` (or 0)."""
+    """`pixels` neighbours, read `x_step` bytes apart: `count` tiles of `size`, then one of `tail` (or 0)."""
 
     pixels: int
     size: int
@@ -66,7 +66,7 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
 
 @dataclass(frozen=True)
 class Pointwise:
-    """A 1x1 kernel's walk: `rows` of output pixels, `x_step` bytes apart in x; `row_gap` more between rows."""
+    """A 1x1 kernel's walk: `rows` of pixels, `x_step` bytes to the next, `row_gap` more to the next row."""
 
     tiles: Tiles
     rows: int
@@ -128,6 +128,11 @@ class Rows:
     lap: int
     live_bytes: int
     scratch_bytes: int
+
+    @property
+    def narrow(self) -> bool:
+        """Whether rows are expanded by a function made for one to three channels."""
+        return self.inside > 0 and self.column - self.gap < 4 and 8 * self.column < MAX_OFFSET // 2
 
     @property
     def columns(self) -> int:
