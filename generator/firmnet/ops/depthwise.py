@@ -75,7 +75,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Tile:
-    """Up to four outputs of one channel; in the end, multiplier and rounding constant are in two registers."""
+    """Up to four outputs of one channel; after its steps, registers hold multiplier and rounding constant."""
 
     steps: tuple[Step, ...]
     sums: tuple[Sum, ...]
