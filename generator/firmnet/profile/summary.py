@@ -9,15 +9,15 @@ HEADS = ("layer", "op", "MACs", "instructions", "cycles", "cycles/MAC", "flash r
 MEASURED = (1.25, 1.45)
 """By how much boards with flash wait states took longer than their modelled time."""
 
-ROW, BAR, LABEL, BARS, NUMBERS, MARGIN = 22, 14, 170, 460, 150, 16
-"""Pixels of the plot: a row and its bar, a layer's name, the longest bar, the numbers behind it, the edge."""
+ROW, BAR, LETTER, BARS, NUMBERS, MARGIN = 22, 14, 7, 460, 150, 16
+"""Pixels of the plot: a row and its bar, a letter of a name, the longest bar, the numbers behind it, the edge."""
 INK, FILL = "#334155", "#0f766e"
 
 
 def rows(profile: Profile) -> list[tuple[str, ...]]:
     """Cells under HEADS: one row per layer and one for the whole."""
     whole = LayerProfile(
-        name="run()",
+        name="whole model",
         op="",
         macs=profile.macs,
         instructions=profile.instructions,
@@ -35,14 +35,13 @@ def lines(profile: Profile) -> list[str]:
     p = profile
     unit = "instructions" if p.cycles is None else "cycles"
     return [
-        f"time      {_time(p)}",
+        *_time(p),
         f"RAM       {p.ram_bytes:,} B: arena {p.arena_bytes:,} with input, output and scratch "
         f"(no plan is below {p.lower_bound_bytes:,}), variables {p.variables_bytes:,}, "
         f"stack {p.stack_bytes:,}",
         f"flash     {p.flash_bytes:,} B: code {p.code_bytes:,}, weights {p.weights_bytes:,}, "
         f"tables {p.tables_bytes:,}",
-        f"layers    marking where they end took {p.marks:,} {unit}, which run() alone does not take",
-        *([f"unaligned {p.unaligned_cycles:,} cycles more for such loads"] if p.unaligned_cycles else []),
+        f"layers    add up to {p.marks:,} {unit} more than the whole, for marking where they end",
         "outputs   equal the oracle's, bit for bit",
     ]
 
@@ -51,7 +50,8 @@ def svg(profile: Profile) -> str:
     """A picture of the time per layer: cycles, or instructions where cycles are not modelled."""
     spent = [layer.instructions if layer.cycles is None else layer.cycles for layer in profile.layers]
     most, whole = max([1, *spent]), max(1, sum(spent))
-    width = 2 * MARGIN + LABEL + BARS + NUMBERS
+    left = MARGIN + LETTER * max(12, *(len(layer.name) for layer in profile.layers), 0) + 8
+    width = left + BARS + NUMBERS + MARGIN
     height = 2 * MARGIN + ROW * (len(spent) + 2)
     size = {"width": str(width), "height": str(height), "viewBox": f"0 0 {width} {height}"}
     root = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size})
@@ -65,7 +65,6 @@ def svg(profile: Profile) -> str:
     for i, (layer, amount) in enumerate(zip(profile.layers, spent, strict=True)):
         top = MARGIN + ROW * (i + 2)
         length = BARS * amount / most
-        left = MARGIN + LABEL
         _text(picture, left - 8, top + BAR - 3, layer.name, **{"text-anchor": "end"})
         box = {"x": str(left), "y": str(top), "width": f"{length:.1f}", "height": str(BAR), "fill": FILL}
         bar = ElementTree.SubElement(picture, "rect", box)
@@ -98,20 +97,22 @@ def _sum(numbers: Iterator[int | None]) -> int | None:
     return None if None in known else sum(n for n in known if n is not None)
 
 
-def _time(p: Profile) -> str:
+def _time(p: Profile) -> Iterator[str]:
     if p.cycles is None:
-        return f"{p.instructions:,} instructions; the {p.core} is not cycle-modelled"
-    cycles = f"{p.cycles:,} modelled cycles, {p.instructions:,} instructions"
+        yield f"time      {p.instructions:,} instructions; the {p.core} is not cycle-modelled"
+        return
+    yield f"time      {p.cycles:,} modelled cycles with zero wait states, {p.instructions:,} instructions"
+    if p.unaligned_cycles:
+        yield f"          and {p.unaligned_cycles:,} cycles, not modelled, for loads that are not aligned"
     if p.latency_ms is None or p.clock_hz is None:
-        return f"{cycles} (zero wait states)"
-    at = f"{cycles} = {p.latency_ms:.2f} ms at {p.clock_hz / 1e6:g} MHz with zero wait states"
-    if p.flash_wait_states is None:
-        return at
-    least, most = (p.latency_ms * factor for factor in MEASURED)
-    return (
-        f"{at}; this board's flash has {p.flash_wait_states}, in part hidden by its cache: "
-        f"expect {least:.2f} to {most:.2f} ms"
-    )
+        return
+    yield f"latency   {p.latency_ms:.2f} ms at {p.clock_hz / 1e6:g} MHz with zero wait states"
+    if p.flash_wait_states:
+        least, most = (p.latency_ms * factor for factor in MEASURED)
+        yield (
+            f"          {least:.2f} to {most:.2f} ms to be expected: the board's flash has "
+            f"{p.flash_wait_states} wait states, of which its cache hides a part"
+        )
 
 
 def _text(parent: ElementTree.Element, x: int, y: int, text: str, **style: str) -> None:
