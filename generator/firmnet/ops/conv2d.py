@@ -133,7 +133,7 @@ class Conv2d(Op):
             "groups": attrs.groups,
             "n_out_per_group": n_out // attrs.groups,
             "gathers": _gathers(call),
-            "dense": _layout(call),
+            "layout": _layout(call),
             "dot": dot(-(-_reading_order(call, w.values).shape[1] // 2)),
             "joined": _joined(call, w.values),
         }
@@ -141,8 +141,8 @@ class Conv2d(Op):
     def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
         if not self.variant(call, dsp):
             return super().pack(call, k, dsp)
-        if isinstance(k["dense"], Depthwise):
-            return {"weight": pack_depthwise(k["dense"], call, k)}
+        if isinstance(k["layout"], Depthwise):
+            return {"weight": pack_depthwise(k["layout"], call, k)}
         rows, groups = _reading_order(call, k["weight"]), call.attrs.groups
         split = zip(*[np.split(a, groups) for a in (rows, k["bias"], k["multiplier"])], strict=True)
         streams = [pair_stream(*group, joined=k["joined"]) for group in split]

@@ -80,12 +80,12 @@ class Linear(Op):
         layout = _layout(call)
         in_pairs = k["weight"][_octets(layout) :]
         pairs = dot(-(-k["n_in"] // 2))
-        return {**k, "dense": layout, "dot": pairs, "joined": worth_joining(in_pairs)}
+        return {**k, "layout": layout, "dot": pairs, "joined": worth_joining(in_pairs)}
 
     def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
         if not dsp:
             return super().pack(call, k, dsp)
-        rows, split = k["weight"][:, lane_order(k["n_in"])], _octets(k["dense"])
+        rows, split = k["weight"][:, lane_order(k["n_in"])], _octets(k["layout"])
         arrays = (rows, k["bias"], k["multiplier"])
         octets = octet_stream(*[a[:split] for a in arrays])
         pairs = pair_stream(*[a[split:] for a in arrays], joined=k["joined"])
