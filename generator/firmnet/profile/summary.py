@@ -10,7 +10,7 @@ MEASURED = (1.25, 1.45)
 """By how much boards with flash wait states took longer than their modelled time."""
 
 ROW, BAR, LETTER, BARS, NUMBERS, MARGIN = 22, 14, 7, 460, 150, 16
-"""Pixels of the plot: a row and its bar, a letter of a name, the longest bar, the numbers behind it, the edge."""
+"""Pixels of the plot: a row, its bar, a letter of a name, the longest bar, numbers behind it, the edge."""
 INK, FILL = "#334155", "#0f766e"
 
 
