@@ -37,8 +37,9 @@ class Tiles:
     x_step: int
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(size for size in (self.size, self.tail) if size))
+    def counts(self) -> dict[int, int]:
+        """How many tiles of each size, in their order."""
+        return {self.size: self.count} | ({self.tail: 1} if self.tail else {})
 
 
 def dot(pairs: int) -> Dot:
@@ -78,11 +79,10 @@ class Pointwise:
     def scratch_bytes(self) -> int:
         return self.tiles.size * self.tiles.x_step
 
-    def expanded(self, pixels: int) -> tuple[int, int, int, int]:
-        """Arguments of fn_expand for so many pixels: columns, values, gaps behind them in out and in."""
-        if self.x_step == self.values and self.values % 4 == 0:
-            return 1, pixels * self.values, 0, 0
-        return pixels, self.values, self.values % 2, self.x_step - self.values
+    @property
+    def contiguous(self) -> int:
+        """Inputs per pixel, when the tile functions themselves can expand them; else 0."""
+        return self.values if self.x_step == self.values and self.values % 4 == 0 else 0
 
     def overlap(self, n_out: int) -> int:
         """Bytes by which y must begin before x: no tile may write what a later one reads."""
