@@ -37,6 +37,7 @@ ROOMS = {
     "sklearn": (),
     "unicorn": ("profile",),
     "capstone": ("profile",),
+    "matplotlib": ("profile",),
 }
 FLOOR_OF = {unit: number for number, units in enumerate(FLOORS) for unit in units}
 FILES = sorted(PACKAGE.rglob("*.py"))

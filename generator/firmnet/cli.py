@@ -260,10 +260,7 @@ def profile(
     for line in profiling.lines(result):
         screen.line(line)
     if plot:
-        try:
-            plot.write_text(profiling.svg(result))
-        except OSError as error:
-            raise UserError(f"cannot write {plot} ({error.strerror}): choose another --plot") from None
+        profiling.plot(result, plot)
     return Outcome(result)
 
 

@@ -385,8 +385,13 @@ def test_command_prints_and_draws(
     assert f"{expected.cycles:,} modelled cycles with zero wait states" in rows["time"]
     assert f"{expected.ram_bytes:,} B" in rows["RAM"]
     assert f"{expected.flash_bytes:,} B" in rows["flash"]
-    bars = ElementTree.parse(plot).getroot().findall(".//{http://www.w3.org/2000/svg}rect")
-    assert len(bars) == len(expected.layers)
+    texts = [text.text or "" for text in ElementTree.parse(plot).iter("{http://www.w3.org/2000/svg}text")]
+    assert {layer.name for layer in expected.layers} < set(texts)
+    assert [text for text in texts if "%" in text] == [
+        f"{layer.cycles:,} ({layer.cycles / sum(each.cycles or 0 for each in expected.layers):.1%})"
+        for layer in expected.layers
+        if layer.cycles is not None
+    ]
 
 
 def test_command_speaks_json(small: Artifact, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,12 @@
-"""How is a profile told to people? A table of layers, the whole in words, a picture."""
+"""How is a profile told to people? A table of layers, and the whole in words."""
 
 from collections.abc import Iterator
-from xml.etree import ElementTree
 
 from .measure import LayerProfile, Profile
 
 HEADS = ("layer", "op", "MACs", "instructions", "cycles", "cycles/MAC", "flash read B", "stack B")
 MEASURED = (1.25, 1.45)
 """By how much boards with flash wait states took longer than their modelled time."""
-
-ROW, BAR, LETTER, BARS, NUMBERS, MARGIN = 22, 14, 7, 460, 150, 16
-"""Pixels of the plot: a row, its bar, a letter of a name, the longest bar, numbers behind it, the edge."""
-INK, FILL = "#334155", "#0f766e"
 
 
 def rows(profile: Profile) -> list[tuple[str, ...]]:
@@ -44,35 +39,6 @@ def lines(profile: Profile) -> list[str]:
         f"layers    add up to {p.marks:,} {unit} more than the whole, for marking where they end",
         "outputs   equal the oracle's, bit for bit",
     ]
-
-
-def svg(profile: Profile) -> str:
-    """A picture of the time per layer: cycles, or instructions where cycles are not modelled."""
-    spent = [layer.instructions if layer.cycles is None else layer.cycles for layer in profile.layers]
-    most, whole = max([1, *spent]), max(1, sum(spent))
-    left = MARGIN + LETTER * max(12, *(len(layer.name) for layer in profile.layers), 0) + 8
-    width = left + BARS + NUMBERS + MARGIN
-    height = 2 * MARGIN + ROW * (len(spent) + 2)
-    size = {"width": str(width), "height": str(height), "viewBox": f"0 0 {width} {height}"}
-    root = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size})
-    style = {"font-family": "sans-serif", "font-size": "12", "fill": INK}
-    picture = ElementTree.SubElement(root, "g", style)
-    unit = "instructions" if profile.cycles is None else "cycles"
-    where = profile.board or profile.core
-    _text(
-        picture, MARGIN, MARGIN + BAR, f"{profile.name} on {where}: {unit} per layer", **{"font-size": "15"}
-    )
-    for i, (layer, amount) in enumerate(zip(profile.layers, spent, strict=True)):
-        top = MARGIN + ROW * (i + 2)
-        length = BARS * amount / most
-        _text(picture, left - 8, top + BAR - 3, layer.name, **{"text-anchor": "end"})
-        box = {"x": str(left), "y": str(top), "width": f"{length:.1f}", "height": str(BAR), "fill": FILL}
-        bar = ElementTree.SubElement(picture, "rect", box)
-        ElementTree.SubElement(bar, "title").text = f"{layer.name} ({layer.op})"
-        label = f"{amount:,} ({100 * amount / whole:.1f} %)"
-        _text(picture, round(left + length) + 6, top + BAR - 3, label)
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _row(layer: LayerProfile) -> tuple[str, ...]:
@@ -113,7 +79,3 @@ def _time(p: Profile) -> Iterator[str]:
             f"          {least:.2f} to {most:.2f} ms to be expected: the board's flash has "
             f"{p.flash_wait_states} wait states, of which its cache hides a part"
         )
-
-
-def _text(parent: ElementTree.Element, x: int, y: int, text: str, **style: str) -> None:
-    ElementTree.SubElement(parent, "text", {"x": str(x), "y": str(y), **style}).text = text
