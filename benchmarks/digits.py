@@ -29,6 +29,7 @@ from firmnet.screen import Screen
 from firmnet.toolchain import run
 
 BOARD = "netduinoplus2"
+DSP = isa(load_board(BOARD).chip.core).dsp
 SEPARATE = ("-fno-inline-functions-called-once", "-fno-inline-functions", "-fno-inline-small-functions")
 """Every kernel stays a function, so that it has a size; the firmware itself inlines them."""
 
@@ -127,12 +128,12 @@ def _code_bytes(artifact: Artifact) -> dict[str, int]:
 def _ram_bytes(artifact: Artifact) -> dict[str, int]:
     """Arena bytes that each layer needs while it runs; a shared place (in-place result, view) counts once."""
     graph = artifact.graph
-    memory = plan(graph)
+    memory = plan(graph, dsp=DSP)
     needed = {}
     for node in graph.nodes:
         names = {*graph.activations(node), node.output}
         places = [range(memory.offsets[n], memory.offsets[n] + graph.tensors[n].size) for n in names]
-        scratch = OPS[node.op].cost(graph.call(node)).scratch_bytes
+        scratch = OPS[node.op].cost(graph.call(node), DSP).scratch_bytes
         needed[node.name] = len(set().union(*places)) + scratch
     return needed
 

@@ -24,6 +24,7 @@ from .verify import verify as compare
 
 if TYPE_CHECKING:
     from .frontends import Imported
+    from .profile import Profile
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) of the step at hand."""
@@ -93,13 +94,15 @@ def compile(
     name: str | None = None,
     labels: Sequence[str] = (),
     ranges: Method = "mse",
+    ram_limit_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
 
     `model` is a torch.nn.Module, a `.pt2` path or `file.py:function`; `calibration` an array (N, …) of float
     inputs in the model's own order or the path of a .npy/.npz; default: what the model's function gave.
-    Raises UserError for a board, model or calibration set that cannot be used.
+    Raises UserError for a board, model or calibration set that cannot be used, and for a model that needs
+    more than `ram_limit_bytes` for its activations and stack.
     """
     target = load_board(board)
     samples = read_samples(calibration) if isinstance(calibration, str | Path) else calibration
@@ -124,7 +127,7 @@ def compile(
         board=target,
         quality=quantized.quality,
         samples=_kept(quantized.graph, samples),
-        firmware=firmware(quantized.graph, target, names, version("firmnet")),
+        firmware=firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes),
         test=imported.test,
     )
 
@@ -164,6 +167,18 @@ def verify(
     address = "qemu" if emulate else port or devices.find_port(load_board(opened.manifest.board))
     with open(address, opened) as device:
         return compare(opened, device, values, layers=layers, progress=progress)
+
+
+def profile(
+    artifact: Artifact | str | Path, *, board: str | None = None, core: str | None = None
+) -> "Profile":
+    """Cycles, RAM and flash of an artifact's C, layer by layer, from an instruction-set simulator.
+
+    On its own board, another one, or a core of no board. VerificationError when its output is not right.
+    """
+    from .profile import profile as measure
+
+    return measure(_opened(artifact), board, core)
 
 
 def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:

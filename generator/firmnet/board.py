@@ -43,6 +43,8 @@ class Chip:
     flash_bytes: Bytes
     ram_origin: Address
     ram_bytes: Bytes
+    flash_wait_states: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Cycles that reading flash adds at clock_hz where no cache or accelerator hides them."""
 
 
 @dataclass(frozen=True, config=_CLOSED)

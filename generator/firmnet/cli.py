@@ -70,6 +70,15 @@ Ranges = Annotated[
     Literal["mse", "minmax"],
     typer.Option("--ranges", help="How ranges are chosen from the calibration samples."),
 ]
+RamLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--ram-limit",
+        min=1,
+        help="Most RAM that activations, scratch and stack may take; default: what the board has.",
+        metavar="BYTES",
+    ),
+]
 Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
 Port = Annotated[
     str | None,
@@ -121,13 +130,14 @@ def deploy(
     inputs: Inputs = None,
     name: Name = None,
     ranges: Ranges = "mse",
+    ram_limit: RamLimit = None,
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
     """Generate, build, flash and verify: from a model to a board that is proven to compute it."""
     _check_target(board, emulate, port)
     _check_tools(emulate)
-    generated = generate(model, board, calib, out, name, ranges)
+    generated = generate(model, board, calib, out, name, ranges, ram_limit)
     artifact = Path(generated.data["artifact"])
     built = build(artifact, emulate)
     flashed = None if emulate else flash(artifact, port).data
@@ -146,23 +156,36 @@ def generate(
     out: Out = None,
     name: Name = None,
     ranges: Ranges = "mse",
+    ram_limit: RamLimit = None,
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
     from . import api
     from .artifact import check_place
+    from .plan import STACK_BYTES
     from .quantize import poor_layers
 
     if out:
         check_place(out)
     with screen.step("generate") as step:
-        deployment = api.compile(model, calib, board=board, name=name, ranges=ranges, progress=step.advance)
+        deployment = api.compile(
+            model,
+            calib,
+            board=board,
+            name=name,
+            ranges=ranges,
+            ram_limit_bytes=ram_limit,
+            progress=step.advance,
+        )
         artifact = deployment.save(out)
         made = artifact.manifest
         step.summary = (
             f"{made.name} for {made.board}: {len(made.layers)} layers, "
             f"arena {made.arena_bytes:,} B (lower bound {made.lower_bound_bytes:,} B)"
         )
+    if ram_limit is not None:
+        spare = ram_limit - made.arena_bytes - STACK_BYTES
+        screen.line(f"the RAM limit of {ram_limit:,} B is kept, {spare:,} B to spare; it costs 0 cycles")
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
     if poor := poor_layers(deployment.quality):
@@ -214,6 +237,35 @@ def verify(
         step.summary = verdict.device
     screen.line(verdict.sentence(), "bold green" if verdict.ok else "bold red")
     return Outcome(verdict.to_json(), verdict.ok)
+
+
+@app.command()
+def profile(
+    artifact: ArtifactDir,
+    board: Annotated[
+        str | None, typer.Option("--board", "-b", help="Another board than the artifact's.", metavar="ID")
+    ] = None,
+    core: Annotated[
+        str | None, typer.Option("--core", help="A core instead of a board: cortex-m7, …", metavar="CORE")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Also draw the time per layer as SVG.", metavar="FILE")
+    ] = None,
+    json: Json = False,
+) -> Outcome:
+    """Run the model in an instruction-set simulator: cycles, RAM and flash, layer by layer."""
+    from . import api
+    from . import profile as profiling
+
+    with screen.step("profile") as step:
+        result = api.profile(artifact, board=board, core=core)
+        step.summary = f"{result.name} on {result.board or result.core} ({result.cycle_model})"
+    screen.table(profiling.HEADS, profiling.rows(result))
+    for line in profiling.lines(result):
+        screen.line(line)
+    if plot:
+        profiling.plot(result, plot)
+    return Outcome(result)
 
 
 @app.command()
@@ -293,6 +345,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The `firmnet` command: runs it and exits with one of the codes above, never with a traceback."""
     global screen
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    # NumPy's products here are small: two threads make the oracle several times slower on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Known before parsing, for a usage error is reported in JSON too.
     screen = Screen(json="--json" in arguments)
     sys.exit(_run(arguments))

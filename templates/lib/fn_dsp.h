@@ -1,4 +1,4 @@
-/* fn_dsp.h: dot products with the Armv7E-M DSP extension; plain C with the same results everywhere else. */
+/* fn_dsp.h: the Armv7E-M DSP extension: dot products, with the same results in plain C everywhere else. */
 #ifndef FN_DSP_H
 #define FN_DSP_H
 
@@ -6,6 +6,11 @@
 #include <string.h>
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+/* Marks a function that is one block of assembly and saves what it must by itself. It may not be inlined or
+ * lose arguments that no C reads, and its callers must know what it overwrites. */
+#define FN_ASM __attribute__((naked, noinline, noclone, unused))
+#define FN_ASM_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
+
 /* acc + sum of four products of int8 lanes: SXTB16 spreads bytes 0, 2 and 1, 3 to 16 bits, SMLAD multiplies pairs. */
 static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
 {
@@ -24,6 +29,242 @@ static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
 static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
 {
     return acc + a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+}
+#endif
+
+/* Columns of `values` int8 each -> int16. Of every four values the middle two change places: that is how SXTB16
+ * spreads a word; weights are packed to match. Behind each column, `out` skips out_gap int16 and `in` in_gap bytes. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+FN_ASM static void fn_expand(int16_t *out, const int8_t *in, int32_t columns, int32_t values, int32_t out_gap, int32_t in_gap)
+{
+    (void)out;
+    (void)in;
+    (void)columns;
+    (void)values;
+    (void)out_gap;
+    (void)in_gap;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "1:\n" /* a column; r12: values left, less those of the next step */
+        "subs r12, r3, #16\n"
+        "blt 3f\n"
+        "2:\n"
+        "ldr r4, [r1], #4\n"
+        "ldr r6, [r1], #4\n"
+        "ldr r8, [r1], #4\n"
+        "ldr r10, [r1], #4\n"
+        "sxtb16 r5, r4, ror #8\n"
+        "sxtb16 r4, r4\n"
+        "sxtb16 r7, r6, ror #8\n"
+        "sxtb16 r6, r6\n"
+        "sxtb16 r9, r8, ror #8\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r11, r10, ror #8\n"
+        "sxtb16 r10, r10\n"
+        "str r4, [r0], #4\n"
+        "str r5, [r0], #4\n"
+        "str r6, [r0], #4\n"
+        "str r7, [r0], #4\n"
+        "str r8, [r0], #4\n"
+        "str r9, [r0], #4\n"
+        "str r10, [r0], #4\n"
+        "str r11, [r0], #4\n"
+        "subs r12, #16\n"
+        "bge 2b\n"
+        "3:\n"
+        "adds r12, #12\n"
+        "blt 5f\n"
+        "4:\n"
+        "ldr r4, [r1], #4\n"
+        "sxtb16 r5, r4, ror #8\n"
+        "sxtb16 r4, r4\n"
+        "str r4, [r0], #4\n"
+        "str r5, [r0], #4\n"
+        "subs r12, #4\n"
+        "bge 4b\n"
+        "5:\n"
+        "adds r12, #4\n"
+        "beq 7f\n"
+        "6:\n"
+        "ldrsb r4, [r1], #1\n"
+        "strh r4, [r0], #2\n"
+        "subs r12, #1\n"
+        "bne 6b\n"
+        "7:\n"
+        "ldr r4, [sp, #36]\n" /* the gaps */
+        "ldr r5, [sp, #40]\n"
+        "add r0, r0, r4, lsl #1\n"
+        "add r1, r1, r5\n"
+        "subs r2, #1\n"
+        "bgt 1b\n"
+        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline void fn_expand(int16_t *out, const int8_t *in, int32_t columns, int32_t values, int32_t out_gap, int32_t in_gap)
+{
+    for (; columns > 0; columns--, out += values + out_gap, in += values + in_gap) {
+        int32_t i = 0;
+        for (; i + 4 <= values; i += 4) {
+            const int16_t four[4] = {in[i], in[i + 2], in[i + 1], in[i + 3]};
+            memcpy(out + i, four, sizeof four);
+        }
+        for (; i < values; i++) {
+            out[i] = in[i];
+        }
+    }
+}
+#endif
+
+/* Columns of `values` int16, out_gap apart, all of one value: the padding around an expanded image. */
+static inline void fn_fill(int16_t *out, int32_t columns, int32_t values, int32_t out_gap, int16_t value)
+{
+    for (; columns > 0; columns--, out += out_gap) {
+        for (int32_t i = 0; i < values; i++) {
+            *out++ = value;
+        }
+    }
+}
+
+/* Two channels' sums over words of weights c0k0, c1k0, c0k1, c1k1 and expanded inputs. */
+static inline void fn_dot_pair(const int16_t *x, const int32_t *w, int32_t pairs, int32_t *even, int32_t *odd)
+{
+    for (int32_t i = 0; i < pairs; i++) {
+        for (int32_t j = 0; j < 2; j++) {
+            const int32_t weights = (int16_t)(uint16_t)((uint32_t)w[i] >> 16 * j);
+            *even += (int8_t)(uint8_t)weights * x[2 * i + j];
+            *odd += (weights >> 8) * x[2 * i + j];
+        }
+    }
+}
+
+/* The same where a halfword is 256 * c1 + c0. */
+static inline void fn_dot_joined(const int16_t *x, const int32_t *w, int32_t pairs, int32_t *even, int32_t *odd)
+{
+    for (int32_t i = 0; i < pairs; i++) {
+        for (int32_t j = 0; j < 2; j++) {
+            const int32_t weights = (int16_t)(uint16_t)((uint32_t)w[i] >> 16 * j);
+            const int32_t c0 = (int8_t)(uint8_t)weights;
+            *even += c0 * x[2 * i + j];
+            *odd += (weights - c0) / 256 * x[2 * i + j];
+        }
+    }
+}
+
+/* y = groups * 8 channels of one row of inputs: w is the stream of ops/packing.py:octet_stream, x the inputs expanded
+ * by fn_expand, steps * 4 of them; requantized with rounding = zero_point * 2^shift + 2^(shift - 1), shift > 0.
+ *
+ * r4-r7: sums of channels 0, 2, 4, 6; r8-r11: those and 256 times channels 1, 3, 5, 7; r1, r2: w, x, walking.
+ * Stack: 0 y, 4 end of y, 8 x, 12 its end, 16 where to enter the loop; 56 steps, 60 rounding, 64 shift. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define FN_MAC(even, odd, w, x) \
+    "smlad " odd ", " w ", " x ", " odd "\n" \
+    "sxtb16 " w ", " w "\n" \
+    "smlad " even ", " w ", " x ", " even "\n"
+#define FN_STEP /* 4 inputs by 8 channels: 136 bytes of code */ \
+    "ldr r0, [r2], #4\n" \
+    "ldr r3, [r1], #4\n" \
+    "ldr r12, [r1], #4\n" \
+    "ldr lr, [r1], #4\n" \
+    FN_MAC("r4", "r8", "r3", "r0") FN_MAC("r5", "r9", "r12", "r0") FN_MAC("r6", "r10", "lr", "r0") \
+    "ldr r3, [r1], #4\n" \
+    "ldr r12, [r2], #4\n" \
+    "ldr lr, [r1], #4\n" \
+    FN_MAC("r7", "r11", "r3", "r0") FN_MAC("r4", "r8", "lr", "r12") \
+    "ldr r0, [r1], #4\n" \
+    "ldr r3, [r1], #4\n" \
+    "ldr lr, [r1], #4\n" \
+    FN_MAC("r5", "r9", "r0", "r12") FN_MAC("r6", "r10", "r3", "r12") FN_MAC("r7", "r11", "lr", "r12")
+#define FN_PUT(even, odd) \
+    "ldr r0, [r1], #4\n" \
+    "ldr r3, [r1], #4\n" \
+    "smmla " even ", " even ", r0, lr\n" \
+    "smmla " odd ", " odd ", r3, lr\n" \
+    "asr " even ", " even ", r12\n" \
+    "asr " odd ", " odd ", r12\n" \
+    "ssat " even ", #8, " even "\n" \
+    "ssat " odd ", #8, " odd "\n" \
+    "strb " even ", [r2], #1\n" \
+    "strb " odd ", [r2], #1\n"
+FN_ASM static void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift)
+{
+    (void)y;
+    (void)w;
+    (void)x;
+    (void)groups;
+    (void)steps;
+    (void)rounding;
+    (void)shift;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "sub sp, #20\n"
+        "add r3, r0, r3, lsl #3\n"
+        "str r0, [sp]\n"
+        "str r3, [sp, #4]\n"
+        "ldr r4, [sp, #56]\n"
+        "str r2, [sp, #8]\n"
+        "add r5, r2, r4, lsl #3\n"
+        "str r5, [sp, #12]\n"
+        "sub r4, #1\n" /* the first round takes 1 to 4 steps */
+        "and r4, #3\n"
+        "add r4, #1\n"
+        "mov r5, #136\n"
+        "mul r4, r4, r5\n"
+        "adr r5, 3f\n"
+        "sub r5, r5, r4\n"
+        "orr r5, #1\n"
+        "str r5, [sp, #16]\n"
+        "1:\n"
+        "ldm r1!, {r4-r7}\n" /* even biases */
+        "ldr r0, [sp, #16]\n"
+        "mov r8, r4\n"
+        "mov r9, r5\n"
+        "mov r10, r6\n"
+        "mov r11, r7\n"
+        "bx r0\n"
+        ".p2align 2\n"
+        "2:\n" FN_STEP FN_STEP FN_STEP FN_STEP
+        "3:\n"
+        "ldr r0, [sp, #12]\n"
+        "cmp r2, r0\n"
+        "bne 2b\n"
+        "sub r8, r8, r4\n"
+        "sub r9, r9, r5\n"
+        "sub r10, r10, r6\n"
+        "sub r11, r11, r7\n"
+        "ldm r1!, {r0, r3, r12, lr}\n" /* odd biases */
+        "add r8, r0, r8, asr #8\n"
+        "add r9, r3, r9, asr #8\n"
+        "add r10, r12, r10, asr #8\n"
+        "add r11, lr, r11, asr #8\n"
+        "ldr r2, [sp]\n"
+        "ldr lr, [sp, #60]\n"
+        "ldr r12, [sp, #64]\n"
+        FN_PUT("r4", "r8") FN_PUT("r5", "r9") FN_PUT("r6", "r10") FN_PUT("r7", "r11")
+        "ldr r0, [sp, #4]\n"
+        "cmp r2, r0\n"
+        "str r2, [sp]\n"
+        "ldr r2, [sp, #8]\n"
+        "bne 1b\n"
+        "add sp, #20\n"
+        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift)
+{
+    for (; groups > 0; groups--, w += 16 + 8 * steps) {
+        for (int32_t c = 0; c < 8; c += 2) {
+            const int32_t *odd_bias = w + 4 + 8 * steps, *multiplier = odd_bias + 4;
+            int32_t sums[2] = {w[c / 2], odd_bias[c / 2]};
+            for (int32_t i = 0; i < 2 * steps; i++) {
+                fn_dot_joined(x + 2 * i, w + 4 + 4 * i + c / 2, 1, &sums[0], &sums[1]);
+            }
+            for (int32_t j = 0; j < 2; j++) {
+                const int32_t high = (int32_t)((int64_t)sums[j] * multiplier[c + j] >> 32);
+                const int32_t v = (high + rounding) >> shift;
+                *y++ = (int8_t)(v < -128 ? -128 : v > 127 ? 127 : v);
+            }
+        }
+    }
 }
 #endif
 

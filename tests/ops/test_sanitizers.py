@@ -52,9 +52,9 @@ def test_planted_overflow_is_caught() -> None:
 
 
 def run_patched(old: str, new: str) -> None:
-    """Run the residual network with one piece of its generated code replaced."""
+    """Run the residual network with one piece of its portable code replaced."""
     graph = residual()
-    model = patched(from_graph(graph, dsp=True, separate_buffers=True), old, new)
+    model = patched(from_graph(graph, dsp=False, separate_buffers=True), old, new)
     executable([model], SANITIZERS).ask([Request(graph.name, noise(graph, 5))])
 
 

@@ -8,7 +8,7 @@ from ..artifact import FORMAT, Edge, LayerEntry, Manifest
 from ..board import Board, isa
 from ..errors import UserError
 from ..ir import Graph, Shape
-from .model import Layer, library, model_sources
+from .model import Layer, fingerprint_source, library
 from .project import project_files
 
 
@@ -21,16 +21,22 @@ class Firmware:
     layers: tuple[Layer, ...]
 
 
-def firmware(graph: Graph, board: Board, labels: Sequence[str] = (), version: str = "0") -> Firmware:
-    """Generate everything for one board from a quantized graph; the same input gives the same bytes."""
-    dsp = isa(board.chip.core).dsp
-    lib = library(graph, dsp=dsp)
+def firmware(
+    graph: Graph,
+    board: Board,
+    labels: Sequence[str] = (),
+    version: str = "0",
+    ram_limit_bytes: int | None = None,
+) -> Firmware:
+    """Generate everything for one board from a quantized graph; the same input gives the same bytes.
+
+    Raises UserError when the model cannot run in `ram_limit_bytes`.
+    """
+    lib = library(graph, dsp=isa(board.chip.core).dsp, ram_limit_bytes=ram_limit_bytes)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, labels, version)
     fingerprint = _fingerprint(files, board)
-    stamped = model_sources(graph, dsp=dsp, fingerprint=fingerprint)
-    file = f"{graph.name}_fingerprint.c"
-    files[f"lib/{graph.name}/{file}"] = stamped[file]
+    files[f"lib/{graph.name}/{graph.name}_fingerprint.c"] = fingerprint_source(graph.name, fingerprint)
     _check_symbols(graph.name, lib.layers)
     manifest = Manifest(
         format=FORMAT,

@@ -11,7 +11,7 @@ from ..assets import assets
 from ..ir import Array, Call, Graph, Node, Shape
 from ..ops import OPS
 from ..plan import Plan, plan
-from .templates import exists, render
+from .templates import render
 
 C_TYPES = {
     "int8": "int8_t",
@@ -62,16 +62,21 @@ def model_sources(
 
 
 def library(
-    graph: Graph, *, dsp: bool, fingerprint: bytes = bytes(32), separate_buffers: bool = False
+    graph: Graph,
+    *,
+    dsp: bool,
+    fingerprint: bytes = bytes(32),
+    separate_buffers: bool = False,
+    ram_limit_bytes: int | None = None,
 ) -> Library:
-    """Generate the C library of a quantized graph.
+    """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
     `dsp` chooses kernels for cores with the DSP extension (they compile, with the same results, without it).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
-    memory = plan(graph, in_place=not separate_buffers)
-    buffers = _Buffers(graph, memory, separate_buffers)
+    memory = plan(graph, dsp=dsp, overlap=not separate_buffers, ram_limit_bytes=ram_limit_bytes)
+    buffers = _Buffers(graph, memory, dsp, separate_buffers)
     layers = tuple(_layer(graph, node, buffers, dsp) for node in graph.nodes if not OPS[node.op].view)
     context = {
         "name": graph.name,
@@ -85,6 +90,7 @@ def library(
         "edge": _edge(graph),
         "arena_bytes": memory.arena_bytes,
         "lower_bound_bytes": memory.lower_bound_bytes,
+        "peak_layer": memory.peak_layer,
         "arrays": [
             (
                 C_TYPES[str(array.dtype)],
@@ -96,14 +102,13 @@ def library(
             for layer in layers
             for key, array in layer.arrays.items()
         ],
-        "fingerprint": fingerprint_initializer(fingerprint),
     }
     files = {
         f"{graph.name}.h": render("model/model.h.j2", **context),
         f"{graph.name}.c": render("model/model.c.j2", **context),
         f"{graph.name}_weights.h": render("model/weights.h.j2", **context),
         f"{graph.name}_weights.c": render("model/weights.c.j2", **context),
-        f"{graph.name}_fingerprint.c": render("model/fingerprint.c.j2", **context),
+        f"{graph.name}_fingerprint.c": fingerprint_source(graph.name, fingerprint),
         "library.json": _library_json(graph.name),
     }
     for header in sorted((assets("templates") / "lib").glob("fn_*.h")):
@@ -111,22 +116,23 @@ def library(
     return Library(files, layers, memory)
 
 
-def fingerprint_initializer(fingerprint: bytes) -> str:
-    """The bytes as the body of a C initializer."""
-    return _initializer(np.frombuffer(fingerprint, np.uint8))
+def fingerprint_source(model: str, fingerprint: bytes) -> str:
+    """The text of <model>_fingerprint.c."""
+    initializer = _initializer(np.frombuffer(fingerprint, np.uint8))
+    return render("model/fingerprint.c.j2", name=model, fingerprint=initializer)
 
 
-def kernel_template(op: str, dsp: bool) -> str:
-    """kernels/<op>.dsp.c.j2 on a core with the DSP extension where there is one, else kernels/<op>.c.j2."""
-    special = f"kernels/{op}.dsp.c.j2"
-    return special if dsp and exists(special) else f"kernels/{op}.c.j2"
+def kernel_template(node: Node, call: Call, dsp: bool) -> str:
+    """The template of a layer's kernel: kernels/<op>.c.j2, or one of the op's variants of it."""
+    variant = OPS[node.op].variant(call, dsp)
+    return f"kernels/{node.op}{'.' * bool(variant)}{variant}.c.j2"
 
 
 class _Buffers:
     """C expressions for where each tensor lies: offsets in the arena, or arrays of their own."""
 
-    def __init__(self, graph: Graph, memory: Plan, separate: bool) -> None:
-        self.graph, self.memory, self.separate = graph, memory, separate
+    def __init__(self, graph: Graph, memory: Plan, dsp: bool, separate: bool) -> None:
+        self.graph, self.memory, self.dsp, self.separate = graph, memory, dsp, separate
         self.roots: dict[str, str] = {name: name for name in graph.inputs}
         for node in graph.nodes:
             self.roots[node.output] = self.roots[node.inputs[0]] if OPS[node.op].view else node.output
@@ -144,14 +150,15 @@ class _Buffers:
             (f"buffer_{root}", self.graph.tensors[root].size) for root in dict.fromkeys(self.roots.values())
         ]
         costs = {
-            node.name: OPS[node.op].cost(self.graph.call(node)).scratch_bytes for node in self.graph.nodes
+            node.name: OPS[node.op].cost(self.graph.call(node), self.dsp).scratch_bytes
+            for node in self.graph.nodes
         }
         return roots + [(f"scratch_{name}", size) for name, size in costs.items() if size]
 
 
 def _layer(graph: Graph, node: Node, buffers: _Buffers, dsp: bool) -> Layer:
     op, call = OPS[node.op], graph.call(node)
-    k, cost = op.prepare(call), op.cost(call)
+    k, cost = op.prepare(call), op.cost(call, dsp)
     arguments = [*map(buffers.address, graph.activations(node)), buffers.address(node.output)]
     if cost.scratch_bytes:
         arguments.append(buffers.scratch(node))
@@ -164,8 +171,8 @@ def _layer(graph: Graph, node: Node, buffers: _Buffers, dsp: bool) -> Layer:
         size=call.output.size,
         output=buffers.address(node.output),
         macs=cost.macs,
-        arrays={key: np.ascontiguousarray(array) for key, array in op.pack(k, dsp).items()},
-        kernel=render(kernel_template(node.op, dsp), fn=fn, k=k, call=call, dsp=dsp).strip(),
+        arrays={key: np.ascontiguousarray(array) for key, array in op.pack(call, k, dsp).items()},
+        kernel=render(kernel_template(node, call, dsp), fn=fn, k=k, call=call, dsp=dsp).strip(),
         arguments=tuple(arguments),
         title=_title(node, call, cost.macs),
     )

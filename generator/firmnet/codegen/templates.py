@@ -23,7 +23,3 @@ def _environment() -> Environment:
 def render(template: str, **context: Any) -> str:
     """The text of `templates/<template>`; an undefined name is an error."""
     return _environment().get_template(template).render(**context)
-
-
-def exists(template: str) -> bool:
-    return (assets("templates") / template).is_file()

@@ -158,7 +158,7 @@ def _compiler(machine: Machine, cflags: Sequence[str]) -> Compiler:
     }
     symbols = (f"-Wl,--defsym={name}={value:#x}" for name, value in memory.items())
     flags = (*isa(machine.core).cflags, *cflags)
-    return Compiler("arm-none-eabi-gcc", flags, ("-nostartfiles", "-Tcore.ld", *symbols))
+    return Compiler("arm-none-eabi-gcc", flags, ("-nostartfiles", "-specs=nano.specs", "-Tcore.ld", *symbols))
 
 
 def _boot(elf: Path, machine: Machine, speed: Sequence[str], folder: Path, timeout_s: float) -> None:

@@ -50,8 +50,11 @@ class Add(Op):
     def remap(self, attrs: AddAttrs, order: Shape) -> AddAttrs:
         return attrs
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
-        return (0, 1)
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        return (
+            0,
+            0,
+        )
 
     def prepare(self, call: Call) -> Constants:
         """|a·ma| + |b·mb| + |bias| < 2·2^22 + 2·2^22 + 2^29 + 2^21: far from the end of int32."""
@@ -78,8 +81,15 @@ class Add(Op):
         y: Array = np.clip((a * k["ma"] + b * k["mb"] + k["bias"]) >> k["shift"], k["lo"], k["hi"])
         return y.astype(np.int8)
 
+    def variant(self, call: Call, dsp: bool) -> str:
+        return "dsp" if dsp else ""
+
     def cases(self) -> Iterator[Case]:
         rows: list[tuple[str, Shape, AddAttrs, tuple[float, int], tuple[float, int]]] = [
+            ("one_value", (1, 1), AddAttrs(), (0.03, 5), (0.06, -4)),
+            ("three_relu6", (1, 3), AddAttrs(0.0, 6.0), (0.05, -3), (0.06, -100)),
+            ("seven", (1, 7), AddAttrs(), (0.08, -11), (0.07, 20)),
+            ("33x17_between", (1, 33, 17, 1), AddAttrs(-1.0, 1.0), (0.08, -11), (0.07, 20)),
             ("5x7x3", (1, 5, 7, 3), AddAttrs(), (0.08, -11), (0.07, 20)),
             ("vector_saturates", (1, 33), AddAttrs(), (0.9, 0), (0.01, 5)),
             ("relu", (1, 3, 3, 5), AddAttrs(lo=0.0), (0.05, 64), (0.04, -128)),

@@ -10,6 +10,7 @@ from ..ir import Array, Call, Shape, Tensor
 from ..qmath import check_accumulator, clamp_bounds, requantize, to_requant
 from .builder import Builder, Unsupported
 from .casework import activation
+from .pooling import pooled_overlap
 from .reshape import ReshapeAttrs
 from .spec import Case, Constants, Op, register
 from .transpose import to_nchw, to_nhwc
@@ -30,6 +31,10 @@ class AvgPool2dAttrs:
     adaptive: Pair | None = None
     lo: float | None = None
     hi: float | None = None
+
+
+MAX_ROW = 255
+"""Inputs of a window's row that the DSP kernel adds in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,20 @@ class AvgPool2d(Op):
             "channels": x.shape[3],
             "out_height": y.shape[1],
             "out_width": y.shape[2],
+            "whole_rows": _whole_rows(call),
         }
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        """The DSP kernel loads words of four channels and at most 4 KB at a time."""
+        longest = max(s.end - s.start for s in _spans(call)[1])
+        return "dsp" if dsp and 4 <= call.output.shape[3] <= 1023 and longest <= MAX_ROW else ""
+
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        if not self.variant(call, dsp):
+            return (None,)
+        _, _, width, channels = call.inputs[0].shape
+        rows, columns = ([span.start for span in spans] for spans in _spans(call))
+        return (pooled_overlap(rows, columns, width, channels),)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         rows, columns = _spans(call)
@@ -186,6 +204,11 @@ _CASES: list[tuple[str, Shape, dict[str, Any]]] = [
     ("divisor_override", (1, 4, 6, 5), {"kernel": (2, 3), "stride": (2, 3), "divisor_override": 5}),
     ("adaptive_3x5", (1, 7, 8, 3), {"adaptive": (3, 5)}),
     ("whole_image_relu", (1, 7, 7, 9), {"adaptive": (1, 1), "lo": 0.0}),
+    ("whole_image_of_561", (1, 33, 17, 5), {"adaptive": (1, 1)}),
+    ("2x2_of_4_channels", (1, 6, 9, 4), {"kernel": (2, 2), "stride": (2, 2)}),
+    ("3x3_s1_pad_7_channels", (1, 5, 6, 7), {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)}),
+    ("1x1_of_12_channels", (1, 1, 1, 12), {"adaptive": (1, 1)}),
+    ("line_of_300", (1, 1, 300, 4), {"adaptive": (1, 1)}),
     ("1x1_relu6", (1, 3, 3, 3), {"kernel": (1, 1), "stride": (1, 1), "lo": 0.0, "hi": 1.5}),
 ]
 
@@ -203,6 +226,14 @@ def _spans(call: Call) -> tuple[list[Span], list[Span]]:
     else:
         rows, columns = (_sliding(attrs, axis, shape[1 + axis], counts[axis]) for axis in (0, 1))
     return rows, columns
+
+
+def _whole_rows(call: Call) -> bool:
+    """Whether every window is a run of neighbouring pixels, short enough to be one row."""
+    rows, columns = _spans(call)
+    width = call.inputs[0].shape[2]
+    most = max(s.end - s.start for s in rows)
+    return [(s.start, s.end) for s in columns] == [(0, width)] and most * width <= MAX_ROW
 
 
 def _adaptive(size: int, count: int) -> list[Span]:

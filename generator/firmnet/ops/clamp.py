@@ -9,7 +9,7 @@ from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder, Unsupported
 from .casework import activation
 from .spec import Case, Constants, Op, register
-from .tables import look_up, table
+from .tables import look_up, pack_table, table
 from .weighted import clamped
 
 
@@ -66,13 +66,19 @@ class Clamp(Op):
     def remap(self, attrs: ClampAttrs, order: Shape) -> ClampAttrs:
         return attrs
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
         return (0,)
 
     def prepare(self, call: Call) -> Constants:
         attrs, x, y = call.attrs, call.inputs[0], call.output
         entries = table(x.q, y.q, lambda real: clamped(real, attrs.lo, attrs.hi))
         return {"table": entries, "size": y.size}
+
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        return {"table": pack_table(k["table"], dsp)}
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        return "dsp" if dsp else ""
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return look_up(k["table"], inputs[0])
@@ -83,6 +89,8 @@ class Clamp(Op):
             ("relu_own_range", (1, 3, 5, 2), ClampAttrs(0.0), 0.02, -128),
             ("relu6_saturates", (1, 37), ClampAttrs(0.0, 6.0), 0.015, 0),
             ("hardtanh", (1, 7, 1, 3), ClampAttrs(-1.0, 1.0), 1 / 127, 0),
+            ("one_value", (1, 1), ClampAttrs(0.0), 0.05, 3),
+            ("relu_33x17", (1, 33, 17, 3), ClampAttrs(0.0), 0.05, 3),
             ("below_2", (1, 9), ClampAttrs(hi=2.0), 0.05, 3),
         ]
         for label, shape, attrs, scale, zero_point in rows:

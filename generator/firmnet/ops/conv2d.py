@@ -10,7 +10,10 @@ from ..ir import Array, Call, Shape, Tensor
 from ..qmath import requantize
 from .builder import Builder, Unsupported
 from .casework import activation, bias, output_scale, weight
+from .depthwise import Depthwise, depthwise, pack_depthwise
+from .packing import lane_order, pair_stream, worth_joining
 from .spec import Case, Constants, Cost, Op, register
+from .tiles import Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped, fold
 from .windows import Padding, Pair, Window, pair, require_image, symmetric
@@ -130,17 +133,46 @@ class Conv2d(Op):
             "groups": attrs.groups,
             "n_out_per_group": n_out // attrs.groups,
             "gathers": _gathers(call),
+            "layout": _layout(call),
+            "dot": dot(-(-_reading_order(call, w.values).shape[1] // 2)),
+            "joined": _joined(call, w.values),
         }
+
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        if not self.variant(call, dsp):
+            return super().pack(call, k, dsp)
+        if isinstance(k["layout"], Depthwise):
+            return {"weight": pack_depthwise(k["layout"], call, k)}
+        rows, groups = _reading_order(call, k["weight"]), call.attrs.groups
+        split = zip(*[np.split(a, groups) for a in (rows, k["bias"], k["multiplier"])], strict=True)
+        streams = [pair_stream(*group, joined=k["joined"]) for group in split]
+        return {"weight": np.concatenate(streams).ravel()}
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        return type(_layout(call)).__name__.lower() if dsp else ""
+
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        layout = _layout(call)
+        if not dsp or isinstance(layout, Gather):
+            return (None,)
+        if isinstance(layout, Pointwise):
+            return (layout.overlap(call.output.shape[3]),)
+        if isinstance(layout, Depthwise):
+            return (layout.overlap(),)
+        window = call.attrs.window(call.inputs[1].shape[1:3])
+        return (rows_overlap(call.inputs[0].shape, call.output.shape, window),)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs
         acc = _sums(call, x.astype(np.float64), k["weight"].astype(np.float64), k["x_zero_point"])  # exact
         return requantize(acc.astype(np.int64) + k["bias"], k["requant"], k["zero_point"], k["lo"], k["hi"])
 
-    def cost(self, call: Call) -> Cost:
+    def cost(self, call: Call, dsp: bool) -> Cost:
         _, kh, kw, depth = call.inputs[1].shape
-        patch = kh * kw * call.inputs[0].shape[3] if _gathers(call) else 0
-        return Cost(macs=call.output.size * kh * kw * depth, scratch_bytes=patch)
+        macs = call.output.size * kh * kw * depth
+        if dsp:
+            return Cost(macs, _layout(call).scratch_bytes)
+        return Cost(macs, kh * kw * call.inputs[0].shape[3] if _gathers(call) else 0)
 
     def cases(self) -> Iterator[Case]:
         for seed, (label, x_shape, w_shape, options) in enumerate(_CASES):
@@ -149,7 +181,8 @@ class Conv2d(Op):
             w = weight("w", w_shape, seed)
             c = bias("b", x, w, seed)
             zero_point = -128 if attrs.lo == 0.0 and attrs.hi is None else 5
-            y = activation("y", self.shape(attrs, x_shape, w_shape, c.shape), output_scale(x, w), zero_point)
+            scale = _FINE.get(label, 1.0) * output_scale(x, w)
+            y = activation("y", self.shape(attrs, x_shape, w_shape, c.shape), scale, zero_point)
             yield Case(label, Call(attrs, (x, w, c), y))
 
 
@@ -176,12 +209,81 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
     ("depthwise_x2", (1, 5, 6, 3), (6, 3, 3, 1), {"groups": 3, "lo": 0.0}),
     ("whole_image", (1, 4, 5, 9), (6, 4, 5, 9), {}),
     ("pad_larger_than_image", (1, 1, 2, 1), (2, 3, 3, 1), {"padding": (2, 2, 2, 2)}),
+    *[
+        (f"1x1_{k}_to_{n}_on_{h}x{w}", (1, h, w, k), (n, 1, 1, k), {})
+        for h, w, k, n in [
+            (1, 1, 1, 1),
+            (1, 1, 3, 2),
+            (1, 2, 5, 7),
+            (1, 3, 7, 5),
+            (33, 17, 3, 1),
+            (2, 7, 16, 3),
+            (3, 3, 18, 40),
+            (1, 5, 33, 4),
+            (2, 3, 70, 5),
+            (3, 2, 1100, 3),
+            (1, 4, 6, 1400),
+        ]
+    ],
+    ("1x1_s3x2", (1, 11, 17, 8), (5, 1, 1, 8), {"stride": (3, 2)}),
+    ("1x1_upscaled", (1, 3, 3, 4), (3, 1, 1, 4), {}),
+    ("1x1_near_one", (1, 3, 3, 4), (3, 1, 1, 4), {}),
+    *[
+        (f"3x3_{c}_to_{n}_on_{h}x{w}", (1, h, w, c), (n, 3, 3, c), {"padding": (1, 1, 1, 1)})
+        for h, w, c, n in [
+            (1, 1, 1, 1),
+            (33, 17, 1, 3),
+            (17, 33, 3, 2),
+            (5, 9, 5, 7),
+            (4, 6, 7, 4),
+            (6, 5, 8, 3),
+            (2, 3, 24, 2),
+            (1, 3, 260, 2),
+        ]
+    ],
+    ("3x3_s2_3_to_8", (1, 13, 12, 3), (8, 3, 3, 3), {"stride": (2, 2), "padding": (0, 1, 0, 1), "lo": 0.0}),
+    ("10x4_s2_1_to_6", (1, 21, 10, 1), (6, 10, 4, 1), {"stride": (2, 2), "padding": (4, 5, 1, 1)}),
+    ("5x1_on_40x1", (1, 40, 1, 3), (4, 5, 1, 3), {"padding": (2, 2, 0, 0)}),
+    ("1x5_on_1x40", (1, 1, 40, 3), (4, 1, 5, 3), {"padding": (0, 0, 2, 2), "stride": (1, 3)}),
+    ("2x2_s3", (1, 11, 10, 4), (3, 2, 2, 4), {"stride": (3, 3)}),
+    ("3x3_dilated_groups3", (1, 9, 7, 9), (6, 3, 3, 3), {"dilation": (2, 1), "groups": 3}),
 ]
+
+_FINE = {"1x1_upscaled": 1e-4, "1x1_near_one": 0.048}
+"""Case → its output scale is so much finer than usual: requantization needs a shift before, or none after."""
 
 
 def _gathers(call: Call) -> bool:
     """Whether the kernel copies each window into scratch; 1x1 without padding is read where it lies."""
     return call.inputs[1].shape[1:3] != (1, 1) or any(call.attrs.padding)
+
+
+def _layout(call: Call) -> Pointwise | Rows | Depthwise | Gather:
+    """How the layer meets the DSP extension."""
+    if call.attrs.groups > 1 and (found := depthwise(call)):
+        return found
+    (_, height, width, channels), (n_out, kh, kw, depth) = (t.shape for t in call.inputs[:2])
+    attrs = call.attrs
+    if attrs.groups == 1 and not _gathers(call):
+        return pointwise(height, width, channels, n_out, attrs.stride)
+    if attrs.groups == 1 and attrs.dilation == (1, 1):
+        return rows(call.inputs[0].shape, call.output.shape, attrs.window((kh, kw)))
+    _, out_height, out_width, _ = call.output.shape
+    return gather(kh * kw * depth, n_out, attrs.groups, out_height * out_width)
+
+
+def _reading_order(call: Call, weight: Array) -> Array:
+    """Filters (N, K) in the order in which the layout lays out a window."""
+    layout, (n_out, _, _, depth) = _layout(call), weight.shape
+    w = weight[..., lane_order(depth)]
+    if isinstance(layout, Rows):
+        columns = w.transpose(0, 2, 1, 3).reshape(n_out, w.shape[2], -1)
+        w = np.pad(columns, ((0, 0), (0, 0), (0, layout.column - columns.shape[2])))
+    return w.reshape(n_out, -1)
+
+
+def _joined(call: Call, weight: Array) -> bool:
+    return all(worth_joining(group) for group in np.split(_reading_order(call, weight), call.attrs.groups))
 
 
 def _geometry(call: Call) -> Constants:

@@ -8,7 +8,9 @@ import numpy as np
 from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder, Unsupported
 from .casework import activation, bias, output_scale, weight
+from .packing import joinable, lane_order, octet_stream, pair_stream, worth_joining
 from .spec import Case, Constants, Cost, Op, register
+from .tiles import Pointwise, Row, dot, pointwise, row
 from .weighted import clamped, fold, multiply
 
 
@@ -74,14 +76,37 @@ class Linear(Op):
 
     def prepare(self, call: Call) -> Constants:
         x, y = call.inputs[0], call.output
-        return {**fold(call), "rows": x.size // x.shape[-1], "n_in": x.shape[-1], "n_out": y.shape[-1]}
+        k = {**fold(call), "rows": x.size // x.shape[-1], "n_in": x.shape[-1], "n_out": y.shape[-1]}
+        layout = _layout(call)
+        in_pairs = k["weight"][_octets(layout) :]
+        pairs = dot(-(-k["n_in"] // 2))
+        return {**k, "layout": layout, "dot": pairs, "joined": worth_joining(in_pairs)}
+
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        if not dsp:
+            return super().pack(call, k, dsp)
+        rows, split = k["weight"][:, lane_order(k["n_in"])], _octets(k["layout"])
+        arrays = (rows, k["bias"], k["multiplier"])
+        octets = octet_stream(*[a[:split] for a in arrays])
+        pairs = pair_stream(*[a[split:] for a in arrays], joined=k["joined"])
+        return {"weight": np.concatenate([octets.ravel(), pairs.ravel()])}
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        return {Row: "row", Pointwise: "rows"}[type(_layout(call))] if dsp else ""
+
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        layout = _layout(call)
+        if not dsp:
+            return (None,)
+        return (layout.overlap(call.output.shape[-1]) if isinstance(layout, Pointwise) else 0,)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return multiply(inputs[0], k)
 
-    def cost(self, call: Call) -> Cost:
+    def cost(self, call: Call, dsp: bool) -> Cost:
         n_out, n_in = call.inputs[1].shape
-        return Cost(macs=call.inputs[0].size // n_in * n_out * n_in)
+        macs = call.inputs[0].size // n_in * n_out * n_in
+        return Cost(macs, _layout(call).scratch_bytes if dsp else 0)
 
     def cases(self) -> Iterator[Case]:
         rows = [
@@ -90,13 +115,41 @@ class Linear(Op):
             ("64x10_relu", (1, 64), 10, {"lo": 0.0}),
             ("7x3_relu6", (1, 7), 3, {"lo": 0.0, "hi": 5.0}),
             ("rank4_6x9", (1, 3, 5, 6), 9, {}),
+            ("3x8", (1, 3), 8, {}),
+            ("11x8", (1, 11), 8, {}),
+            ("17x16_relu6", (1, 17), 16, {"lo": 0.0, "hi": 5.0}),
+            ("40x21", (1, 40), 21, {}),
+            ("1100x9", (1, 1100), 9, {}),
+            ("5_rows_33x7", (1, 5, 33), 7, {}),
+            ("upscaled_5x8", (1, 5), 8, {}),
+            ("near_one_5x8", (1, 5), 8, {}),
         ]
+        fine = {
+            "upscaled_5x8": 1e-4,
+            "near_one_5x8": 0.096,
+        }  # needs a shift before requantization, or none after
         for seed, (label, shape, n_out, options) in enumerate(rows):
             x = activation("x", shape, 0.05, 3)
             w = weight("w", (n_out, shape[-1]), seed)
             zero_point = -128 if options.get("lo") == 0.0 and "hi" not in options else -7
-            y = activation("y", (*shape[:-1], n_out), output_scale(x, w), zero_point)
+            scale = fine.get(label, 1.0) * output_scale(x, w)
+            y = activation("y", (*shape[:-1], n_out), scale, zero_point)
             yield Case(label, Call(LinearAttrs(**options), (x, w, bias("b", x, w, seed)), y))
+
+
+def _layout(call: Call) -> Row | Pointwise:
+    """How the layer meets the DSP extension: one row eight channels at a time, where fn_linear8 can."""
+    x, w = call.inputs[:2]
+    n_out, n_in = w.shape
+    requant = fold(call)["requant"]
+    if x.size == n_in and n_out >= 8 and requant.shift and not requant.pre_shift and joinable(w.values):
+        return row(n_in, n_out)
+    return pointwise(1, x.size // n_in, n_in, n_out, (1, 1))
+
+
+def _octets(layout: Row | Pointwise) -> int:
+    """Channels that go eight at a time."""
+    return 8 * layout.groups if isinstance(layout, Row) else 0
 
 
 register(Linear())

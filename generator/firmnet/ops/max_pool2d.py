@@ -10,6 +10,7 @@ import numpy as np
 from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder
 from .casework import activation
+from .pooling import pooled_overlap
 from .spec import Case, Constants, Op, register
 from .transpose import to_nchw, to_nhwc
 from .windows import Padding, Pair, Window, pair, require_image, symmetric
@@ -31,6 +32,12 @@ class MaxPool2dAttrs:
 
 
 Sizes = int | Sequence[int]
+Span = tuple[int, int]
+"""The first row (or column) of the image that a window reads, and how many it reads."""
+MAX_TAPS = 64
+"""Inputs of a window that the DSP kernel unrolls."""
+MAX_OFFSET = 4095
+"""Bytes that a load may lie behind its pointer."""
 
 
 def from_aten_max_pool2d(
@@ -90,7 +97,28 @@ class MaxPool2d(Op):
             "dilation": attrs.dilation,
             "top": attrs.padding[0],
             "left": attrs.padding[2],
+            "inside": _inside(call),
         }
+
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        if not self.variant(call, dsp):
+            return super().pack(call, k, dsp)
+        rows, columns = (np.array(spans, np.int16) for spans in _spans(call))
+        return {"rows": rows, "columns": columns}
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        """The DSP kernel loads words of four channels, from the row of a window at fixed offsets."""
+        (_, _, _, channels), (kh, kw) = call.inputs[0].shape, call.attrs.kernel
+        reach = max(kw - 1, 1) * call.attrs.dilation[1] * channels
+        fits = channels >= 4 and reach <= MAX_OFFSET and kh * kw <= MAX_TAPS
+        return "dsp" if dsp and fits else ""
+
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        if not self.variant(call, dsp):
+            return (None,)
+        _, _, width, channels = call.inputs[0].shape
+        rows, columns = ([first for first, _ in spans] for spans in _spans(call))
+        return (pooled_overlap(rows, columns, width, channels),)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return _largest(call.attrs.window.taps(inputs[0], -128))
@@ -114,12 +142,56 @@ class MaxPool2d(Op):
                 {"kernel": (3, 3), "stride": (2, 2), "ceil_mode": True},
             ),
             ("pad_0213", (1, 5, 4, 1), {"kernel": (3, 3), "stride": (1, 1), "padding": (0, 2, 1, 1)}),
+            ("2x2_of_16_channels", (1, 6, 9, 16), {"kernel": (2, 2), "stride": (2, 2)}),
+            (
+                "3x3_of_7_channels_33x17",
+                (1, 33, 17, 7),
+                {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)},
+            ),
+            (
+                "2x5_dilated_of_6_channels",
+                (1, 9, 9, 6),
+                {"kernel": (2, 5), "stride": (1, 2), "dilation": (3, 2), "padding": (1, 1, 2, 2)},
+            ),
+            (
+                "1x1_of_4_channels",
+                (1, 1, 1, 4),
+                {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)},
+            ),
         ]
         for label, shape, options in rows:
             attrs = MaxPool2dAttrs(**options)
             yield Case(
                 label, Call(attrs, (activation("x", shape),), activation("y", self.shape(attrs, shape)))
             )
+
+
+def _spans(call: Call) -> tuple[list[Span], list[Span]]:
+    """Per output row and per output column, what its windows read inside the image."""
+    attrs, sizes, counts = call.attrs, call.inputs[0].shape[1:3], call.output.shape[1:3]
+    rows, columns = (
+        [
+            _span(i * attrs.stride[axis] - attrs.padding[2 * axis], axis, attrs, sizes[axis])
+            for i in range(counts[axis])
+        ]
+        for axis in (0, 1)
+    )
+    return rows, columns
+
+
+def _span(start: int, axis: int, attrs: MaxPool2dAttrs, size: int) -> Span:
+    step = attrs.dilation[axis]
+    inside = [i for i in range(start, start + attrs.kernel[axis] * step, step) if 0 <= i < size]
+    return inside[0], len(inside)
+
+
+def _inside(call: Call) -> Span:
+    """The first output column whose windows the image is as wide as, and how many there are; or none."""
+    rows, columns = _spans(call)
+    found = [i for i, (_, count) in enumerate(columns) if count == call.attrs.kernel[1]]
+    if not found or all(count < call.attrs.kernel[0] for _, count in rows):
+        return 0, 0
+    return found[0], len(found)
 
 
 def _largest(taps: Iterator[Array]) -> Array:

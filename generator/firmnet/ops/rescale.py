@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..ir import Array, Call, Shape
 from .casework import activation
 from .spec import Case, Constants, Op, register
-from .tables import look_up, table
+from .tables import look_up, pack_table, table
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,17 @@ class Rescale(Op):
     def remap(self, attrs: RescaleAttrs, order: Shape) -> RescaleAttrs:
         return attrs
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
         return (0,)
 
     def prepare(self, call: Call) -> Constants:
         return {"table": table(call.inputs[0].q, call.output.q, lambda real: real), "size": call.output.size}
+
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        return {"table": pack_table(k["table"], dsp)}
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        return "dsp" if dsp else ""
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return look_up(k["table"], inputs[0])
@@ -40,6 +46,7 @@ class Rescale(Op):
         rows: list[tuple[str, Shape, float, int]] = [
             ("coarser_5x7", (1, 5, 7), 0.13, -20),
             ("finer_saturates", (1, 3, 3, 3), 0.011, 9),
+            ("seven", (1, 7), 0.06, -20),
             ("shifted", (1, 13), 0.05, -100),
         ]
         for label, shape, scale, zero_point in rows:

@@ -46,8 +46,9 @@ class Softmax(Op):
     def remap(self, attrs: SoftmaxAttrs, order: Shape) -> SoftmaxAttrs:
         return SoftmaxAttrs(order[attrs.axis])
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
-        return (0,)
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        lanes_lie_whole = call.attrs.axis == len(call.output.shape) - 1
+        return (0 if lanes_lie_whole else None,)
 
     def prepare(self, call: Call) -> Constants:
         """n·2^bits ≤ 2^31 bounds the sum, and 256·2^bits + sum/2 < 2^32 the numerator."""

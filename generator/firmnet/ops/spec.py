@@ -73,9 +73,12 @@ class Op(ABC):
         """
         return None
 
-    def in_place(self, call: Call) -> tuple[int, ...]:
-        """Indices of inputs whose memory the output may take over while the kernel runs."""
-        return ()
+    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+        """Per activation: by how many bytes at least the output must begin before it to share its memory.
+
+        0 allows in place: the kernel has read what it overwrites. None: the two must lie apart.
+        """
+        return tuple(None for tensor in call.inputs if tensor.data is None)
 
     def require_shared_qparams(self, call: Call) -> None:
         """Raise ValueError unless inputs and output have one scale and zero point (`keeps_qparams`)."""
@@ -89,7 +92,7 @@ class Op(ABC):
         """Every integer constant, computed once: used by run_int, pack and the C template alike."""
         raise NotImplementedError(f"op {self.name!r} has no integer form")
 
-    def pack(self, k: Constants, dsp: bool) -> dict[str, Array]:
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
         """The arrays that go to flash, in the order the kernel reads them: name → int8/int32/uint32 array."""
         return {key: value for key, value in k.items() if isinstance(value, np.ndarray)}
 
@@ -97,8 +100,12 @@ class Op(ABC):
         """The definition of the op on the device: activations in, activation out, integers only."""
         raise NotImplementedError(f"op {self.name!r} has no integer form")
 
-    def cost(self, call: Call) -> Cost:
+    def cost(self, call: Call, dsp: bool) -> Cost:
         return Cost()
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        """Which kernel template: "" for kernels/<name>.c.j2, "dsp" for kernels/<name>.dsp.c.j2, and so on."""
+        return ""
 
     def cases(self) -> Iterable[Case]:
         """Rows for the op matrix: an odd size, saturation at both ends, every option."""

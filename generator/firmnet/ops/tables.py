@@ -19,3 +19,8 @@ def table(x: QParams, y: QParams, function: Callable[[Array], Array]) -> Array:
 def look_up(entries: Array, x: Array) -> Array:
     out: Array = entries[x.astype(np.int64) + 128]
     return out
+
+
+def pack_table(entries: Array, dsp: bool) -> Array:
+    """In flash: from −128 up, or for the DSP kernel in the order of the values read as uint8, from 0 up."""
+    return np.roll(entries, len(entries) // 2) if dsp else entries

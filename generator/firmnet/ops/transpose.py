@@ -71,6 +71,11 @@ class Transpose(Op):
         self.require_shared_qparams(call)
         return {"loops": _loops(call.inputs[0].shape, call.attrs.order), "size": call.output.size}
 
+    def variant(self, call: Call, dsp: bool) -> str:
+        """Runs of neighbouring values are copied at once."""
+        size, stride = _loops(call.inputs[0].shape, call.attrs.order)[-1]
+        return "dsp" if dsp and stride == 1 and size > 1 else ""
+
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return inputs[0].transpose(call.attrs.order)
 
@@ -80,6 +85,7 @@ class Transpose(Op):
             ("nchw_4x6x3", (1, 4, 6, 3), (0, 3, 1, 2)),
             ("matrix_5x9", (1, 5, 9), (0, 2, 1)),
             ("unit_axes", (1, 6, 1, 1), (0, 2, 3, 1)),
+            ("rows_of_7_exchanged", (1, 5, 3, 7), (0, 2, 1, 3)),
             ("rank5_reversed", (1, 2, 3, 4, 5), (4, 3, 2, 1, 0)),
         ]
         for label, shape, order in rows:

@@ -1,0 +1,66 @@
+"""In which order do the DSP kernels read weights and expanded activations?"""
+
+import numpy as np
+
+from ..ir import Array
+
+MIN_JOINED = 17
+"""Inputs from which on the spared SXTB16 outweigh telling two channels' sums apart."""
+
+
+def lane_order(count: int) -> Array:
+    """Position in a run of `count` int8 of each expanded int16: fours as 0, 2, 1, 3, the rest as they are.
+
+    SXTB16 spreads the bytes of a word in this order; the weights follow instead of the pixels.
+    """
+    fours = np.arange(count // 4 * 4).reshape(-1, 2, 2).transpose(0, 2, 1).ravel()
+    return np.concatenate([fours, np.arange(count // 4 * 4, count)])
+
+
+def joinable(rows: Array) -> bool:
+    """Whether `joined` pairs of the int8 weights (N, K) are exact: odd channels' sums must fit in 24 bits."""
+    sums = np.abs(rows[1::2].astype(np.int64)).sum(axis=1)
+    return 128 * int(sums.max(initial=0)) < 2**23
+
+
+def worth_joining(rows: Array) -> bool:
+    """Whether a tile kernel should join the channels of the int8 weights (N, K)."""
+    return rows.shape[1] >= MIN_JOINED and joinable(rows)
+
+
+def pair_words(rows: Array, *, joined: bool) -> Array:
+    """int8 weights (N, K) in reading order → int32 words (⌈N/2⌉, ⌈K/2⌉): two channels times two inputs.
+
+    Bytes of a word: c0k0, c1k0, c0k1, c1k1; missing channels and inputs weigh nothing. Joined halfwords
+    are 256·c1 + c0: the product with the raw word, less that with the even channel, is 256 times the odd
+    channel's, and one SXTB16 of the two is spared.
+    """
+    padded = np.pad(rows.astype(np.int32), [(0, size % 2) for size in rows.shape])
+    even, odd = padded[0::2], padded[1::2]
+    halfwords = 256 * odd + (even if joined else even & 255)
+    out: Array = ((halfwords[:, 0::2] & 0xFFFF) | (halfwords[:, 1::2] << 16)).astype(np.int32)
+    return out
+
+
+def pair_stream(rows: Array, bias: Array, multiplier: Array, *, joined: bool) -> Array:
+    """The stream of a tile kernel, int32 (⌈N/2⌉, ⌈K/2⌉ + 4): one row per pair of channels.
+
+    bias0, words, bias1, multipliers when joined, otherwise both biases first.
+    """
+    words = pair_words(rows, joined=joined)
+    b, m = (np.pad(v, (0, len(v) % 2)).reshape(-1, 2).astype(np.int32) for v in (bias, multiplier))
+    columns = [b[:, :1], words, b[:, 1:], m] if joined else [b, words, m]
+    return np.concatenate(columns, axis=1)
+
+
+def octet_stream(rows: Array, bias: Array, multiplier: Array) -> Array:
+    """The stream of fn_linear8 for N = 8·n channels, int32 (n, ·).
+
+    Even biases, joined words, odd biases, multipliers. Words lie input by input: one for each of the four
+    channel pairs. K is padded to a multiple of four.
+    """
+    groups = len(rows) // 8
+    words = pair_words(np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4))), joined=True)
+    by_input = words.reshape(groups, 4, words.shape[1]).transpose(0, 2, 1).reshape(groups, 4 * words.shape[1])
+    b, m = (v.reshape(groups, 8).astype(np.int32) for v in (bias, multiplier))
+    return np.concatenate([b[:, 0::2], by_input, b[:, 1::2], m], axis=1)

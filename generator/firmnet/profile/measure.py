@@ -1,0 +1,287 @@
+"""What does a model cost on its core? Cycles, instructions, memory: of each layer and of the whole."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import unicorn
+
+from ..artifact import Artifact
+from ..board import Board, isa, load_board
+from ..codegen.model import Library, library
+from ..devices.runner import Model, from_artifact
+from ..errors import UserError, VerificationError
+from ..interpret import run_int
+from ..ir import Array, Graph
+from ..ops import OPS
+from .cycles import Cost, Instruction, cost, decode
+from .image import RAM_ORIGIN, Image, build
+from .recorders import UNAVAILABLE, Block, LoadRecorder, Loads, record_edges
+from .simulate import Noted, Run, simulate
+
+MODELLED = ("cortex-m4", "cortex-m4f")
+"""Cores whose cycles cycles.py knows; of the others only instructions are counted."""
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """One kernel. `cycles` is None on cores that are not modelled, `cycles_per_mac` also without any MAC.
+
+    `flash_bytes` are its constants, `flash_read_bytes` all that its loads read from flash (None: not
+    measured), `stack_bytes` the deepest stack below run()'s entry while it ran.
+    """
+
+    name: str
+    op: str
+    macs: int
+    instructions: int
+    cycles: int | None
+    cycles_per_mac: float | None
+    flash_bytes: int
+    flash_read_bytes: int | None
+    stack_bytes: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The first run() after reset, from its entry to its return, from memory that answers at once.
+
+    ram_bytes = arena_bytes (with input, output and scratch) + variables_bytes + stack_bytes; flash_bytes =
+    code_bytes + weights_bytes + tables_bytes: what the model and the library functions it calls have in
+    `elf`. `marks`: cycles (where not modelled: instructions) that marking the ends of layers added to a run
+    of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None: not
+    measured). What belongs to a board is None where there is none.
+    """
+
+    name: str
+    core: str
+    cycle_model: str
+    board: str | None
+    clock_hz: int | None
+    flash_wait_states: int | None
+    latency_ms: float | None
+    macs: int
+    instructions: int
+    cycles: int | None
+    cycles_per_mac: float | None
+    unaligned_cycles: int | None
+    ram_bytes: int
+    arena_bytes: int
+    lower_bound_bytes: int
+    variables_bytes: int
+    stack_bytes: int
+    flash_bytes: int
+    code_bytes: int
+    weights_bytes: int
+    tables_bytes: int
+    layers: tuple[LayerProfile, ...]
+    marks: int
+    elf: Path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a layer before it runs; `arrays` are its constants' symbols."""
+
+    name: str
+    op: str
+    macs: int
+    arrays: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to profile: its C, its layers, and one sample with what the oracle makes of it, both flat."""
+
+    model: Model
+    entries: tuple[Entry, ...]
+    arena_bytes: int
+    lower_bound_bytes: int
+    sample: Array
+    expected: Array
+
+
+def profile(artifact: Artifact | str | Path, board: str | None = None, core: str | None = None) -> Profile:
+    """Profile an artifact's C on its own board's core, with the first of its samples.
+
+    Or on another `board`, or on a `core` of no board: with the same C where that has the same kernels, else
+    generated anew from the artifact's graph. Raises VerificationError when the output is not the oracle's.
+    """
+    artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
+    if board and core:
+        raise UserError("a board has its own core: choose a board or a core, not both")
+    target = None if core else load_board(board or artifact.manifest.board)
+    core = core or (target.chip.core if target else "")
+    own = isa(load_board(artifact.manifest.board).chip.core)
+    sample = artifact.samples[0]
+    if isa(core).dsp == own.dsp:
+        subject = _subject_of(artifact, sample)
+    else:
+        subject = _subject(artifact.graph, library(artifact.graph, dsp=isa(core).dsp), [sample])
+    return _measure(subject, core, target)
+
+
+def profile_graph(
+    graph: Graph, core: str = "cortex-m4f", *, ram_limit_bytes: int | None = None, seed: int = 0
+) -> Profile:
+    """Profile a quantized graph that no artifact holds, on seeded noise; errors as in `profile`.
+
+    With `ram_limit_bytes` it is planned to fit, as `firmnet generate --ram-limit` does.
+    """
+    rng = np.random.default_rng(seed)
+    shapes = [graph.tensors[name].shape for name in graph.inputs]
+    inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
+    made = library(graph, dsp=isa(core).dsp, ram_limit_bytes=ram_limit_bytes)
+    return _measure(_subject(graph, made, inputs), core, None)
+
+
+def _subject_of(artifact: Artifact, sample: Array) -> Subject:
+    made = artifact.manifest
+    return Subject(
+        from_artifact(artifact),
+        tuple(Entry(layer.name, layer.op, layer.macs, layer.arrays) for layer in made.layers),
+        made.arena_bytes,
+        made.lower_bound_bytes,
+        sample.ravel(),
+        run_int(artifact.graph, sample).ravel(),
+    )
+
+
+def _subject(graph: Graph, made: Library, inputs: Sequence[Array]) -> Subject:
+    expected = run_int(graph, *inputs).ravel()
+    layer_bytes = tuple(layer.size for layer in made.layers)
+    input_bytes = tuple(x.size for x in inputs)
+    return Subject(
+        Model(graph.name, dict(made.files), input_bytes, expected.size, layer_bytes),
+        tuple(
+            Entry(
+                layer.name,
+                layer.op,
+                layer.macs,
+                tuple(f"{graph.name}_{layer.name}_{key}" for key in layer.arrays),
+            )
+            for layer in made.layers
+        ),
+        made.plan.arena_bytes,
+        made.plan.lower_bound_bytes,
+        np.concatenate([x.ravel() for x in inputs]),
+        expected,
+    )
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What the runs showed: the whole; each layer, and behind the last of them the rest of run()."""
+
+    total: Cost
+    stack_bytes: int
+    costs: tuple[Cost, ...]
+    stacks: tuple[int, ...]
+    loads: tuple[Loads, ...] | None
+
+
+def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
+    image = build(subject.model, subject.sample, core)
+    seen = _run(subject, image, core)
+    modelled = core in MODELLED
+    cycles = seen.total.cycles if modelled else None
+    marked = sum(seen.costs, Cost(0, 0))
+    macs = sum(entry.macs for entry in subject.entries)
+    clock_hz = board.chip.clock_hz if board else None
+    memory = image.bytes_of("data", "bss")
+    tables = sum(_flash_bytes(entry, image) for entry in subject.entries if not OPS[entry.op].weighted)
+    return Profile(
+        name=subject.model.name,
+        core=core,
+        cycle_model="Cortex-M4, zero wait states" if modelled else "not cycle-modelled",
+        board=board.id if board else None,
+        clock_hz=clock_hz,
+        flash_wait_states=board.chip.flash_wait_states if board else None,
+        latency_ms=cycles / clock_hz * 1e3 if cycles and clock_hz else None,
+        macs=macs,
+        instructions=seen.total.instructions,
+        cycles=cycles,
+        cycles_per_mac=cycles / macs if cycles and macs else None,
+        unaligned_cycles=sum(each.unaligned_cycles for each in seen.loads) if seen.loads else None,
+        ram_bytes=memory + seen.stack_bytes,
+        arena_bytes=subject.arena_bytes,
+        lower_bound_bytes=subject.lower_bound_bytes,
+        variables_bytes=memory - subject.arena_bytes,
+        stack_bytes=seen.stack_bytes,
+        flash_bytes=image.bytes_of("text", "weights", "tables", "data"),
+        code_bytes=image.bytes_of("text"),
+        weights_bytes=image.bytes_of("weights") - tables,
+        tables_bytes=image.bytes_of("tables", "data") + tables,
+        layers=tuple(_layer(subject, image, seen, i, modelled) for i in range(len(subject.entries))),
+        marks=marked.cycles - seen.total.cycles
+        if modelled
+        else marked.instructions - seen.total.instructions,
+        elf=image.elf,
+    )
+
+
+def _layer(subject: Subject, image: Image, seen: _Figures, index: int, modelled: bool) -> LayerProfile:
+    entry, spent = subject.entries[index], seen.costs[index]
+    return LayerProfile(
+        name=entry.name,
+        op=entry.op,
+        macs=entry.macs,
+        instructions=spent.instructions,
+        cycles=spent.cycles if modelled else None,
+        cycles_per_mac=spent.cycles / entry.macs if modelled and entry.macs else None,
+        flash_bytes=_flash_bytes(entry, image),
+        flash_read_bytes=seen.loads[index].flash_bytes if seen.loads else None,
+        stack_bytes=seen.stacks[index],
+    )
+
+
+def _flash_bytes(entry: Entry, image: Image) -> int:
+    return sum(image.symbol_bytes[array] for array in entry.arrays)
+
+
+def _run(subject: Subject, image: Image, core: str) -> _Figures:
+    """One run without an observer for the whole, one cut into layers, one that looks at loads."""
+
+    @cache
+    def block(at: Block) -> tuple[Instruction, ...]:
+        return decode(image.code(at), at.address)
+
+    size, layers = subject.expected.size, len(subject.entries)
+    whole = _checked(subject, core, simulate(image, core, size, record_edges)).regions[0]
+    cut = _checked(subject, core, simulate(image, core, size, record_edges, layers=layers)).regions
+    return _Figures(
+        cost(whole.noted, block),
+        whole.stack_bytes,
+        tuple(cost(region.noted, block) for region in cut),
+        tuple(region.stack_bytes for region in cut),
+        _loads(subject, image, core),
+    )
+
+
+def _loads(subject: Subject, image: Image, core: str) -> tuple[Loads, ...] | None:
+    """The loads of each layer and of the rest; None when the run that looks at them went wrong."""
+    try:
+        layers = len(subject.entries)
+        run = simulate(image, core, subject.expected.size, _load_recorder, layers=layers)
+    except (VerificationError, *UNAVAILABLE):
+        return None
+    right = np.array_equal(run.output, subject.expected)
+    return tuple(region.noted for region in run.regions) if right else None
+
+
+def _load_recorder(cpu: unicorn.Uc) -> LoadRecorder:
+    return LoadRecorder(cpu, RAM_ORIGIN)
+
+
+def _checked(subject: Subject, core: str, run: Run[Noted]) -> Run[Noted]:
+    """Refuse to profile wrong results."""
+    wrong = int(np.count_nonzero(run.output != subject.expected))
+    if wrong:
+        raise VerificationError(
+            f"{subject.model.name} computes something else on a simulated {core}: {wrong} of "
+            f"{subject.expected.size} output values differ from the oracle's; `firmnet verify --layers` "
+            "names the first wrong layer"
+        )
+    return run

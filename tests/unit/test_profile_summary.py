@@ -1,0 +1,105 @@
+"""Does a profile tell people what it knows, and nothing that it does not know?"""
+
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from firmnet.profile import HEADS, LayerProfile, Profile, lines, rows, svg
+
+CONV = LayerProfile("conv", "conv2d", 2_000, 3_000, 4_000, 2.0, 150, 1_600, 40)
+SCORES = LayerProfile("scores", "softmax", 0, 500, 1_000, None, 1_024, 24, 60)
+PROFILE = Profile(
+    name="tiny",
+    core="cortex-m4f",
+    cycle_model="Cortex-M4, zero wait states",
+    board="netduinoplus2",
+    clock_hz=1_000_000,
+    flash_wait_states=5,
+    latency_ms=5.04,
+    macs=2_000,
+    instructions=3_510,
+    cycles=5_040,
+    cycles_per_mac=2.52,
+    unaligned_cycles=0,
+    ram_bytes=1_100,
+    arena_bytes=1_000,
+    lower_bound_bytes=900,
+    variables_bytes=20,
+    stack_bytes=80,
+    flash_bytes=2_500,
+    code_bytes=1_200,
+    weights_bytes=150,
+    tables_bytes=1_150,
+    layers=(CONV, SCORES),
+    marks=12,
+    elf=Path("program"),
+)
+M7 = replace(
+    PROFILE,
+    core="cortex-m7",
+    cycle_model="not cycle-modelled",
+    board=None,
+    clock_hz=None,
+    flash_wait_states=None,
+    latency_ms=None,
+    cycles=None,
+    cycles_per_mac=None,
+    unaligned_cycles=None,
+    layers=tuple(
+        replace(layer, cycles=None, cycles_per_mac=None, flash_read_bytes=None) for layer in (CONV, SCORES)
+    ),
+)
+
+
+def test_rows() -> None:
+    assert [dict(zip(HEADS, row, strict=True))["cycles"] for row in rows(PROFILE)] == [
+        "4,000",
+        "1,000",
+        "5,040",
+    ]
+    assert rows(PROFILE)[1] == ("scores", "softmax", "0", "500", "1,000", "-", "24", "60")
+    assert rows(PROFILE)[2] == ("whole model", "", "2,000", "3,510", "5,040", "2.52", "1,624", "80")
+
+
+def test_rows_without_cycles() -> None:
+    assert rows(M7)[0] == ("conv", "conv2d", "2,000", "3,000", "-", "-", "-", "40")
+    assert rows(M7)[2][-2:] == ("-", "80")
+
+
+def test_lines_tell_time_and_memory() -> None:
+    text = "\n".join(lines(PROFILE))
+    for part in (
+        "5,040 modelled cycles with zero wait states",
+        "5.04 ms at 1 MHz with zero wait states",
+        "6.30 to 7.31 ms to be expected: the board's flash has 5 wait states",
+        "RAM       1,100 B: arena 1,000 with input, output and scratch (no plan is below 900), variables 20",
+        "flash     2,500 B: code 1,200, weights 150, tables 1,150",
+        "add up to 12 cycles more than the whole",
+    ):
+        assert part in text
+    assert "aligned" not in text
+
+
+def test_unaligned_loads_are_told() -> None:
+    assert any("and 64 cycles, not modelled" in line for line in lines(replace(PROFILE, unaligned_cycles=64)))
+
+
+def test_lines_without_cycles_promise_none() -> None:
+    text = "\n".join(lines(M7))
+    assert "3,510 instructions; the cortex-m7 is not cycle-modelled" in text
+    assert "ms" not in text.split()
+    assert "12 instructions more" in text
+
+
+@pytest.mark.parametrize(("profile", "unit"), [(PROFILE, "cycles"), (M7, "instructions")], ids=["m4", "m7"])
+def test_plot_has_a_bar_per_layer(profile: Profile, unit: str) -> None:
+    root = ElementTree.fromstring(svg(profile))
+    name = "{http://www.w3.org/2000/svg}"
+    bars = [float(bar.attrib["width"]) for bar in root.iter(f"{name}rect")]
+    spent = [4_000, 1_000] if unit == "cycles" else [3_000, 500]
+    assert bars == pytest.approx([max(bars) * amount / max(spent) for amount in spent], abs=0.1)
+    texts = [text.text or "" for text in root.iter(f"{name}text")]
+    assert texts[0] == f"tiny on {profile.board or 'cortex-m7'}: {unit} per layer"
+    assert f"{spent[0]:,} ({100 * spent[0] / sum(spent):.1f} %)" in texts
