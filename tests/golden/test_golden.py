@@ -69,8 +69,8 @@ def test_generated_c_is_as_reviewed(dsp: bool) -> None:
 
 def test_a_layer_named_like_anothers_constants_is_refused() -> None:
     graph = tiny()
-    nodes = tuple(replace(n, name="conv_multiplier") if n.name == "pool" else n for n in graph.nodes)
-    with pytest.raises(UserError, match="'conv_multiplier' has the C name of the multiplier of layer 'conv'"):
+    nodes = tuple(replace(n, name="conv_weight") if n.name == "pool" else n for n in graph.nodes)
+    with pytest.raises(UserError, match="'conv_weight' has the C name of the weight of layer 'conv'"):
         firmware(replace(graph, nodes=nodes), load_board("netduinoplus2"))
 
 
