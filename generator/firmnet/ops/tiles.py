@@ -12,8 +12,9 @@ MAX_UNROLL = 16
 """Input pairs in a loop's body; each takes 56 bytes of code, and flash caches hold about 1 KB."""
 PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
 """Cycles per pair of inputs, by pixels of a tile."""
-TILE_CYCLES = 110
-"""Cycles around a tile's inner loops: bias, requantization, stores, call."""
+TILE_CYCLES = 15
+PIXEL_CYCLES = 8
+"""Cycles around a dot product, per tile and per pixel of it: bias, requantization, stores."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
     pairs = -(-values // 2)
 
     def cycles(size: int) -> int:
-        return PAIR_CYCLES[size] * pairs + TILE_CYCLES if size else 0
+        return PAIR_CYCLES[size] * pairs + PIXEL_CYCLES * size + TILE_CYCLES if size else 0
 
     size = min(range(1, largest + 1), key=lambda s: (pixels // s * cycles(s) + cycles(pixels % s), -s))
     return Tiles(pixels, size, pixels // size, pixels % size, x_step)
