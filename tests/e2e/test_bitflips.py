@@ -19,6 +19,7 @@ from elftools.elf.elffile import ELFFile
 
 from firmnet.artifact import Artifact, LayerEntry
 from firmnet.devices import qemu
+from firmnet.ops import OPS
 from firmnet.verify import Verdict, verify
 
 WEIGHT_FLIPS = 4
@@ -37,12 +38,12 @@ class Flip:
 
 
 def flips(artifact: Artifact, seed: int) -> Iterator[Flip]:
-    """Seeded positions in every constant of every layer."""
+    """Seeded positions in every constant of every layer that has weights."""
     chance = random.Random(seed)
     with (artifact.firmware / "firmware.elf").open("rb") as file:
         elf = ELFFile(file)
         symbols = {symbol.name: symbol for symbol in elf.get_section_by_name(".symtab").iter_symbols()}
-        for layer in artifact.manifest.layers:
+        for layer in weighted(artifact):
             for name in layer.arrays:
                 symbol = symbols[name]
                 section = elf.get_section(symbol["st_shndx"])
@@ -68,7 +69,8 @@ def verdict_on(artifact: Artifact, elf: Path, layers: bool) -> Verdict:
 
 
 def weighted(artifact: Artifact) -> list[LayerEntry]:
-    return [layer for layer in artifact.manifest.layers if layer.arrays]
+    """The layers that have weights; a flip in another's index table could send its kernel anywhere."""
+    return [layer for layer in artifact.manifest.layers if OPS[layer.op].weighted]
 
 
 def test_every_flipped_bit_is_traced_to_its_layer(
