@@ -25,13 +25,13 @@ def firmware(graph: Graph, board: Board, labels: Sequence[str] = (), version: st
     """Generate everything for one board from a quantized graph; the same input gives the same bytes."""
     dsp = isa(board.chip.core).dsp
     lib = library(graph, dsp=dsp)
+    _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, labels, version)
     fingerprint = _fingerprint(files, board)
     stamped = model_sources(graph, dsp=dsp, fingerprint=fingerprint)
     file = f"{graph.name}_fingerprint.c"
     files[f"lib/{graph.name}/{file}"] = stamped[file]
-    _check_symbols(graph.name, lib.layers)
     manifest = Manifest(
         format=FORMAT,
         firmnet=version,
