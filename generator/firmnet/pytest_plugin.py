@@ -1,7 +1,9 @@
 """How does a test get hold of a board? By pytest --firmnet-artifact DIR --firmnet-port URL and two fixtures.
 
+    from firmnet.verify import verify
+
     def test_board(firmnet_device, firmnet_artifact):
-        assert firmnet.verify(firmnet_artifact, firmnet_device, firmnet_artifact.samples).ok
+        assert verify(firmnet_artifact, firmnet_device, firmnet_artifact.samples).ok
 
 Without the options such tests are skipped. URL is a serial port, a pyserial URL, or "qemu", "core", "host".
 """

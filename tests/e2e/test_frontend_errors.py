@@ -82,6 +82,8 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
         (nn.Linear(3, 2), "x", "is a str: give one float32 tensor"),
         (nn.Embedding(3, 2), torch.zeros(1, 3, dtype=torch.int64), "is int64"),
         (nn.Linear(3, 2), torch.zeros(3), "shape (3,): give a batch of one"),
+        (nn.Linear(3, 2).double(), torch.zeros(1, 3), "'weight' is float64: call model.float() first"),
+        (nn.Linear(3, 2).half(), torch.zeros(1, 3), "'weight' is float16: call model.float() first"),
         (nn.Linear(3, 2), torch.zeros(1, 4), "torch.export cannot follow model 'linear' on an input (1, 4)"),
         (Forward(lambda y: (y, y + y)), torch.zeros(1, 4), "returns 2 values"),
         (Forward(lambda y: y.argmax(1)), torch.zeros(1, 4), "returns int64"),
@@ -96,6 +98,10 @@ def test_a_module_that_does_not_fit_is_refused(module: nn.Module, example: objec
     message = refusal(module, example=example)
     assert said in message
     assert "\n" not in message
+
+
+def test_one_unsupported_operator_is_one_operator() -> None:
+    assert "has 1 unsupported operator:" in refusal(nn.Sigmoid(), example=torch.zeros(1, 3))
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:

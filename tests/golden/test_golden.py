@@ -70,7 +70,7 @@ def test_generated_c_is_as_reviewed(dsp: bool) -> None:
 def test_a_layer_named_like_anothers_constants_is_refused() -> None:
     graph = tiny()
     nodes = tuple(replace(n, name="conv_weight") if n.name == "pool" else n for n in graph.nodes)
-    with pytest.raises(UserError, match="'conv_weight' has the C name of the weight of layer 'conv'"):
+    with pytest.raises(UserError, match="layer 'conv_weight' has a C name that layer 'conv' needs"):
         firmware(replace(graph, nodes=nodes), load_board("netduinoplus2"))
 
 

@@ -1,6 +1,7 @@
 """What is the whole firmware of a model, as text? Library, board project and their fingerprint."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,11 +34,11 @@ def firmware(
     Raises UserError when the model cannot run in `ram_limit_bytes`.
     """
     lib = library(graph, dsp=isa(board.chip.core).dsp, ram_limit_bytes=ram_limit_bytes)
+    _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, labels, version)
     fingerprint = _fingerprint(files, board)
     files[f"lib/{graph.name}/{graph.name}_fingerprint.c"] = fingerprint_source(graph.name, fingerprint)
-    _check_symbols(graph.name, lib.layers)
     manifest = Manifest(
         format=FORMAT,
         firmnet=version,
@@ -55,13 +56,13 @@ def firmware(
 
 
 def _check_symbols(model: str, layers: Sequence[Layer]) -> None:
-    """UserError when a layer's function would have the C name of another layer's constants."""
-    functions = {layer.name for layer in layers}
+    """UserError when a layer's function would have a C name that belongs to another layer's code."""
     for layer in layers:
-        for key in layer.arrays:
-            if (name := f"{layer.name}_{key}") in functions:
+        for other in layers:
+            prefixed = other.name.startswith(f"{layer.name}_")
+            if prefixed and re.search(rf"\b{model}_{other.name}\b", layer.kernel):
                 raise UserError(
-                    f"model {model!r}: layer {name!r} has the C name of the {key} of layer {layer.name!r}: "
+                    f"model {model!r}: layer {other.name!r} has a C name that layer {layer.name!r} needs: "
                     "rename one of them"
                 )
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from ..errors import UserError, VerificationError
 from ..ir import Array
 from ..toolchain import find, run
 from .compiled import Compiler, compiled
-from .device import Counters, Progress, RunResult
+from .device import Closing, Counters, Progress, RunResult
 from .runner import Answer, Kind, Model, Program, Request, from_artifact, program_files
 
 TIMEOUT_S = 120.0
@@ -83,7 +81,7 @@ def image(
     return Program(tuple(models), lambda folder: _boot(elf, target, speed, folder, timeout_s))
 
 
-class CoreDevice:
+class CoreDevice(Closing):
     """Device: one artifact's model in an image of its own, booted for every batch of inputs."""
 
     def __init__(self, artifact: Artifact, machine: Machine) -> None:
@@ -128,14 +126,6 @@ class CoreDevice:
 
     def close(self) -> None:
         """Nothing runs between batches."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _ask(self, inputs: Array, kind: Kind, layer: int = 0) -> Answer:
         request = Request(self._model.name, inputs.reshape(len(inputs), -1), kind, layer)

@@ -4,8 +4,7 @@ import ctypes
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from ..errors import VerificationError
 from ..ir import Array
 from ..toolchain import run
 from .compiled import Compiler, compiled, grouped
-from .device import Counters, Progress, RunResult
+from .device import Closing, Counters, Progress, RunResult
 from .runner import FINGERPRINT_BYTES, Model, Program, from_artifact, program_files
 
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -128,7 +127,7 @@ def open(artifact: Artifact, address: str = "") -> "HostDevice":
     return HostDevice(artifact)
 
 
-class HostDevice:
+class HostDevice(Closing):
     """Device: one artifact's model in a shared library."""
 
     def __init__(self, artifact: Artifact) -> None:
@@ -165,14 +164,6 @@ class HostDevice:
 
     def close(self) -> None:
         """A loaded library stays until the process ends."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _copied(address: int, size: int) -> Array:

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from ..artifact import Artifact
 from ..board import Emulator, load_board
@@ -82,9 +81,6 @@ class QemuDevice(SerialDevice):
         """End the emulator; its REPL needs no farewell."""
         self._port.close()
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,8 +1,6 @@
 """How is a board reached? Over any pyserial URL: /dev/ttyACM0, COM3, socket://host:port, rfc2217://…"""
 
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import serial  # pyserial, not this file
@@ -12,7 +10,7 @@ from ..artifact import Artifact
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError
 from ..ir import Array
-from .device import Counters, Progress, RunResult
+from .device import Closing, Counters, Progress, RunResult
 from .link import COUNTERS, Kind, Link
 
 POLL_S = 0.1
@@ -89,7 +87,7 @@ def _remedy(error: Exception) -> str:
     return f"connect the board and give its port with --port; serial ports seen here: {seen}"
 
 
-class SerialDevice:
+class SerialDevice(Closing):
     """A board that serves frames. Layer order and shapes are the artifact's; meets `Device`."""
 
     def __init__(
@@ -146,14 +144,6 @@ class SerialDevice:
         """Give the board's REPL back and close the port."""
         self.link.leave()
         self._port.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _stored(self, x: Array) -> bytes:
         """One input as the board stores it; ValueError when it is not int8 of the right size."""

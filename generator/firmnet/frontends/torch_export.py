@@ -63,6 +63,7 @@ def evaluating(module: torch.nn.Module) -> Iterator[None]:
 def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
     """Export a module that is in eval mode, on one sample."""
     _require_one_argument(module, source.name)
+    _require_float32(module, source.name)
     try:
         with quiet(), torch.no_grad():
             return torch.export.export(module, (source.example,))
@@ -115,7 +116,8 @@ def to_graph(program: ExportedProgram, name: str) -> Graph:
     output = _output_node(program, name)
     if walk.refused:
         lines = "\n".join(f"  {line}" for line in walk.refused)
-        raise UserError(f"model {name!r} has {len(walk.refused)} unsupported operators:\n{lines}")
+        operators = "operator" if len(walk.refused) == 1 else "operators"
+        raise UserError(f"model {name!r} has {len(walk.refused)} unsupported {operators}:\n{lines}")
     result, start = walk.values[output], walk.values[walk.input]
     if not isinstance(result, Tensor) or result is start:
         raise UserError(f"model {name!r} computes nothing from its input: there is nothing to deploy")
@@ -308,6 +310,14 @@ def _require_one_argument(module: torch.nn.Module, name: str) -> None:
             f"model {name!r} takes {len(needed)} inputs ({', '.join(needed)}): "
             "firmnet deploys models with one; join them into one tensor"
         )
+
+
+def _require_float32(module: torch.nn.Module, name: str) -> None:
+    for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise UserError(
+                f"model {name!r}: its {key!r} is {dtype_name(tensor.dtype)}: call model.float() first"
+            )
 
 
 def _input_name(spec: InputSpec) -> str:
