@@ -161,13 +161,11 @@ class Depthwise:
 
     def overlap(self) -> int:
         """Bytes by which the output must begin before the input: what is written before its place is read."""
-        distance = 0
-        for end in range(self.rows, self.out_height + self.rows, self.rows):
-            end = min(end, self.out_height)
-            read = (end - 1) * self.stride[0] - self.top + self.span
-            written = end * self.out_width * self.n_out
-            distance = max(distance, written - min(max(read, 0), self.height) * self.width * self.channels)
-        return distance
+        ends = [min(first + self.rows, self.out_height) for first in range(0, self.out_height, self.rows)]
+        read = [min(max((e - 1) * self.stride[0] - self.top + self.span, 0), self.height) for e in ends]
+        in_bytes, out_bytes = self.width * self.channels, self.out_width * self.n_out
+        distances = (e * out_bytes - r * in_bytes for e, r in zip(ends, read, strict=True) if r < read[-1])
+        return max(0, *distances, 0)
 
 
 def depthwise(call: Call) -> Depthwise | None:
