@@ -1,0 +1,270 @@
+"""Which instructions compute a tile of depthwise outputs? Up to four of one channel, from rows of lanes.
+
+Two taps at a time where both of a pair of columns are wanted (SMLAD), otherwise one (SMLABB and so on).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LANE = 4
+"""Columns in a word."""
+PASS_WORDS = 3
+"""Words of weights that fit into registers at once: each gives two registers of two taps."""
+MAX_OFFSET = 4095
+"""Bytes that a load or store may lie behind its pointer."""
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """Taps `first` … `first` + `taps` − 1 of one row of the kernel, `slot` rows below the window's top.
+
+    Word m of its weights holds taps 2m, 2m+1, 2m+1, 2m+2; its words follow `word` others of the channel.
+    """
+
+    slot: int
+    row: int
+    first: int
+    taps: int
+    word: int
+
+    @property
+    def words(self) -> int:
+        return max(1, self.taps // 2)
+
+    def register(self, tap: int) -> tuple[int, int]:
+        """Of the registers that the words spread to: which one holds this tap, and in which half."""
+        word = min(tap // 2, self.words - 1)
+        return ((2 * word, 0), (2 * word, 1), (2 * word + 1, 1))[tap - 2 * word]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a tile must know: the kernel, and how rows of lanes and rows of outputs lie in memory."""
+
+    kernel_rows: tuple[KernelRow, ...]
+    stride: tuple[int, int]
+    channels: int
+    row_bytes: int
+    n_out: int
+    out_width: int
+
+    @property
+    def passes(self) -> tuple[tuple[KernelRow, ...], ...]:
+        """Kernel rows whose weights are in registers at the same time."""
+        passes: list[list[KernelRow]] = []
+        for row in self.kernel_rows:
+            if passes and sum(r.words for r in (*passes[-1], row)) <= PASS_WORDS:
+                passes[-1].append(row)
+            else:
+                passes.append([row])
+        return tuple(map(tuple, passes))
+
+    @property
+    def resident(self) -> bool:
+        """A channel's weights stay in registers; otherwise they are read again for each tile."""
+        return len(self.passes) == 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One instruction: load, pop from the stream, spread a word, multiply, walk (the pointer of columns)."""
+
+    kind: str
+    to: str = ""
+    source: str = ""
+    weights: str = ""
+    addend: str = ""
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A register that collects one output, and where it is stored behind the output pointer."""
+
+    register: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Up to four outputs of one channel; after its steps, registers hold multiplier and rounding constant."""
+
+    steps: tuple[Step, ...]
+    sums: tuple[Sum, ...]
+    multiplier: str
+    rounding: str
+
+    @property
+    def code_bytes(self) -> int:
+        return 4 * (len(self.steps) + 3 * len(self.sums))
+
+    @property
+    def cycles(self) -> int:
+        """On a Cortex-M4: a load takes two cycles, directly behind another load one."""
+        cycles = 3 * len(self.sums)
+        for before, step in zip((None, *self.steps), self.steps, strict=False):
+            behind_load = before is not None and before.kind in LOADS
+            cycles += (
+                1 + step.to.count("r") if step.kind == "pop" else 1 + (step.kind in LOADS and not behind_load)
+            )
+        return cycles
+
+
+LOADS = ("load", "bias", "multiplier", "rounding")
+"""Steps that load one register."""
+
+
+@dataclass(frozen=True)
+class _Mac:
+    """sum += one or two taps of a pair of columns; `lanes`: "" for both (SMLAD), else halves (SMLAxy)."""
+
+    sum: int
+    lanes: str
+    register: int
+
+
+@dataclass(frozen=True)
+class _Load:
+    """A word of lanes and what is done with its first and second pair of columns."""
+
+    offset: int
+    pairs: tuple[tuple[_Mac, ...], ...]
+
+    @property
+    def used(self) -> tuple[int, ...]:
+        return tuple(half for half, macs in enumerate(self.pairs) if macs)
+
+
+def tile(geometry: Geometry, row: int, rows: int, column: int, columns: int) -> Tile:
+    """Outputs of `rows` rows from `row` on, `columns` neighbours from `column` on in each: at most four."""
+    passes = geometry.passes
+    loads = [_loads(geometry, kernel_rows, row, rows, column, columns) for kernel_rows in passes]
+    begun = dict.fromkeys(mac.sum for load in loads[0] for pair in load.pairs for mac in pair)
+    sums = [f"r{8 + i}" for i in range(rows * columns)]
+    schedule = _Schedule(sums, bias=sums[list(begun)[-1]])
+    if geometry.resident:
+        schedule.emit(Step("bias", schedule.bias))
+    for i, kernel_rows in enumerate(passes):
+        if not geometry.resident:
+            schedule.weights(sum(r.words for r in kernel_rows), with_bias=i == 0)
+        schedule.loads(loads[i], last=i == len(passes) - 1)
+    schedule.walk_to(0)
+    multiplier, rounding = schedule.constants()
+    places = [(row + r) * geometry.out_width + column + i for r in range(rows) for i in range(columns)]
+    stored = tuple(Sum(r, place * geometry.n_out) for r, place in zip(sums, places, strict=True))
+    return Tile(tuple(schedule.steps), stored, multiplier, rounding)
+
+
+def _loads(
+    geometry: Geometry, kernel_rows: Sequence[KernelRow], row: int, rows: int, column: int, columns: int
+) -> list[_Load]:
+    """All multiplications of a tile with these rows of the kernel, by the word of lanes they read."""
+    found: dict[tuple[int, int], tuple[list[_Mac], list[_Mac]]] = {}
+    registers = 0
+    for kernel_row in kernel_rows:
+        for r in range(rows):
+            slot = (row + r) * geometry.stride[0] + kernel_row.slot
+            for i in range(columns):
+                first = (column + i) * geometry.stride[1] + kernel_row.first
+                for pair in range(first // 2, (first + kernel_row.taps - 1) // 2 + 1):
+                    lanes, register = _multiply(kernel_row, 2 * pair - first)
+                    macs = found.setdefault((slot, pair // 2), ([], []))[pair % 2]
+                    macs.append(_Mac(r * columns + i, lanes, registers + register))
+        registers += 2 * kernel_row.words
+    return [
+        _Load(
+            slot * geometry.row_bytes + lane * LANE * geometry.channels, tuple(map(tuple, found[slot, lane]))
+        )
+        for slot, lane in sorted(found)
+    ]
+
+
+def _multiply(row: KernelRow, tap: int) -> tuple[str, int]:
+    """How columns that meet taps `tap` and `tap` + 1 are multiplied: lanes, and which register of the row."""
+    low, high = 0 <= tap < row.taps, tap + 1 < row.taps
+    if low and high:
+        return "", tap
+    register, half = row.register(tap if low else tap + 1)
+    return ("b" if low else "t") + "bt"[half], register
+
+
+class _Schedule:
+    """Writes the steps of a tile: two registers for columns, loads side by side where they pipeline."""
+
+    def __init__(self, sums: Sequence[str], bias: str) -> None:
+        """All sums start from the bias, which is loaded into the one that starts last."""
+        self.steps: list[Step] = []
+        self.bias = bias
+        self._sums = sums
+        self._begun: set[int] = set()
+        self._at = 0
+        self._multiplier = ""
+
+    def emit(self, step: Step) -> None:
+        self.steps.append(step)
+
+    def weights(self, words: int, with_bias: bool) -> None:
+        """Words of the next pass from the stream, spread to r2 … r7."""
+        registers = [f"r{3 + 2 * i}" for i in range(words)] + [self.bias] * with_bias
+        self.emit(Step("pop", ", ".join(registers)))
+        for i in range(words):
+            self.emit(Step("spread", f"r{2 + 2 * i}", f"r{3 + 2 * i}"))
+            self.emit(Step("spread_odd", f"r{3 + 2 * i}", f"r{3 + 2 * i}"))
+
+    def loads(self, loads: Sequence[_Load], last: bool) -> None:
+        """Everything one pass reads; behind the last load of the last pass, the multiplier."""
+        held: dict[int, str] = {}
+        for i, load in enumerate(loads):
+            here = held.pop(i, "")
+            fresh = not here
+            if fresh:
+                here = self._load("r12", load)
+            other = "lr" if here == "r12" else "r12"
+            if len(load.used) == 2:
+                self._spread(other, here, 1)
+                self._spread(here, here, 0)
+                self._multiply(load.pairs[0], here)
+                self._multiply(load.pairs[1], other)
+                continue
+            if fresh and i + 1 < len(loads) and self._near(loads[i + 1]):
+                held[i + 1] = self._load(other, loads[i + 1])
+            elif fresh and last and i + 1 == len(loads):
+                self._multiplier = other
+                self.emit(Step("multiplier", other))
+            (half,) = load.used
+            self._spread(here, here, half)
+            self._multiply(load.pairs[half], here)
+
+    def constants(self) -> tuple[str, str]:
+        """Registers of the multiplier and the rounding constant, loaded by now."""
+        if not self._multiplier:
+            self._multiplier = "r12"
+            self.emit(Step("multiplier", "r12"))
+        rounding = "lr" if self._multiplier == "r12" else "r12"
+        self.emit(Step("rounding", rounding))
+        return self._multiplier, rounding
+
+    def walk_to(self, offset: int) -> None:
+        if offset != self._at:
+            self.emit(Step("walk", offset=offset - self._at))
+            self._at = offset
+
+    def _near(self, load: _Load) -> bool:
+        return 0 <= load.offset - self._at <= MAX_OFFSET
+
+    def _load(self, to: str, load: _Load) -> str:
+        if not self._near(load):
+            self.walk_to(load.offset)
+        self.emit(Step("load", to, offset=load.offset - self._at))
+        return to
+
+    def _spread(self, to: str, source: str, half: int) -> None:
+        self.emit(Step("spread_odd" if half else "spread", to, source))
+
+    def _multiply(self, macs: Sequence[_Mac], columns: str) -> None:
+        for mac in macs:
+            register = self._sums[mac.sum]
+            addend = register if mac.sum in self._begun else self.bias
+            self._begun.add(mac.sum)
+            kind = f"smla{mac.lanes}" if mac.lanes else "smlad"
+            self.emit(Step(kind, register, columns, f"r{2 + mac.register}", addend))
