@@ -6,7 +6,7 @@
 
 #define TINY_INPUT_BYTES 40
 #define TINY_OUTPUT_BYTES 4
-#define TINY_ARENA_BYTES 120
+#define TINY_ARENA_BYTES 160
 #define TINY_LAYER_COUNT 4
 
 extern const uint8_t tiny_fingerprint[32];
