@@ -12,7 +12,7 @@ ALIGNMENT = 4
 """Bytes; the DSP kernels load words."""
 
 STACK_BYTES = 256
-"""What run() may take of the stack beside the arena; kernels were seen to take 104 to 204 (`firmnet profile`)."""
+"""What run() may take of the stack beside the arena; kernels take 104 to 204 (see `firmnet profile`)."""
 
 
 @dataclass(frozen=True)
