@@ -11,8 +11,8 @@ from .placement import extent, place
 ALIGNMENT = 4
 """Bytes; the DSP kernels load words."""
 
-STACK_BYTES = 512
-"""What run() may take of the stack beside the arena; kernels take far less (see `firmnet profile`)."""
+STACK_BYTES = 256
+"""What run() may take of the stack beside the arena; kernels take 104 to 204 (see `firmnet profile`)."""
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,12 @@ MAX_ROWS = 4
 """Rows of output that one pass over the channels may compute."""
 MAX_UNROLLED = 64
 """Outputs per channel beyond which no code without a loop is small enough."""
-SMALL_BYTES = 8_192
-WORKING_BYTES = 10_560
-SCRATCH_BYTES = 4_096
-"""A layer whose input is at most SMALL_BYTES may take up to WORKING_BYTES with it; others SCRATCH_BYTES.
+SMALL_BYTES, WORKING_BYTES = 8_192, 10_560
+MEDIUM_BYTES, MEDIUM_SCRATCH_BYTES = 16_384, 5_120
+LARGE_SCRATCH_BYTES = 3_584
+"""Scratch by the size of the input: a small one may take WORKING_BYTES together with it.
 
-More rows in a strip cost memory, and save copies of rows that two strips share."""
+Room for more rows saves copies of those that two strips share; beside a large input it is dear."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,9 @@ def _layouts(layout: Depthwise) -> Iterator[Depthwise]:
 def _rows_per_strip(layout: Depthwise, step: int) -> int:
     """As many output rows as scratch has room for: all, or a multiple of `step`; a single one always."""
     size = layout.height * layout.width * layout.channels
-    limit = WORKING_BYTES - size if size <= SMALL_BYTES else SCRATCH_BYTES
+    limit = MEDIUM_SCRATCH_BYTES if size <= MEDIUM_BYTES else LARGE_SCRATCH_BYTES
+    if size <= SMALL_BYTES:
+        limit = WORKING_BYTES - size
     counts = [layout.out_height, *range(layout.out_height // step * step, 0, -step)]
     fitting = (n for n in counts if n == 1 or replace(layout, rows=n).scratch_bytes <= limit)
     return next(fitting, 0)
