@@ -207,6 +207,6 @@ def test_mpremote_resumes_and_resets(small: Artifact) -> None:
 
 def test_mpremote_mounts_the_hosts_files(small: Artifact, tmp_path: Path) -> None:
     (tmp_path / "borrowed.py").write_text("import small\nprint('output', len(small.output))\n")
-    # mpremote's own file server has been seen to miss its moment on a very busy machine, once in 50 runs
-    tries = (mpremote(small, "mount", str(tmp_path), "exec", "import borrowed") for _ in range(3))
-    assert any(done.stdout.endswith("output 5\n") for done in tries)
+    done = mpremote(small, "mount", str(tmp_path), "exec", "import borrowed")
+    # mpremote's own line comes before or after: it goes through another buffer
+    assert "output 5" in done.stdout.splitlines(), done.stderr
