@@ -5,10 +5,12 @@
 Times are this machine's; bytes and instructions are the same everywhere (instructions are not cycles).
 """
 
+import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,10 +19,11 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 
 import firmnet
-from firmnet.artifact import Artifact, LayerEntry
+from firmnet.artifact import Artifact
 from firmnet.assets import assets
 from firmnet.board import isa, load_board
 from firmnet.build import BuildReport
+from firmnet.codegen.model import Layer
 from firmnet.devices import core
 from firmnet.errors import UserError
 from firmnet.ops import OPS
@@ -86,13 +89,13 @@ def measure(path: Path) -> Report:
         rebuilt - built,
         int(counted[0]),
         build,
-        tuple(_kinds(artifact, per_layer)),
+        tuple(_kinds(artifact, deployment.firmware.layers, per_layer)),
     )
 
 
-def _kinds(artifact: Artifact, instructions: list[int]) -> Iterator[KindCost]:
+def _kinds(artifact: Artifact, kernels: Sequence[Layer], instructions: list[int]) -> Iterator[KindCost]:
     layers = list(zip(artifact.manifest.layers, instructions, strict=True))
-    code, ram = _code_bytes(artifact), _ram_bytes(artifact)
+    code, ram = _code_bytes(artifact, kernels), _ram_bytes(artifact)
     for op in dict.fromkeys(layer.op for layer, _ in layers):
         mine = [(layer, count) for layer, count in layers if layer.op == op]
         yield KindCost(
@@ -100,18 +103,14 @@ def _kinds(artifact: Artifact, instructions: list[int]) -> Iterator[KindCost]:
             len(mine),
             sum(layer.macs for layer, _ in mine),
             sum(layer.flash_bytes for layer, _ in mine),
-            sum(code.get(_symbol(artifact, layer), 0) for layer, _ in mine),
+            code[op],
             max(ram[layer.name] for layer, _ in mine),
             sum(count for _, count in mine),
         )
 
 
-def _symbol(artifact: Artifact, layer: LayerEntry) -> str:
-    return f"{artifact.manifest.name}_{layer.name}"
-
-
-def _code_bytes(artifact: Artifact) -> dict[str, int]:
-    """Bytes of every function of the model's C, compiled as for the board but not inlined."""
+def _code_bytes(artifact: Artifact, kernels: Sequence[Layer]) -> Counter[str]:
+    """Bytes of code per op, compiled as for the board but not inlined; what ops share is the first one's."""
     name = artifact.manifest.name
     flags = (*isa(load_board(BOARD).chip.core).cflags, "-std=c11", "-O3", "-ffp-contract=off", *SEPARATE)
     with tempfile.TemporaryDirectory() as scratch:
@@ -121,8 +120,12 @@ def _code_bytes(artifact: Artifact) -> dict[str, int]:
         with target.open("rb") as file:
             table: Any = ELFFile(file).get_section_by_name(".symtab")
             symbols = list(table.iter_symbols())
-    functions = (s for s in symbols if s["st_info"]["type"] == "STT_FUNC")
-    return {symbol.name.split(".")[0]: symbol["st_size"] for symbol in functions}
+    code: Counter[str] = Counter()
+    for symbol in symbols:
+        called = re.compile(rf"\b{re.escape(symbol.name.split('.')[0])}\(")
+        if symbol["st_info"]["type"] == "STT_FUNC":
+            code[next((k.op for k in kernels if called.search(k.kernel)), "")] += symbol["st_size"]
+    return code
 
 
 def _ram_bytes(artifact: Artifact) -> dict[str, int]:
