@@ -8,8 +8,8 @@ import numpy as np
 from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder, Unsupported
 from .casework import activation
-from .spec import Case, Constants, Op, register
-from .tables import look_up, pack_table, table
+from .spec import Case, register
+from .tables import TableOp
 from .weighted import clamped
 
 
@@ -44,7 +44,7 @@ def from_aten_clamp_max(b: Builder, x: Tensor, max: float) -> Tensor:
     return from_aten_clamp(b, x, None, max)
 
 
-class Clamp(Op):
+class Clamp(TableOp):
     name = "clamp"
     attrs = ClampAttrs
     sources = {
@@ -57,31 +57,8 @@ class Clamp(Op):
     }
     clamps = True
 
-    def shape(self, attrs: ClampAttrs, *inputs: Shape) -> Shape:
-        return inputs[0]
-
     def run_float(self, call: Call, *inputs: Array) -> Array:
         return clamped(inputs[0], call.attrs.lo, call.attrs.hi)
-
-    def remap(self, attrs: ClampAttrs, order: Shape) -> ClampAttrs:
-        return attrs
-
-    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        return (0,)
-
-    def prepare(self, call: Call) -> Constants:
-        attrs, x, y = call.attrs, call.inputs[0], call.output
-        entries = table(x.q, y.q, lambda real: clamped(real, attrs.lo, attrs.hi))
-        return {"table": entries, "size": y.size}
-
-    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
-        return {"table": pack_table(k["table"], dsp)}
-
-    def variant(self, call: Call, dsp: bool) -> str:
-        return "dsp" if dsp else ""
-
-    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
-        return look_up(k["table"], inputs[0])
 
     def cases(self) -> Iterator[Case]:
         rows: list[tuple[str, Shape, ClampAttrs, float, int]] = [
