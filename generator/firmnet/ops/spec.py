@@ -21,6 +21,14 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Stripe:
+    """Some rows of an op's output as a call of their own, and which rows of each activation that reads."""
+
+    call: Call
+    rows: tuple[range, ...]
+
+
+@dataclass(frozen=True)
 class Case:
     """One row of the op matrix: a call with quantized tensors, small enough to run everywhere."""
 
@@ -79,6 +87,15 @@ class Op(ABC):
         0 allows in place: the kernel has read what it overwrites. None: the two must lie apart.
         """
         return tuple(None for tensor in call.inputs if tensor.data is None)
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        """The call that computes `rows` of the output's axis 1; None when that needs the inputs whole.
+
+        On those rows of its activations (names, scales and constants stay, shapes have fewer rows) it gives
+        those rows of the output bit for bit. Of each activation it reads at least one row, and the later the
+        rows of the output, the later (or the same) are the first and the last that it reads.
+        """
+        return None
 
     def require_shared_qparams(self, call: Call) -> None:
         """Raise ValueError unless inputs and output have one scale and zero point (`keeps_qparams`)."""
