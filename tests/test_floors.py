@@ -21,7 +21,7 @@ FLOORS = (
     ("ir", "assets", "errors"),
     ("qmath", "board", "toolchain"),
     ("ops",),
-    ("interpret", "plan", "placement", "artifact"),
+    ("interpret", "plan", "artifact"),
     ("frontends", "passes", "quantize"),
     ("codegen",),
     ("build", "devices"),

@@ -1,4 +1,4 @@
-/* fn_dsp.h: the Armv7E-M DSP extension: dot products, with the same results in plain C everywhere else. */
+/* fn_dsp.h: the Armv7E-M DSP extension: dot products and copies, with the same results in plain C everywhere else. */
 #ifndef FN_DSP_H
 #define FN_DSP_H
 
@@ -265,6 +265,41 @@ static inline void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int
             }
         }
     }
+}
+#endif
+
+/* `words` words at `to` are overwritten by those `distance` bytes behind: rows that are needed again move to the front. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+FN_ASM static void fn_shift(int8_t *to, int32_t distance, int32_t words)
+{
+    (void)to;
+    (void)distance;
+    (void)words;
+    __asm__ volatile(
+        "push {r4-r10, lr}\n"
+        "add r1, r0\n"
+        "subs r2, #8\n"
+        "blt 2f\n"
+        "1:\n"
+        "ldm r1!, {r3-r10}\n"
+        "stm r0!, {r3-r10}\n"
+        "subs r2, #8\n"
+        "bge 1b\n"
+        "2:\n"
+        "adds r2, #8\n"
+        "beq 4f\n"
+        "3:\n"
+        "ldr r3, [r1], #4\n"
+        "str r3, [r0], #4\n"
+        "subs r2, #1\n"
+        "bne 3b\n"
+        "4:\n"
+        "pop {r4-r10, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline void fn_shift(int8_t *to, int32_t distance, int32_t words)
+{
+    memmove(to, to + distance, (size_t)words * 4);
 }
 #endif
 

@@ -9,7 +9,8 @@ from ..artifact import FORMAT, Edge, LayerEntry, Manifest
 from ..board import Board, isa
 from ..errors import UserError
 from ..ir import Graph, Shape
-from .model import Layer, fingerprint_source, library
+from .layers import Layer
+from .model import fingerprint_source, library
 from .project import project_files
 
 
@@ -58,9 +59,10 @@ def firmware(
 def _check_symbols(model: str, layers: Sequence[Layer]) -> None:
     """UserError when a layer's function would have a C name that belongs to another layer's code."""
     for layer in layers:
+        code = "".join(kernel.text for kernel in layer.kernels.values())
         for other in layers:
             prefixed = other.name.startswith(f"{layer.name}_")
-            if prefixed and re.search(rf"\b{model}_{other.name}\b", layer.kernel):
+            if prefixed and re.search(rf"\b{model}_{other.name}\b", code):
                 raise UserError(
                     f"model {model!r}: layer {other.name!r} has a C name that layer {layer.name!r} needs: "
                     "rename one of them"

@@ -1,16 +1,19 @@
 """What is the C library of a model? A header, the code, the constants, the arithmetic headers beside them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..assets import assets
-from ..ir import Array, Call, Graph, Node, Shape
+from ..ir import Array, Call, Graph
 from ..ops import OPS
-from ..plan import Plan, plan
+from ..plan import Cascade, Plan, plan
+from .blocks import blocks
+from .buffers import Buffers
+from .layers import Layer, layer
 from .templates import render
 
 C_TYPES = {
@@ -25,27 +28,6 @@ LINE = 110
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One kernel as the firmware knows it; views have none."""
-
-    name: str
-    op: str
-    source: str
-    shape: Shape
-    size: int
-    output: str
-    macs: int
-    arrays: Mapping[str, Array]  # short name → what lies in flash
-    kernel: str  # C text of one static function
-    arguments: tuple[str, ...]  # C expressions
-    title: str
-
-    @property
-    def flash_bytes(self) -> int:
-        return sum(array.nbytes for array in self.arrays.values())
-
-
-@dataclass(frozen=True)
 class Library:
     """lib/<model>: file name → text, and what the rest of the artifact wants to know of it."""
 
@@ -55,10 +37,10 @@ class Library:
 
 
 def model_sources(
-    graph: Graph, *, dsp: bool, fingerprint: bytes = bytes(32), separate_buffers: bool = False
+    graph: Graph, *, dsp: bool, fingerprint: bytes = bytes(32), ram_limit_bytes: int | None = None
 ) -> dict[str, str]:
     """The files of lib/<graph.name>; see `library`."""
-    return dict(library(graph, dsp=dsp, fingerprint=fingerprint, separate_buffers=separate_buffers).files)
+    return dict(library(graph, dsp=dsp, fingerprint=fingerprint, ram_limit_bytes=ram_limit_bytes).files)
 
 
 def library(
@@ -68,39 +50,45 @@ def library(
     fingerprint: bytes = bytes(32),
     separate_buffers: bool = False,
     ram_limit_bytes: int | None = None,
+    cascades: Sequence[Cascade] = (),
 ) -> Library:
     """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
+
+    Layers run one by one, or in `cascades`, or in those that the limit asks for.
 
     `dsp` chooses kernels for cores with the DSP extension (they compile, with the same results, without it).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
-    memory = plan(graph, dsp=dsp, overlap=not separate_buffers, ram_limit_bytes=ram_limit_bytes)
-    buffers = _Buffers(graph, memory, dsp, separate_buffers)
-    layers = tuple(_layer(graph, node, buffers, dsp) for node in graph.nodes if not OPS[node.op].view)
+    memory = plan(graph, dsp=dsp, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
+    buffers = Buffers(graph, memory, separate_buffers)
+    layers = _layers(graph, memory, dsp)
     context = {
         "name": graph.name,
         "guard": graph.name.upper(),
         "layers": layers,
+        "blocks": blocks(graph, memory, layers, buffers),
         "buffers": buffers.declarations(),
-        "inputs": [(buffers.address(name), graph.tensors[name].size) for name in graph.inputs],
-        "output": (buffers.address(graph.output), graph.tensors[graph.output].size),
+        "inputs": [(buffers.value(name), graph.tensors[name].size) for name in graph.inputs],
+        "output": (buffers.value(graph.output), graph.tensors[graph.output].size),
         "output_scale": _float(np.float32(graph.tensors[graph.output].scale)),
         "output_zero_point": graph.tensors[graph.output].zero_point,
         "edge": _edge(graph),
         "arena_bytes": memory.arena_bytes,
         "lower_bound_bytes": memory.lower_bound_bytes,
-        "peak_layer": memory.peak_layer,
+        "peak": " to ".join(dict.fromkeys((memory.peak_layers[0], memory.peak_layers[-1])))
+        if memory.peak_layers
+        else graph.output,
         "arrays": [
             (
                 C_TYPES[str(array.dtype)],
-                f"{graph.name}_{layer.name}_{key}",
+                f"{graph.name}_{each.name}_{key}",
                 array.size,
                 _initializer(array),
-                layer.title,
+                each.title,
             )
-            for layer in layers
-            for key, array in layer.arrays.items()
+            for each in layers
+            for key, array in each.arrays.items()
         ],
     }
     files = {
@@ -122,67 +110,16 @@ def fingerprint_source(model: str, fingerprint: bytes) -> str:
     return render("model/fingerprint.c.j2", name=model, fingerprint=initializer)
 
 
-def kernel_template(node: Node, call: Call, dsp: bool) -> str:
-    """The template of a layer's kernel: kernels/<op>.c.j2, or one of the op's variants of it."""
-    variant = OPS[node.op].variant(call, dsp)
-    return f"kernels/{node.op}{'.' * bool(variant)}{variant}.c.j2"
-
-
-class _Buffers:
-    """C expressions for where each tensor lies: offsets in the arena, or arrays of their own."""
-
-    def __init__(self, graph: Graph, memory: Plan, dsp: bool, separate: bool) -> None:
-        self.graph, self.memory, self.dsp, self.separate = graph, memory, dsp, separate
-        self.roots: dict[str, str] = {name: name for name in graph.inputs}
-        for node in graph.nodes:
-            self.roots[node.output] = self.roots[node.inputs[0]] if OPS[node.op].view else node.output
-
-    def address(self, name: str) -> str:
-        return f"buffer_{self.roots[name]}" if self.separate else f"arena + {self.memory.offsets[name]}"
-
-    def scratch(self, node: Node) -> str:
-        return f"scratch_{node.name}" if self.separate else f"arena + {self.memory.scratch[node.name]}"
-
-    def declarations(self) -> list[tuple[str, int]]:
-        if not self.separate:
-            return [("arena", max(self.memory.arena_bytes, 1))]
-        roots = [
-            (f"buffer_{root}", self.graph.tensors[root].size) for root in dict.fromkeys(self.roots.values())
-        ]
-        costs = {
-            node.name: OPS[node.op].cost(self.graph.call(node), self.dsp).scratch_bytes
-            for node in self.graph.nodes
-        }
-        return roots + [(f"scratch_{name}", size) for name, size in costs.items() if size]
-
-
-def _layer(graph: Graph, node: Node, buffers: _Buffers, dsp: bool) -> Layer:
-    op, call = OPS[node.op], graph.call(node)
-    k, cost = op.prepare(call), op.cost(call, dsp)
-    arguments = [*map(buffers.address, graph.activations(node)), buffers.address(node.output)]
-    if cost.scratch_bytes:
-        arguments.append(buffers.scratch(node))
-    fn = f"{graph.name}_{node.name}"
-    return Layer(
-        name=node.name,
-        op=node.op,
-        source=node.source,
-        shape=call.output.shape,
-        size=call.output.size,
-        output=buffers.address(node.output),
-        macs=cost.macs,
-        arrays={key: np.ascontiguousarray(array) for key, array in op.pack(call, k, dsp).items()},
-        kernel=render(kernel_template(node, call, dsp), fn=fn, k=k, call=call, dsp=dsp).strip(),
-        arguments=tuple(arguments),
-        title=_title(node, call, cost.macs),
+def _layers(graph: Graph, memory: Plan, dsp: bool) -> tuple[Layer, ...]:
+    """In the order of the graph's nodes, views left out."""
+    pieces: dict[str, list[Call]] = {}
+    for cascade in memory.cascades:
+        for stripe in cascade.stripes:
+            for piece in stripe:
+                pieces.setdefault(piece.node.name, []).append(piece.stripe.call)
+    return tuple(
+        layer(graph, node, dsp, pieces.get(node.name, ())) for node in graph.nodes if not OPS[node.op].view
     )
-
-
-def _title(node: Node, call: Call, macs: int) -> str:
-    shapes = " + ".join("x".join(map(str, t.shape[1:])) or "1" for t in call.inputs if t.data is None)
-    out = "x".join(map(str, call.output.shape[1:])) or "1"
-    work = f", {macs:,} multiply-accumulates" if macs else ""
-    return f"{node.name}: {node.op}, {shapes} -> {out}{work}"
 
 
 def _edge(graph: Graph) -> dict[str, Any]:

@@ -1,0 +1,153 @@
+"""Which kernels does run() call, in which order and where in memory? Stripes alike become a loop."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..ir import Graph
+from ..plan import Cascade, Piece, Plan, Step
+from .buffers import Buffers, Place
+from .layers import Layer, shape_key
+
+WORD = 4
+
+
+@dataclass(frozen=True)
+class Move:
+    """`words` at `place` are overwritten by those `distance` bytes behind."""
+
+    place: Place
+    distance: int
+    words: int
+
+
+@dataclass(frozen=True)
+class KernelCall:
+    """A kernel called with `arguments`; then layer number `layer` has `size` bytes more, at `output`."""
+
+    function: str
+    arguments: tuple[Place, ...]
+    layer: int
+    output: Place
+    size: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """`repeat` times the same moves and calls; `title` at the begin of a cascade."""
+
+    moves: tuple[Move, ...]
+    calls: tuple[KernelCall, ...]
+    repeat: int = 1
+    title: str = ""
+
+    def places(self) -> list[Place]:
+        """Where it differs from others alike."""
+        return [place for call in self.calls for place in (*call.arguments, call.output)]
+
+
+def blocks(graph: Graph, memory: Plan, layers: Sequence[Layer], buffers: Buffers) -> list[Block]:
+    """All of run()."""
+    numbers = {layer.name: number for number, layer in enumerate(layers)}
+    found: list[Block] = []
+    for step in memory.steps:
+        if step.cascade:
+            stripes = list(_stripes(graph, step, step.cascade, layers, numbers, buffers))
+            first, *rest = _looped(stripes)
+            found += [replace(first, title=_title(step.cascade)), *rest]
+        elif not step.view:
+            found.append(_whole(graph, step, layers[numbers[step.nodes[0].name]], numbers, buffers))
+    return found
+
+
+def _whole(graph: Graph, step: Step, layer: Layer, numbers: Mapping[str, int], buffers: Buffers) -> Block:
+    (node,), (kernel,) = step.nodes, layer.kernels.values()
+    output = buffers.value(step.output)
+    arguments = [*map(buffers.value, graph.activations(node)), output]
+    if kernel.scratch:
+        arguments.append(buffers.scratch(step))
+    return Block((), (KernelCall(kernel.function, tuple(arguments), numbers[node.name], output, layer.size),))
+
+
+def _stripes(
+    graph: Graph,
+    step: Step,
+    cascade: Cascade,
+    layers: Sequence[Layer],
+    numbers: Mapping[str, int],
+    buffers: Buffers,
+) -> Iterator[Block]:
+    def place(name: str, row: int, stripe: int) -> Place:
+        if name in cascade.rolling:
+            return buffers.rolling(name) + cascade.rolling[name].offset(row, stripe)
+        shape = graph.tensors[name].shape
+        return buffers.value(name) + row * shape[2] * shape[3]
+
+    def call(piece: Piece, stripe: int) -> KernelCall:
+        layer = layers[numbers[piece.node.name]]
+        kernel = layer.kernels[shape_key(piece.stripe.call)]
+        output = place(piece.node.output, piece.rows.start, stripe)
+        names = graph.activations(piece.node)
+        arguments = [
+            place(name, rows.start, stripe) for name, rows in zip(names, piece.stripe.rows, strict=True)
+        ]
+        scratch = [buffers.scratch(step)] if kernel.scratch else []
+        size = piece.stripe.call.output.size
+        return KernelCall(
+            kernel.function, (*arguments, output, *scratch), numbers[piece.node.name], output, size
+        )
+
+    for i, pieces in enumerate(cascade.stripes):
+        moves = (
+            Move(buffers.rolling(name), rows.moved_bytes(i), rows.kept_bytes(i) // WORD)
+            for name, rows in cascade.rolling.items()
+            if rows.kept_bytes(i) and rows.moved_bytes(i)
+        )
+        yield Block(tuple(moves), tuple(call(piece, i) for piece in pieces))
+
+
+def _looped(stripes: Sequence[Block]) -> list[Block]:
+    """Neighbours that differ by the same steps in all their places, joined."""
+    found: list[Block] = []
+    for stripe in stripes:
+        joined = _joined(found[-1], stripe) if found else None
+        if joined:
+            found[-1] = joined
+        else:
+            found.append(stripe)
+    return found
+
+
+def _joined(loop: Block, stripe: Block) -> Block | None:
+    """The loop with one more round, if the stripe is that."""
+    if not _alike(loop, stripe):
+        return None
+    distances = [b.offset - a.offset for a, b in zip(loop.places(), stripe.places(), strict=True)]
+    steps = distances if loop.repeat == 1 else [place.step for place in loop.places()]
+    if distances != [loop.repeat * step for step in steps]:
+        return None
+    walk = iter(steps)
+
+    def walking(place: Place) -> Place:
+        return replace(place, step=next(walk))
+
+    calls = tuple(
+        replace(call, arguments=tuple(map(walking, call.arguments)), output=walking(call.output))
+        for call in loop.calls
+    )
+    return replace(loop, calls=calls, repeat=loop.repeat + 1)
+
+
+def _alike(a: Block, b: Block) -> bool:
+    """Whether they move and call the same, wherever."""
+    return (
+        a.moves == b.moves
+        and [(call.function, call.layer, call.size) for call in a.calls]
+        == [(call.function, call.layer, call.size) for call in b.calls]
+        and [place.array for place in a.places()] == [place.array for place in b.places()]
+    )
+
+
+def _title(cascade: Cascade) -> str:
+    first, *_, last = cascade.nodes if len(cascade.nodes) > 1 else cascade.nodes * 2
+    layers = f"{first.name} to {last.name}" if first is not last else first.name
+    return f"{layers} in {len(cascade.stripes)} stripes of {cascade.height} rows"

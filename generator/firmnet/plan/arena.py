@@ -1,0 +1,142 @@
+"""Where does every activation live? Tensor lifetimes become offsets in one static arena."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import UserError
+from ..ir import Graph
+from .cascade import Cascade, Striper
+from .choice import choose
+from .placement import extent, place
+from .step import Distances, Step, Storage, distances, need, rows_of, scratch_of, steps_with, storages
+
+STACK_BYTES = 256
+"""What run() may take of the stack beside the arena; kernels take 104 to 204 (see `firmnet profile`)."""
+TRIES = 8
+"""Choices of cascades that are placed before a limit is refused."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a graph, and arena offsets in bytes.
+
+    `offsets`: of every activation that is whole in memory (views included); `rolling`: of the rolling buffers
+    of those that are not, by tensor; `scratch`: per layer that needs any. `lower_bound_bytes` is what
+    `peak_layers` alone (one, or those of a cascade) need, inputs and output overlapping as the kernels allow:
+    no placement of these steps can be smaller.
+    """
+
+    steps: tuple[Step, ...]
+    offsets: Mapping[str, int]
+    rolling: Mapping[str, int]
+    scratch: Mapping[str, int]
+    arena_bytes: int
+    lower_bound_bytes: int
+    peak_layers: tuple[str, ...]
+
+    @property
+    def ram_bytes(self) -> int:
+        """Input, output, everything between, scratch, and the stack of run()."""
+        return self.arena_bytes + STACK_BYTES
+
+    @property
+    def cascades(self) -> tuple[Cascade, ...]:
+        return tuple(step.cascade for step in self.steps if step.cascade)
+
+    @property
+    def extra_cycles(self) -> int:
+        """About what the cascades take longer than their layers one by one."""
+        return sum(cascade.extra_cycles for cascade in self.cascades)
+
+
+def plan(
+    graph: Graph,
+    *,
+    dsp: bool,
+    overlap: bool = True,
+    ram_limit_bytes: int | None = None,
+    cascades: Sequence[Cascade] = (),
+) -> Plan:
+    """Place all activations of a quantized graph: views share their input's memory, results as ops allow.
+
+    An input is overwritten after its last reader, the graph's own input too. Layers run one by one, but for
+    `cascades`; where that is above `ram_limit_bytes`, in the cascades that keep it and cost the least.
+    UserError when none do.
+    """
+    singles = steps_with(graph, dsp)
+    memory = _placed(graph, steps_with(graph, dsp, cascades), overlap)
+    if ram_limit_bytes is None or memory.ram_bytes <= ram_limit_bytes:
+        return memory
+    striper, capacity = Striper(graph, dsp), ram_limit_bytes - STACK_BYTES
+    least = memory
+    for _ in range(TRIES):
+        memory = _placed(graph, choose(graph, singles, striper, capacity), overlap)
+        if memory.ram_bytes <= ram_limit_bytes:
+            return memory
+        least = min(least, memory, key=lambda found: found.arena_bytes)
+        if memory.lower_bound_bytes > capacity:
+            break
+        capacity -= memory.ram_bytes - ram_limit_bytes  # room for what the placement wastes
+    raise _too_large(graph, least, ram_limit_bytes)
+
+
+def _placed(graph: Graph, steps: tuple[Step, ...], overlap: bool) -> Plan:
+    alive = storages(graph, steps)
+    sharing = distances(steps, alive) if overlap else {}
+    needs = [need(alive, sharing, i) for i in range(len(steps))]
+    peak = max(range(len(steps)), key=lambda i: needs[i], default=-1)
+    lower_bound = max(needs[peak] if steps else 0, need(alive, sharing, -1))
+
+    sizes = [storage.size for storage in alive]
+    placed = place(sizes, _gaps(alive, sharing), lower_bound)
+    offsets = {name: offset for s, offset in zip(alive, placed, strict=True) for name in s.names}
+    return Plan(
+        steps,
+        {name: offset for name, offset in offsets.items() if name in graph.tensors},
+        {name: offsets[rows_of(name)] for name in graph.tensors if rows_of(name) in offsets},
+        {
+            node.name: offsets[key]
+            for step in steps
+            for node in step.nodes
+            if (key := scratch_of(step.nodes[0].name)) in offsets
+        },
+        extent(sizes, placed),
+        lower_bound,
+        tuple(node.name for node in steps[peak].nodes) if steps else (),
+    )
+
+
+def _gaps(alive: Sequence[Storage], sharing: Distances) -> list[dict[int, int]]:
+    """For place(): how far apart two storages that are alive together lie."""
+    gaps: list[dict[int, int]] = [
+        {other: storage.size for other, b in enumerate(alive) if other != i and storage.meets(b)}
+        for i, storage in enumerate(alive)
+    ]
+    for (y, x), distance in sharing.items():
+        gaps[y][x] = distance
+    return gaps
+
+
+def _too_large(graph: Graph, memory: Plan, ram_limit_bytes: int) -> UserError:
+    """Names what needs the most in the smallest plan."""
+    missing = memory.ram_bytes - ram_limit_bytes
+    in_cascades = ", with layers in cascades," if memory.cascades else ""
+    return UserError(
+        f"model {graph.name!r} needs{in_cascades} {memory.ram_bytes:,} bytes of RAM "
+        f"({memory.arena_bytes:,} of arena, {STACK_BYTES} of stack), {missing:,} more than the limit of "
+        f"{ram_limit_bytes:,}: raise the limit, or make {_what_is_large(graph, memory)} smaller "
+        "(a stride or a pooling layer before it, fewer channels, a smaller input)"
+    )
+
+
+def _what_is_large(graph: Graph, memory: Plan) -> str:
+    """The layer that needs the most, with its shapes, or the layers of a cascade."""
+    nodes = [node for node in graph.nodes if node.name in memory.peak_layers]
+    if not nodes:
+        return "the input"
+    shapes = [graph.tensors[name].shape[1:] for name in (*graph.activations(nodes[0]), nodes[-1].output)]
+    *inputs, output = ["x".join(map(str, shape)) for shape in shapes]
+    layers = f"layer {nodes[0].name!r} ({nodes[0].op}"
+    if len(nodes) > 1:
+        layers = f"layers {nodes[0].name!r} to {nodes[-1].name!r} ({nodes[0].op} to {nodes[-1].op}"
+    return f"{layers}, {' and '.join(inputs)} to {output})"

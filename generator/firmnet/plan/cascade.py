@@ -1,0 +1,214 @@
+"""How do layers run stripe by stripe? Between two of them only the rows that are still needed are kept.
+
+A cascade's last layer computes its output a stripe of rows at a time; every other layer computes the rows
+that the stripe newly needs, into a rolling buffer, where rows that the next stripe needs again move to the
+front. No row is computed twice. Of two layers it is the fusion of operators by rows; from the model's input
+on it is patch-based inference (Lin et al., MCUNetV2, 2021), with patches as wide as the image.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..ir import Graph, Node
+from ..ops import OPS, Stripe
+
+ALIGNMENT = 4
+"""Bytes; the DSP kernels load words."""
+
+CALL_CYCLES, MOVED_CYCLES, READ_CYCLES = 90, 0.7, 1.3
+"""About what a stripe costs: a kernel's call, a byte that moves, a byte that a kernel reads once more."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Of a value: stripe i has made the rows before `ends[i]`, and needs none before `starts[i]`."""
+
+    row_bytes: int
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    @property
+    def buffer_bytes(self) -> int:
+        """The rolling buffer: row starts[i] lies at its begin during stripe i."""
+        return max(e - s for s, e in zip(self.starts, self.ends, strict=True)) * self.row_bytes
+
+    def made(self, stripe: int) -> range:
+        """The rows that a stripe adds."""
+        return range(self.ends[stripe - 1] if stripe else 0, self.ends[stripe])
+
+    def kept_bytes(self, stripe: int) -> int:
+        """What moves to the front before a stripe, by moved_bytes."""
+        return max(0, self.ends[stripe - 1] - self.starts[stripe]) * self.row_bytes if stripe else 0
+
+    def moved_bytes(self, stripe: int) -> int:
+        return (self.starts[stripe] - self.starts[stripe - 1]) * self.row_bytes if stripe else 0
+
+    def offset(self, row: int, stripe: int) -> int:
+        """Where in the rolling buffer a row lies during a stripe, in bytes."""
+        return (row - self.starts[stripe]) * self.row_bytes
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A layer's part of a stripe: `rows` of its output, computed by `stripe.call` from `stripe.rows`."""
+
+    node: Node
+    rows: range
+    stripe: Stripe
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Consecutive layers in stripes of `height` rows of `output`.
+
+    `inputs` come whole from before, each with the least bytes that the output must begin before it to share
+    its memory (None: apart). `rolling` has the values between the layers. `extra_cycles` is an estimate of
+    what running by stripes takes longer.
+    """
+
+    nodes: tuple[Node, ...]
+    height: int
+    inputs: Mapping[str, int | None]
+    output: str
+    rolling: Mapping[str, Rows]
+    stripes: tuple[tuple[Piece, ...], ...]
+    scratch_bytes: int
+    extra_cycles: int
+
+
+class Striper:
+    """Makes cascades of a graph's layers; remembers what its layers said of their rows."""
+
+    def __init__(self, graph: Graph, dsp: bool) -> None:
+        self.graph, self.dsp = graph, dsp
+        self._reach: dict[str, list[tuple[range, ...]] | None] = {}
+        self._scratch: dict[object, int] = {}
+
+    def reach(self, node: Node) -> list[tuple[range, ...]] | None:
+        """Per row of the output, the rows that it reads of each activation; None: it needs them whole."""
+        if node.name not in self._reach:
+            self._reach[node.name] = self._reached(node)
+        return self._reach[node.name]
+
+    def rolling_bytes(self, nodes: Sequence[Node], height: int) -> int | None:
+        """Bytes of all rolling buffers, or None when no cascade can be made of the nodes."""
+        rows = self._rows(nodes, height)
+        return None if rows is None else sum(r.buffer_bytes for r in self._between(nodes, rows).values())
+
+    def cascade(self, nodes: Sequence[Node], height: int) -> Cascade | None:
+        """None when a layer needs its input whole, or a piece would not begin at a word."""
+        rows = self._rows(nodes, height)
+        if rows is None:
+            return None
+        rolling, output = self._between(nodes, rows), nodes[-1].output
+        count = len(rows[output].ends)
+        stripes = tuple(
+            tuple(
+                Piece(node, made, stripe)
+                for node in nodes
+                if (made := rows[node.output].made(i))
+                and (stripe := OPS[node.op].stripe(self.graph.call(node), made))
+            )
+            for i in range(count)
+        )
+        pieces = [piece for stripe in stripes for piece in stripe]
+        read = sum(self._read_again(node, pieces) for node in nodes)
+        moved = sum(r.kept_bytes(i) for r in rolling.values() for i in range(count))
+        extra = CALL_CYCLES * (len(pieces) - len(nodes)) + MOVED_CYCLES * moved + READ_CYCLES * read
+        inputs = {name: self._distance(name, rows, stripes, output) for name in rows if name not in rolling}
+        del inputs[output]
+        return Cascade(
+            tuple(nodes),
+            height,
+            inputs,
+            output,
+            rolling,
+            stripes,
+            max(self._scratch_bytes(piece) for piece in pieces),
+            int(extra),
+        )
+
+    def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
+        op, call = OPS[node.op], self.graph.call(node)
+        if op.view or len(call.output.shape) != 4:
+            return None
+        found = [op.stripe(call, range(row, row + 1)) for row in range(call.output.shape[1])]
+        return None if None in found else [stripe.rows for stripe in found if stripe]
+
+    def _between(self, nodes: Sequence[Node], rows: Mapping[str, Rows]) -> dict[str, Rows]:
+        return {node.output: rows[node.output] for node in nodes[:-1]}
+
+    def _rows(self, nodes: Sequence[Node], height: int) -> dict[str, Rows] | None:
+        """Of every value that the nodes read or write; None when they cannot run as a cascade."""
+        reaches = [self.reach(node) for node in nodes]
+        output = self.graph.tensors[nodes[-1].output].shape
+        if None in reaches:
+            return None
+        total = output[1]
+        made = {nodes[-1].output: [min((i + 1) * height, total) for i in range(-(-total // height))]}
+        needed: dict[str, list[int]] = {}
+        for node, reach in zip(reversed(nodes), reversed(reaches), strict=True):
+            assert reach is not None
+            if node.output not in made:
+                return None  # nothing in the cascade reads it
+            ends = made[node.output]
+            ends[-1] = len(reach)  # rows that nobody reads are part of the layer's output all the same
+            for i, name in enumerate(self.graph.activations(node)):
+                end = [reach[e - 1][i].stop if e else 0 for e in ends]
+                begin = [reach[e][i].start if e < len(reach) else FAR for e in [0, *ends[:-1]]]
+                made[name] = [*map(max, made.get(name, end), end)]
+                needed[name] = [*map(min, needed.get(name, begin), begin)]
+        needed[nodes[-1].output] = [0] * len(made[nodes[-1].output])
+        found = {name: self._values_rows(name, needed[name], ends) for name, ends in made.items()}
+        return found if all(self._aligned(rows) for rows in found.values()) else None
+
+    def _values_rows(self, name: str, needed: Sequence[int], ends: Sequence[int]) -> Rows:
+        shape = self.graph.tensors[name].shape
+        starts = tuple(min(n, e) for n, e in zip(needed, [0, *ends[:-1]], strict=True))
+        return Rows(shape[2] * shape[3], starts, tuple(ends))
+
+    def _aligned(self, rows: Rows) -> bool:
+        """Whether all places at which a piece may begin are words."""
+        firsts = [*rows.starts, *(e for e in rows.ends[:-1])]
+        return all(first * rows.row_bytes % ALIGNMENT == 0 for first in firsts)
+
+    def _read_again(self, node: Node, pieces: Sequence[Piece]) -> int:
+        """Bytes of activations that the node's pieces read beyond once each."""
+        total = 0
+        for i, name in enumerate(self.graph.activations(node)):
+            shape = self.graph.tensors[name].shape
+            read = sum(len(piece.stripe.rows[i]) for piece in pieces if piece.node is node)
+            total += max(0, read - shape[1]) * shape[2] * shape[3]
+        return total
+
+    def _scratch_bytes(self, piece: Piece) -> int:
+        call = piece.stripe.call
+        key = piece.node.name, call.attrs, len(piece.rows), *map(len, piece.stripe.rows)
+        if key not in self._scratch:
+            self._scratch[key] = OPS[piece.node.op].cost(call, self.dsp).scratch_bytes
+        return self._scratch[key]
+
+    def _distance(
+        self, name: str, rows: Mapping[str, Rows], stripes: Sequence[Sequence[Piece]], output: str
+    ) -> int | None:
+        """By how many bytes the output must begin before an input to share its memory."""
+        x, y = rows[name], rows[output]
+        distances = [0]
+        for i, stripe in enumerate(stripes):
+            if i + 1 < len(stripes) and x.starts[i + 1] < x.ends[-1]:
+                distances.append(y.ends[i] * y.row_bytes - x.starts[i + 1] * x.row_bytes)
+            last = stripe[-1]
+            call = last.stripe.call
+            allowed = OPS[last.node.op].overlap(call, self.dsp)
+            for read, made, distance in zip(
+                self.graph.activations(last.node), last.stripe.rows, allowed, strict=True
+            ):
+                if read == name and distance is None:
+                    return None
+                if read == name and distance is not None:
+                    distances.append(last.rows.start * y.row_bytes + distance - made.start * x.row_bytes)
+        return max(distances)
+
+
+FAR = 1 << 30
+"""A row that no value has."""

@@ -1,0 +1,165 @@
+"""What runs as a whole, a layer or a cascade, and what memory is alive meanwhile?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..ir import Graph, Node
+from ..ops import OPS
+from .cascade import ALIGNMENT, Cascade
+
+
+@dataclass(frozen=True)
+class Step:
+    """A layer, or a cascade of layers.
+
+    `inputs`: activations with the least bytes that the output must begin before them to share their memory
+    (None: apart). `buffers`: bytes of memory for the step alone, scratch and rolling buffers, by their names
+    below. A view has none.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: Mapping[str, int | None]
+    output: str
+    buffers: Mapping[str, int]
+    cascade: Cascade | None = None
+
+    @property
+    def view(self) -> bool:
+        """The output is the input's memory under another shape."""
+        return self.cascade is None and OPS[self.nodes[0].op].view
+
+
+def single(graph: Graph, node: Node, dsp: bool) -> Step:
+    """One layer."""
+    op, call = OPS[node.op], graph.call(node)
+    if op.view:
+        return Step((node,), dict.fromkeys(graph.activations(node)), node.output, {})
+    inputs: dict[str, int | None] = {}
+    for name, distance in zip(graph.activations(node), op.overlap(call, dsp), strict=True):
+        known = inputs.get(name, 0)  # of an input read twice, the larger distance
+        inputs[name] = None if distance is None or known is None else max(distance, known)
+    scratch = op.cost(call, dsp).scratch_bytes
+    return Step((node,), inputs, node.output, {scratch_of(node.name): scratch} if scratch else {})
+
+
+def cascaded(cascade: Cascade) -> Step:
+    """A cascade; its layers, one at a time, share their scratch."""
+    buffers = {rows_of(name): rows.buffer_bytes for name, rows in cascade.rolling.items()}
+    if cascade.scratch_bytes:
+        buffers[scratch_of(cascade.nodes[0].name)] = cascade.scratch_bytes
+    return Step(cascade.nodes, cascade.inputs, cascade.output, buffers, cascade)
+
+
+def steps_with(graph: Graph, dsp: bool, cascades: Sequence[Cascade] = ()) -> tuple[Step, ...]:
+    """All layers in their order, those of `cascades` as one step each."""
+    first = {cascade.nodes[0].name: cascaded(cascade) for cascade in cascades}
+    inside = {node.name for cascade in cascades for node in cascade.nodes}
+    return tuple(
+        first.get(node.name) or single(graph, node, dsp)
+        for node in graph.nodes
+        if node.name in first or node.name not in inside
+    )
+
+
+def scratch_of(layer: str) -> str:
+    return f"scratch of {layer}"
+
+
+def rows_of(tensor: str) -> str:
+    return f"rows of {tensor}"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Memory of a tensor and its views, or a buffer of a step; alive from step `birth` to step `death`."""
+
+    names: tuple[str, ...]
+    size: int
+    birth: int
+    death: int
+
+    def meets(self, other: "Storage") -> bool:
+        return self.birth <= other.death and other.birth <= self.death
+
+
+Distances = Mapping[tuple[int, int], int]
+"""(index of a step's output, index of an input that dies there) → least bytes from the first to the second.
+
+The two may share memory at that distance; every other two storages that are alive together lie apart.
+"""
+
+
+def storages(graph: Graph, steps: Sequence[Step]) -> list[Storage]:
+    """All memory that the steps need, in order of birth."""
+    return sorted([*_tensors(graph, steps), *_buffers(steps)], key=lambda storage: storage.birth)
+
+
+def _tensors(graph: Graph, steps: Sequence[Step]) -> list[Storage]:
+    """One per tensor that is not a view, in order of birth: graph inputs (-1), then every step's output."""
+    last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
+    last_use[graph.output] = len(steps)
+    found: list[Storage] = []
+    owner: dict[str, int] = {}
+
+    def begin(name: str, birth: int) -> None:
+        owner[name] = len(found)
+        size = aligned(graph.tensors[name].size)
+        found.append(Storage((name,), size, birth, last_use.get(name, birth)))
+
+    for name in graph.inputs:
+        begin(name, -1)
+    for i, step in enumerate(steps):
+        if not step.view:
+            begin(step.output, i)
+            continue
+        (viewed_name,) = step.inputs
+        owner[step.output] = owner[viewed_name]
+        viewed = found[owner[step.output]]
+        death = max(viewed.death, last_use.get(step.output, i))
+        found[owner[step.output]] = replace(viewed, names=(*viewed.names, step.output), death=death)
+    return found
+
+
+def _buffers(steps: Sequence[Step]) -> Iterator[Storage]:
+    for i, step in enumerate(steps):
+        for name, size in step.buffers.items():
+            yield Storage((name,), aligned(size), i, i)
+
+
+def distances(steps: Sequence[Step], storages: Sequence[Storage]) -> Distances:
+    """Which outputs may lie over which inputs."""
+    index = {name: i for i, storage in enumerate(storages) for name in storage.names}
+    found: dict[tuple[int, int], int | None] = {}
+    for i, step in enumerate(steps):
+        if step.view:
+            continue
+        y = index[step.output]
+        for name, distance in step.inputs.items():
+            x = index[name]
+            if storages[x].death == i:
+                known = found.get((y, x), 0)
+                found[y, x] = None if distance is None or known is None else max(distance, known)
+    return {
+        (y, x): min(aligned(distance), storages[y].size)
+        for (y, x), distance in found.items()
+        if distance is not None
+    }
+
+
+def need(storages: Sequence[Storage], distances: Distances, step: int) -> int:
+    """The least memory for what is alive at one step: exact, were there no other steps.
+
+    Inputs that may share memory with the output lie above its begin, the one that may begin lowest first.
+    """
+    alive = {i for i, s in enumerate(storages) if s.birth <= step <= s.death}
+    sharing = sorted((d, x, y) for (y, x), d in distances.items() if storages[y].birth == step)
+    apart = alive - {i for _, x, y in sharing for i in (x, y)}
+    end = 0
+    for distance, x, _ in sharing:
+        end = max(end, distance) + storages[x].size
+    outputs = {y for _, _, y in sharing}
+    return sum(storages[i].size for i in apart) + max(end, *(storages[y].size for y in outputs), 0)
+
+
+def aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
