@@ -198,11 +198,11 @@ class Striper:
             if i + 1 < len(stripes) and x.starts[i + 1] < x.ends[-1]:
                 distances.append(y.ends[i] * y.row_bytes - x.starts[i + 1] * x.row_bytes)
             last = stripe[-1]
-            call = last.stripe.call
-            allowed = OPS[last.node.op].overlap(call, self.dsp)
-            for read, made, distance in zip(
-                self.graph.activations(last.node), last.stripe.rows, allowed, strict=True
-            ):
+            reads = self.graph.activations(last.node)
+            if name not in reads:
+                continue
+            allowed = OPS[last.node.op].overlap(last.stripe.call, self.dsp)
+            for read, made, distance in zip(reads, last.stripe.rows, allowed, strict=True):
                 if read == name and distance is None:
                     return None
                 if read == name and distance is not None:
