@@ -50,11 +50,11 @@ def library(
     fingerprint: bytes = bytes(32),
     separate_buffers: bool = False,
     ram_limit_bytes: int | None = None,
-    cascades: Sequence[Cascade] = (),
+    cascades: Sequence[Cascade] | None = None,
 ) -> Library:
     """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
-    Layers run one by one, or in `cascades`, or in those that the limit asks for.
+    Steps are as `plan` chooses them, or with `cascades` these.
 
     `dsp` chooses kernels for cores with the DSP extension (they compile, with the same results, without it).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..errors import UserError
 from ..ir import Graph
 from .cascade import Cascade, Striper
-from .choice import choose
+from .choice import choose, nearly_free
 from .placement import extent, place
 from .step import Distances, Step, Storage, distances, need, rows_of, scratch_of, steps_with, storages
 
@@ -55,28 +55,27 @@ def plan(
     dsp: bool,
     overlap: bool = True,
     ram_limit_bytes: int | None = None,
-    cascades: Sequence[Cascade] = (),
+    cascades: Sequence[Cascade] | None = None,
 ) -> Plan:
     """Place all activations of a quantized graph: views share their input's memory, results as ops allow.
 
-    An input is overwritten after its last reader, the graph's own input too. Layers run one by one, but for
-    `cascades`; where that is above `ram_limit_bytes`, in the cascades that keep it and cost the least.
-    UserError when none do.
+    An input is overwritten after its last reader, the graph's own input too. Within `ram_limit_bytes` the plan
+    is the fastest there is: layers one by one, else the cascades that keep the limit and cost the least.
+    UserError when none do. With no limit it has the cascades that cost nearly nothing, or those given.
     """
-    singles = steps_with(graph, dsp)
-    memory = _placed(graph, steps_with(graph, dsp, cascades), overlap)
-    if ram_limit_bytes is None or memory.ram_bytes <= ram_limit_bytes:
-        return memory
-    striper, capacity = Striper(graph, dsp), ram_limit_bytes - STACK_BYTES
-    least = memory
+    if cascades is not None:
+        return _placed(graph, steps_with(graph, dsp, cascades), overlap)
+    singles, striper = steps_with(graph, dsp), Striper(graph, dsp)
+    if ram_limit_bytes is None:
+        return _placed(graph, nearly_free(graph, singles, striper), overlap)
+    memory = least = _placed(graph, singles, overlap)
+    capacity = ram_limit_bytes - STACK_BYTES
     for _ in range(TRIES):
-        memory = _placed(graph, choose(graph, singles, striper, capacity), overlap)
         if memory.ram_bytes <= ram_limit_bytes:
             return memory
+        memory = _placed(graph, choose(graph, singles, striper, capacity), overlap)
         least = min(least, memory, key=lambda found: found.arena_bytes)
-        if memory.lower_bound_bytes > capacity:
-            break
-        capacity -= memory.ram_bytes - ram_limit_bytes  # room for what the placement wastes
+        capacity -= max(memory.ram_bytes - ram_limit_bytes, 0)  # room for what the placement wastes
     raise _too_large(graph, least, ram_limit_bytes)
 
 

@@ -15,7 +15,7 @@ from ..ops import OPS, Stripe
 ALIGNMENT = 4
 """Bytes; the DSP kernels load words."""
 
-CALL_CYCLES, MOVED_CYCLES, READ_CYCLES = 90, 0.7, 1.3
+CALL_CYCLES, MOVED_CYCLES, READ_CYCLES = 90, 0.7, 2.0
 """About what a stripe costs: a kernel's call, a byte that moves, a byte that a kernel reads once more."""
 
 

@@ -4,13 +4,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph
-from .cascade import Striper
+from ..ops import OPS
+from .cascade import ALIGNMENT, Striper
 from .step import Step, cascaded, distances, need, storages
 
 MAX_LAYERS = 16
 """The longest cascade tried."""
 HEIGHTS = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Rows of a stripe, the cheapest first."""
+
+
+FREE_CYCLES_PER_MAC = 1 / 500
+"""What cascades may cost without being asked for; kernels take 1.1 to 1.4 cycles per multiply-accumulate."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,22 @@ def choose(graph: Graph, singles: Sequence[Step], striper: Striper, capacity: in
     way = best[-1]
     assert way is not None
     return way.steps
+
+
+def nearly_free(graph: Graph, singles: Sequence[Step], striper: Striper) -> tuple[Step, ...]:
+    """The steps that need the least memory, of those that cost nearly nothing."""
+    macs = sum(OPS[node.op].cost(graph.call(node), striper.dsp).macs for node in graph.nodes)
+    best = tuple(singles)
+    low, high = 0, max(_needs(graph, singles), default=0)
+    while high - low > ALIGNMENT:
+        middle = (low + high) // 2
+        steps = choose(graph, singles, striper, middle)
+        extra = sum(step.cascade.extra_cycles for step in steps if step.cascade)
+        if max(_needs(graph, steps)) <= middle and extra <= FREE_CYCLES_PER_MAC * macs:
+            best, high = steps, middle
+        else:
+            low = middle
+    return best
 
 
 def _needs(graph: Graph, steps: Sequence[Step]) -> list[int]:
