@@ -59,9 +59,9 @@ def plan(
 ) -> Plan:
     """Place all activations of a quantized graph: views share their input's memory, results as ops allow.
 
-    An input is overwritten after its last reader, the graph's own input too. Within `ram_limit_bytes` the plan
-    is the fastest there is: layers one by one, else the cascades that keep the limit and cost the least.
-    UserError when none do. With no limit it has the cascades that cost nearly nothing, or those given.
+    An input is overwritten after its last reader, the graph's own input too. Within `ram_limit_bytes` the
+    plan is the fastest there is: layers one by one, else the cascades that keep the limit and cost the
+    least; UserError when none do. With no limit it has the cascades that cost nearly nothing, or those given.
     """
     if cascades is not None:
         return _placed(graph, steps_with(graph, dsp, cascades), overlap)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..ir import Graph
 from ..ops import OPS
-from .cascade import ALIGNMENT, Striper
+from .cascade import Striper
 from .step import Step, cascaded, distances, need, storages
 
 MAX_LAYERS = 16
@@ -16,6 +16,10 @@ HEIGHTS = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 
 FREE_CYCLES_PER_MAC = 1 / 500
 """What cascades may cost without being asked for; kernels take 1.1 to 1.4 cycles per multiply-accumulate."""
+
+
+LEAST_GAIN = 0.02
+"""The part of the memory that a further cascade must save to be looked for."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +69,13 @@ def nearly_free(graph: Graph, singles: Sequence[Step], striper: Striper) -> tupl
     """The steps that need the least memory, of those that cost nearly nothing."""
     macs = sum(OPS[node.op].cost(graph.call(node), striper.dsp).macs for node in graph.nodes)
     best = tuple(singles)
-    low, high = 0, max(_needs(graph, singles), default=0)
-    while high - low > ALIGNMENT:
-        middle = (low + high) // 2
-        steps = choose(graph, singles, striper, middle)
+    while True:
+        capacity = int(max(_needs(graph, best), default=0) * (1 - LEAST_GAIN))
+        steps = choose(graph, singles, striper, capacity)
         extra = sum(step.cascade.extra_cycles for step in steps if step.cascade)
-        if max(_needs(graph, steps)) <= middle and extra <= FREE_CYCLES_PER_MAC * macs:
-            best, high = steps, middle
-        else:
-            low = middle
-    return best
+        if max(_needs(graph, steps), default=0) > capacity or extra > FREE_CYCLES_PER_MAC * macs:
+            return best
+        best = steps
 
 
 def _needs(graph: Graph, steps: Sequence[Step]) -> list[int]:
