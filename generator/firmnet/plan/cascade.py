@@ -83,6 +83,7 @@ class Striper:
         self.graph, self.dsp = graph, dsp
         self._reach: dict[str, list[tuple[range, ...]] | None] = {}
         self._scratch: dict[object, int] = {}
+        self._made: dict[tuple[str, str, int], Cascade | None] = {}
 
     def reach(self, node: Node) -> list[tuple[range, ...]] | None:
         """Per row of the output, the rows that it reads of each activation; None: it needs them whole."""
@@ -97,6 +98,12 @@ class Striper:
 
     def cascade(self, nodes: Sequence[Node], height: int) -> Cascade | None:
         """None when a layer needs its input whole, or a piece would not begin at a word."""
+        key = nodes[0].name, nodes[-1].name, height
+        if key not in self._made:
+            self._made[key] = self._cascade(nodes, height)
+        return self._made[key]
+
+    def _cascade(self, nodes: Sequence[Node], height: int) -> Cascade | None:
         rows = self._rows(nodes, height)
         if rows is None:
             return None

@@ -109,11 +109,13 @@ def _cascade(
 ) -> tuple[Step, int] | None:
     """Layers first ≤ i < end in the highest stripes that keep within the capacity, else the smallest."""
     nodes = [step.nodes[0] for step in singles[first:end]]
-    least: tuple[Step, int] | None = None
+    whole = max(graph.tensors[name].size for name in (*graph.activations(nodes[0]), nodes[-1].output))
     height = graph.tensors[nodes[-1].output].shape[1]
-    for rows in HEIGHTS:
-        rolling = striper.rolling_bytes(nodes, rows) if rows < height else None
-        if rolling is None or (rolling > capacity and least):
+    rolling = [(rows, striper.rolling_bytes(nodes, rows)) for rows in HEIGHTS if rows < height]
+    possible = [(rows, bytes_ + whole) for rows, bytes_ in rolling if bytes_ is not None]
+    least: tuple[Step, int] | None = None
+    for rows, at_least in possible:
+        if at_least > capacity and rows != possible[-1][0]:
             continue
         cascade = striper.cascade(nodes, rows)
         assert cascade is not None
