@@ -261,6 +261,7 @@ def _rows_per_strip(layout: Depthwise, step: int) -> int:
     return next(fitting, 0)
 
 
+@cache
 def _body(geometry: Geometry, rows: int) -> Body | None:
     """The fastest code for so many rows of output, None when it is too large."""
     width, bodies = geometry.out_width, list[Body]()
