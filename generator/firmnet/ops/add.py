@@ -9,7 +9,8 @@ from ..ir import Array, Call, Shape, Tensor
 from ..qmath import MAX_SHIFT, clamp_bounds
 from .builder import Builder, Unsupported
 from .casework import activation
-from .spec import Case, Constants, Op, register
+from .spec import Case, Constants, Op, Stripe, register
+from .stripes import same_rows
 from .weighted import clamped
 
 MULTIPLIER_MAX = 2**15 - 1
@@ -75,6 +76,9 @@ class Add(Op):
             "hi": hi,
             "size": y.size,
         }
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        return same_rows(call, rows)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Call, Shape, Tensor
-from ..qmath import check_accumulator, clamp_bounds, requantize, to_requant
+from ..qmath import Requant, check_accumulator, clamp_bounds, requantize, to_requant
 from .builder import Builder, Unsupported
 from .casework import activation
 from .pooling import pooled_overlap
 from .reshape import ReshapeAttrs
-from .spec import Case, Constants, Op, register
+from .spec import Case, Constants, Op, Stripe, register
+from .stripes import cut, window_rows
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped
 from .windows import Padding, Pair, Window, pair, require_image, symmetric
@@ -126,8 +127,7 @@ class AvgPool2d(Op):
         x, y = call.inputs[0], call.output
         rows, columns = _spans(call)
         heights, widths = _distinct(rows), _distinct(columns)
-        divisors = _divisors(call.attrs, heights, widths)
-        r = to_requant(x.scale / (y.scale * divisors.ravel()))
+        r = _requant(call)
         most = max(s.end - s.start for s in rows) * max(s.end - s.start for s in columns)
         check_accumulator(np.array([most * abs(x.zero_point)]), np.ones((1, most)), r.pre_shift)
         lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
@@ -158,6 +158,17 @@ class AvgPool2d(Op):
         _, _, width, channels = call.inputs[0].shape
         rows, columns = ([span.start for span in spans] for spans in _spans(call))
         return (pooled_overlap(rows, columns, width, channels),)
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        """None too where adaptive windows differ in height, or where another shift would fit these rows."""
+        attrs, height = call.attrs, call.inputs[0].shape[1]
+        if attrs.adaptive:
+            count, width = attrs.adaptive
+            step = height // count
+            read = range(rows.start * step, rows.stop * step)
+            return None if height % count else cut(call, rows, read, adaptive=(len(rows), width))
+        found = window_rows(call, rows, _window(attrs))
+        return found if found and _shifts(found.call) == _shifts(call) else None
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         rows, columns = _spans(call)
@@ -210,6 +221,7 @@ _CASES: list[tuple[str, Shape, dict[str, Any]]] = [
     ("1x1_of_12_channels", (1, 1, 1, 12), {"adaptive": (1, 1)}),
     ("line_of_300", (1, 1, 300, 4), {"adaptive": (1, 1)}),
     ("1x1_relu6", (1, 3, 3, 3), {"kernel": (1, 1), "stride": (1, 1), "lo": 0.0, "hi": 1.5}),
+    ("adaptive_3x4_of_6_rows", (1, 6, 7, 5), {"adaptive": (3, 4)}),
 ]
 
 
@@ -250,6 +262,19 @@ def _sliding(attrs: AvgPool2dAttrs, axis: int, size: int, count: int) -> list[Sp
         inside = Span(max(start, 0), min(end, size), min(end, size) - max(start, 0))
         spans.append(replace(inside, divisor=end - start) if attrs.count_include_pad else inside)
     return spans
+
+
+def _requant(call: Call) -> Requant:
+    """One multiplier per distinct divisor of rows and columns, as `rows` and `columns` of prepare() index them."""
+    rows, columns = map(_distinct, _spans(call))
+    divisors = _divisors(call.attrs, rows, columns)
+    return to_requant(call.inputs[0].scale / (call.output.scale * divisors.ravel()))
+
+
+def _shifts(call: Call) -> tuple[int, int]:
+    """What all multipliers share."""
+    r = _requant(call)
+    return r.shift, r.pre_shift
 
 
 def _distinct(spans: Sequence[Span]) -> list[Span]:

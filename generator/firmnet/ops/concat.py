@@ -8,7 +8,8 @@ import numpy as np
 from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder, Unsupported
 from .casework import activation
-from .spec import Case, Constants, Op, register
+from .spec import Case, Constants, Op, Stripe, register
+from .stripes import same_rows
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,16 @@ class Concat(Op):
             "lengths": [int(np.prod(x.shape[axis:], dtype=np.int64)) for x in call.inputs],
         }
 
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        return same_rows(call, rows) if call.attrs.axis > 1 else None
+
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return np.concatenate(inputs, call.attrs.axis)
 
     def cases(self) -> Iterator[Case]:
         rows: list[tuple[str, list[Shape], int]] = [
             ("channels_3_5", [(1, 4, 3, 3), (1, 4, 3, 5)], 3),
+            ("image_rows_2_3", [(1, 2, 5, 3), (1, 3, 5, 3)], 1),
             ("rows_of_three", [(1, 2, 5), (1, 1, 5), (1, 3, 5)], 1),
             ("vectors", [(1, 7), (1, 2)], 1),
         ]

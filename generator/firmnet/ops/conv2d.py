@@ -12,7 +12,8 @@ from .builder import Builder, Unsupported
 from .casework import activation, bias, output_scale, weight
 from .depthwise import Depthwise, depthwise, pack_depthwise
 from .packing import lane_order, pair_stream, worth_joining
-from .spec import Case, Constants, Cost, Op, register
+from .spec import Case, Constants, Cost, Op, Stripe, register
+from .stripes import window_rows
 from .tiles import Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped, fold
@@ -161,6 +162,9 @@ class Conv2d(Op):
             return (layout.overlap(),)
         window = call.attrs.window(call.inputs[1].shape[1:3])
         return (rows_overlap(call.inputs[0].shape, call.output.shape, window),)
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        return window_rows(call, rows, call.attrs.window(call.inputs[1].shape[1:3]))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs

@@ -9,7 +9,8 @@ from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder, Unsupported
 from .casework import activation, bias, output_scale, weight
 from .packing import joinable, lane_order, octet_stream, pair_stream, worth_joining
-from .spec import Case, Constants, Cost, Op, register
+from .spec import Case, Constants, Cost, Op, Stripe, register
+from .stripes import same_rows
 from .tiles import Pointwise, Row, dot, pointwise, row
 from .weighted import clamped, fold, multiply
 
@@ -99,6 +100,9 @@ class Linear(Op):
         if not dsp:
             return (None,)
         return (layout.overlap(call.output.shape[-1]) if isinstance(layout, Pointwise) else 0,)
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        return same_rows(call, rows)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return multiply(inputs[0], k)

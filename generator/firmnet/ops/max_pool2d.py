@@ -11,7 +11,8 @@ from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder
 from .casework import activation
 from .pooling import pooled_overlap
-from .spec import Case, Constants, Op, register
+from .spec import Case, Constants, Op, Stripe, register
+from .stripes import window_rows
 from .transpose import to_nchw, to_nhwc
 from .windows import Padding, Pair, Window, pair, require_image, symmetric
 
@@ -119,6 +120,9 @@ class MaxPool2d(Op):
         _, _, width, channels = call.inputs[0].shape
         rows, columns = ([first for first, _ in spans] for spans in _spans(call))
         return (pooled_overlap(rows, columns, width, channels),)
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        return window_rows(call, rows, call.attrs.window)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return _largest(call.attrs.window.taps(inputs[0], -128))

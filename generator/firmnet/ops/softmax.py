@@ -9,7 +9,8 @@ import numpy as np
 from ..ir import Array, Call, QParams, Shape, Tensor
 from .builder import Builder
 from .casework import activation
-from .spec import Case, Constants, Op, register
+from .spec import Case, Constants, Op, Stripe, register
+from .stripes import same_rows
 
 OUTPUT = QParams((1 / 256,), -128)
 MAX_BITS = 23
@@ -61,6 +62,9 @@ class Softmax(Op):
             "outer": int(np.prod(x.shape[:axis], dtype=np.int64)),
             "inner": int(np.prod(x.shape[axis + 1 :], dtype=np.int64)),
         }
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        return same_rows(call, rows) if call.attrs.axis > 1 else None
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         x, axis = inputs[0].astype(np.int64), call.attrs.axis

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Call, QParams, Shape
-from .spec import Constants, Op
+from .spec import Constants, Op, Stripe
+from .stripes import same_rows
 
 LEVELS = np.arange(-128, 128)
 
@@ -34,6 +35,9 @@ class TableOp(Op):
 
     def variant(self, call: Call, dsp: bool) -> str:
         return "dsp" if dsp else ""
+
+    def stripe(self, call: Call, rows: range) -> Stripe | None:
+        return same_rows(call, rows)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         out: Array = k["table"][inputs[0].astype(np.int64) + 128]

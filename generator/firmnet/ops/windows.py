@@ -40,6 +40,20 @@ class Window:
             for x0 in range(0, kw * dw, dw):
                 yield padded[:, y : y + (rows - 1) * sh + 1 : sh, x0 : x0 + (columns - 1) * sw + 1 : sw]
 
+    def read(self, rows: range, height: int) -> tuple[range, Padding] | None:
+        """The rows of the image that some `rows` of the output read, and the padding these still need.
+
+        None when all that one of them reads is padding.
+        """
+        top, bottom, *sides = self.padding
+        start, last = (row * self.stride[0] - top for row in (rows[0], rows[-1]))
+        reach = self.dilation[0] * (self.kernel[0] - 1) + 1
+        if start + reach <= 0 or last >= height:
+            return None
+        end = min(last + reach, height + bottom)  # in ceil mode a window may go beyond
+        left, right = sides
+        return range(max(start, 0), min(end, height)), (max(-start, 0), max(end - height, 0), left, right)
+
     def sees_only_padding(self, height: int, width: int) -> bool:
         """Whether some window, by its dilation, steps over the whole input."""
         counts, before = self.output(height, width), (self.padding[0], self.padding[2])

@@ -1,0 +1,212 @@
+"""Are some rows of an output, computed from some rows of the inputs, what the whole call computes there?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matrix_rows import MACHINES, ROWS, Row
+
+from firmnet.devices import core, host
+from firmnet.devices.runner import Model, Program, Request, from_graph
+from firmnet.ir import Array
+from firmnet.ops import OPS, Case
+from firmnet.ops.spec import Stripe
+
+BY_ID = {row.id: row for row in ROWS}
+CHOSEN = [0, 1, 105, -3, -2, -1]
+"""Of a row's inputs: noise, faint noise, the extremes."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a row of the matrix, and what the law says that they are."""
+
+    whole: Row
+    rows: range
+    stripe: Stripe
+
+    @cached_property
+    def row(self) -> Row:
+        label = f"{self.whole.case.label}_{self.rows.start}_{self.rows.stop}"
+        return Row(self.whole.op, Case(label, self.stripe.call))
+
+    @property
+    def inputs(self) -> list[list[Array]]:
+        """For each chosen input of the whole row, the rows that this stripe reads of each activation."""
+        parts = [self.whole.split(x) for x in self.whole.inputs[CHOSEN]]
+        return [[x[:, r.start : r.stop] for x, r in zip(p, self.stripe.rows, strict=True)] for p in parts]
+
+    @property
+    def bytes(self) -> Array:
+        """`inputs` side by side, int8 (N, bytes)."""
+        return np.stack([np.concatenate([part.ravel() for part in parts]) for parts in self.inputs])
+
+    @property
+    def expected(self) -> Array:
+        """int8 (N, 1, rows, width, channels)."""
+        return results(self.whole.id)[:, :, self.rows.start : self.rows.stop]
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """Stripes of one row that have it are the same call."""
+        shapes = [tensor.shape for tensor in (*self.stripe.call.inputs, self.stripe.call.output)]
+        return self.whole.id, self.stripe.call.attrs, *shapes
+
+
+@cache
+def results(row_id: str) -> Array:
+    """What the oracle says to the chosen inputs: int8 (N, *output shape)."""
+    row = BY_ID[row_id]
+    call, k = row.case.call, row.op.prepare(row.case.call)
+    return np.stack([row.op.run_int(call, k, *row.split(x)) for x in row.inputs[CHOSEN]])
+
+
+def cuts(count: int) -> list[list[range]]:
+    """Ways to cut `count` rows: one by one, unevenly, two by two, by threes, not at all."""
+    rng = np.random.default_rng(count)
+    uneven = sorted({0, *rng.integers(0, count, 1 + count // 4).tolist()})
+    edges = [range(count), uneven, range(0, count, 2), range(0, count, 3), [0]]
+    return [[range(a, b) for a, b in pairwise([*begins, count])] for begins in edges]
+
+
+def pieces(row: Row, rows: Sequence[range]) -> list[Piece]:
+    """The stripes that the row's op gives for these rows."""
+    found = [(r, row.op.stripe(row.case.call, r)) for r in rows]
+    return [Piece(row, r, stripe) for r, stripe in found if stripe]
+
+
+def height(row: Row) -> int:
+    return row.case.call.output.shape[1]
+
+
+def distinct(row: Row, ways: int) -> list[Piece]:
+    """Every different call among the stripes of the first so many cuts."""
+    stripes = [piece for cut in cuts(height(row))[:ways] for piece in pieces(row, cut)]
+    return list({piece.signature: piece for piece in stripes}.values())
+
+
+STRIPED = [row for row in ROWS if pieces(row, cuts(height(row))[0])]
+"""Rows of the matrix of which some output row can be computed alone."""
+
+every_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in STRIPED])
+
+
+@every_row
+def test_equals_the_same_rows_of_the_whole(row: Row) -> None:
+    for cut in cuts(height(row)):
+        for piece in pieces(row, cut):
+            call = piece.stripe.call
+            k = row.op.prepare(call)
+            given = np.stack([row.op.run_int(call, k, *inputs) for inputs in piece.inputs])
+            np.testing.assert_array_equal(given, piece.expected)
+
+
+@every_row
+def test_is_the_call_with_fewer_rows(row: Row) -> None:
+    call = row.case.call
+    for piece in distinct(row, ways=5):
+        part, read = piece.stripe.call, piece.stripe.rows
+        assert row.op.shape(part.attrs, *[tensor.shape for tensor in part.inputs]) == part.output.shape
+        activations = [(x, cut) for x, cut in zip(call.inputs, part.inputs, strict=True) if x.data is None]
+        tensors = [(call.output, part.output), *activations]
+        for (tensor, cut), rows in zip(tensors, (piece.rows, *read), strict=True):
+            assert len(rows) > 0
+            assert rows == range(tensor.shape[1])[rows.start : rows.stop]
+            assert cut == replace(tensor, shape=(1, len(rows), *tensor.shape[2:]))
+        constants = len(activations)
+        assert all(a is b for a, b in zip(call.inputs[constants:], part.inputs[constants:], strict=True))
+
+
+@every_row
+def test_later_rows_read_later_rows(row: Row) -> None:
+    for cut in cuts(height(row)):
+        for before, after in pairwise(pieces(row, cut)):
+            for a, b in zip(before.stripe.rows, after.stripe.rows, strict=True):
+                assert a.start <= b.start
+                assert a.stop <= b.stop
+
+
+@every_row
+@pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+def test_weights_are_those_of_the_whole(row: Row, dsp: bool) -> None:
+    """So that a layer's stripes can share them."""
+    whole = packed(row, dsp)
+    for piece in distinct(row, ways=5):
+        part = packed(piece.row, dsp)
+        for name in {"weight", "bias", "table"} & part.keys():
+            np.testing.assert_array_equal(part[name], whole[name])
+
+
+def packed(row: Row, dsp: bool) -> dict[str, Array]:
+    call = row.case.call
+    return row.op.pack(call, row.op.prepare(call), dsp)
+
+
+def wrong_ones(dsp: bool, build: Callable[[list[Model]], Program]) -> list[str]:
+    """Which stripes, each a model of its own, do not give what the oracle says."""
+    every = [piece for row in STRIPED for piece in distinct(row, ways=2)]
+    program = build([from_graph(piece.row.graph, dsp=dsp) for piece in every])
+    answers = program.ask([Request(piece.row.graph.name, piece.bytes) for piece in every])
+    return [
+        piece.row.id
+        for piece, answer in zip(every, answers, strict=True)
+        if not np.array_equal(answer.outputs, piece.expected.reshape(len(CHOSEN), -1))
+    ]
+
+
+@pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+def test_on_host(dsp: bool) -> None:
+    assert not wrong_ones(dsp, host.executable)
+
+
+def test_assembly_on_core() -> None:
+    assert not wrong_ones(True, lambda models: core.image(models, MACHINES["core"]))
+
+
+def stripe(row_id: str, rows: range) -> Stripe | None:
+    row = BY_ID[row_id]
+    return row.op.stripe(row.case.call, rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "rows", "read", "padding"),
+    [
+        ("conv2d-3x3_pad_relu", range(1), range(2), (1, 0)),
+        ("conv2d-3x3_pad_relu", range(2, 4), range(1, 5), (0, 0)),
+        ("conv2d-3x3_pad_relu", range(7, 8), range(6, 8), (0, 1)),
+        ("conv2d-1x1_s2_pad1", range(1, 3), range(1, 4), (0, 0)),
+        ("conv2d-3x2_dilated_pad", range(1, 2), range(4), (1, 0)),
+        ("conv2d-pad_larger_than_image", range(2, 3), range(1), (0, 2)),
+        ("max_pool2d-3x3_s2_ceil_beyond_the_image", range(1), range(2), (0, 0)),
+        ("avg_pool2d-3x3_pad_ceil", range(4, 5), range(7, 8), (0, 1)),
+    ],
+)
+def test_reads_what_its_windows_cover(row: str, rows: range, read: range, padding: tuple[int, int]) -> None:
+    found = stripe(row, rows)
+    assert found is not None
+    assert found.rows == (read,)
+    assert found.call.attrs.padding[:2] == padding
+
+
+@pytest.mark.parametrize(
+    ("row", "rows"),
+    [
+        ("conv2d-1x1_s2_pad1", range(1)),  # nothing but padding
+        ("conv2d-1x1_s2_pad1", range(2, 4)),  # the last row is
+        ("avg_pool2d-adaptive_3x5", range(1)),  # windows of 3 and of 4 rows
+        ("avg_pool2d-3x3_pad_ceil_valid_only", range(1, 2)),  # without the corners, another shift fits
+        ("concat-image_rows_2_3", range(1)),  # rows of one input only
+        ("softmax-rows_5x3x7", range(1)),  # along the rows
+        ("clamp-relu_5x3", range(1)),  # no image
+    ],
+)
+def test_none_where_rows_cannot_be_computed_alone(row: str, rows: range) -> None:
+    assert stripe(row, rows) is None
+
+
+@pytest.mark.parametrize("op", ["add", "avg_pool2d", "clamp", "concat", "conv2d", "max_pool2d", "rescale"])
+def test_op_has_stripes(op: str) -> None:
+    assert any(row.op is OPS[op] for row in STRIPED)
