@@ -14,6 +14,7 @@ from ..codegen.model import library
 from ..codegen.templates import render
 from ..errors import VerificationError
 from ..ir import Array, Graph
+from ..plan import Cascade
 from .compiled import grouped, template_files
 
 FINGERPRINT_BYTES = 32
@@ -113,9 +114,22 @@ class Program:
         return outputs.get(request.kind, model.output_bytes), 4 * words.get(request.kind, 0)
 
 
-def from_graph(graph: Graph, *, dsp: bool, separate_buffers: bool = False) -> Model:
-    """A quantized graph as a model of a program."""
-    made = library(graph, dsp=dsp, separate_buffers=separate_buffers)
+def from_graph(
+    graph: Graph,
+    *,
+    dsp: bool,
+    separate_buffers: bool = False,
+    ram_limit_bytes: int | None = None,
+    cascades: Sequence[Cascade] | None = None,
+) -> Model:
+    """A quantized graph as a model of a program; see codegen.model.library."""
+    made = library(
+        graph,
+        dsp=dsp,
+        separate_buffers=separate_buffers,
+        ram_limit_bytes=ram_limit_bytes,
+        cascades=cascades,
+    )
     inputs = tuple(graph.tensors[name].size for name in graph.inputs)
     layers = tuple(layer.size for layer in made.layers)
     return Model(graph.name, dict(made.files), inputs, graph.tensors[graph.output].size, layers)

@@ -265,7 +265,7 @@ def _sliding(attrs: AvgPool2dAttrs, axis: int, size: int, count: int) -> list[Sp
 
 
 def _requant(call: Call) -> Requant:
-    """One multiplier per distinct divisor of rows and columns, as `rows` and `columns` of prepare() index them."""
+    """One multiplier per distinct divisor, as `rows` and `columns` of prepare() index them."""
     rows, columns = map(_distinct, _spans(call))
     divisors = _divisors(call.attrs, rows, columns)
     return to_requant(call.inputs[0].scale / (call.output.scale * divisors.ravel()))

@@ -97,7 +97,9 @@ class Striper:
         return None if rows is None else sum(r.buffer_bytes for r in self._between(nodes, rows).values())
 
     def cascade(self, nodes: Sequence[Node], height: int) -> Cascade | None:
-        """None when a layer needs its input whole, or a piece would not begin at a word."""
+        """None when a layer needs its input whole, a value between is read elsewhere, or a piece would not
+        begin at a word.
+        """
         key = nodes[0].name, nodes[-1].name, height
         if key not in self._made:
             self._made[key] = self._cascade(nodes, height)
@@ -105,22 +107,14 @@ class Striper:
 
     def _cascade(self, nodes: Sequence[Node], height: int) -> Cascade | None:
         rows = self._rows(nodes, height)
-        if rows is None:
+        output = nodes[-1].output
+        stripes = rows and self._stripes(nodes, rows, len(rows[output].ends))
+        if not rows or not stripes:
             return None
-        rolling, output = self._between(nodes, rows), nodes[-1].output
-        count = len(rows[output].ends)
-        stripes = tuple(
-            tuple(
-                Piece(node, made, stripe)
-                for node in nodes
-                if (made := rows[node.output].made(i))
-                and (stripe := OPS[node.op].stripe(self.graph.call(node), made))
-            )
-            for i in range(count)
-        )
+        rolling = self._between(nodes, rows)
         pieces = [piece for stripe in stripes for piece in stripe]
         read = sum(self._read_again(node, pieces) for node in nodes)
-        moved = sum(r.kept_bytes(i) for r in rolling.values() for i in range(count))
+        moved = sum(r.kept_bytes(i) for r in rolling.values() for i in range(len(stripes)))
         extra = CALL_CYCLES * (len(pieces) - len(nodes)) + MOVED_CYCLES * moved + READ_CYCLES * read
         inputs = {name: self._distance(name, rows, stripes, output) for name in rows if name not in rolling}
         del inputs[output]
@@ -130,10 +124,27 @@ class Striper:
             inputs,
             output,
             rolling,
-            stripes,
+            tuple(stripes),
             max(self._scratch_bytes(piece) for piece in pieces),
             int(extra),
         )
+
+    def _stripes(
+        self, nodes: Sequence[Node], rows: Mapping[str, Rows], count: int
+    ) -> list[tuple[Piece, ...]] | None:
+        """None when some rows of a layer, though each alone can, cannot be computed together."""
+        found = []
+        for i in range(count):
+            pieces = []
+            for node in nodes:
+                made = rows[node.output].made(i)
+                stripe = OPS[node.op].stripe(self.graph.call(node), made) if made else None
+                if made and stripe is None:
+                    return None
+                if stripe:
+                    pieces.append(Piece(node, made, stripe))
+            found.append(tuple(pieces))
+        return found
 
     def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
         op, call = OPS[node.op], self.graph.call(node)
@@ -148,16 +159,13 @@ class Striper:
     def _rows(self, nodes: Sequence[Node], height: int) -> dict[str, Rows] | None:
         """Of every value that the nodes read or write; None when they cannot run as a cascade."""
         reaches = [self.reach(node) for node in nodes]
-        output = self.graph.tensors[nodes[-1].output].shape
-        if None in reaches:
+        if None in reaches or not self._closed(nodes):
             return None
-        total = output[1]
+        total = self.graph.tensors[nodes[-1].output].shape[1]
         made = {nodes[-1].output: [min((i + 1) * height, total) for i in range(-(-total // height))]}
         needed: dict[str, list[int]] = {}
         for node, reach in zip(reversed(nodes), reversed(reaches), strict=True):
             assert reach is not None
-            if node.output not in made:
-                return None  # nothing in the cascade reads it
             ends = made[node.output]
             ends[-1] = len(reach)  # rows that nobody reads are part of the layer's output all the same
             for i, name in enumerate(self.graph.activations(node)):
@@ -168,6 +176,13 @@ class Striper:
         needed[nodes[-1].output] = [0] * len(made[nodes[-1].output])
         found = {name: self._values_rows(name, needed[name], ends) for name, ends in made.items()}
         return found if all(self._aligned(rows) for rows in found.values()) else None
+
+    def _closed(self, nodes: Sequence[Node]) -> bool:
+        """Whether nothing but the last output is read elsewhere, and all else is read."""
+        inside = {node.name for node in nodes}
+        readers = [{reader.name for reader in self.graph.consumers(node.output)} for node in nodes[:-1]]
+        kept = self.graph.output in {node.output for node in nodes[:-1]}
+        return not kept and all(names and names <= inside for names in readers)
 
     def _values_rows(self, name: str, needed: Sequence[int], ends: Sequence[int]) -> Rows:
         shape = self.graph.tensors[name].shape

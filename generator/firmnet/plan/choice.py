@@ -56,7 +56,7 @@ def choose(graph: Graph, singles: Sequence[Step], striper: Striper, capacity: in
         before = best[i]
         assert before is not None
         offer(i + 1, before.then(step, alone[i]))
-        for end in _ends(graph, singles, striper, i, above):
+        for end in _ends(singles, striper, i, above):
             found = _cascade(graph, singles, striper, i, end, capacity)
             if found:
                 offer(end, before.then(*found))
@@ -84,24 +84,13 @@ def _needs(graph: Graph, steps: Sequence[Step]) -> list[int]:
     return [need(alive, sharing, i) for i in range(len(steps))]
 
 
-def _ends(
-    graph: Graph, singles: Sequence[Step], striper: Striper, first: int, above: Sequence[int]
-) -> Iterator[int]:
+def _ends(singles: Sequence[Step], striper: Striper, first: int, above: Sequence[int]) -> Iterator[int]:
     """Where a cascade may end that begins with layer `first` and holds a layer that is above the capacity."""
     for end in range(first + 1, min(first + MAX_LAYERS, len(singles)) + 1):
         if striper.reach(singles[end - 1].nodes[0]) is None:
             return
-        if any(first <= i < end for i in above) and _closed(graph, singles[first:end]):
+        if any(first <= i < end for i in above):
             yield end
-
-
-def _closed(graph: Graph, steps: Sequence[Step]) -> bool:
-    """Whether the last output is all that is read of the steps' values elsewhere."""
-    inside = {step.nodes[0].name for step in steps}
-    return all(
-        step.output != graph.output and all(node.name in inside for node in graph.consumers(step.output))
-        for step in steps[:-1]
-    )
 
 
 def _cascade(
@@ -118,7 +107,8 @@ def _cascade(
         if at_least > capacity and rows != possible[-1][0]:
             continue
         cascade = striper.cascade(nodes, rows)
-        assert cascade is not None
+        if cascade is None:
+            continue
         step = cascaded(cascade)
         steps = [*singles[:first], step, *singles[end:]]
         alive = storages(graph, steps)
