@@ -4,6 +4,8 @@
  * each inference in the results depends on the kind. All words are little-endian uint32. */
 #include "runner.h"
 
+#include <string.h>
+
 #include "fn_crc.h"
 #include "models.h"
 
@@ -19,23 +21,22 @@ typedef struct request {
 typedef struct session {
     const fn_model *model;
     request asked;
-    uint32_t before; /* ticks when the layer that is running began */
+    uint32_t before; /* ticks when the piece that is being computed began */
 } session;
 
 /* Large enough for any model: fits the linker's RAM or the image does not build. */
 static uint32_t words[MODELS_MOST_LAYERS];
 
-static void after_layer(void *context, uint32_t layer)
+static void after_piece(void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
 {
     session *s = context;
     const uint32_t now = runner_ticks();
-    const fn_layer *done = &s->model->layers[layer];
     if (s->asked.kind == CHECK) {
-        words[layer] = fn_crc32(0, done->output, done->bytes);
+        words[layer] = fn_crc32(words[layer], output, bytes);
     } else if (s->asked.kind == PROFILE) {
-        words[layer] = now - s->before;
+        words[layer] += now - s->before;
     } else if (s->asked.kind == DUMP && s->asked.layer == layer) {
-        runner_write(done->output, done->bytes);
+        runner_write(output, bytes);
     }
     s->before = runner_ticks();
 }
@@ -49,9 +50,10 @@ static int infer(session *s)
         }
     }
     const int observed = s->asked.kind == CHECK || s->asked.kind == DUMP || s->asked.kind == PROFILE;
+    memset(words, 0, sizeof words);
     const uint32_t start = runner_ticks();
     s->before = start;
-    model->run(observed ? after_layer : 0, s);
+    model->run(observed ? after_piece : 0, s);
     const uint32_t ticks = runner_ticks() - start;
     if (s->asked.kind == DUMP) {
         return 1;

@@ -11,12 +11,12 @@ typedef struct fn_input {
 
 typedef struct fn_layer {
     const char *name;
-    const int8_t *output; /* valid inside the observer, until a later layer reuses the memory */
-    uint32_t bytes;
+    uint32_t bytes; /* of its output */
 } fn_layer;
 
-/* Called after each layer with its index. */
-typedef void (*fn_observer)(void *context, uint32_t layer);
+/* Called when `bytes` more of layer `layer`'s output are ready, in order from its first byte; the pieces of different
+ * layers may alternate. `output` is valid inside the observer only. */
+typedef void (*fn_observer)(void *context, uint32_t layer, const int8_t *output, uint32_t bytes);
 
 typedef struct fn_model {
     const char *name;

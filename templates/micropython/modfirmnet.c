@@ -75,11 +75,14 @@ static mp_obj_t firmnet_run(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_run_obj, firmnet_run);
 
-static void crc_of_layer(void *context, uint32_t layer)
+/* The words in the buffer are little-endian, as the core is, and may be unaligned. */
+static void continue_crc(void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
 {
-    const fn_layer *at = &fn_deployed->layers[layer];
-    const uint32_t crc = fn_crc32(0, at->output, at->bytes);
-    memcpy((uint8_t *)context + 4u * layer, &crc, 4u); /* little-endian, as the core is; the buffer may be unaligned */
+    uint8_t *word = (uint8_t *)context + 4u * layer;
+    uint32_t crc;
+    memcpy(&crc, word, 4u);
+    crc = fn_crc32(crc, output, bytes);
+    memcpy(word, &crc, 4u);
 }
 
 /* run_crc(buffer): runs; buffer of 4 * layer_count() bytes receives the CRC-32 of every layer's output. */
@@ -88,21 +91,23 @@ static mp_obj_t firmnet_run_crc(mp_obj_t buffer_in)
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
     expect_bytes(4u * fn_deployed->layer_count, buffer.len);
-    timed_run(crc_of_layer, buffer.buf);
+    memset(buffer.buf, 0, buffer.len);
+    timed_run(continue_crc, buffer.buf);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_run_crc_obj, firmnet_run_crc);
 
 typedef struct copy_request {
     uint32_t layer;
-    void *to;
+    int8_t *to; /* where its next piece goes */
 } copy_request;
 
-static void copy_layer(void *context, uint32_t layer)
+static void copy_piece(void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
 {
-    const copy_request *request = (const copy_request *)context;
+    copy_request *request = (copy_request *)context;
     if (layer == request->layer) {
-        memcpy(request->to, fn_deployed->layers[layer].output, fn_deployed->layers[layer].bytes);
+        memcpy(request->to, output, bytes);
+        request->to += bytes;
     }
 }
 
@@ -114,7 +119,7 @@ static mp_obj_t firmnet_dump(mp_obj_t layer_in, mp_obj_t buffer_in)
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
     expect_bytes(fn_deployed->layers[layer].bytes, buffer.len);
     copy_request request = {layer, buffer.buf};
-    timed_run(copy_layer, &request);
+    timed_run(copy_piece, &request);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(firmnet_dump_obj, firmnet_dump);

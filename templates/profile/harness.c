@@ -1,8 +1,8 @@
 /* harness.c: from reset through one inference to the end, for `firmnet profile`. Nothing in here is measured.
  *
  * The simulator stops where run() begins and where it has returned. With profile_layers set (it is written before
- * run() begins) the observer marks the end of every layer; otherwise run() is called without one. Calls no library,
- * so that whatever the image has of libraries was asked for by the model. */
+ * run() begins) the observer marks the end of every piece of a layer; otherwise run() is called without one. Calls no
+ * library, so that whatever the image has of libraries was asked for by the model. */
 #include <stdint.h>
 
 #include "profile_subject.h"
@@ -14,7 +14,7 @@ void profile_reset(void);
 void profile_fault(void);
 void sim_mark(int id);
 void sim_stop(void);
-void profile_observe(void *context, uint32_t layer);
+void profile_observe(void *context, uint32_t layer, const int8_t *output, uint32_t bytes);
 
 #define CPACR (*(volatile uint32_t *)0xe000ed88u)
 
@@ -23,7 +23,7 @@ volatile uint32_t profile_run, profile_output;
 /* Neither initialized nor cleared: whoever runs the image may set it before reset. */
 volatile uint32_t profile_layers;
 
-/* The region that begins here: 0 is not measured, 1 the whole run or its first layer, n + 1 the n-th layer after that. */
+/* 1: run() begins; n + 2: what ran since the last mark was a piece of layer n; 0: run() has returned. */
 __attribute__((naked, noinline, used)) void sim_mark(int id)
 {
     (void)id;
@@ -35,11 +35,14 @@ __attribute__((naked, noinline, used)) void sim_stop(void)
     __asm__ volatile("bkpt #0xab\n b .");
 }
 
-/* After layer n region n + 2 begins. In assembly: it takes no stack, so the model's own is what is seen. */
-__attribute__((naked, noinline, used)) void profile_observe(void *context, uint32_t layer)
+/* In assembly: it takes no stack, so the model's own is what is seen. */
+__attribute__((naked, noinline, used)) void profile_observe(void *context, uint32_t layer, const int8_t *output,
+    uint32_t bytes)
 {
     (void)context;
     (void)layer;
+    (void)output;
+    (void)bytes;
     __asm__ volatile(".syntax unified\n adds r0, r1, #2\n b sim_mark");
 }
 

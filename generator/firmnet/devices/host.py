@@ -19,7 +19,7 @@ from .runner import FINGERPRINT_BYTES, Model, Program, from_artifact, program_fi
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 TIMEOUT_S = 300.0
 
-_Observer = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
+_Observer = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
 
 
 class _Input(ctypes.Structure):
@@ -27,7 +27,7 @@ class _Input(ctypes.Structure):
 
 
 class _Layer(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("output", ctypes.c_void_p), ("bytes", ctypes.c_uint32)]
+    _fields_ = [("name", ctypes.c_char_p), ("bytes", ctypes.c_uint32)]
 
 
 class _Model(ctypes.Structure):
@@ -56,7 +56,7 @@ class HostModel:
     def __init__(self, library: ctypes.CDLL, name: str) -> None:
         self._library = library  # keeps it loaded
         self._c = _Model.in_dll(library, f"{name}_model")
-        self.layer_names = tuple(layer.name.decode() for layer in self._layers())
+        self.layer_names = tuple(layer.name.decode() for layer in self._c.layers[: self._c.layer_count])
 
     @property
     def fingerprint(self) -> bytes:
@@ -69,16 +69,15 @@ class HostModel:
         return _copied(self._c.output, self._c.output_bytes)
 
     def run_layers(self, *inputs: Array) -> list[Array]:
-        """Every layer's output of one inference, each copied as soon as it is there."""
-        seen: list[Array] = []
-        layers = self._layers()
+        """Every layer's output of one inference, each piece copied as soon as it is there."""
+        seen = [b""] * self._c.layer_count
 
-        def observe(_: Any, index: int) -> None:
-            seen.append(_copied(layers[index].output, layers[index].bytes))
+        def observe(_: Any, layer: int, output: int, size: int) -> None:
+            seen[layer] += ctypes.string_at(output, size)
 
         self._write(inputs)
         self._c.run(_Observer(observe), None)
-        return seen
+        return [np.frombuffer(output, np.int8) for output in seen]
 
     def quantize(self, x: Array) -> Array:
         """One float32 sample in the model's own order, as the device quantizes and stores it."""
@@ -88,9 +87,6 @@ class HostModel:
             raise ValueError(f"the model takes {target.bytes} values, got {x.size}")
         self._c.quantize(x.ctypes.data)
         return _copied(target.data, target.bytes)
-
-    def _layers(self) -> list[_Layer]:
-        return [self._c.layers[i] for i in range(self._c.layer_count)]
 
     def _write(self, inputs: Sequence[Array]) -> None:
         for target, x in zip(self._c.inputs[: self._c.input_count], inputs, strict=True):

@@ -19,7 +19,7 @@ from ..ops import OPS
 from .cycles import Cost, Instruction, cost, decode
 from .image import RAM_ORIGIN, Image, build
 from .recorders import UNAVAILABLE, Block, LoadRecorder, Loads, record_edges
-from .simulate import Noted, Run, simulate
+from .simulate import Noted, Region, Run, simulate
 
 MODELLED = ("cortex-m4", "cortex-m4f")
 """Cores whose cycles cycles.py knows; of the others only instructions are counted."""
@@ -50,9 +50,9 @@ class Profile:
 
     ram_bytes = arena_bytes (with input, output and scratch) + variables_bytes + stack_bytes; flash_bytes =
     code_bytes + weights_bytes + tables_bytes: what the model and the library functions it calls have in
-    `elf`. `marks`: cycles (where not modelled: instructions) that marking the ends of layers added to a run
-    of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None: not
-    measured). What belongs to a board is None where there is none.
+    `elf`. `marks`: cycles (where not modelled: instructions) that marking the ends of layers' pieces added
+    to a run of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None:
+    not measured). What belongs to a board is None where there is none.
     """
 
     name: str
@@ -242,33 +242,40 @@ def _flash_bytes(entry: Entry, image: Image) -> int:
 
 
 def _run(subject: Subject, image: Image, core: str) -> _Figures:
-    """One run without an observer for the whole, one cut into layers, one that looks at loads."""
+    """One run without an observer for the whole, one cut into pieces of layers, one that looks at loads."""
 
     @cache
     def block(at: Block) -> tuple[Instruction, ...]:
         return decode(image.code(at), at.address)
 
-    size, layers = subject.expected.size, len(subject.entries)
-    whole = _checked(subject, core, simulate(image, core, size, record_edges)).regions[0]
-    cut = _checked(subject, core, simulate(image, core, size, record_edges, layers=layers)).regions
+    size = subject.expected.size
+    (whole,) = _checked(subject, core, simulate(image, core, size, record_edges)).regions
+    run = _checked(subject, core, simulate(image, core, size, record_edges, observed=True))
+    cut = _by_layer(subject, run)
     return _Figures(
         cost(whole.noted, block),
         whole.stack_bytes,
-        tuple(cost(region.noted, block) for region in cut),
-        tuple(region.stack_bytes for region in cut),
+        tuple(sum((cost(region.noted, block) for region in regions), Cost(0, 0)) for regions in cut),
+        tuple(max(region.stack_bytes for region in regions) for regions in cut),
         _loads(subject, image, core),
     )
+
+
+def _by_layer(subject: Subject, run: Run[Noted]) -> list[list[Region[Noted]]]:
+    """The regions of each layer, and behind the last of them the rest of run()."""
+    return [run.of(layer) for layer in (*range(len(subject.entries)), None)]
 
 
 def _loads(subject: Subject, image: Image, core: str) -> tuple[Loads, ...] | None:
     """The loads of each layer and of the rest; None when the run that looks at them went wrong."""
     try:
-        layers = len(subject.entries)
-        run = simulate(image, core, subject.expected.size, _load_recorder, layers=layers)
+        run = simulate(image, core, subject.expected.size, _load_recorder, observed=True)
     except (VerificationError, *UNAVAILABLE):
         return None
-    right = np.array_equal(run.output, subject.expected)
-    return tuple(region.noted for region in run.regions) if right else None
+    if not np.array_equal(run.output, subject.expected):
+        return None
+    cut = _by_layer(subject, run)
+    return tuple(sum((region.noted for region in regions), Loads(0, 0)) for regions in cut)
 
 
 def _load_recorder(cpu: unicorn.Uc) -> LoadRecorder:

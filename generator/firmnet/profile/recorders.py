@@ -104,6 +104,9 @@ class Loads:
     flash_bytes: int
     unaligned_cycles: int
 
+    def __add__(self, other: "Loads") -> "Loads":
+        return Loads(self.flash_bytes + other.flash_bytes, self.unaligned_cycles + other.unaligned_cycles)
+
 
 class LoadRecorder:
     """Looks at every load; flash is all below `flash_end`. Its run must not be used for anything else.

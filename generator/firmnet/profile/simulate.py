@@ -1,4 +1,4 @@
-"""What does an image execute? One inference in Unicorn, from reset, cut where layers end."""
+"""What does an image execute? One inference in Unicorn, from reset, cut where pieces of layers end."""
 
 import struct
 from collections.abc import Callable
@@ -26,6 +26,8 @@ SYSTEM_ORIGIN, SYSTEM_BYTES = 0xE000_0000, 1 << 20
 """System registers, as plain memory: nothing in the image waits for them."""
 TIMEOUT_US = 600_000_000
 PAINT = 0xA5
+FIRST_LAYER_MARK = 2
+"""What the observer in templates/profile/harness.c adds to a layer's index."""
 
 
 Noted = TypeVar("Noted")
@@ -33,18 +35,26 @@ Noted = TypeVar("Noted")
 
 @dataclass(frozen=True)
 class Region(Generic[Noted]):
-    """A stretch of the run: what was recorded in it, and the deepest stack in bytes below run()'s entry."""
+    """A stretch of the run: what was recorded in it, and the deepest stack in bytes below run()'s entry.
 
+    It ends with a piece of `layer`, or with run() itself (None).
+    """
+
+    layer: int | None
     noted: Noted
     stack_bytes: int
 
 
 @dataclass(frozen=True)
 class Run(Generic[Noted]):
-    """One inference: the output, int8 and flat, and its regions: one per marked layer, and the rest."""
+    """One inference: the output, int8 and flat, and its regions in order; the last ends with run()."""
 
     output: Array
     regions: tuple[Region[Noted], ...]
+
+    def of(self, layer: int | None) -> list[Region[Noted]]:
+        """The regions that end with a piece of `layer`, or (None) with run()."""
+        return [region for region in self.regions if region.layer == layer]
 
 
 def simulate(
@@ -53,13 +63,13 @@ def simulate(
     output_bytes: int,
     recorder: Callable[[unicorn.Uc], Recorder[Noted]],
     *,
-    layers: int = 0,
+    observed: bool = False,
 ) -> Run[Noted]:
-    """The first call of run() after reset, from entry to return; with `layers`, cut after each.
+    """The first call of run() after reset, from entry to return; `observed`: cut after each piece of a layer.
 
     Raises VerificationError when the image faults or does not come to its end.
     """
-    return _Simulation(image, core, observed=layers > 0).run(output_bytes, recorder, layers)
+    return _Simulation(image, core, observed=observed).run(output_bytes, recorder)
 
 
 class _Simulation:
@@ -69,6 +79,7 @@ class _Simulation:
         self.image = image
         self.cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.cpu.ctl_set_cpu_model(CPU_MODELS[core])
+        self.cpu.ctl_exits_enabled(True)
         self.cpu.mem_map(FLASH_ORIGIN, FLASH_BYTES)
         self.cpu.mem_map(RAM_ORIGIN, RAM_BYTES)
         self.cpu.mem_map(SYSTEM_ORIGIN, SYSTEM_BYTES)
@@ -79,43 +90,44 @@ class _Simulation:
         self.cpu.reg_write(arm_const.UC_ARM_REG_SP, stack_top)
         self.cpu.reg_write(arm_const.UC_ARM_REG_PC, reset)
 
-    def run(
-        self, output_bytes: int, recorder: Callable[[unicorn.Uc], Recorder[Noted]], layers: int
-    ) -> Run[Noted]:
-        mark = self.image.symbols["sim_mark"]
+    def run(self, output_bytes: int, recorder: Callable[[unicorn.Uc], Recorder[Noted]]) -> Run[Noted]:
+        mark = self.image.symbols["sim_mark"] & ~1
         self._advance(mark)
-        self._advance(self._word("profile_run"))
-        end = self._register("LR")
+        self._advance(self._word("profile_run") & ~1)
+        end = self._register("LR") & ~1
         top = self._register("SP")
         recording = recorder(self.cpu)
         regions = []
-        for _ in range(layers):
-            self._paint()
-            self._advance(mark)
-            regions.append(Region(recording.take(), self._painted(top)))
+        self._paint()
+        while self._advance(mark, end) == mark:
+            layer = self._register("R0") - FIRST_LAYER_MARK
+            regions.append(Region(layer, recording.take(), self._painted(top)))
             # The mark itself is not part of any layer: go on where it would return to.
             self.cpu.reg_write(arm_const.UC_ARM_REG_PC, self._register("LR"))
-        self._paint()
-        self._advance(end)
-        recording.end(end & ~1)
-        regions.append(Region(recording.take(), self._painted(top)))
+            self._paint()
+        recording.end(end)
+        regions.append(Region(None, recording.take(), self._painted(top)))
         output = self.cpu.mem_read(self._word("profile_output"), output_bytes)
         return Run(np.frombuffer(bytes(output), np.int8), tuple(regions))
 
-    def _advance(self, until: int) -> None:
-        """Execute up to, and without, the instruction at `until`."""
+    def _advance(self, *exits: int) -> int:
+        """Execute up to, and without, the instruction at one of these addresses; returns at which."""
         problem = "it went astray"
-        # Translated before, when it was not the end, it would be run through.
-        self.cpu.ctl_remove_cache(until & ~1, (until & ~1) + 2)
+        for address in exits:
+            # Translated before, when it was no exit, it would be run through.
+            self.cpu.ctl_remove_cache(address, address + 2)
+        self.cpu.ctl_set_exits(exits)
         try:
-            self.cpu.emu_start(self._register("PC") | 1, until & ~1, timeout=TIMEOUT_US)
+            self.cpu.emu_start(self._register("PC") | 1, 0, timeout=TIMEOUT_US)
         except unicorn.UcError as error:
             problem = str(error)
-        if self._register("PC") & ~1 != until & ~1:
-            at = f"{self._register('PC'):#x}"
+        stopped = self._register("PC") & ~1
+        if stopped not in exits:
+            wanted = " or ".join(f"{address:#x}" for address in exits)
             raise VerificationError(
-                f"the simulated image stopped at {at} and never came to {until:#x}: {problem}"
+                f"the simulated image stopped at {stopped:#x} and never came to {wanted}: {problem}"
             )
+        return stopped
 
     def _register(self, name: str) -> int:
         return int(self.cpu.reg_read(getattr(arm_const, f"UC_ARM_REG_{name}")))
