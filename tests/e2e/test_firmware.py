@@ -1,8 +1,10 @@
 """Is the firmware a MicroPython that people can use, with the model in it?"""
 
 import binascii
+import struct
 import subprocess
 import sys
+import zlib
 from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
+from layered_networks import kernels
 from prompt import PATIENCE_S, Prompt, prompt_of
 
 from firmnet.artifact import Artifact
@@ -103,6 +106,18 @@ def test_input_and_output_are_the_models_own_memory(small: Artifact, board: Prom
     board("y = small.output; small.run()")
     assert literal_eval(board("tuple(y)")) == tuple(run_int(small.graph, x).ravel().tolist())
     assert "TypeError" in board("small.output[0] = 1")
+
+
+def test_layers_are_written_over_whatever_the_buffer_holds(small: Artifact, board: Prompt) -> None:
+    """At an odd address, between bytes that stay."""
+    layers, x = small.manifest.layers, np.full(small.manifest.input.shape, -7, np.int8)
+    values = [y.tobytes() for y in kernels(small.graph, x)]
+    crcs = b"".join(struct.pack("<I", zlib.crc32(y)) for y in values)
+    for call, expected in (("run_crc(", crcs), (f"dump({len(layers) - 2}, ", values[-2])):
+        board(f"b = bytearray(b'\\x55' * {len(expected) + 6}); m = memoryview(b)[3:-3]")
+        for _ in range(2):
+            board(f"_firmnet.load({literal(x.tobytes())}); _firmnet.{call}m)")
+            assert literal_eval(board("bytes(b)")) == b"UUU" + expected + b"UUU"
 
 
 def test_running_takes_no_heap(board: Prompt) -> None:

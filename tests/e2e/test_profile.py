@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 from layered_networks import branches, residual
+from pieces import halved_copy
 
 from firmnet import api, cli
 from firmnet.artifact import Artifact
@@ -218,7 +219,12 @@ def looped(text: str) -> Image:
 
 def cost_of(image: Image) -> cycles.Cost:
     run = simulate(image, "cortex-m4f", 4, recorders.record_edges)
-    return cycles.cost(run.regions[0].noted, lambda at: cycles.decode(image.code(at), at.address))
+    (whole,) = run.regions
+    return priced(image, whole.noted)
+
+
+def priced(image: Image, edges: recorders.Edges) -> cycles.Cost:
+    return cycles.cost(edges, lambda at: cycles.decode(image.code(at), at.address))
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -242,6 +248,54 @@ def test_stack_is_what_run_and_its_callees_take() -> None:
     assert simulate(image, "cortex-m4f", 4, recorders.record_edges).regions[0].stack_bytes == 8 + 4 + 100
 
 
+@pytest.mark.parametrize(
+    ("last", "rest"),
+    [
+        ("blx r4\n nop\n pop {r4, pc}", cycles.Cost(2, 2 + 1 + 5)),
+        ("mov r12, r4\n pop {r4, lr}\n bx r12", cycles.Cost(0, 2)),
+    ],
+    ids=["call", "tail-call"],
+)
+def test_pieces_of_a_layer_add_up(last: str, rest: cycles.Cost) -> None:
+    """A mark is 2 instructions, `adds` and `b`; the 2 cycles that its `b` takes longer come behind it."""
+    image = looped(f"""
+            push {{r4, lr}}         @ layer 0: 6 instructions with 2 before it; 8 bytes
+            mov r4, r0
+            movs r1, #0
+            blx r4
+            str r4, [sp, #-40]!     @ layer 1: 4 instructions, 48 bytes
+            add sp, #40
+            movs r1, #1
+            blx r4
+            nop                     @ layer 0: 3
+            movs r1, #0
+            blx r4
+            nop                     @ layer 1: 4
+            nop
+            movs r1, #1
+            blx r4
+            movs r1, #0             @ layer 0: 2 up to the call
+            {last}
+    """)
+    run = simulate(image, "cortex-m4f", 4, recorders.record_edges, observed=True)
+    assert [region.layer for region in run.regions] == [0, 1, 0, 1, 0, None]
+    counted = [priced(image, region.noted) for region in run.regions]
+    tail = 2 if rest.instructions == 0 else 0
+    assert [cost.instructions for cost in counted[:-1]] == [6 + 2, 4 + 2, 3 + 2, 4 + 2, 2 + tail + 2]
+    assert counted[-1] == rest
+    assert [max(region.stack_bytes for region in run.of(layer)) for layer in (0, 1)] == [8, 48]
+
+
+def test_a_layer_in_pieces_costs_what_it_costs_whole(small: Artifact, tmp_path: Path) -> None:
+    whole, pieces = api.profile(small), api.profile(halved_copy(small, tmp_path / "halved"))
+    assert pieces.marks > whole.marks
+    for one, two in zip(whole.layers, pieces.layers, strict=True):
+        assert one.instructions < two.instructions < one.instructions + 20, one.name
+        assert one.flash_read_bytes is not None
+        assert two.flash_read_bytes == pytest.approx(one.flash_read_bytes, abs=20)
+        assert two.stack_bytes == one.stack_bytes
+
+
 @pytest.mark.parametrize("text", ["bkpt #1", "udf #0", "ldr r0, =0x60000000\n ldr r0, [r0]", "bx r1"])
 def test_a_fault_is_told(text: str) -> None:
     with pytest.raises(VerificationError, match="never came to"):
@@ -252,7 +306,7 @@ def test_a_fault_is_told(text: str) -> None:
 def test_both_recorders_count_the_same(network: Callable[[], Graph]) -> None:
     image = read(profile_graph(network()).elf)
     in_c, in_python = (
-        simulate(image, "cortex-m4f", 4, recorder, layers=3)
+        simulate(image, "cortex-m4f", 4, recorder, observed=True)
         for recorder in (recorders.CEdges, recorders.PythonEdges)
     )
     assert in_c.regions == in_python.regions

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.builder import Builder
@@ -61,6 +62,12 @@ def branches() -> Graph:
 
 
 NETWORKS = (residual, branches)
+
+
+def kernels(graph: Graph, x: Array) -> list[Array]:
+    """The oracle's output of every layer that has a kernel, flat."""
+    values = int_values(graph, x)
+    return [values[node.output].ravel() for node in graph.nodes if not OPS[node.op].view]
 
 
 def noise(graph: Graph, count: int, seed: int = 0) -> Array:

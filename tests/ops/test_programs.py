@@ -6,23 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from layered_networks import NETWORKS, branches, noise, residual
+from layered_networks import NETWORKS, branches, kernels, noise, residual
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core
 from firmnet.devices.host import HostLibrary, executable
 from firmnet.devices.runner import Kind, Model, Program, Request, from_graph
 from firmnet.errors import UserError, VerificationError
-from firmnet.interpret import int_values, quantize_sample
-from firmnet.ir import Array, Graph
+from firmnet.interpret import quantize_sample
+from firmnet.ir import Graph
 
 COUNTING = "netduinoplus2"
-
-
-def kernels(graph: Graph, x: Array) -> list[Array]:
-    """The oracle's output of every layer that has a kernel, flat."""
-    values = int_values(graph, x)
-    return [values[node.output].ravel() for node in graph.nodes if node.op != "reshape"]
 
 
 def image(models: list[Model]) -> Program:

@@ -103,29 +103,29 @@ static const fn_input inputs[1] = {
 };
 
 static const fn_layer layers[4] = {
-    { "conv", arena + 40, 60 },
-    { "pool", arena + 0, 12 },
-    { "fc", arena + 12, 4 },
-    { "scores", arena + 0, 4 },
+    { "conv", 60 },
+    { "pool", 12 },
+    { "fc", 4 },
+    { "scores", 4 },
 };
 
-static void done(fn_observer observer, void *context, uint32_t layer)
+static void done(fn_observer observer, void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
 {
     if (observer) {
-        observer(context, layer);
+        observer(context, layer, output, bytes);
     }
 }
 
 static void run(fn_observer observer, void *context)
 {
     tiny_conv(arena + 0, arena + 40, arena + 100);
-    done(observer, context, 0);
+    done(observer, context, 0, arena + 40, 60);
     tiny_pool(arena + 40, arena + 0);
-    done(observer, context, 1);
+    done(observer, context, 1, arena + 0, 12);
     tiny_fc(arena + 0, arena + 12);
-    done(observer, context, 2);
+    done(observer, context, 2, arena + 12, 4);
     tiny_scores(arena + 12, arena + 0);
-    done(observer, context, 3);
+    done(observer, context, 3, arena + 0, 4);
 }
 
 static void quantize(const float *x)
