@@ -61,6 +61,22 @@ class LayerEntry:
 
 
 @dataclass(frozen=True)
+class CascadeEntry:
+    """Layers that run stripe by stripe (plan.Cascade), `rows` rows each, for about `extra_cycles` more."""
+
+    layers: tuple[str, ...]
+    stripes: int
+    rows: int
+    extra_cycles: int
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        ends = dict.fromkeys((self.layers[0], self.layers[-1]))
+        return f"{' to '.join(ends)} in {self.stripes} stripes of {self.rows} rows"
+
+
+@dataclass(frozen=True)
 class Manifest:
     """manifest.json: which firmware this is and how to talk to it."""
 
@@ -75,6 +91,8 @@ class Manifest:
     layers: tuple[LayerEntry, ...]
     arena_bytes: int
     lower_bound_bytes: int
+    ram_limit_bytes: int | None = None  # as asked for
+    cascades: tuple[CascadeEntry, ...] = ()
 
 
 @dataclass(frozen=True)

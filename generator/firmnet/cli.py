@@ -183,9 +183,15 @@ def generate(
             f"{made.name} for {made.board}: {len(made.layers)} layers, "
             f"arena {made.arena_bytes:,} B (lower bound {made.lower_bound_bytes:,} B)"
         )
+    for cascade in made.cascades:
+        screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
     if ram_limit is not None:
         spare = ram_limit - made.arena_bytes - STACK_BYTES
-        screen.line(f"the RAM limit of {ram_limit:,} B is kept, {spare:,} B to spare; it costs 0 cycles")
+        cost = sum(cascade.extra_cycles for cascade in made.cascades)
+        screen.line(
+            f"the RAM limit of {ram_limit:,} B is kept, {spare:,} B to spare; it costs "
+            + (f"about {cost:,} cycles (`firmnet profile` counts them)" if cost else "0 cycles")
+        )
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
     if poor := poor_layers(deployment.quality):

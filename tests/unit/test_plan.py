@@ -1,18 +1,18 @@
 """Does the arena keep every value until its last reader has run, in as little memory as can be?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
 
-from firmnet import placement
 from firmnet.errors import UserError
 from firmnet.ir import Array, Call, Graph, Node, QParams, Shape, Tensor
 from firmnet.ops import OPS, Cost, Op
 from firmnet.ops.reshape import ReshapeAttrs
-from firmnet.plan import ALIGNMENT, STACK_BYTES, Plan, plan
+from firmnet.plan import STACK_BYTES, Plan, placement, plan
+from firmnet.plan.cascade import ALIGNMENT
 
 Q = QParams((0.1,), 0)
 
@@ -147,13 +147,18 @@ def test_no_value_is_overwritten_before_its_last_reader(overlap: bool) -> None:
         assert all(offset % ALIGNMENT == 0 for offset in memory.scratch.values())
 
 
+def placed(graph: Graph, x: int) -> Plan:
+    """y at 0, x where it is told to be."""
+    return replace(plan(graph, dsp=True), offsets={"x": x, "y": 0}, arena_bytes=48)
+
+
 def test_the_careless_kernel_sees_a_distance_that_is_too_small() -> None:
     """Otherwise the test above could not fail."""
     graph = graph_of({"x": 40}, [layer("y", "x", size=40, over=(8,))], "y")
     for distance in (0, 4):
         with pytest.raises(AssertionError, match="x was overwritten"):
-            run_in_arena(graph, Plan({"x": distance, "y": 0}, {}, 48, 48, "y"))
-    run_in_arena(graph, Plan({"x": 8, "y": 0}, {}, 48, 48, "y"))
+            run_in_arena(graph, placed(graph, x=distance))
+    run_in_arena(graph, placed(graph, x=8))
 
 
 def test_one_layer_needs_exactly_its_lower_bound() -> None:
@@ -164,7 +169,7 @@ def test_one_layer_needs_exactly_its_lower_bound() -> None:
             inputs = {name: graph.tensors[name].size for name in graph.inputs}
             memory = plan(graph_of(inputs, [node], node.output), dsp=True)
             assert memory.arena_bytes == memory.lower_bound_bytes
-            assert memory.peak_layer == node.name
+            assert memory.peak_layers == (node.name,)
 
 
 def test_no_order_of_few_blocks_needs_less() -> None:

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from firmnet.profile import HEADS, LayerProfile, Profile, lines, plot, rows
+from firmnet.artifact import CascadeEntry
+from firmnet.profile import HEADS, LayerProfile, OneByOne, Profile, lines, plot, rows
 
 CONV = LayerProfile("conv", "conv2d", 2_000, 3_000, 4_000, 2.0, 150, 1_600, 40)
 SCORES = LayerProfile("scores", "softmax", 0, 500, 1_000, None, 1_024, 24, 60)
@@ -34,6 +35,8 @@ PROFILE = Profile(
     tables_bytes=1_150,
     layers=(CONV, SCORES),
     marks=12,
+    cascades=(),
+    one_by_one=None,
     elf=Path("program"),
 )
 M7 = replace(
@@ -74,12 +77,23 @@ def test_lines_tell_time_and_memory() -> None:
         "5,040 modelled cycles with zero wait states",
         "5.04 ms at 1 MHz with zero wait states",
         "6.30 to 7.31 ms to be expected: the board's flash has 5 wait states",
-        "RAM       1,100 B: arena 1,000 with input, output and scratch (no plan is below 900), variables 20",
+        "RAM       1,100 B: arena 1,000 with input, output and scratch (no placement is below 900), variables 20",
         "flash     2,500 B: code 1,200, weights 150, tables 1,150",
         "add up to 12 cycles more than the whole",
     ):
         assert part in text
     assert "aligned" not in text
+
+
+def test_cascades_are_told_with_their_cost() -> None:
+    cascades = CascadeEntry(("conv", "pool"), 6, 4, 90), CascadeEntry(("scores",), 2, 1, 0)
+    told = lines(replace(PROFILE, cascades=cascades, one_by_one=OneByOne(3_500, 5_000, 1_600)))
+    at = told.index("cascades  conv to pool in 6 stripes of 4 rows")
+    assert told[at + 1 : at + 3] == [
+        "          scores in 2 stripes of 1 rows",
+        "          against layers one by one: +40 cycles (+0.80%), -600 B of arena",
+    ]
+    assert not any("cascades" in line for line in lines(PROFILE))
 
 
 def test_unaligned_loads_are_told() -> None:

@@ -68,7 +68,7 @@ def build(
         raise UserError(
             f"cannot write {error.filename} ({error.strerror}): make {project} writable"
         ) from None
-    _compile(project, env, board, show)
+    _compile(project, env, board, artifact.manifest.arena_bytes, show)
     built = project / ".pio" / "build" / env
     sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
     check_fit(sizes, board)
@@ -97,7 +97,7 @@ def _forget_firmware(artifact: Artifact) -> None:
         (artifact.firmware / f"firmware{suffix}").unlink(missing_ok=True)
 
 
-def _compile(project: Path, env: str, board: Board, show: Progress) -> None:
+def _compile(project: Path, env: str, board: Board, arena_bytes: int, show: Progress) -> None:
     files = 0
 
     def watch(line: str) -> None:
@@ -119,7 +119,7 @@ def _compile(project: Path, env: str, board: Board, show: Progress) -> None:
         on_line=watch,
     )
     if done.returncode:
-        raise _explain(done.stdout, board, env)
+        raise _explain(done.stdout, board, env, arena_bytes)
 
 
 def platforms_dir(board: Board, env: str) -> dict[str, str]:
@@ -129,11 +129,12 @@ def platforms_dir(board: Board, env: str) -> dict[str, str]:
     return {"PLATFORMIO_PLATFORMS_DIR": str(cache_dir() / "platformio" / "platforms")}
 
 
-def _explain(output: str, board: Board, env: str) -> UserError | VerificationError:
+def _explain(output: str, board: Board, env: str, arena_bytes: int) -> UserError | VerificationError:
     """The failure in one sentence: does not fit, or what the compiler said."""
     overflow = re.search(r"region [`'](\w+)' overflowed by (\d+) bytes", output)
     if overflow:
-        return too_big(board, "RAM" if "RAM" in overflow[1].upper() else "flash", int(overflow[2]))
+        kind = "RAM" if "RAM" in overflow[1].upper() else "flash"
+        return too_big(board, kind, int(overflow[2]), arena_bytes)
     if re.search(r"nano\.specs|cannot find -l(c|m|nosys)|fatal error: (alloca|string|math)\.h", output):
         fix = apt_line("arm-none-eabi-gcc")
         return UserError(f"the C library of arm-none-eabi-gcc is not installed: install it with `{fix}`")

@@ -9,6 +9,7 @@ from elftools.elf.sections import Symbol, SymbolTableSection
 
 from ..board import Board
 from ..errors import VerificationError
+from ..plan import STACK_BYTES
 
 WRITABLE, ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC: the section takes memory on the board
 RESERVE = ".reserve"  # cortexm.ld: room for stack and least heap, which are counted by their own names
@@ -77,20 +78,22 @@ def measure(elf: Path, board: Board, model: str) -> Sizes:
 def check_fit(sizes: Sizes, board: Board) -> None:
     """Raise VerificationError, saying by how many bytes, unless the firmware fits the board."""
     if sizes.flash_bytes > sizes.flash_limit_bytes:
-        raise too_big(board, "flash", sizes.flash_bytes - sizes.flash_limit_bytes)
+        raise too_big(board, "flash", sizes.flash_bytes - sizes.flash_limit_bytes, sizes.arena_bytes)
     if sizes.ram_bytes + sizes.heap_bytes > sizes.ram_limit_bytes:
-        raise too_big(board, "RAM", sizes.ram_bytes + sizes.heap_bytes - sizes.ram_limit_bytes)
+        excess = sizes.ram_bytes + sizes.heap_bytes - sizes.ram_limit_bytes
+        raise too_big(board, "RAM", excess, sizes.arena_bytes)
 
 
-def too_big(board: Board, kind: str, excess_bytes: int) -> VerificationError:
+def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int) -> VerificationError:
     """The sentence for a firmware that is `excess_bytes` over the board's flash or RAM."""
-    if kind == "flash":
-        room = f"{board.chip.flash_bytes:,} of flash"
-    else:
+    room, hint = f"{board.chip.flash_bytes:,} of flash", ""
+    if kind == "RAM":
         room = f"{board.chip.ram_bytes:,} of RAM with {board.micropython.heap_bytes:,} of heap"
+        left = arena_bytes + STACK_BYTES - excess_bytes
+        hint = f"generate it with --ram-limit {left}, " if left > 0 else ""
     return VerificationError(
         f"the firmware does not fit {board.name}: {excess_bytes:,} bytes more than its {room}; "
-        "make the network smaller or choose a larger board (`firmnet boards`)"
+        f"{hint}make the network smaller or choose a larger board (`firmnet boards`)"
     )
 
 

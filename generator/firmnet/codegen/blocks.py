@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..artifact import CascadeEntry
 from ..ir import Graph
 from ..plan import Cascade, Piece, Plan, Step
 from .buffers import Buffers, Place
@@ -53,7 +54,7 @@ def blocks(graph: Graph, memory: Plan, layers: Sequence[Layer], buffers: Buffers
         if step.cascade:
             stripes = list(_stripes(graph, step, step.cascade, layers, numbers, buffers))
             first, *rest = _looped(stripes)
-            found += [replace(first, title=_title(step.cascade)), *rest]
+            found += [replace(first, title=cascade_entry(step.cascade).title), *rest]
         elif not step.view:
             found.append(_whole(graph, step, layers[numbers[step.nodes[0].name]], numbers, buffers))
     return found
@@ -147,7 +148,7 @@ def _alike(a: Block, b: Block) -> bool:
     )
 
 
-def _title(cascade: Cascade) -> str:
-    first, *_, last = cascade.nodes if len(cascade.nodes) > 1 else cascade.nodes * 2
-    layers = f"{first.name} to {last.name}" if first is not last else first.name
-    return f"{layers} in {len(cascade.stripes)} stripes of {cascade.height} rows"
+def cascade_entry(cascade: Cascade) -> CascadeEntry:
+    """What the manifest says of it."""
+    layers = tuple(node.name for node in cascade.nodes)
+    return CascadeEntry(layers, len(cascade.stripes), cascade.height, cascade.extra_cycles)

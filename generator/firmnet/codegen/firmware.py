@@ -9,6 +9,7 @@ from ..artifact import FORMAT, Edge, LayerEntry, Manifest
 from ..board import Board, isa
 from ..errors import UserError
 from ..ir import Graph, Shape
+from .blocks import cascade_entry
 from .layers import Layer
 from .model import fingerprint_source, library
 from .project import project_files
@@ -52,6 +53,8 @@ def firmware(
         layers=tuple(_entry(graph.name, layer) for layer in lib.layers),
         arena_bytes=lib.plan.arena_bytes,
         lower_bound_bytes=lib.plan.lower_bound_bytes,
+        ram_limit_bytes=ram_limit_bytes,
+        cascades=tuple(map(cascade_entry, lib.plan.cascades)),
     )
     return Firmware(files, manifest, lib.layers)
 

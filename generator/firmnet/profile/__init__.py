@@ -1,7 +1,17 @@
 """What does a model cost on a microcontroller? It runs in a simulator; cycles go by the manual."""
 
-from .measure import LayerProfile, Profile, profile, profile_graph
+from .measure import LayerProfile, OneByOne, Profile, profile, profile_graph
 from .plot import plot
 from .summary import HEADS, lines, rows
 
-__all__ = ["HEADS", "LayerProfile", "Profile", "lines", "plot", "profile", "profile_graph", "rows"]
+__all__ = [
+    "HEADS",
+    "LayerProfile",
+    "OneByOne",
+    "Profile",
+    "lines",
+    "plot",
+    "profile",
+    "profile_graph",
+    "rows",
+]

@@ -1,15 +1,16 @@
 """What does a model cost on its core? Cycles, instructions, memory: of each layer and of the whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import unicorn
 
-from ..artifact import Artifact
+from ..artifact import Artifact, CascadeEntry
 from ..board import Board, isa, load_board
+from ..codegen.blocks import cascade_entry
 from ..codegen.model import Library, library
 from ..devices.runner import Model, from_artifact
 from ..errors import UserError, VerificationError
@@ -52,7 +53,7 @@ class Profile:
     code_bytes + weights_bytes + tables_bytes: what the model and the library functions it calls have in
     `elf`. `marks`: cycles (where not modelled: instructions) that marking the ends of layers' pieces added
     to a run of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None:
-    not measured). What belongs to a board is None where there is none.
+    not measured). What belongs to a board is None where there is none, `one_by_one` without cascades.
     """
 
     name: str
@@ -78,7 +79,18 @@ class Profile:
     tables_bytes: int
     layers: tuple[LayerProfile, ...]
     marks: int
+    cascades: tuple[CascadeEntry, ...]
+    one_by_one: "OneByOne | None"
     elf: Path
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """The same model with its layers one by one: beside it, what cascades cost and save."""
+
+    instructions: int
+    cycles: int | None
+    arena_bytes: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,8 @@ class Subject:
     lower_bound_bytes: int
     sample: Array
     expected: Array
+    cascades: tuple[CascadeEntry, ...]
+    one_by_one: Library | None
 
 
 def profile(artifact: Artifact | str | Path, board: str | None = None, core: str | None = None) -> Profile:
@@ -117,9 +131,11 @@ def profile(artifact: Artifact | str | Path, board: str | None = None, core: str
     own = isa(load_board(artifact.manifest.board).chip.core)
     sample = artifact.samples[0]
     if isa(core).dsp == own.dsp:
-        subject = _subject_of(artifact, sample)
+        subject = _subject_of(artifact, isa(core).dsp, sample)
     else:
-        subject = _subject(artifact.graph, library(artifact.graph, dsp=isa(core).dsp), [sample])
+        limit = artifact.manifest.ram_limit_bytes
+        made = library(artifact.graph, dsp=isa(core).dsp, ram_limit_bytes=limit)
+        subject = _subject(artifact.graph, made, isa(core).dsp, [sample])
     return _measure(subject, core, target)
 
 
@@ -134,10 +150,10 @@ def profile_graph(
     shapes = [graph.tensors[name].shape for name in graph.inputs]
     inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
     made = library(graph, dsp=isa(core).dsp, ram_limit_bytes=ram_limit_bytes)
-    return _measure(_subject(graph, made, inputs), core, None)
+    return _measure(_subject(graph, made, isa(core).dsp, inputs), core, None)
 
 
-def _subject_of(artifact: Artifact, sample: Array) -> Subject:
+def _subject_of(artifact: Artifact, dsp: bool, sample: Array) -> Subject:
     made = artifact.manifest
     return Subject(
         from_artifact(artifact),
@@ -146,10 +162,12 @@ def _subject_of(artifact: Artifact, sample: Array) -> Subject:
         made.lower_bound_bytes,
         sample.ravel(),
         run_int(artifact.graph, sample).ravel(),
+        made.cascades,
+        library(artifact.graph, dsp=dsp, cascades=()) if made.cascades else None,
     )
 
 
-def _subject(graph: Graph, made: Library, inputs: Sequence[Array]) -> Subject:
+def _subject(graph: Graph, made: Library, dsp: bool, inputs: Sequence[Array]) -> Subject:
     expected = run_int(graph, *inputs).ravel()
     layer_bytes = tuple(layer.size for layer in made.layers)
     input_bytes = tuple(x.size for x in inputs)
@@ -168,6 +186,8 @@ def _subject(graph: Graph, made: Library, inputs: Sequence[Array]) -> Subject:
         made.plan.lower_bound_bytes,
         np.concatenate([x.ravel() for x in inputs]),
         expected,
+        tuple(map(cascade_entry, made.plan.cascades)),
+        library(graph, dsp=dsp, cascades=()) if made.plan.cascades else None,
     )
 
 
@@ -218,8 +238,21 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
         marks=marked.cycles - seen.total.cycles
         if modelled
         else marked.instructions - seen.total.instructions,
+        cascades=subject.cascades,
+        one_by_one=_one_by_one(subject, core),
         elf=image.elf,
     )
+
+
+def _one_by_one(subject: Subject, core: str) -> OneByOne | None:
+    if subject.one_by_one is None:
+        return None
+    model = replace(subject.model, files=dict(subject.one_by_one.files))
+    image = build(model, subject.sample, core)
+    (whole,) = _checked(subject, core, simulate(image, core, subject.expected.size, record_edges)).regions
+    total = cost(whole.noted, lambda at: decode(image.code(at), at.address))
+    cycles = total.cycles if core in MODELLED else None
+    return OneByOne(total.instructions, cycles, subject.one_by_one.plan.arena_bytes)
 
 
 def _layer(subject: Subject, image: Image, seen: _Figures, index: int, modelled: bool) -> LayerProfile:

@@ -32,13 +32,29 @@ def lines(profile: Profile) -> list[str]:
     return [
         *_time(p),
         f"RAM       {p.ram_bytes:,} B: arena {p.arena_bytes:,} with input, output and scratch "
-        f"(no plan is below {p.lower_bound_bytes:,}), variables {p.variables_bytes:,}, "
+        f"(no placement is below {p.lower_bound_bytes:,}), variables {p.variables_bytes:,}, "
         f"stack {p.stack_bytes:,}",
         f"flash     {p.flash_bytes:,} B: code {p.code_bytes:,}, weights {p.weights_bytes:,}, "
         f"tables {p.tables_bytes:,}",
+        *_cascades(p),
         f"layers    add up to {p.marks:,} {unit} more than the whole, for marking where they end",
         "outputs   equal the oracle's, bit for bit",
     ]
+
+
+def _cascades(p: Profile) -> Iterator[str]:
+    """What runs in stripes, and what that is worth."""
+    for i, each in enumerate(p.cascades):
+        yield f"{'' if i else 'cascades':<9} {each.title}"
+    if p.one_by_one:
+        spent, before, unit = p.cycles, p.one_by_one.cycles, "cycles"
+        if spent is None or before is None:
+            spent, before, unit = p.instructions, p.one_by_one.instructions, "instructions"
+        saved = p.one_by_one.arena_bytes - p.arena_bytes
+        yield (
+            f"          against layers one by one: {spent - before:+,} {unit} ({spent / before - 1:+.2%}), "
+            f"{-saved:+,} B of arena"
+        )
 
 
 def _row(layer: LayerProfile) -> tuple[str, ...]:
