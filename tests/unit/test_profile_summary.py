@@ -77,7 +77,8 @@ def test_lines_tell_time_and_memory() -> None:
         "5,040 modelled cycles with zero wait states",
         "5.04 ms at 1 MHz with zero wait states",
         "6.30 to 7.31 ms to be expected: the board's flash has 5 wait states",
-        "RAM       1,100 B: arena 1,000 with input, output and scratch (no placement is below 900), variables 20",
+        "RAM       1,100 B: arena 1,000 with input, output and scratch (no placement is below 900), ",
+        "variables 20, stack 80",
         "flash     2,500 B: code 1,200, weights 150, tables 1,150",
         "add up to 12 cycles more than the whole",
     ):
