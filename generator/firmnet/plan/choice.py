@@ -14,8 +14,10 @@ HEIGHTS = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Rows of a stripe, the cheapest first."""
 
 
-FREE_CYCLES_PER_MAC = 1 / 500
-"""What cascades may cost without being asked for; kernels take 1.1 to 1.4 cycles per multiply-accumulate."""
+FREE_CYCLES_PER_MAC = {True: 1 / 500, False: 1 / 100}
+"""What cascades may cost without being asked for, with the DSP extension and without.
+
+Below 0.2 % of the time: kernels take 1.1 to 1.4 cycles per multiply-accumulate there, some 6 here."""
 
 
 LEAST_GAIN = 0.02
@@ -68,12 +70,13 @@ def choose(graph: Graph, singles: Sequence[Step], striper: Striper, capacity: in
 def nearly_free(graph: Graph, singles: Sequence[Step], striper: Striper) -> tuple[Step, ...]:
     """The steps that need the least memory, of those that cost nearly nothing."""
     macs = sum(OPS[node.op].cost(graph.call(node), striper.dsp).macs for node in graph.nodes)
+    budget = FREE_CYCLES_PER_MAC[striper.dsp] * macs
     best = tuple(singles)
     while True:
         capacity = int(max(_needs(graph, best), default=0) * (1 - LEAST_GAIN))
         steps = choose(graph, singles, striper, capacity)
         extra = sum(step.cascade.extra_cycles for step in steps if step.cascade)
-        if max(_needs(graph, steps), default=0) > capacity or extra > FREE_CYCLES_PER_MAC * macs:
+        if max(_needs(graph, steps), default=0) > capacity or extra > budget:
             return best
         best = steps
 
