@@ -235,6 +235,20 @@ def test_what_does_not_fit_is_refused_with_the_excess(
     assert not list(artifact.firmware.glob("firmware.*"))
 
 
+def test_the_ram_limit_that_is_suggested_makes_it_fit(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 8, 1), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(8_192, 3))
+    calibration = np.random.default_rng(0).normal(size=(2, 1, 128, 128)).astype(np.float32)
+    options = {"board": "nucleo_f446re", "name": "wide"}
+    artifact = firmnet.compile(model.eval(), calibration, **options).save(tmp_path / "first")
+    with pytest.raises(VerificationError, match=r"generate it with --ram-limit \d+") as refused:
+        build(artifact, emulate=True)
+    limit = int(str(refused.value).partition("--ram-limit ")[2].partition(",")[0])
+    second = firmnet.compile(model.eval(), calibration, **options, ram_limit_bytes=limit)
+    sizes = build(second.save(tmp_path / "second"), emulate=True).sizes
+    assert sizes.ram_bytes + sizes.heap_bytes <= sizes.ram_limit_bytes
+    assert second.verify(device="host", layers=True).ok
+
+
 def test_an_unknown_environment_is_refused(make: Callable[[str], Made]) -> None:
     artifact, _ = make("nano33ble")
     with pytest.raises(UserError, match="has no environment 'nano': it has nano33ble, nano33ble_baremetal"):

@@ -38,6 +38,36 @@ def test_a_limit_that_holds_changes_nothing() -> None:
         deployment(needed - 1)
 
 
+def bottleneck() -> nn.Module:
+    """What is between the two 1x1 convolutions is six times as large as what is before and behind."""
+    torch.manual_seed(1)
+    return nn.Sequential(
+        *(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 24, 1), nn.ReLU6()),
+        *(nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.ReLU6(), nn.Conv2d(24, 4, 1)),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+    ).eval()
+
+
+def test_a_limit_below_the_largest_tensor_is_kept_by_a_cascade(tmp_path: Path) -> None:
+    samples = torch.rand(8, 1, 24, 24).numpy()
+
+    def made(limit: int | None) -> firmnet.Deployment:
+        return firmnet.compile(
+            bottleneck(), samples, board="netduinoplus2", name="net", ram_limit_bytes=limit
+        )
+
+    fast, small = made(64 * 1024), made(7 * 1024)
+    assert not fast.firmware.manifest.cascades
+    assert fast.firmware.manifest.arena_bytes >= 24 * 24 * 24
+    assert small.firmware.manifest.arena_bytes + STACK_BYTES <= 7 * 1024
+    (cascade,) = small.firmware.manifest.cascades
+    assert len(cascade.layers) >= 3
+    assert cascade.extra_cycles > 0
+    small.save(tmp_path)
+    for device in ("host", "core"):
+        assert small.verify(device=device, layers=True).ok
+
+
 def generate(path: Path, limit: int) -> int:
     arguments = ["generate", f"{path / 'net.py'}:model", "-b", "netduinoplus2", "-o", str(path / "out")]
     with pytest.raises(SystemExit) as ended:
