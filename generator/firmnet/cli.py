@@ -75,7 +75,8 @@ RamLimit = Annotated[
     typer.Option(
         "--ram-limit",
         min=1,
-        help="Most RAM that activations, scratch and stack may take; default: what the board has.",
+        help="Most RAM for activations, scratch and stack: the fastest plan within is chosen. Default: "
+        "the smallest plan that costs next to no time.",
         metavar="BYTES",
     ),
 ]
