@@ -14,6 +14,8 @@ from .stripes import same_rows
 
 OUTPUT = QParams((1 / 256,), -128)
 MAX_BITS = 23
+DSP_LANES = range(8, 2**21 + 1)
+"""Values of a lane: fewer are unrolled by the compiler, and faster; of more, the reciprocal is no int32."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,22 @@ class Softmax(Op):
         return SoftmaxAttrs(order[attrs.axis])
 
     def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        lanes_lie_whole = call.attrs.axis == len(call.output.shape) - 1
-        return (0 if lanes_lie_whole else None,)
+        return (0 if _lies_whole(call) else None,)
 
     def prepare(self, call: Call) -> Constants:
-        """n·2^bits ≤ 2^31 bounds the sum, and 256·2^bits + sum/2 < 2^32 the numerator."""
+        """n·2^bits ≤ 2^31 bounds the sum, and 256·2^bits + sum/2 < 2^32 the numerator.
+
+        `least_sum` is the smallest sum with which the share of 2^bits, the largest exponential, is 255 and
+        not 256. The DSP kernel raises smaller sums to it instead of saturating: all other shares are 0 with
+        either. A share of 1 takes 512·e ≥ sum, so e ≥ 2^bits/511 as sum ≥ 2^bits + e; but then sum − 2^bits
+        ≤ 2^bits/511 bounds e too, and that is no integer.
+        """
         x, axis = call.inputs[0], call.attrs.axis
         n = x.shape[axis]
         bits = min(MAX_BITS, 31 - (n - 1).bit_length())
         return {
             "exponentials": np.rint(2.0**bits * np.exp(-x.scale * np.arange(256))).astype(np.uint32),
+            "least_sum": (512 << bits) // 511 + 1,
             "n": n,
             "outer": int(np.prod(x.shape[:axis], dtype=np.int64)),
             "inner": int(np.prod(x.shape[axis + 1 :], dtype=np.int64)),
@@ -65,6 +73,14 @@ class Softmax(Op):
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows) if call.attrs.axis > 1 else None
+
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        """From the least to the largest, as inputs go."""
+        return {"exponentials": k["exponentials"][::-1]}
+
+    def variant(self, call: Call, dsp: bool) -> str:
+        fits = call.output.shape[call.attrs.axis] in DSP_LANES and _lies_whole(call)
+        return "dsp" if dsp and fits else ""
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         x, axis = inputs[0].astype(np.int64), call.attrs.axis
@@ -75,15 +91,28 @@ class Softmax(Op):
 
     def cases(self) -> Iterator[Case]:
         rows: list[tuple[str, Shape, int, float]] = [
+            ("3", (1, 3), 1, 0.05),
+            ("5", (1, 5), 1, 0.05),
+            ("8", (1, 8), 1, 0.05),
             ("10", (1, 10), 1, 0.02),
+            ("11_before_unit_axes", (1, 11, 1, 1), 1, 0.05),
+            ("12", (1, 12), 1, 0.05),
             ("channels_5x3x7", (1, 5, 3, 7), 3, 0.05),
             ("rows_5x3x7", (1, 5, 3, 7), 1, 0.01),
+            ("5_lanes_of_9_saturate", (1, 5, 9), 2, 0.3),
+            ("3_lanes_of_23", (1, 3, 23), 2, 0.03),
+            ("24", (1, 24), 1, 0.03),
             ("300", (1, 300), 1, 0.04),
             ("2_saturates", (1, 9, 2), 2, 0.3),
         ]
         for label, shape, axis, scale in rows:
             x, y = activation("x", shape, scale), Tensor("y", shape, OUTPUT)
             yield Case(label, Call(SoftmaxAttrs(axis), (x,), y))
+
+
+def _lies_whole(call: Call) -> bool:
+    """Are the values of a lane neighbours in memory?"""
+    return call.output.size == int(np.prod(call.output.shape[: call.attrs.axis + 1], dtype=np.int64))
 
 
 register(Softmax())
