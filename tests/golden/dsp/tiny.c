@@ -588,10 +588,10 @@ static void tiny_scores(const int8_t *x, int8_t *y)
         }
         uint32_t sum = 0;
         for (int32_t i = first; i < end; i += 1) {
-            sum += tiny_scores_exponentials[largest - x[i]];
+            sum += tiny_scores_exponentials[255 - largest + x[i]];
         }
         for (int32_t i = first; i < end; i += 1) {
-            const uint32_t share = (256u * tiny_scores_exponentials[largest - x[i]] + sum / 2u) / sum;
+            const uint32_t share = (256u * tiny_scores_exponentials[255 - largest + x[i]] + sum / 2u) / sum;
             y[i] = (int8_t)(share > 255u ? 127 : (int32_t)share - 128);
         }
     }
