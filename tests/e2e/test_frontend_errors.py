@@ -36,7 +36,7 @@ class Unsupported(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y, _ = self.gru(x)
-        return torch.tanh(self.norm(y)) * y
+        return torch.tanh(self.norm(y)) / y
 
 
 class TwoInputs(nn.Module):
@@ -67,7 +67,7 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
         "gru: aten.gru.input",
         "norm: aten.layer_norm.default",
         "(top): aten.tanh.default",
-        "(top): aten.mul.Tensor",
+        "(top): aten.div.Tensor",
     ]
     assert all("(1, 5, 8)" in line for line in lines[1:])
     assert "nn.Hardtanh" in lines[3]
@@ -102,6 +102,11 @@ def test_a_module_that_does_not_fit_is_refused(module: nn.Module, example: objec
 
 def test_one_unsupported_operator_is_one_operator() -> None:
     assert "has 1 unsupported operator:" in refusal(nn.Sigmoid(), example=torch.zeros(1, 3))
+
+
+def test_a_product_of_which_no_side_is_whole_is_refused() -> None:
+    module = Forward(lambda y: y.unsqueeze(1) * y.unsqueeze(2))
+    assert "mul needs two equal shapes" in refusal(module, example=torch.zeros(1, 4))
 
 
 def test_weights_that_are_not_finite_are_refused() -> None:

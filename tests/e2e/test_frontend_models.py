@@ -82,6 +82,19 @@ class Mutating(nn.Module):
         return z + y
 
 
+class SqueezeExcite(nn.Module):
+    """Channels weighed by linear layers on their means, the weights on the left of the product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.squeeze, self.excite = nn.Conv2d(2, 6, 3), nn.Linear(6, 3), nn.Linear(3, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv(x)
+        weights = F.hardtanh(self.excite(F.relu(self.squeeze(y.mean((2, 3))))), 0, 1)
+        return F.relu6(weights.view(1, 6, 1, 1) * y)
+
+
 class Tokens(nn.Module):
     """An image as a sequence of its pixels: permute in the middle."""
 
@@ -117,6 +130,7 @@ def test_a_typical_network_needs_no_transpose_and_no_clamp() -> None:
         (Branches(), (1, 2, 6, 6)),
         (Twice(), (1, 3, 5, 5)),
         (Tokens(), (1, 2, 6, 7)),
+        (SqueezeExcite(), (1, 2, 6, 7)),
         (
             nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.ReLU(), nn.BatchNorm1d(48), nn.Linear(48, 2)),
             (1, 2, 6, 6),
@@ -130,6 +144,7 @@ def test_a_typical_network_needs_no_transpose_and_no_clamp() -> None:
         "concat",
         "shared",
         "tokens",
+        "squeeze-excite",
         "flatten-relu-bn",
         "pad-softmax",
         "bn-first",

@@ -28,6 +28,22 @@ class Residual(nn.Module):
         return a + b
 
 
+class Product(nn.Module):
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return a * b
+
+
+class Gated(nn.Module):
+    """A value times weights computed from it, as in squeeze-and-excitation."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.weights = nn.Sequential(*layers, nn.Hardtanh(0, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weights(x) * x
+
+
 class Concat(nn.Module):
     def __init__(self, axis: int) -> None:
         super().__init__()
@@ -144,7 +160,7 @@ def random_branch(r: random.Random, values: list[torch.Tensor]) -> tuple[nn.Modu
     equal = [i for i, value in enumerate(values) if value.shape == x.shape]
     if r.random() < 0.6:
         other = r.choice(equal)
-        return Residual(), r.choice([(last, other), (other, last)])
+        return r.choice([Residual(), Residual(), Product()]), r.choice([(last, other), (other, last)])
     axis = r.randrange(1, x.ndim) if x.ndim > 1 else 0
     rest = [
         i
@@ -206,6 +222,14 @@ def adaptive_avg_pool2d(r: random.Random, x: torch.Tensor) -> nn.Module:
     return nn.AdaptiveAvgPool2d(r.choice([1, (1, 1), (2, 3), (None, 2), 4]))
 
 
+def gated(r: random.Random, x: torch.Tensor) -> nn.Module:
+    """Weights that lack some axes, or none."""
+    if x.ndim != 4:
+        return Gated(nn.Linear(x.shape[-1], r.choice([1, x.shape[-1]])))
+    pooled = nn.AdaptiveAvgPool2d(r.choice([1, 1, (None, 1), (1, None), (None, None)]))
+    return Gated(pooled, nn.Conv2d(x.shape[1], r.choice([1, x.shape[1]]), 1))
+
+
 def flatten(r: random.Random, x: torch.Tensor) -> nn.Module:
     return nn.Flatten(r.choice([1, 1, 1, max(1, x.ndim - 2)]), r.choice([-1, -1, max(1, x.ndim - 2)]))
 
@@ -245,10 +269,12 @@ def pad(r: random.Random, x: torch.Tensor) -> nn.Module:
 
 
 WEIGHTS = {conv2d: 14, batch_norm: 6, activation: 6, linear: 3, max_pool2d: 3, avg_pool2d: 3, pad: 2}
-ANY_STEPS = [linear, activation, reshape, permute, transpose, softmax, dropout, flatten]
+ANY_STEPS = [linear, activation, reshape, permute, transpose, softmax, dropout, flatten, gated]
 IMAGE_STEPS = [
     *[conv2d, batch_norm, activation, max_pool2d, avg_pool2d, adaptive_avg_pool2d, pad, linear],
-    *[flatten, view_as_sequence, reshape, permute, transpose, softmax, dropout],
+    *[flatten, view_as_sequence, reshape, permute, transpose, softmax, dropout, gated],
 ]
-SEQUENCE_STEPS = [linear, batch_norm, activation, reshape, permute, transpose, flatten, softmax, dropout]
-VECTOR_STEPS = [linear, batch_norm, activation, softmax, dropout, reshape]
+SEQUENCE_STEPS = [
+    *[linear, batch_norm, activation, reshape, permute, transpose, flatten, softmax, dropout, gated],
+]
+VECTOR_STEPS = [linear, batch_norm, activation, softmax, dropout, reshape, gated]

@@ -207,6 +207,8 @@ def test_none_where_rows_cannot_be_computed_alone(row: str, rows: range) -> None
     assert stripe(row, rows) is None
 
 
-@pytest.mark.parametrize("op", ["add", "avg_pool2d", "clamp", "concat", "conv2d", "max_pool2d", "rescale"])
+@pytest.mark.parametrize(
+    "op", ["add", "avg_pool2d", "clamp", "concat", "conv2d", "max_pool2d", "mul", "rescale"]
+)
 def test_op_has_stripes(op: str) -> None:
     assert any(row.op is OPS[op] for row in STRIPED)

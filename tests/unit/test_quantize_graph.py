@@ -90,9 +90,15 @@ def gate(net: Net) -> Tensor:
     return net.add("add", net.add("clamp", x, lo=0.0), x)
 
 
+def squeeze_excite(net: Net) -> Tensor:
+    x = net.conv(net.input, 6, lo=0.0)
+    weights = net.conv(net.add("avg_pool2d", x, adaptive=(1, 1)), 6, 1, name="excite", lo=0.0, hi=1.0)
+    return net.conv(net.add("mul", x, weights), 4, name="last")
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("ranges", ["mse", "minmax"])
-@pytest.mark.parametrize("network", [plain, residual, mobile, inception, gate])
+@pytest.mark.parametrize("network", [plain, residual, mobile, inception, gate, squeeze_excite])
 def test_the_integer_graph_tracks_the_float_graph(
     network: Callable[[Net], Tensor], ranges: Any, seed: int
 ) -> None:
@@ -272,6 +278,14 @@ def test_an_output_finer_than_its_sums_gets_a_scale_that_exists() -> None:
         factor = tensors["fc"].scale * max(tensors[f"{name}_weight"].q.scale) / tensors[name].scale
         assert 2**-3 < factor < 2**15
         assert tensors[name].scale > 1e-12 / 127
+
+
+def test_a_product_is_as_coarse_as_int32_makes_it() -> None:
+    """Of two values from 0 to 255: shifted left by 15 bits it fits, by 16 it does not."""
+    net = Net(10, 1, 9)
+    x = net.add("clamp", net.input, lo=0.0)
+    tensors = quantize(net.graph(net.add("mul", x, x, hi=1e-12)), net.samples()).graph.tensors
+    assert 2**13 <= tensors["clamp"].scale ** 2 / tensors["mul"].scale < 2**14
 
 
 def test_a_shared_weight_is_quantized_for_each_reader() -> None:

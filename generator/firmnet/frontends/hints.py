@@ -30,7 +30,7 @@ HINTS = {
     "avg_pool1d": "use nn.AvgPool2d on x.unsqueeze(2)",
     "max_pool1d": "use nn.MaxPool2d on x.unsqueeze(2)",
     "adaptive_max_pool2d": "use nn.MaxPool2d with the sizes written out, or nn.AdaptiveAvgPool2d",
-    "mul": "activations can be added, not multiplied; fold a constant into the weights before it",
+    "mul": "fold a constant into the weights before it",
     "div": "fold a constant divisor into the weights of the layer before it",
     "sub": "negate the weights of the branch and add; fold a constant into a bias",
     "matmul": "use nn.Linear for constant weights; products of two activations are not there yet",
