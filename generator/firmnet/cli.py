@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a check ran and failed, 2 bad input or a missing tool, 70 
 
 import errno
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -70,13 +71,23 @@ Ranges = Annotated[
     Literal["mse", "minmax"],
     typer.Option("--ranges", help="How ranges are chosen from the calibration samples."),
 ]
+
+
+def _bytes(text: str) -> int:
+    """ "40960" or "40K" (KB, KiB: 1,024 bytes)."""
+    found = re.fullmatch(r"(\d+) ?(k|kb|kib)?", text.strip().lower())
+    if not found or not int(found[1]):
+        raise typer.BadParameter(f"{text!r} is no number of bytes, such as 40960 or 40K")
+    return int(found[1]) * (1024 if found[2] else 1)
+
+
 RamLimit = Annotated[
     int | None,
     typer.Option(
         "--ram-limit",
-        min=1,
-        help="Most RAM for activations, scratch and stack: the fastest plan within is chosen. Default: "
-        "the smallest plan that costs next to no time.",
+        parser=_bytes,
+        help="Most RAM for activations, scratch and stack (40960 or 40K): the fastest plan within is chosen. "
+        "Default: the smallest plan that costs next to no time.",
         metavar="BYTES",
     ),
 ]

@@ -68,7 +68,7 @@ def test_a_limit_below_the_largest_tensor_is_kept_by_a_cascade(tmp_path: Path) -
         assert small.verify(device=device, layers=True).ok
 
 
-def generate(path: Path, limit: int) -> int:
+def generate(path: Path, limit: int | str) -> int:
     arguments = ["generate", f"{path / 'net.py'}:model", "-b", "netduinoplus2", "-o", str(path / "out")]
     with pytest.raises(SystemExit) as ended:
         cli.main([*arguments, "--ram-limit", str(limit), "--json"])
@@ -83,3 +83,13 @@ def test_the_command_line_says_what_a_limit_cost(tmp_path: Path, capsys: pytest.
     assert f"the RAM limit of 4,096 B is kept, {spare:,} B to spare; it costs 0 cycles" in told.err
     assert generate(tmp_path, 600) == 2
     assert "more than the limit of 600" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("limit", "code"), [("4K", 0), ("4 KiB", 0), ("0", 2), ("0.5K", 2), ("4M", 2)])
+def test_the_command_line_reads_kilobytes(
+    limit: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(MODEL)
+    assert generate(tmp_path, limit) == code
+    expected = f"{limit!r} is no number of bytes" if code else "the RAM limit of 4,096 B is kept"
+    assert expected in capsys.readouterr().err
