@@ -11,7 +11,8 @@ from ..ir import Array, Call, Shape, Tensor
 from .builder import Builder
 from .casework import activation
 from .pooling import pooled_overlap
-from .spec import Case, Constants, Op, Stripe, register
+from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooling
+from .spec import Case, Constants, Cost, Op, Stripe, register
 from .stripes import window_rows
 from .transpose import to_nchw, to_nhwc
 from .windows import Padding, Pair, Window, pair, require_image, symmetric
@@ -37,8 +38,6 @@ Span = tuple[int, int]
 """The first row (or column) of the image that a window reads, and how many it reads."""
 MAX_TAPS = 64
 """Inputs of a window that the DSP kernel unrolls."""
-MAX_OFFSET = 4095
-"""Bytes that a load may lie behind its pointer."""
 
 
 def from_aten_max_pool2d(
@@ -99,26 +98,35 @@ class MaxPool2d(Op):
             "top": attrs.padding[0],
             "left": attrs.padding[2],
             "inside": _inside(call),
+            "row_pooling": _row_pooling(call),
         }
 
     def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
         if not self.variant(call, dsp):
             return super().pack(call, k, dsp)
         rows, columns = (np.array(spans, np.int16) for spans in _spans(call))
-        return {"rows": rows, "columns": columns}
+        return {"rows": rows} if k["row_pooling"] else {"rows": rows, "columns": columns}
 
     def variant(self, call: Call, dsp: bool) -> str:
-        """The DSP kernel loads words of four channels, from the row of a window at fixed offsets."""
-        (_, _, _, channels), (kh, kw) = call.inputs[0].shape, call.attrs.kernel
-        reach = max(kw - 1, 1) * call.attrs.dilation[1] * channels
-        fits = channels >= 4 and reach <= MAX_OFFSET and kh * kw <= MAX_TAPS
-        return "dsp" if dsp and fits else ""
+        """The DSP kernel loads words of four channels of one input; "rows" needs fewer loads, or channels."""
+        if not dsp:
+            return ""
+        if _row_pooling(call):
+            return "rows"
+        return "dsp" if call.inputs[0].shape[3] >= 4 else ""
+
+    def cost(self, call: Call, dsp: bool) -> Cost:
+        pooling = _row_pooling(call) if dsp else None
+        return Cost(scratch_bytes=pooling.scratch_values if pooling else 0)
 
     def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        if not self.variant(call, dsp):
+        variant = self.variant(call, dsp)
+        if not variant:
             return (None,)
         _, _, width, channels = call.inputs[0].shape
         rows, columns = ([first for first, _ in spans] for spans in _spans(call))
+        if variant == "rows":
+            return (row_overlap(call, rows),)
         return (pooled_overlap(rows, columns, width, channels),)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
@@ -162,6 +170,40 @@ class MaxPool2d(Op):
                 (1, 1, 1, 4),
                 {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)},
             ),
+            ("1x1_of_1_channel", (1, 1, 1, 1), {"kernel": (1, 1), "stride": (1, 1)}),
+            (
+                "1x1_of_3_channels_pad",
+                (1, 1, 1, 3),
+                {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)},
+            ),
+            ("2x2_of_1_channel", (1, 9, 19, 1), {"kernel": (2, 2), "stride": (2, 2)}),
+            (
+                "3x3_s2_pad_of_33x17",
+                (1, 33, 17, 3),
+                {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1)},
+            ),
+            (
+                "3x3_s2_pad_ceil_1_channel",
+                (1, 6, 8, 1),
+                {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1), "ceil_mode": True},
+            ),
+            (
+                "5x2_dilated_of_1_channel",
+                (1, 13, 11, 1),
+                {"kernel": (5, 2), "stride": (2, 2), "dilation": (2, 3), "padding": (2, 2, 1, 1)},
+            ),
+            ("21x19_of_2_channels", (1, 21, 20, 2), {"kernel": (21, 19), "stride": (1, 1)}),
+            ("whole_25x25", (1, 25, 25, 3), {"kernel": (25, 25), "stride": (25, 25)}),
+            (
+                "5x5_s1_pad_of_6_channels",
+                (1, 7, 9, 6),
+                {"kernel": (5, 5), "stride": (1, 1), "padding": (2, 2, 2, 2)},
+            ),
+            ("9x9_s2_of_5_channels", (1, 13, 12, 5), {"kernel": (9, 9), "stride": (2, 2)}),
+            ("2x4_of_1401_channels", (1, 2, 4, 1401), {"kernel": (2, 4), "stride": (2, 4)}),
+            ("1x2_of_4097_channels", (1, 1, 2, 4097), {"kernel": (1, 2), "stride": (1, 2)}),
+            ("far_columns", (1, 2, 1501, 3), {"kernel": (1, 1), "stride": (2, 1500)}),
+            ("farther_columns", (1, 1, 1501, 3), {"kernel": (1, 2), "stride": (1, 1), "dilation": (1, 1500)}),
         ]
         for label, shape, options in rows:
             attrs = MaxPool2dAttrs(**options)
@@ -189,8 +231,29 @@ def _span(start: int, axis: int, attrs: MaxPool2dAttrs, size: int) -> Span:
     return inside[0], len(inside)
 
 
+def _row_pooling(call: Call) -> RowPooling | None:
+    """How the kernel "rows" runs: for few channels, and where windows share what it combines."""
+    attrs, channels = call.attrs, call.inputs[0].shape[3]
+    (kh, kw), step, outputs = attrs.kernel, attrs.stride[1], call.output.shape[2]
+    if channels >= 4 and (step > 1 or kh * kw <= kh + kw + 1):
+        return None
+    size = channels
+    if step == 1 and outputs * channels >= 4:
+        size = 4
+    elif step == 2 and channels == 1 and outputs > 1:
+        size = 2
+    columns = Columns(kw, step, attrs.dilation[1], attrs.padding[2])
+    return row_pooling(call, columns, size, 4 if kw <= 4 else 2 if kw <= 8 else 1, value_bytes=1)
+
+
 def _inside(call: Call) -> Span:
-    """The first output column whose windows the image is as wide as, and how many there are; or none."""
+    """The first output column whose windows the image is as wide as, and how many there are; or none.
+
+    None too where they are too large to be unrolled.
+    """
+    (kh, kw), channels = call.attrs.kernel, call.inputs[0].shape[3]
+    if kh * kw > MAX_TAPS or (kw - 1) * call.attrs.dilation[1] * channels > MAX_OFFSET:
+        return 0, 0
     rows, columns = _spans(call)
     found = [i for i, (_, count) in enumerate(columns) if count == call.attrs.kernel[1]]
     if not found or all(count < call.attrs.kernel[0] for _, count in rows):
