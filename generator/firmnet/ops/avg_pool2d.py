@@ -12,7 +12,8 @@ from .builder import Builder, Unsupported
 from .casework import activation
 from .pooling import pooled_overlap
 from .reshape import ReshapeAttrs
-from .spec import Case, Constants, Op, Stripe, register
+from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
+from .spec import Case, Constants, Cost, Op, Stripe, register
 from .stripes import cut, window_rows
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped
@@ -34,8 +35,8 @@ class AvgPool2dAttrs:
     hi: float | None = None
 
 
-MAX_ROW = 255
-"""Inputs of a window's row that the DSP kernel adds in 16 bits."""
+MAX_ROWS = 128
+"""Rows whose inputs, less the zero point, add up in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,10 @@ class AvgPool2d(Op):
         rows, columns = _spans(call)
         heights, widths = _distinct(rows), _distinct(columns)
         r = _requant(call)
-        most = max(s.end - s.start for s in rows) * max(s.end - s.start for s in columns)
+        tallest, widest = (max(s.end - s.start for s in spans) for spans in (rows, columns))
+        most = tallest * widest
         check_accumulator(np.array([most * abs(x.zero_point)]), np.ones((1, most)), r.pre_shift)
+        whole_rows = [(s.start, s.end) for s in columns] == [(0, x.shape[2])]
         lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
         return {
             "rows": _table(rows, heights, len(widths)),
@@ -144,19 +147,43 @@ class AvgPool2d(Op):
             "channels": x.shape[3],
             "out_height": y.shape[1],
             "out_width": y.shape[2],
-            "whole_rows": _whole_rows(call),
+            "whole_rows": whole_rows,
+            "longest": tallest * widest if whole_rows else widest,
+            "row_pooling": _row_pooling(call),
+            "even_columns": _even_columns(call) is not None,
+            "widths": len(widths),
         }
 
+    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
+        """The kernel "rows" reads a multiplier per column where they differ."""
+        if self.variant(call, dsp) != "rows":
+            return super().pack(call, k, dsp)
+        rows, columns, multiplier = k["rows"], k["columns"], k["multiplier"]
+        if k["widths"] > 1:
+            height = rows[:, 2:] // k["widths"]
+            rows = np.hstack([rows[:, :2], height * len(columns)])
+            multiplier = multiplier.reshape(-1, k["widths"])[:, columns[:, 2]].ravel()
+        uneven = {} if k["even_columns"] else {"columns": columns}
+        return {"rows": rows, **uneven, "multiplier": multiplier}
+
     def variant(self, call: Call, dsp: bool) -> str:
-        """The DSP kernel loads words of four channels and at most 4 KB at a time."""
-        longest = max(s.end - s.start for s in _spans(call)[1])
-        return "dsp" if dsp and 4 <= call.output.shape[3] <= 1023 and longest <= MAX_ROW else ""
+        """The DSP kernel loads words of four channels of one input; "rows" needs fewer loads, or channels."""
+        if dsp and _row_pooling(call):
+            return "rows"
+        return "dsp" if dsp and call.output.shape[3] >= 4 else ""
+
+    def cost(self, call: Call, dsp: bool) -> Cost:
+        pooling = _row_pooling(call) if dsp else None
+        return Cost(scratch_bytes=2 * pooling.scratch_values if pooling else 0)
 
     def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        if not self.variant(call, dsp):
+        variant = self.variant(call, dsp)
+        if not variant:
             return (None,)
         _, _, width, channels = call.inputs[0].shape
         rows, columns = ([span.start for span in spans] for spans in _spans(call))
+        if variant == "rows":
+            return (row_overlap(call, rows),)
         return (pooled_overlap(rows, columns, width, channels),)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
@@ -222,6 +249,32 @@ _CASES: list[tuple[str, Shape, dict[str, Any]]] = [
     ("line_of_300", (1, 1, 300, 4), {"adaptive": (1, 1)}),
     ("1x1_relu6", (1, 3, 3, 3), {"kernel": (1, 1), "stride": (1, 1), "lo": 0.0, "hi": 1.5}),
     ("adaptive_3x4_of_6_rows", (1, 6, 7, 5), {"adaptive": (3, 4)}),
+    ("3x3_s2_pad_of_33x17", (1, 33, 17, 3), {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1)}),
+    ("2x2_of_1_channel", (1, 9, 19, 1), {"kernel": (2, 2), "stride": (2, 2), "hi": 1.5}),
+    (
+        "3x3_s1_pad_valid_only_1_channel",
+        (1, 5, 11, 1),
+        {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "count_include_pad": False},
+    ),
+    (
+        "5x3_s3_pad_ceil_2_channels",
+        (1, 10, 9, 2),
+        {"kernel": (5, 3), "stride": (1, 3), "padding": (2, 2, 1, 1), "ceil_mode": True},
+    ),
+    ("1x1_of_1_channel", (1, 1, 1, 1), {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)}),
+    ("line_of_19_with_2_channels", (1, 1, 19, 2), {"adaptive": (1, 1)}),
+    ("column_of_128", (1, 128, 1, 3), {"adaptive": (1, 1)}),
+    ("column_of_129", (1, 129, 1, 3), {"adaptive": (1, 1)}),
+    ("column_of_300_with_4_channels", (1, 300, 1, 4), {"adaptive": (1, 1)}),
+    ("2_lines_of_505", (1, 2, 505, 4), {"kernel": (1, 504), "stride": (1, 1)}),
+    ("2x2_of_1400_channels", (1, 2, 2, 1400), {"adaptive": (1, 1)}),
+    ("1x2_of_4097_channels", (1, 1, 2, 4097), {"adaptive": (1, 1)}),
+    (
+        "3x5_s1_pad_of_6_channels",
+        (1, 5, 9, 6),
+        {"kernel": (3, 5), "stride": (1, 1), "padding": (1, 1, 2, 2)},
+    ),
+    ("far_columns", (1, 2, 1501, 3), {"kernel": (2, 1), "stride": (1, 1500)}),
 ]
 
 
@@ -240,12 +293,28 @@ def _spans(call: Call) -> tuple[list[Span], list[Span]]:
     return rows, columns
 
 
-def _whole_rows(call: Call) -> bool:
-    """Whether every window is a run of neighbouring pixels, short enough to be one row."""
-    rows, columns = _spans(call)
-    width = call.inputs[0].shape[2]
-    most = max(s.end - s.start for s in rows)
-    return [(s.start, s.end) for s in columns] == [(0, width)] and most * width <= MAX_ROW
+def _row_pooling(call: Call) -> RowPooling | None:
+    """How the kernel "rows" runs: for few channels, and where windows share what it combines."""
+    rows, widths = _spans(call)
+    channels, even = call.output.shape[3], _even_columns(call)
+    columns = even or Columns(1, 1)
+    height = max(span.end - span.start for span in rows)
+    side_by_side = even is not None and even.stride == 1 and len(_distinct(widths)) == 1
+    shared = side_by_side and height * columns.taps > height + columns.taps + 1
+    if height > MAX_ROWS or (channels >= 4 and not shared):
+        return None
+    size = 1 if side_by_side else channels
+    parts = max(1, (4 if columns.taps <= 4 else 2) // size)
+    return row_pooling(call, columns, size, parts, value_bytes=2)
+
+
+def _even_columns(call: Call) -> Columns | None:
+    """What windows read, or None where their widths differ."""
+    attrs, width = call.attrs, call.inputs[0].shape[2]
+    if not attrs.adaptive:
+        return Columns(attrs.kernel[1], attrs.stride[1], left=attrs.padding[2])
+    step, rest = divmod(width, attrs.adaptive[1])
+    return None if rest else Columns(step, step)
 
 
 def _adaptive(size: int, count: int) -> list[Span]:
