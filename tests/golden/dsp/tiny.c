@@ -421,27 +421,108 @@ static void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
 }
 
 /* pool: max_pool2d, 4x5x3 -> 2x2x3 */
-static void tiny_pool(const int8_t *x, int8_t *y)
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+FN_ASM static void tiny_pool_down(int8_t *to, const int8_t *x, int32_t rows)
 {
-    for (int32_t oy = 0; oy < 2; oy++) {
-        for (int32_t ox = 0; ox < 2; ox++, y += 3) {
-            for (int32_t c = 0; c < 3; c++) {
-                y[c] = -128;
-            }
-            for (int32_t ky = 0; ky < 2; ky++) {
-                const int32_t iy = oy * 2 - 0 + ky * 1;
-                for (int32_t kx = 0; kx < 2; kx++) {
-                    const int32_t ix = ox * 2 - 0 + kx * 1;
-                    if (iy < 0 || iy >= 4 || ix < 0 || ix >= 5) {
-                        continue;
-                    }
-                    const int8_t *tap = x + (iy * 5 + ix) * 3;
-                    for (int32_t c = 0; c < 3; c++) {
-                        y[c] = tap[c] > y[c] ? tap[c] : y[c];
-                    }
-                }
-            }
+    (void)to;
+    (void)x;
+    (void)rows;
+    __asm__ volatile(
+        "push {r2, r4-r11, lr}\n"
+        "movw r3, #1\n"
+        "1:\n"
+        "ldr lr, [sp]\n"
+        "mov r12, r1\n"
+        "ldr r4, [r12, #0]\n"
+        "ldr r5, [r12, #4]\n"
+        "subs lr, #1\n"
+        "beq 3f\n"
+        "2:\n"
+        "addw r12, r12, #15\n"
+        "ldr r8, [r12, #0]\n"
+        "ldr r9, [r12, #4]\n"
+        "ssub8 r2, r4, r8\n"
+        "sel r4, r4, r8\n"
+        "ssub8 r2, r5, r9\n"
+        "sel r5, r5, r9\n"
+        "subs lr, #1\n"
+        "bne 2b\n"
+        "3:\n"
+        "str r4, [r0], #4\n"
+        "str r5, [r0], #4\n"
+        "add r1, #8\n"
+        "subs r3, #1\n"
+        "bgt 1b\n"
+        "blt 9f\n"
+        "subw r0, r0, #1\n"
+        "subw r1, r1, #1\n"
+        "b 1b\n"
+        "9:\n"
+        "pop {r2, r4-r11, pc}\n"
+        ::: FN_ASM_CLOBBERS);
+}
+
+FN_ASM static void tiny_pool_across(int8_t *y, const int8_t *row)
+{
+    (void)y;
+    (void)row;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "movw r3, #1\n"
+        "1:\n"
+        "ldr r8, [r1, #0]\n"
+        "ldr r5, [r1, #3]\n"
+        "ssub8 r9, r8, r5\n"
+        "sel r8, r8, r5\n"
+        "strh r8, [r0], #2\n"
+        "lsr r8, r8, #16\n"
+        "strb r8, [r0], #1\n"
+        "ldr r8, [r1, #6]\n"
+        "ldr r5, [r1, #9]\n"
+        "ssub8 r9, r8, r5\n"
+        "sel r8, r8, r5\n"
+        "strh r8, [r0], #2\n"
+        "lsr r8, r8, #16\n"
+        "strb r8, [r0], #1\n"
+        "addw r1, r1, #12\n"
+        "subs r3, #1\n"
+        "bgt 1b\n"
+        "pop {r4-r11, pc}\n"
+        ::: FN_ASM_CLOBBERS);
+}
+#else
+static void tiny_pool_down(int8_t *to, const int8_t *x, int32_t rows)
+{
+    memcpy(to, x, 15);
+    for (int32_t iy = 1; iy < rows; iy++) {
+        for (int32_t i = 0; i < 15; i++) {
+            const int8_t value = x[iy * 15 + i];
+            to[i] = value > to[i] ? value : to[i];
         }
+    }
+}
+
+static void tiny_pool_across(int8_t *y, const int8_t *row)
+{
+    for (int32_t ox = 0; ox < 2; ox++) {
+        for (int32_t c = 0; c < 3; c++) {
+            const int8_t *columns = row + ox * 6 + c;
+            int8_t largest = -128;
+            for (int32_t i = 0; i < 2; i++) {
+                largest = columns[i * 3] > largest ? columns[i * 3] : largest;
+            }
+            *y++ = largest;
+        }
+    }
+}
+#endif
+
+static void tiny_pool(const int8_t *x, int8_t *y, int8_t *scratch)
+{
+    for (int32_t oy = 0; oy < 2; oy++, y += 6) {
+        const int16_t *row = tiny_pool_rows + 2 * oy;
+        tiny_pool_down(scratch + 0, x + row[0] * 15, row[1]);
+        tiny_pool_across(y, scratch + 0);
     }
 }
 
@@ -619,9 +700,9 @@ static void run(fn_observer observer, void *context)
 {
     tiny_conv(arena + 0, arena + 0, arena + 60);
     done(observer, context, 0, arena + 0, 60);
-    tiny_pool(arena + 0, arena + 60);
-    done(observer, context, 1, arena + 60, 12);
-    tiny_fc(arena + 60, arena + 0, arena + 4);
+    tiny_pool(arena + 0, arena + 0, arena + 60);
+    done(observer, context, 1, arena + 0, 12);
+    tiny_fc(arena + 0, arena + 0, arena + 12);
     done(observer, context, 2, arena + 0, 4);
     tiny_scores(arena + 0, arena + 0);
     done(observer, context, 3, arena + 0, 4);

@@ -8,6 +8,11 @@ _Alignas(4) const int32_t tiny_conv_weight[26] = {
     8126366, 786379, 7929811, 0, 284204695, 0
 };
 
+/* pool: max_pool2d, 4x5x3 -> 2x2x3 */
+_Alignas(4) const int16_t tiny_pool_rows[4] = {
+    0, 2, 2, 2
+};
+
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
 _Alignas(4) const int32_t tiny_fc_weight[20] = {
     11288, -2841, -1018114346, -1489367014, 778125438, 730853296, -1179356657, 573107399, 687959825,
