@@ -6,7 +6,7 @@ front. No row is computed twice. Of two layers it is the fusion of operators by 
 on it is patch-based inference (Lin et al., MCUNetV2, 2021), with patches as wide as the image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph, Node
@@ -164,6 +164,7 @@ class Striper:
         total = self.graph.tensors[nodes[-1].output].shape[1]
         made = {nodes[-1].output: [min((i + 1) * height, total) for i in range(-(-total // height))]}
         needed: dict[str, list[int]] = {}
+        read_from: dict[str, set[int]] = {}
         for node, reach in zip(reversed(nodes), reversed(reaches), strict=True):
             assert reach is not None
             ends = made[node.output]
@@ -173,9 +174,11 @@ class Striper:
                 begin = [reach[e][i].start if e < len(reach) else FAR for e in [0, *ends[:-1]]]
                 made[name] = [*map(max, made.get(name, end), end)]
                 needed[name] = [*map(min, needed.get(name, begin), begin)]
+                read_from.setdefault(name, set()).update(begin)
         needed[nodes[-1].output] = [0] * len(made[nodes[-1].output])
         found = {name: self._values_rows(name, needed[name], ends) for name, ends in made.items()}
-        return found if all(self._aligned(rows) for rows in found.values()) else None
+        aligned = (self._aligned(rows, read_from.get(name, ())) for name, rows in found.items())
+        return found if all(aligned) else None
 
     def _closed(self, nodes: Sequence[Node]) -> bool:
         """Whether nothing but the last output is read elsewhere, and all else is read."""
@@ -189,9 +192,9 @@ class Striper:
         starts = tuple(min(n, e) for n, e in zip(needed, [0, *ends[:-1]], strict=True))
         return Rows(shape[2] * shape[3], starts, tuple(ends))
 
-    def _aligned(self, rows: Rows) -> bool:
-        """Whether all places at which a piece may begin are words."""
-        firsts = [*rows.starts, *(e for e in rows.ends[:-1])]
+    def _aligned(self, rows: Rows, read_from: Iterable[int]) -> bool:
+        """Whether the buffer and all pieces, written or read, begin at words during every stripe."""
+        firsts = [*rows.starts, *rows.ends[:-1], *read_from]
         return all(first * rows.row_bytes % ALIGNMENT == 0 for first in firsts)
 
     def _read_again(self, node: Node, pieces: Sequence[Piece]) -> int:
