@@ -82,6 +82,7 @@ class Striper:
     def __init__(self, graph: Graph, dsp: bool) -> None:
         self.graph, self.dsp = graph, dsp
         self._reach: dict[str, list[tuple[range, ...]] | None] = {}
+        self._striped: dict[tuple[str, int, int], Stripe | None] = {}
         self._scratch: dict[object, int] = {}
         self._made: dict[tuple[str, str, int], Cascade | None] = {}
 
@@ -138,7 +139,7 @@ class Striper:
             pieces = []
             for node in nodes:
                 made = rows[node.output].made(i)
-                stripe = OPS[node.op].stripe(self.graph.call(node), made) if made else None
+                stripe = self._stripe(node, made) if made else None
                 if made and stripe is None:
                     return None
                 if stripe:
@@ -147,11 +148,17 @@ class Striper:
         return found
 
     def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
-        op, call = OPS[node.op], self.graph.call(node)
-        if op.view or len(call.output.shape) != 4:
+        shape = self.graph.tensors[node.output].shape
+        if OPS[node.op].view or len(shape) != 4:
             return None
-        found = [op.stripe(call, range(row, row + 1)) for row in range(call.output.shape[1])]
+        found = [self._stripe(node, range(row, row + 1)) for row in range(shape[1])]
         return None if None in found else [stripe.rows for stripe in found if stripe]
+
+    def _stripe(self, node: Node, rows: range) -> Stripe | None:
+        key = node.name, rows.start, rows.stop
+        if key not in self._striped:
+            self._striped[key] = OPS[node.op].stripe(self.graph.call(node), rows)
+        return self._striped[key]
 
     def _between(self, nodes: Sequence[Node], rows: Mapping[str, Rows]) -> dict[str, Rows]:
         return {node.output: rows[node.output] for node in nodes[:-1]}
