@@ -37,10 +37,11 @@ class Rows:
         return range(self.ends[stripe - 1] if stripe else 0, self.ends[stripe])
 
     def kept_bytes(self, stripe: int) -> int:
-        """What moves to the front before a stripe, by moved_bytes."""
+        """What the stripe before has made and this one needs; it moves to the front, by moved_bytes."""
         return max(0, self.ends[stripe - 1] - self.starts[stripe]) * self.row_bytes if stripe else 0
 
     def moved_bytes(self, stripe: int) -> int:
+        """0: what is kept stays where it is."""
         return (self.starts[stripe] - self.starts[stripe - 1]) * self.row_bytes if stripe else 0
 
     def offset(self, row: int, stripe: int) -> int:
@@ -115,7 +116,9 @@ class Striper:
         rolling = self._between(nodes, rows)
         pieces = [piece for stripe in stripes for piece in stripe]
         read = sum(self._read_again(node, pieces) for node in nodes)
-        moved = sum(r.kept_bytes(i) for r in rolling.values() for i in range(len(stripes)))
+        moved = sum(
+            r.kept_bytes(i) for r in rolling.values() for i in range(len(stripes)) if r.moved_bytes(i)
+        )
         extra = CALL_CYCLES * (len(pieces) - len(nodes)) + MOVED_CYCLES * moved + READ_CYCLES * read
         inputs = {name: self._distance(name, rows, stripes, output) for name in rows if name not in rolling}
         del inputs[output]
