@@ -73,7 +73,8 @@ class CascadeEntry:
     def title(self) -> str:
         """For people."""
         ends = dict.fromkeys((self.layers[0], self.layers[-1]))
-        return f"{' to '.join(ends)} in {self.stripes} stripes of {self.rows} rows"
+        height = f"{self.rows} row{'s' * (self.rows > 1)}"
+        return f"{' to '.join(ends)} in {self.stripes} stripes of {height}"
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,11 @@ def test_lines_tell_time_and_memory() -> None:
 
 def test_cascades_are_told_with_their_cost() -> None:
     cascades = CascadeEntry(("conv", "pool"), 6, 4, 90), CascadeEntry(("scores",), 2, 1, 0)
-    told = lines(replace(PROFILE, cascades=cascades, one_by_one=OneByOne(3_500, 5_000, 1_600)))
+    told = lines(replace(PROFILE, cascades=cascades, one_by_one=OneByOne(3_500, 5_000, 1_600, 2_400)))
     at = told.index("cascades  conv to pool in 6 stripes of 4 rows")
     assert told[at + 1 : at + 3] == [
-        "          scores in 2 stripes of 1 rows",
-        "          against layers one by one: +40 cycles (+0.80%), -600 B of arena",
+        "          scores in 2 stripes of 1 row",
+        "          against layers one by one: +40 cycles (+0.80%), -600 B of arena, +100 B of flash",
     ]
     assert not any("cascades" in line for line in lines(PROFILE))
 

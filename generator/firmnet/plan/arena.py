@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 from ..errors import UserError
 from ..ir import Graph
-from .cascade import Cascade, Striper
-from .choice import choose, nearly_free
+from .cascade import Cascade
+from .choice import Search
 from .placement import extent, place
 from .step import Distances, Step, Storage, distances, need, rows_of, scratch_of, steps_with, storages
 
 STACK_BYTES = 256
-"""What run() may take of the stack beside the arena; kernels take 104 to 204 (see `firmnet profile`)."""
-TRIES = 8
-"""Choices of cascades that are placed before a limit is refused."""
+"""What run() may take of the stack beside the arena; kernels take 104 to 212 (see `firmnet profile`)."""
 
 
 @dataclass(frozen=True)
@@ -65,18 +63,15 @@ def plan(
     """
     if cascades is not None:
         return _placed(graph, steps_with(graph, dsp, cascades), overlap)
-    singles, striper = steps_with(graph, dsp), Striper(graph, dsp)
+    search = Search(graph, dsp)
     if ram_limit_bytes is None:
-        return _placed(graph, nearly_free(graph, singles, striper), overlap)
-    memory = least = _placed(graph, singles, overlap)
-    capacity = ram_limit_bytes - STACK_BYTES
-    for _ in range(TRIES):
-        if memory.ram_bytes <= ram_limit_bytes:
-            return memory
-        memory = _placed(graph, choose(graph, singles, striper, capacity), overlap)
-        least = min(least, memory, key=lambda found: found.arena_bytes)
-        capacity -= max(memory.ram_bytes - ram_limit_bytes, 0)  # room for what the placement wastes
-    raise _too_large(graph, least, ram_limit_bytes)
+        return _placed(graph, search.nearly_free(), overlap)
+    tried = []
+    for steps in search.ever_smaller(ram_limit_bytes - STACK_BYTES):
+        tried.append(_placed(graph, steps, overlap))
+        if tried[-1].ram_bytes <= ram_limit_bytes:
+            return tried[-1]
+    raise _too_large(graph, min(tried, key=lambda found: found.arena_bytes), ram_limit_bytes)
 
 
 def _placed(graph: Graph, steps: tuple[Step, ...], overlap: bool) -> Plan:

@@ -6,7 +6,7 @@ front. No row is computed twice. Of two layers it is the fusion of operators by 
 on it is patch-based inference (Lin et al., MCUNetV2, 2021), with patches as wide as the image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph, Node
@@ -37,10 +37,11 @@ class Rows:
         return range(self.ends[stripe - 1] if stripe else 0, self.ends[stripe])
 
     def kept_bytes(self, stripe: int) -> int:
-        """What moves to the front before a stripe, by moved_bytes."""
+        """What the stripe before has made and this one needs; it moves to the front, by moved_bytes."""
         return max(0, self.ends[stripe - 1] - self.starts[stripe]) * self.row_bytes if stripe else 0
 
     def moved_bytes(self, stripe: int) -> int:
+        """0: what is kept stays where it is."""
         return (self.starts[stripe] - self.starts[stripe - 1]) * self.row_bytes if stripe else 0
 
     def offset(self, row: int, stripe: int) -> int:
@@ -82,6 +83,7 @@ class Striper:
     def __init__(self, graph: Graph, dsp: bool) -> None:
         self.graph, self.dsp = graph, dsp
         self._reach: dict[str, list[tuple[range, ...]] | None] = {}
+        self._striped: dict[tuple[str, int, int], Stripe | None] = {}
         self._scratch: dict[object, int] = {}
         self._made: dict[tuple[str, str, int], Cascade | None] = {}
 
@@ -114,7 +116,9 @@ class Striper:
         rolling = self._between(nodes, rows)
         pieces = [piece for stripe in stripes for piece in stripe]
         read = sum(self._read_again(node, pieces) for node in nodes)
-        moved = sum(r.kept_bytes(i) for r in rolling.values() for i in range(len(stripes)))
+        moved = sum(
+            r.kept_bytes(i) for r in rolling.values() for i in range(len(stripes)) if r.moved_bytes(i)
+        )
         extra = CALL_CYCLES * (len(pieces) - len(nodes)) + MOVED_CYCLES * moved + READ_CYCLES * read
         inputs = {name: self._distance(name, rows, stripes, output) for name in rows if name not in rolling}
         del inputs[output]
@@ -138,7 +142,7 @@ class Striper:
             pieces = []
             for node in nodes:
                 made = rows[node.output].made(i)
-                stripe = OPS[node.op].stripe(self.graph.call(node), made) if made else None
+                stripe = self._stripe(node, made) if made else None
                 if made and stripe is None:
                     return None
                 if stripe:
@@ -147,11 +151,17 @@ class Striper:
         return found
 
     def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
-        op, call = OPS[node.op], self.graph.call(node)
-        if op.view or len(call.output.shape) != 4:
+        shape = self.graph.tensors[node.output].shape
+        if OPS[node.op].view or len(shape) != 4:
             return None
-        found = [op.stripe(call, range(row, row + 1)) for row in range(call.output.shape[1])]
+        found = [self._stripe(node, range(row, row + 1)) for row in range(shape[1])]
         return None if None in found else [stripe.rows for stripe in found if stripe]
+
+    def _stripe(self, node: Node, rows: range) -> Stripe | None:
+        key = node.name, rows.start, rows.stop
+        if key not in self._striped:
+            self._striped[key] = OPS[node.op].stripe(self.graph.call(node), rows)
+        return self._striped[key]
 
     def _between(self, nodes: Sequence[Node], rows: Mapping[str, Rows]) -> dict[str, Rows]:
         return {node.output: rows[node.output] for node in nodes[:-1]}
@@ -164,6 +174,7 @@ class Striper:
         total = self.graph.tensors[nodes[-1].output].shape[1]
         made = {nodes[-1].output: [min((i + 1) * height, total) for i in range(-(-total // height))]}
         needed: dict[str, list[int]] = {}
+        read_from: dict[str, set[int]] = {}
         for node, reach in zip(reversed(nodes), reversed(reaches), strict=True):
             assert reach is not None
             ends = made[node.output]
@@ -173,9 +184,11 @@ class Striper:
                 begin = [reach[e][i].start if e < len(reach) else FAR for e in [0, *ends[:-1]]]
                 made[name] = [*map(max, made.get(name, end), end)]
                 needed[name] = [*map(min, needed.get(name, begin), begin)]
+                read_from.setdefault(name, set()).update(begin)
         needed[nodes[-1].output] = [0] * len(made[nodes[-1].output])
         found = {name: self._values_rows(name, needed[name], ends) for name, ends in made.items()}
-        return found if all(self._aligned(rows) for rows in found.values()) else None
+        aligned = (self._aligned(rows, read_from.get(name, ())) for name, rows in found.items())
+        return found if all(aligned) else None
 
     def _closed(self, nodes: Sequence[Node]) -> bool:
         """Whether nothing but the last output is read elsewhere, and all else is read."""
@@ -189,9 +202,9 @@ class Striper:
         starts = tuple(min(n, e) for n, e in zip(needed, [0, *ends[:-1]], strict=True))
         return Rows(shape[2] * shape[3], starts, tuple(ends))
 
-    def _aligned(self, rows: Rows) -> bool:
-        """Whether all places at which a piece may begin are words."""
-        firsts = [*rows.starts, *(e for e in rows.ends[:-1])]
+    def _aligned(self, rows: Rows, read_from: Iterable[int]) -> bool:
+        """Whether the buffer and all pieces, written or read, begin at words during every stripe."""
+        firsts = [*rows.starts, *rows.ends[:-1], *read_from]
         return all(first * rows.row_bytes % ALIGNMENT == 0 for first in firsts)
 
     def _read_again(self, node: Node, pieces: Sequence[Piece]) -> int:

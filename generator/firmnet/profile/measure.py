@@ -24,6 +24,7 @@ from .simulate import Noted, Region, Run, simulate
 
 MODELLED = ("cortex-m4", "cortex-m4f")
 """Cores whose cycles cycles.py knows; of the others only instructions are counted."""
+FLASH_SECTIONS = ("text", "weights", "tables", "data")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class OneByOne:
     instructions: int
     cycles: int | None
     arena_bytes: int
+    flash_bytes: int
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
         lower_bound_bytes=subject.lower_bound_bytes,
         variables_bytes=memory - subject.arena_bytes,
         stack_bytes=seen.stack_bytes,
-        flash_bytes=image.bytes_of("text", "weights", "tables", "data"),
+        flash_bytes=image.bytes_of(*FLASH_SECTIONS),
         code_bytes=image.bytes_of("text"),
         weights_bytes=image.bytes_of("weights") - tables,
         tables_bytes=image.bytes_of("tables", "data") + tables,
@@ -252,7 +254,9 @@ def _one_by_one(subject: Subject, core: str) -> OneByOne | None:
     (whole,) = _checked(subject, core, simulate(image, core, subject.expected.size, record_edges)).regions
     total = cost(whole.noted, lambda at: decode(image.code(at), at.address))
     cycles = total.cycles if core in MODELLED else None
-    return OneByOne(total.instructions, cycles, subject.one_by_one.plan.arena_bytes)
+    return OneByOne(
+        total.instructions, cycles, subject.one_by_one.plan.arena_bytes, image.bytes_of(*FLASH_SECTIONS)
+    )
 
 
 def _layer(subject: Subject, image: Image, seen: _Figures, index: int, modelled: bool) -> LayerProfile:

@@ -50,10 +50,11 @@ def _cascades(p: Profile) -> Iterator[str]:
         spent, before, unit = p.cycles, p.one_by_one.cycles, "cycles"
         if spent is None or before is None:
             spent, before, unit = p.instructions, p.one_by_one.instructions, "instructions"
-        saved = p.one_by_one.arena_bytes - p.arena_bytes
+        arena_bytes = p.arena_bytes - p.one_by_one.arena_bytes
+        flash_bytes = p.flash_bytes - p.one_by_one.flash_bytes
         yield (
             f"          against layers one by one: {spent - before:+,} {unit} ({spent / before - 1:+.2%}), "
-            f"{-saved:+,} B of arena"
+            f"{arena_bytes:+,} B of arena, {flash_bytes:+,} B of flash"
         )
 
 
