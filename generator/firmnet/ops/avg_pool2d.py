@@ -10,6 +10,7 @@ from ..ir import Array, Call, Shape, Tensor
 from ..qmath import Requant, check_accumulator, clamp_bounds, requantize, to_requant
 from .builder import Builder, Unsupported
 from .casework import activation
+from .full_windows import FullWindows, full_windows
 from .pooling import pooled_overlap
 from .reshape import ReshapeAttrs
 from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
@@ -152,6 +153,7 @@ class AvgPool2d(Op):
             "row_pooling": _row_pooling(call),
             "even_columns": _even_columns(call) is not None,
             "widths": len(widths),
+            "full_windows": _full_windows(call),
         }
 
     def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
@@ -275,6 +277,22 @@ _CASES: list[tuple[str, Shape, dict[str, Any]]] = [
         {"kernel": (3, 5), "stride": (1, 1), "padding": (1, 1, 2, 2)},
     ),
     ("far_columns", (1, 2, 1501, 3), {"kernel": (2, 1), "stride": (1, 1500)}),
+    ("2x2_relu6_of_8_channels", (1, 6, 9, 8), {"kernel": (2, 2), "stride": (2, 2), "lo": 0.0, "hi": 1.5}),
+    ("2x2_of_6_channels", (1, 7, 9, 6), {"kernel": (2, 2), "stride": (2, 2)}),
+    ("2x2_s1_of_11_channels", (1, 3, 4, 11), {"kernel": (2, 2), "stride": (1, 1)}),
+    ("3x2_of_5_channels", (1, 7, 9, 5), {"kernel": (3, 2), "stride": (2, 3)}),
+    (
+        "3x3_s2_pad_valid_only_7_channels",
+        (1, 9, 11, 7),
+        {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1), "count_include_pad": False},
+    ),
+    ("3x2_of_700_channels", (1, 3, 6, 700), {"kernel": (3, 2), "stride": (1, 2)}),
+    ("adaptive_2x2_of_8_rows", (1, 8, 8, 4), {"adaptive": (2, 2)}),
+    (
+        "2x2_by_1300_relu",
+        (1, 4, 4, 4),
+        {"kernel": (2, 2), "stride": (2, 2), "divisor_override": 1300, "lo": 0.0},
+    ),
 ]
 
 
@@ -306,6 +324,15 @@ def _row_pooling(call: Call) -> RowPooling | None:
     size = 1 if side_by_side else channels
     parts = max(1, (4 if columns.taps <= 4 else 2) // size)
     return row_pooling(call, columns, size, parts, value_bytes=2)
+
+
+def _full_windows(call: Call) -> FullWindows | None:
+    """Which windows the kernel "dsp" unrolls."""
+    rows, columns = ([s.end - s.start for s in spans] for spans in _spans(call))
+    even, channels = _even_columns(call), call.output.shape[3]
+    if even is None:
+        return None
+    return full_windows(max(rows), columns, even, channels, _requant(call), call.output.zero_point)
 
 
 def _even_columns(call: Call) -> Columns | None:
