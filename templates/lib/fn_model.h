@@ -4,6 +4,14 @@
 
 #include <stdint.h>
 
+/* A layer's function. Inlined into run() it would have too few registers, and run() the frames of all layers; and GCC 12,
+ * when it sees into a function that is not inlined, may take it for one that writes nothing and drop the call. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define FN_KERNEL static __attribute__((noipa))
+#else
+#define FN_KERNEL static __attribute__((noinline))
+#endif
+
 typedef struct fn_input {
     int8_t *data; /* write before every run(): the memory is reused while it runs */
     uint32_t bytes;

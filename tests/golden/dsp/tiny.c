@@ -394,7 +394,7 @@ static void tiny_conv_expand(int16_t *out, const int8_t *in)
     fn_expand(out, in, 5, 2, 4, 0);
 }
 #endif
-static void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
 {
     int16_t *window = (int16_t *)(void *)scratch;
     int32_t row = -1;
@@ -517,7 +517,7 @@ static void tiny_pool_across(int8_t *y, const int8_t *row)
 }
 #endif
 
-static void tiny_pool(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny_pool(const int8_t *x, int8_t *y, int8_t *scratch)
 {
     for (int32_t oy = 0; oy < 2; oy++, y += 6) {
         const int16_t *row = tiny_pool_rows + 2 * oy;
@@ -649,7 +649,7 @@ static void tile1_12_4_24_4_0_5_0_12_1_133_0_255(int8_t *y, const int32_t *w, in
 #endif
 #endif
 
-static void tiny_fc(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny_fc(const int8_t *x, int8_t *y, int8_t *scratch)
 {
     int16_t *rows = (int16_t *)(void *)scratch;
     tile1_12_4_24_4_0_5_0_12_1_133_0_255(y, tiny_fc_weight, rows, x);
@@ -658,7 +658,7 @@ static void tiny_fc(const int8_t *x, int8_t *y, int8_t *scratch)
 }
 
 /* scores: softmax, 4 -> 4 */
-static void tiny_scores(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny_scores(const int8_t *x, int8_t *y)
 {
     for (int32_t lane = 0; lane < 1; lane++) {
         const int32_t first = lane / 1 * 4 + lane % 1;

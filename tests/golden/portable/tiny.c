@@ -10,7 +10,7 @@
 static _Alignas(4) int8_t arena[120];
 
 /* conv: conv2d, 4x5x2 -> 4x5x3, 1,080 multiply-accumulates */
-static void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
 {
     for (int32_t oy = 0; oy < 4; oy++) {
         for (int32_t ox = 0; ox < 5; ox++, y += 3) {
@@ -41,7 +41,7 @@ static void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
 }
 
 /* pool: max_pool2d, 4x5x3 -> 2x2x3 */
-static void tiny_pool(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny_pool(const int8_t *x, int8_t *y)
 {
     for (int32_t oy = 0; oy < 2; oy++) {
         for (int32_t ox = 0; ox < 2; ox++, y += 3) {
@@ -66,7 +66,7 @@ static void tiny_pool(const int8_t *x, int8_t *y)
 }
 
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
-static void tiny_fc(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny_fc(const int8_t *x, int8_t *y)
 {
     for (int32_t row = 0; row < 1; row++, x += 12, y += 4) {
         const int8_t *w = tiny_fc_weight;
@@ -78,7 +78,7 @@ static void tiny_fc(const int8_t *x, int8_t *y)
 }
 
 /* scores: softmax, 4 -> 4 */
-static void tiny_scores(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny_scores(const int8_t *x, int8_t *y)
 {
     for (int32_t lane = 0; lane < 1; lane++) {
         const int32_t first = lane / 1 * 4 + lane % 1;
