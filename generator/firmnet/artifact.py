@@ -92,6 +92,7 @@ class Manifest:
     layers: tuple[LayerEntry, ...]
     arena_bytes: int
     lower_bound_bytes: int
+    stack_bytes: int = 0  # reserved beside the arena
     ram_limit_bytes: int | None = None  # as asked for
     cascades: tuple[CascadeEntry, ...] = ()
 

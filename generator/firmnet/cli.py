@@ -174,7 +174,6 @@ def generate(
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
     from . import api
     from .artifact import check_place
-    from .plan import STACK_BYTES
     from .quantize import poor_layers
 
     if out:
@@ -198,7 +197,7 @@ def generate(
     for cascade in made.cascades:
         screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
     if ram_limit is not None:
-        spare = ram_limit - made.arena_bytes - STACK_BYTES
+        spare = ram_limit - made.arena_bytes - made.stack_bytes
         cost = sum(cascade.extra_cycles for cascade in made.cascades)
         screen.line(
             f"the RAM limit of {ram_limit:,} B is kept, {spare:,} B to spare; it costs "

@@ -10,6 +10,7 @@ import torch
 from matrix_rows import MACHINES, WARNINGS
 from random_networks import random_network
 
+from firmnet.board import isa
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
@@ -17,9 +18,12 @@ from firmnet.frontends import Imported, load
 from firmnet.interpret import run_float, run_int
 from firmnet.ir import Array, Graph
 from firmnet.passes import optimize
+from firmnet.plan import STACK_BYTES
+from firmnet.profile import profile_graph
 from firmnet.quantize import quantize
 
 SEEDS = range(200)
+STACK_SEEDS = range(4, 40, 9)
 Outputs = Callable[[str], dict[int, Array]]
 
 TOLERANCE = 1e-5
@@ -81,6 +85,12 @@ def test_random_network_equals_torch(seed: int) -> None:
     assert after.shape == expected.shape
     assert np.max(np.abs(after - expected)) <= TOLERANCE * max(1.0, np.max(np.abs(expected)))
     assert np.max(np.abs(after - before)) <= 1e-9 * max(1.0, np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m4f"])
+def test_the_stack_stays_within_its_reserve(core: str) -> None:
+    taken = {seed: profile_graph(integer(seed), core).stack_bytes for seed in STACK_SEEDS}
+    assert max(taken.values()) <= STACK_BYTES[isa(core).dsp], taken
 
 
 @pytest.mark.parametrize("device", ["host", "core"])

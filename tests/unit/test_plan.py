@@ -272,7 +272,7 @@ def test_a_plan_is_the_same_every_time() -> None:
 def test_a_limit_that_holds_changes_nothing() -> None:
     graph = random_graph(7)
     memory = plan(graph, dsp=True)
-    assert plan(graph, dsp=True, ram_limit_bytes=memory.arena_bytes + STACK_BYTES) == memory
+    assert plan(graph, dsp=True, ram_limit_bytes=memory.arena_bytes + STACK_BYTES[True]) == memory
 
 
 def test_a_limit_too_low_names_the_layer_and_the_bytes() -> None:

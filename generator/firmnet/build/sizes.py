@@ -7,7 +7,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Symbol, SymbolTableSection
 
-from ..board import Board
+from ..board import Board, isa
 from ..errors import VerificationError
 from ..plan import STACK_BYTES
 
@@ -89,7 +89,7 @@ def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int) -> Ver
     room, hint = f"{board.chip.flash_bytes:,} of flash", ""
     if kind == "RAM":
         room = f"{board.chip.ram_bytes:,} of RAM with {board.micropython.heap_bytes:,} of heap"
-        left = arena_bytes + STACK_BYTES - excess_bytes
+        left = arena_bytes + STACK_BYTES[isa(board.chip.core).dsp] - excess_bytes
         hint = f"generate it with --ram-limit {left}, " if left > 0 else ""
     return VerificationError(
         f"the firmware does not fit {board.name}: {excess_bytes:,} bytes more than its {room}; "

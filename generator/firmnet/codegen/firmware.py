@@ -53,6 +53,7 @@ def firmware(
         layers=tuple(_entry(graph.name, layer) for layer in lib.layers),
         arena_bytes=lib.plan.arena_bytes,
         lower_bound_bytes=lib.plan.lower_bound_bytes,
+        stack_bytes=lib.plan.stack_bytes,
         ram_limit_bytes=ram_limit_bytes,
         cascades=tuple(map(cascade_entry, lib.plan.cascades)),
     )
