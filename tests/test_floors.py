@@ -19,7 +19,7 @@ PACKAGE = REPO / "generator" / "firmnet"
 
 FLOORS = (
     ("ir", "assets", "errors"),
-    ("qmath", "board", "toolchain"),
+    ("qmath", "board", "folder", "toolchain"),
     ("ops",),
     ("interpret", "plan", "artifact"),
     ("frontends", "passes", "quantize"),

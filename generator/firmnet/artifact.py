@@ -2,14 +2,11 @@
 
 import io
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +14,18 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from . import folder
 from .errors import UserError, first_line
 from .ir import Array, Graph, Node, QParams, Shape, Tensor
 from .ops import OPS
 
-FORMAT = 1
+lock = folder.lock
+"""Be the only one that writes or builds the artifact at a path (see folder.lock)."""
+
+FORMAT = 2
+PARTS = ("graph.json", "constants.npz", "samples.npy")
+BUILT = ("build.json", *(f"firmware/firmware{suffix}" for suffix in (".elf", ".bin", ".hex")))
+"""What a build adds; it goes when the artifact is generated again."""
 KEPT = ("firmware/.pio", "firmware/lib/micropython")
 """Compiled objects that survive a regeneration; the build decides what of them is stale."""
 DAMAGE = (
@@ -95,6 +99,7 @@ class Manifest:
     stack_bytes: int = 0  # reserved beside the arena
     ram_limit_bytes: int | None = None  # as asked for
     cascades: tuple[CascadeEntry, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)  # every other file written → its SHA-256
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,8 @@ class Artifact:
     def open(cls, path: str | Path) -> "Artifact":
         """Read the manifest; raises UserError when `path` is no artifact or one of another format."""
         path = Path(path)
+        if not path.exists():
+            _bring_back(path)
         if not (path / "manifest.json").is_file():
             raise UserError(
                 f"{path} is not a firmnet artifact (no manifest.json): make one with `firmnet generate`"
@@ -129,6 +136,12 @@ class Artifact:
         """The PlatformIO project."""
         return self.path / "firmware"
 
+    def edited(self) -> tuple[str, ...]:
+        """Files that are not as `generate` wrote them, or are gone."""
+        return tuple(
+            name for name, digest in self.manifest.files.items() if _digest(self.path / name) != digest
+        )
+
     @cached_property
     def graph(self) -> Graph:
         """The quantized graph: what the oracle computes."""
@@ -146,6 +159,13 @@ class Artifact:
             return samples
 
 
+def _digest(path: Path) -> str:
+    try:
+        return folder.sha256(path.read_bytes())
+    except OSError:
+        return ""
+
+
 @contextmanager
 def _reading(what: str, path: Path) -> Iterator[None]:
     try:
@@ -155,17 +175,22 @@ def _reading(what: str, path: Path) -> Iterator[None]:
 
 
 def save(
-    path: str | Path, manifest: Manifest, graph: Graph, samples: Array, firmware: Mapping[str, str | bytes]
+    path: str | Path,
+    manifest: Manifest,
+    graph: Graph,
+    samples: Array,
+    firmware: Mapping[str, str | bytes],
+    on_wait: Callable[[str], None] = folder.say,
 ) -> Artifact:
     """Write an artifact so that `path` holds the old one or the new one, never half of either.
 
-    Unchanged files keep their modification times and compiled objects stay, so the next build is short.
-    Raises UserError when `path` cannot be written or holds something that is not an artifact.
+    Unchanged files keep their modification times and compiled objects stay, so the next build is short; so do
+    files that firmnet did not write. Waits, saying so by `on_wait`, while another process writes or builds
+    it. Raises UserError when `path` cannot be written or holds something that is not an artifact.
     """
     path = Path(path)
     constants = {name: tensor.data for name, tensor in graph.tensors.items() if tensor.data is not None}
     files: dict[str, bytes] = {
-        "manifest.json": _json(asdict(manifest)),
         "graph.json": _json(graph_to_json(graph)),
         "constants.npz": _npz(constants),
         "samples.npy": _npy(samples),
@@ -174,57 +199,84 @@ def save(
         f"firmware/{name}": text.encode() if isinstance(text, str) else text
         for name, text in firmware.items()
     }
+    manifest = replace(manifest, files={name: folder.sha256(files[name]) for name in sorted(files)})
+    files = {"manifest.json": _json(asdict(manifest)), **files}
     check_place(path)
     try:
         place = path.resolve()  # a link to an artifact stays one
         place.parent.mkdir(parents=True, exist_ok=True)
-        _swap_in(place, files)
+        with folder.lock(place, on_wait):
+            check_place(path)
+            folder.replace(place, files, _owner, KEPT)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}): choose another directory with -o") from None
     return Artifact(path, manifest)
 
 
+def _bring_back(path: Path) -> None:
+    """What stood at `path` before a save that was killed half-way, if there was one."""
+    with suppress(OSError, RuntimeError):
+        place = path.resolve()
+        if folder.left_over(place):
+            with folder.lock(place):
+                folder.recover(place, _owner)
+
+
 def check_place(path: Path) -> None:
     """Raise UserError when an artifact cannot be put at `path`: known before the work of making one."""
-    why = ""
-    if path.exists() and not path.is_dir():
-        why = "is a file"
-    elif path.is_dir() and path.samefile("."):
-        why = "is the current directory"
-    elif path.is_dir() and any(path.iterdir()) and not (path / "manifest.json").is_file():
-        why = "is not empty and not a firmnet artifact"
+    try:
+        why = _why_not(path)
+    except (OSError, RuntimeError) as error:  # a loop of links
+        why = f"cannot be looked at ({first_line(error)})"
     if why:
         raise UserError(f"{path} {why}: choose another directory with -o")
 
 
-def _swap_in(path: Path, files: Mapping[str, bytes]) -> None:
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+def _why_not(path: Path) -> str:
+    if path.exists() and not path.is_dir():
+        return "is a file"
+    if path.is_dir() and Path.cwd().is_relative_to(path.resolve()):
+        return "is the current directory, or holds it"
+    if path.is_dir() and any(path.iterdir()) and not _is_ours(path):
+        foreign = (path / "manifest.json").exists()
+        return (
+            "has a manifest.json that firmnet did not write"
+            if foreign
+            else "is not empty and not a firmnet artifact"
+        )
+    return ""
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a folder is an artifact; one whose manifest is damaged is known by its other files."""
     try:
-        for name, content in files.items():
-            target, old = staging / name, path / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if old.is_file() and old.read_bytes() == content:
-                shutil.copy2(old, target)
-            else:
-                target.write_bytes(content)
-        staging.chmod(0o755)
-        if path.exists():
-            for name in KEPT:
-                if (path / name).exists():
-                    (staging / name).parent.mkdir(parents=True, exist_ok=True)
-                    (path / name).rename(staging / name)
-            retired = staging.with_name(staging.name + "-old")
-            path.rename(retired)
-            try:
-                os.replace(staging, path)
-            except BaseException:
-                retired.rename(path)
-                raise
-            shutil.rmtree(retired, ignore_errors=True)
-        else:
-            os.replace(staging, path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        raw = json.loads((path / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return all((path / name).is_file() for name in ("manifest.json", *PARTS))
+    return isinstance(raw, dict) and {"firmnet", "fingerprint", "board", "layers"} <= raw.keys()
+
+
+def _owner(path: Path) -> folder.Claim:
+    """What of the artifact at `path` firmnet wrote: the files on its list, and what a build adds.
+
+    It removes only what is as it was written. Without a list (a damaged manifest, an older firmnet) it writes
+    over its own files and leaves every other one.
+    """
+    try:
+        listed = json.loads((path / "manifest.json").read_bytes()).get("files")
+    except (OSError, ValueError, RecursionError, AttributeError):
+        listed = None
+    always = {"manifest.json", *PARTS, *BUILT}
+    built = tuple(f"{place}/" for place in KEPT)
+    if not isinstance(listed, dict):
+        return folder.Claim(
+            lambda name: name in always or name.startswith("firmware/"),
+            lambda name: name in always or name.startswith(built),
+        )
+    return folder.Claim(
+        lambda name: name in always or name in listed,
+        lambda name: name in always or name.startswith(built) or _digest(path / name) == listed.get(name),
+    )
 
 
 def graph_to_json(graph: Graph) -> dict[str, Any]:

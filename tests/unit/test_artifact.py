@@ -1,10 +1,13 @@
 """Is an artifact written whole, read back exactly, and refused when it is not one?"""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from firmnet import folder
 from firmnet.artifact import Artifact, Edge, LayerEntry, Manifest, graph_to_json, save
 from firmnet.errors import UserError
 from firmnet.ir import Graph, Node
@@ -20,7 +23,7 @@ def one_layer() -> Graph:
 def manifest() -> Manifest:
     edge = Edge((1, 2, 3, 4), (0, 2, 3, 1), 0.1, 3)
     layer = LayerEntry("y", "linear", "fc: aten.linear", (1, 1), 1, 9, ("net_y_weight",))
-    return Manifest(1, "0.1", "net", "netduinoplus2", "00" * 32, ("a",), edge, edge, (layer,), 4, 4)
+    return Manifest(2, "0.1", "net", "netduinoplus2", "00" * 32, ("a",), edge, edge, (layer,), 4, 4)
 
 
 def write(path: Path, text: str = "int x;") -> Artifact:
@@ -34,7 +37,7 @@ def contents(path: Path) -> dict[str, bytes]:
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     write(tmp_path / "net")
     artifact = Artifact.open(tmp_path / "net")
-    assert artifact.manifest == manifest()
+    assert replace(artifact.manifest, files={}) == manifest()
     assert artifact.manifest.input.model_shape == (1, 4, 2, 3)
     assert graph_to_json(artifact.graph) == graph_to_json(one_layer())
     np.testing.assert_array_equal(artifact.graph.tensors["w"].values, one_layer().tensors["w"].values)
@@ -70,7 +73,7 @@ def test_the_current_directory_is_refused_before_it_would_be_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="is the current directory: choose another"):
+    with pytest.raises(UserError, match="is the current directory, or holds it: choose another"):
         write(Path("."))
     write(Path("missing/../net"))
     assert [p.name for p in tmp_path.iterdir()] == ["net"]
@@ -85,16 +88,114 @@ def test_a_link_to_an_artifact_stays_a_link(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.rglob("*net*")) == ["net"]
 
 
-def test_an_interrupted_swap_brings_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_save_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*paths: object) -> None:
         raise KeyboardInterrupt
 
     write(tmp_path / "net")
     before = contents(tmp_path / "net")
-    monkeypatch.setattr("os.replace", interrupted)
+    monkeypatch.setattr("firmnet.folder._exchange", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "net", "int y;")
     assert contents(tmp_path) == {f"net/{name}": content for name, content in before.items()}
+
+
+def test_opening_brings_back_what_a_killed_save_had_moved_away(tmp_path: Path) -> None:
+    write(tmp_path / "net")
+    (tmp_path / "net").rename(folder._beside(tmp_path / "net", "old"))
+    assert Artifact.open(tmp_path / "net").edited() == ()
+    assert [p.name for p in tmp_path.iterdir()] == ["net"]
+
+
+def test_the_manifest_lists_what_was_written_and_edits_are_seen(tmp_path: Path) -> None:
+    artifact = write(tmp_path / "net")
+    assert {*artifact.manifest.files, "manifest.json"} == {*contents(tmp_path / "net")}
+    assert artifact.edited() == ()
+    (tmp_path / "net/firmware/src/main.c").write_text("int z;")
+    (tmp_path / "net/samples.npy").unlink()
+    assert Artifact.open(tmp_path / "net").edited() == ("firmware/src/main.c", "samples.npy")
+
+
+def test_a_folder_with_a_foreign_manifest_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "my browser extension", "version": 3}')
+    (tmp_path / "thesis.txt").write_text("months of work")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=r"has a manifest\.json that firmnet did not write: choose another"):
+        write(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_what_the_user_put_into_an_artifact_stays(tmp_path: Path) -> None:
+    write(tmp_path / "net")
+    notes = {
+        "notes.txt": "at 2 am: works",
+        "firmware/src/board_test.c": "int t;",
+        "firmware/lib/mine/mine.h": "",
+        "measured/day 1/log.csv": "1,2",
+    }
+    for name, text in notes.items():
+        (tmp_path / "net" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "net" / name).write_text(text)
+    write(tmp_path / "net/inner")
+    (tmp_path / "net/link").symlink_to("/nowhere")
+    (tmp_path / "net/empty").mkdir()
+    inner = contents(tmp_path / "net/inner")
+    write(tmp_path / "net", "int y;")
+    assert {name: (tmp_path / "net" / name).read_text() for name in notes} == notes
+    assert contents(tmp_path / "net/inner") == inner
+    assert (tmp_path / "net/link").is_symlink()
+    assert (tmp_path / "net/empty").is_dir()
+    assert [p.name for p in tmp_path.iterdir()] == ["net"]
+
+
+def test_what_a_build_added_and_what_is_not_generated_any_more_goes(tmp_path: Path) -> None:
+    save(tmp_path / "net", manifest(), one_layer(), np.zeros((2, 1), np.int8), {"src/a.c": "", "src/b.c": ""})
+    (tmp_path / "net/build.json").write_text("{}")
+    (tmp_path / "net/firmware/firmware.elf").write_bytes(b"ELF")
+    (tmp_path / "net/firmware/src/b.c").write_text("an edit of the user's")
+    write(tmp_path / "net")
+    assert {*contents(tmp_path / "net")} == {
+        *("manifest.json", "graph.json", "constants.npz", "samples.npy"),
+        *("firmware/src/main.c", "firmware/src/b.c"),
+    }
+
+
+IN_THE_WAY: dict[str, tuple[Callable[[Path], object], str]] = {
+    "folder-for-file": (lambda net: (net / "firmware/src/extra.c").mkdir(), "extra.c is no plain file"),
+    "link-for-file": (lambda net: (net / "firmware/src/extra.c").symlink_to("/dev/null"), "no plain file"),
+    "foreign-file": (
+        lambda net: (net / "firmware/src/extra.c").write_text("mine"),
+        "was not written by firmnet",
+    ),
+    "link-for-folder": (lambda net: (net / "firmware/include").symlink_to(net), "include is no folder"),
+    "file-for-folder": (lambda net: (net / "firmware/include").write_text(""), "include is no folder"),
+}
+
+
+@pytest.mark.parametrize("case", IN_THE_WAY)
+def test_what_stands_in_the_way_of_a_new_file_is_named_and_stays(tmp_path: Path, case: str) -> None:
+    put, message = IN_THE_WAY[case]
+    write(tmp_path / "net")
+    put(tmp_path / "net")
+    before = contents(tmp_path)
+    with pytest.raises(UserError, match=rf"{message}.*: move it away"):
+        save(
+            *(tmp_path / "net", manifest(), one_layer(), np.zeros((2, 1), np.int8)),
+            {"src/main.c": "int y;", "src/extra.c": "", "include/a.h": ""},
+        )
+    assert contents(tmp_path) == before
+
+
+def test_an_artifact_of_an_older_firmnet_or_with_a_damaged_manifest_can_be_generated_again(
+    tmp_path: Path,
+) -> None:
+    for damage in ('{"format": 1, "firmnet": "0", "fingerprint": "", "board": "", "layers": []}', "{", ""):
+        write(tmp_path / "net")
+        (tmp_path / "net/notes.txt").write_text("mine")
+        (tmp_path / "net/manifest.json").write_text(damage)
+        write(tmp_path / "net", "int y;")
+        assert (tmp_path / "net/notes.txt").read_text() == "mine"
+        assert Artifact.open(tmp_path / "net").edited() == ()
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
@@ -105,7 +206,7 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         write(tmp_path / "net" / "deeper")
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 99}', '{"format": 1, "name": 3}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 99}', '{"format": 2, "name": 3}'])
 def test_a_damaged_manifest_is_one_clear_sentence(tmp_path: Path, damage: str) -> None:
     write(tmp_path / "net")
     (tmp_path / "net/manifest.json").write_text(damage)
