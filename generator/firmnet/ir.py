@@ -31,7 +31,7 @@ class QParams:
 
 @dataclass(frozen=True)
 class Tensor:
-    """One value of the graph. Activations carry the batch dimension, which is always 1."""
+    """One value of the graph. The model's input has a batch of 1; values inside may have any first axis."""
 
     name: str
     shape: Shape
@@ -139,6 +139,11 @@ class Graph:
         return replace(
             self, nodes=tuple(nodes), tensors={name: t for name, t in known.items() if name in used}
         )
+
+
+def shape_text(shape: Shape) -> str:
+    """For people: "32x32x3", a first axis of 1 left out."""
+    return "x".join(map(str, shape[1:] if shape[:1] == (1,) else shape)) or "1"
 
 
 def check(graph: Graph) -> None:

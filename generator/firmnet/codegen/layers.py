@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Array, Call, Graph, Node, Shape
+from ..ir import Array, Call, Graph, Node, Shape, shape_text
 from ..ops import OPS
 from .templates import render
 
@@ -95,7 +95,6 @@ def _kept(arrays: dict[str, Array], short: str, number: int, array: Array) -> st
 
 
 def _title(node: Node, call: Call, macs: int) -> str:
-    shapes = " + ".join("x".join(map(str, t.shape[1:])) or "1" for t in call.inputs if t.data is None)
-    out = "x".join(map(str, call.output.shape[1:])) or "1"
+    shapes = " + ".join(shape_text(t.shape) for t in call.inputs if t.data is None)
     work = f", {macs:,} multiply-accumulates" if macs else ""
-    return f"{node.name}: {node.op}, {shapes} -> {out}{work}"
+    return f"{node.name}: {node.op}, {shapes} -> {shape_text(call.output.shape)}{work}"

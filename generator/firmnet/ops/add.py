@@ -99,6 +99,7 @@ class Add(Op):
             ("relu", (1, 3, 3, 5), AddAttrs(lo=0.0), (0.05, 64), (0.04, -128)),
             ("relu6", (1, 9), AddAttrs(0.0, 6.0), (0.05, -3), (0.06, -100)),
             ("coarse_result", (1, 21), AddAttrs(), (0.05, -128), (4.0, -60)),
+            ("leading_4x3x5x3", (4, 3, 5, 3), AddAttrs(), (0.08, -11), (0.07, 20)),
             ("fine_result", (1, 21), AddAttrs(), (0.05, 3), (0.0005, 127)),
         ]
         for label, shape, attrs, b, y in rows:

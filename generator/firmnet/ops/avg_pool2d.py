@@ -18,7 +18,7 @@ from .spec import Case, Constants, Cost, Op, Stripe, register
 from .stripes import cut, window_rows
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped
-from .windows import Padding, Pair, Window, pair, require_image, symmetric
+from .windows import Padding, Pair, Window, image_size, pair, require_image, symmetric
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class AvgPool2d(Op):
     clamps = True
 
     def shape(self, attrs: AvgPool2dAttrs, *inputs: Shape) -> Shape:
-        _, height, width, channels = inputs[0]
+        height, width, channels = image_size(inputs[0])
         if attrs.adaptive:
             return (1, *attrs.adaptive, channels)
         return (1, *_window(attrs).output(height, width), channels)

@@ -68,6 +68,7 @@ class Clamp(TableOp):
             ("hardtanh", (1, 7, 1, 3), ClampAttrs(-1.0, 1.0), 1 / 127, 0),
             ("one_value", (1, 1), ClampAttrs(0.0), 0.05, 3),
             ("relu_33x17", (1, 33, 17, 3), ClampAttrs(0.0), 0.05, 3),
+            ("leading_3x1", (3, 1), ClampAttrs(0.0), 0.05, 3),
             ("below_2", (1, 9), ClampAttrs(hi=2.0), 0.05, 3),
         ]
         for label, shape, attrs, scale, zero_point in rows:

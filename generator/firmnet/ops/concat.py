@@ -63,6 +63,8 @@ class Concat(Op):
             ("image_rows_2_3", [(1, 2, 5, 3), (1, 3, 5, 3)], 1),
             ("rows_of_three", [(1, 2, 5), (1, 1, 5), (1, 3, 5)], 1),
             ("vectors", [(1, 7), (1, 2)], 1),
+            ("leading_2_1_3", [(2, 3, 5), (1, 3, 5), (3, 3, 5)], 0),
+            ("channels_behind_leading_4", [(4, 2, 3, 3), (4, 2, 3, 5)], 3),
         ]
         for label, shapes, axis in rows:
             attrs = ConcatAttrs(axis)

@@ -17,7 +17,7 @@ from .stripes import window_rows
 from .tiles import Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped, fold
-from .windows import Padding, Pair, Window, pair, require_image, symmetric
+from .windows import Padding, Pair, Window, image_size, pair, require_image, symmetric
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Conv2d(Op):
     clamps = True
 
     def shape(self, attrs: Conv2dAttrs, *inputs: Shape) -> Shape:
-        (_, height, width, channels), (n_out, kh, kw, depth), _ = inputs
+        (height, width, channels), (n_out, kh, kw, depth) = image_size(inputs[0]), inputs[1]
         if depth * attrs.groups != channels or n_out % attrs.groups:
             raise ValueError(
                 f"conv2d with {attrs.groups} groups of {depth} channels to {n_out} got {channels} channels"

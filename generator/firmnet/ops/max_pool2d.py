@@ -15,7 +15,7 @@ from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooli
 from .spec import Case, Constants, Cost, Op, Stripe, register
 from .stripes import window_rows
 from .transpose import to_nchw, to_nhwc
-from .windows import Padding, Pair, Window, pair, require_image, symmetric
+from .windows import Padding, Pair, Window, image_size, pair, require_image, symmetric
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class MaxPool2d(Op):
     keeps_qparams = True
 
     def shape(self, attrs: MaxPool2dAttrs, *inputs: Shape) -> Shape:
-        _, height, width, channels = inputs[0]
+        height, width, channels = image_size(inputs[0])
         if attrs.window.sees_only_padding(height, width):
             raise ValueError("max_pool2d has a window that reads only padding: use less padding or dilation")
         return (1, *attrs.window.output(height, width), channels)

@@ -58,11 +58,8 @@ class Mul(Op):
         return (0, 0 if a.shape == b.shape else None)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
-        """Of a gate without rows, its only one; None where there are no images."""
-        if len(call.output.shape) != 4:
-            return None
-        height = call.output.shape[1]
-        return cut(call, rows, *[rows if t.shape[1] == height else range(1) for t in call.inputs])
+        """Of a gate without rows, its only one."""
+        return cut(call, rows, *[range(1) if t.shape[1:2] == (1,) else rows for t in call.inputs])
 
     def prepare(self, call: Call) -> Constants:
         """Raises OverflowError where the product, at most 255², would leave int32 with the pre-shift."""
@@ -109,6 +106,9 @@ class Mul(Op):
             ("gate_of_5_planes", (1, 5, 3, 7), (1, 5, 1, 1), full, (0.01, 0), (0.03, 0)),
             ("gate_of_5x3_pixels", (1, 5, 3, 7), (1, 5, 3, 1), full, (0.01, 0), (0.03, 0)),
             ("gate_of_7_columns", (1, 5, 7, 3), (1, 1, 7, 1), full, (0.01, 0), (0.03, 0)),
+            ("leading_4x3x5x3", (4, 3, 5, 3), (4, 3, 5, 3), full, (0.05, 64), (0.04, -128)),
+            ("gate_of_4_leading", (4, 3, 5, 3), (4, 1, 1, 1), full, (0.01, 0), (0.03, 0)),
+            ("gate_behind_leading_4", (4, 3, 5, 3), (1, 3, 1, 3), full, (0.01, 0), (0.03, 0)),
             ("gate_of_one_value", (1, 13), (1, 1), full, (0.01, -128), (0.03, 0)),
             ("shift_0", (1, 21), (1, 21), full, (0.05, -128), (0.006, -60)),
             ("coarse_result", (1, 21), (1, 21), full, (0.05, -128), (0.5, -60)),

@@ -26,6 +26,7 @@ class Rescale(TableOp):
             ("coarser_5x7", (1, 5, 7), 0.13, -20),
             ("finer_saturates", (1, 3, 3, 3), 0.011, 9),
             ("seven", (1, 7), 0.06, -20),
+            ("leading_2x3x5", (2, 3, 5), 0.06, -20),
             ("shifted", (1, 13), 0.05, -100),
         ]
         for label, shape, scale, zero_point in rows:

@@ -103,6 +103,9 @@ class Softmax(Op):
             ("3_lanes_of_23", (1, 3, 23), 2, 0.03),
             ("24", (1, 24), 1, 0.03),
             ("300", (1, 300), 1, 0.04),
+            ("leading_4", (4, 3, 5), 0, 0.05),
+            ("channels_behind_leading_4", (4, 3, 2, 9), 3, 0.05),
+            ("rows_behind_leading_4", (4, 9, 2, 3), 1, 0.05),
             ("2_saturates", (1, 9, 2), 2, 0.3),
         ]
         for label, shape, axis, scale in rows:

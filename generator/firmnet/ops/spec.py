@@ -39,7 +39,8 @@ class Case:
 class Op(ABC):
     """One operator: its options, shapes, float and integer meaning, and the constants of its C kernel.
 
-    Activation arrays have the tensor's shape (batch 1 included); images are channels-last.
+    Activation arrays have the tensor's shape, with any number of axes of any size: inside a network the first
+    is not always a batch of 1. Images are channels-last, (1, height, width, channels).
     `run_int` is the law; `templates/kernels/<name>.c.j2` must equal it bit for bit.
     """
 
@@ -89,7 +90,8 @@ class Op(ABC):
         return tuple(None for tensor in call.inputs if tensor.data is None)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
-        """The call that computes `rows` of the output's axis 1; None when that needs the inputs whole.
+        """The call that computes `rows` of the output's axis 1; None when that needs the inputs whole, and
+        where activations are not images (1, height, width, channels).
 
         On those rows of its activations (names, scales and constants stay, shapes have fewer rows) it gives
         those rows of the output bit for bit. Of each activation it reads at least one row, and the later the

@@ -86,6 +86,8 @@ class Transpose(Op):
             ("matrix_5x9", (1, 5, 9), (0, 2, 1)),
             ("unit_axes", (1, 6, 1, 1), (0, 2, 3, 1)),
             ("rows_of_7_exchanged", (1, 5, 3, 7), (0, 2, 1, 3)),
+            ("leading_4_to_the_end", (4, 3, 5, 2), (1, 2, 3, 0)),
+            ("leading_2x3_exchanged", (2, 3, 5), (1, 0, 2)),
             ("rank5_reversed", (1, 2, 3, 4, 5), (4, 3, 2, 1, 0)),
         ]
         for label, shape, order in rows:

@@ -89,9 +89,22 @@ def symmetric(padding: int | Sequence[int]) -> Padding:
     return vertical, vertical, horizontal, horizontal
 
 
+def is_image(shape: Shape) -> bool:
+    """Whether a shape is one image, (1, height, width, channels): axis 1 counts rows that lie together."""
+    return len(shape) == 4 and shape[0] == 1
+
+
+def image_size(shape: Shape) -> tuple[int, int, int]:
+    """Height, width and channels of one image; raises ValueError for anything else."""
+    if not is_image(shape):
+        raise ValueError(f"needs one image of shape (1, height, width, channels), got {shape}")
+    _, height, width, channels = shape
+    return height, width, channels
+
+
 def require_image(op: str, shape: Shape) -> None:
     """Raise Unsupported unless the shape is one batched image (1, channels, height, width)."""
-    if len(shape) != 4 or shape[0] != 1:
+    if not is_image(shape):
         raise Unsupported(
             f"{op} needs one image of shape (1, channels, height, width), got {shape}: export with batch 1"
         )

@@ -1,7 +1,7 @@
 """Where does every activation live, and in which steps do the layers run?"""
 
-from .arena import STACK_BYTES, Plan, plan
+from .arena import STACK_BYTES, Plan, least, plan
 from .cascade import Cascade, Piece, Rows, Striper
 from .step import Step
 
-__all__ = ["STACK_BYTES", "Cascade", "Piece", "Plan", "Rows", "Step", "Striper", "plan"]
+__all__ = ["STACK_BYTES", "Cascade", "Piece", "Plan", "Rows", "Step", "Striper", "least", "plan"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import UserError
-from ..ir import Graph
+from ..ir import Graph, shape_text
 from .cascade import Cascade
 from .choice import Search
 from .placement import extent, place
@@ -78,6 +78,12 @@ def plan(
     raise _too_large(graph, min(tried, key=lambda found: found.arena_bytes), ram_limit_bytes)
 
 
+def least(graph: Graph, *, dsp: bool) -> Plan:
+    """The smallest plan that is found: a limit of its `ram_bytes` is kept."""
+    steps = Search(graph, dsp).ever_smaller(0)
+    return min((_placed(graph, each, dsp, True) for each in steps), key=lambda found: found.arena_bytes)
+
+
 def _placed(graph: Graph, steps: tuple[Step, ...], dsp: bool, overlap: bool) -> Plan:
     alive = storages(graph, steps)
     sharing = distances(steps, alive) if overlap else {}
@@ -133,8 +139,8 @@ def _what_is_large(graph: Graph, memory: Plan) -> str:
     nodes = [node for node in graph.nodes if node.name in memory.peak_layers]
     if not nodes:
         return "the input"
-    shapes = [graph.tensors[name].shape[1:] for name in (*graph.activations(nodes[0]), nodes[-1].output)]
-    *inputs, output = ["x".join(map(str, shape)) for shape in shapes]
+    names = (*graph.activations(nodes[0]), nodes[-1].output)
+    *inputs, output = [shape_text(graph.tensors[name].shape) for name in names]
     layers = f"layer {nodes[0].name!r} ({nodes[0].op}"
     if len(nodes) > 1:
         layers = f"layers {nodes[0].name!r} to {nodes[-1].name!r} ({nodes[0].op} to {nodes[-1].op}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ..ir import Graph, Node
 from ..ops import OPS, Stripe
+from ..ops.windows import is_image
 
 ALIGNMENT = 4
 """Bytes; the DSP kernels load words."""
@@ -152,7 +153,7 @@ class Striper:
 
     def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
         shape = self.graph.tensors[node.output].shape
-        if OPS[node.op].view or len(shape) != 4:
+        if OPS[node.op].view or not is_image(shape):
             return None
         found = [self._stripe(node, range(row, row + 1)) for row in range(shape[1])]
         return None if None in found else [stripe.rows for stripe in found if stripe]

@@ -1,0 +1,90 @@
+"""Is a network right whose first axis is no batch: in PyTorch, on host and core, by stripes or not?"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from layered_networks import noise
+from leading_axes import SEEDS, graphs, named
+from matrix_rows import MACHINES, ROWS, WARNINGS
+from test_cascades import random_cascades
+
+from firmnet.devices import core, host
+from firmnet.devices.runner import Model, Request, from_graph
+from firmnet.frontends import load
+from firmnet.interpret import run_float, run_int
+from firmnet.ir import Array
+from firmnet.ops import OPS
+from firmnet.passes import optimize
+from firmnet.plan import least
+
+INPUTS = 6
+WATCHED = 10
+"""Networks that run under the sanitizers, which make compiling slow."""
+
+every_seed = pytest.mark.parametrize("seed", SEEDS)
+
+
+@every_seed
+def test_equals_torch(seed: int) -> None:
+    network, name, example = named(seed)
+    sample = np.random.default_rng(seed).normal(size=example.shape).astype(np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(sample.copy())).numpy()
+    got = run_float(optimize(load(network, name=name, example=example).graph), sample)
+    assert got.shape == expected.shape
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+@cache
+def expected() -> dict[str, Array]:
+    return {g.name: np.stack([run_int(g, x).ravel() for x in noise(g, INPUTS)]) for g in graphs()}
+
+
+def right(models: list[Model], answers: list[Array]) -> list[str]:
+    """The models whose every output is what the oracle says."""
+    pairs = zip(models, answers, strict=True)
+    return [model.name for model, answer in pairs if np.array_equal(answer, expected()[model.name])]
+
+
+def models(dsp: bool, limited: bool) -> list[Model]:
+    """Every network as it is planned freely, or in the least RAM it can have."""
+    limits = [least(graph, dsp=dsp).ram_bytes if limited else None for graph in graphs()]
+    return [from_graph(g, dsp=dsp, ram_limit_bytes=n) for g, n in zip(graphs(), limits, strict=True)]
+
+
+@pytest.mark.parametrize("limited", [False, True], ids=["free", "least_ram"])
+@pytest.mark.parametrize("device", ["host", "core", "core_m3"])
+def test_is_bit_exact(device: str, limited: bool) -> None:
+    made = models(device != "core_m3", limited)
+    build = host.executable(made) if device == "host" else core.image(made, MACHINES[device], cflags=WARNINGS)
+    answers = build.ask([Request(g.name, noise(g, INPUTS)) for g in graphs()])
+    assert right(made, [answer.outputs for answer in answers]) == list(expected())
+
+
+@pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+def test_random_cascades_stay_in_their_buffers(dsp: bool) -> None:
+    watched = graphs()[:WATCHED]
+    made = [from_graph(g, dsp=dsp, separate_buffers=True, cascades=random_cascades(g, dsp)) for g in watched]
+    answers = host.executable(made, host.SANITIZERS).ask([Request(g.name, noise(g, INPUTS)) for g in watched])
+    assert right(made, [answer.outputs for answer in answers]) == [g.name for g in watched]
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "leading" in row.id], ids=lambda row: row.id)
+def test_rows_of_several_images_are_no_stripe(row) -> None:
+    assert row.op.stripe(row.case.call, range(1)) is None
+
+
+def test_every_op_that_takes_any_shape_has_such_a_row() -> None:
+    tested = {row.op.name for row in ROWS if "leading" in row.id}
+    images_only = {"conv2d", "max_pool2d", "avg_pool2d"}
+    assert tested == {name for name, op in OPS.items() if not (op.view or op.float_only)} - images_only
+
+
+@pytest.mark.parametrize("op", ["conv2d", "max_pool2d", "avg_pool2d"])
+def test_several_images_are_refused(op: str) -> None:
+    call = next(row.case.call for row in ROWS if row.op.name == op)
+    shapes = [(4, *t.shape[1:]) if t.data is None else t.shape for t in call.inputs]
+    with pytest.raises(ValueError, match=r"one image of shape \(1, height, width, channels\)"):
+        OPS[op].shape(call.attrs, *shapes)
