@@ -1,7 +1,7 @@
 """Which commands are there? One function each; what they print is screen.py's, what they do is api.py's.
 
 Exit codes: 0 done, 1 a check ran and failed, 2 bad input or a missing tool, 70 a fault in firmnet itself,
-130 interrupted.
+130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP.
 """
 
 import errno
@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .errors import UserError, VerificationError
+from .processes import Asked, end_in_order
 from .screen import Screen
 from .toolchain import cache_dir, find
 
@@ -366,6 +367,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Known before parsing, for a usage error is reported in JSON too.
     screen = Screen(json="--json" in arguments)
+    end_in_order()
     sys.exit(_run(arguments))
 
 
@@ -375,11 +377,15 @@ def _run(arguments: Sequence[str]) -> int:
         outcome = typer.main.get_command(app).main(arguments, prog_name="firmnet", standalone_mode=False)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Asked as asked:
+        return 128 + asked.number
     except BrokenPipeError:
         # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED_CHECK
     except Exception as error:
+        if isinstance(error.__context__, Asked):  # the terminal went away, and with it where bars are drawn
+            return 128 + error.__context__.number
         return _report(error, arguments)
     if not isinstance(outcome, Outcome):
         return int(outcome or 0)

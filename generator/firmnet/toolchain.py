@@ -1,11 +1,9 @@
 """How are outside programs found and run? The one place that calls pio, gcc, qemu, git and apt."""
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +15,7 @@ from typing import Literal
 
 import platformdirs
 
+from . import processes
 from .errors import UserError
 
 PACKAGES = {
@@ -90,20 +89,16 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end; stdout and stderr come back as one text, `on_line` sees it line by line.
 
-    `env` is added to this process's environment. UserError says `what` failed and shows the command and what
+    `env` is added to `clean_environment`. UserError says `what` failed and shows the command and what
     it printed: when the program is missing, takes longer than `timeout_s` or, with `check`, exits non-zero.
     """
     words = [find(str(command[0])), *map(str, command[1:])]
-    process = subprocess.Popen(
+    process = processes.start(
         words,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.DEVNULL,
+        env=clean_environment() | dict(env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # so that ending it ends what it started
     )
     output, late = _watch(process, timeout_s, on_line)
     shown = "\n".join(f"  {line}" for line in [" ".join(words), *output.splitlines()[-30:]])
@@ -120,7 +115,7 @@ def _watch(process: subprocess.Popen[str], timeout_s: float, on_line: Line | Non
 
     def stop() -> None:
         late.set()
-        _end(process)
+        processes.end(process)
 
     alarm = threading.Timer(timeout_s, stop)
     alarm.start()
@@ -132,16 +127,33 @@ def _watch(process: subprocess.Popen[str], timeout_s: float, on_line: Line | Non
             if on_line:
                 on_line(line.rstrip())
         process.wait()
+        processes.ended(process)
     finally:
         alarm.cancel()
         if process.poll() is None:  # Ctrl-C, or on_line raised
-            _end(process)
+            processes.end(process)
     return "".join(lines), late.is_set()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+_MISLEADING = re.compile(
+    r"PLATFORMIO_(?!AUTH_TOKEN$|SETTING_ENABLE_PROXY_STRICT_SSL$).*"
+    r"|SCONS.*|MAKE(FLAGS|LEVEL|FILES)|MFLAGS"
+    r"|CPATH|\w*_INCLUDE_PATH|LIBRARY_PATH|COMPILER_PATH|GCC_\w+|COLLECT_\w+|LD(EMULATION|_RUN_PATH)"
+    r"|(DEPENDENCIES|SUNPRO)_\w+|SOURCE_DATE_EPOCH|(C|CPP|CXX|AS|AR|LD|CC)FLAGS|CC|CXX|CPP|AS|AR|LD|LINK"
+    r"|GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|NAMESPACE|COMMON_DIR|TEMPLATE_DIR)"
+    r"|PYTHON(?!PATH$|HOME$|NOUSERSITE$|USERBASE$|DONTWRITEBYTECODE$|PYCACHEPREFIX$).*"
+    r"|LANGUAGE|LC_.*"
+)
+"""Variables that would change what a tool makes, where it puts it or in which language it speaks of it.
+
+Of Python's those stay by which it finds the packages that this process has found.
+"""
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment as outside programs see it: the same command then does the same for all."""
+    kept = {name: value for name, value in os.environ.items() if not _MISLEADING.fullmatch(name)}
+    return {**kept, "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"}
 
 
 # ---- PlatformIO: its command line only, in a core directory of our own ----

@@ -93,3 +93,24 @@ def test_a_cache_in_the_way_of_a_file_is_named(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("FIRMNET_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(UserError, match=r"cannot write .*: set FIRMNET_CACHE to a directory of yours"):
         toolchain.provision_scons()
+
+
+def test_a_program_sees_nothing_that_would_change_what_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        *("PLATFORMIO_BUILD_DIR", "PLATFORMIO_SRC_DIR", "PLATFORMIO_ANYTHING_NEW", "SCONSFLAGS", "MAKEFLAGS"),
+        *("CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX", "CFLAGS", "LDFLAGS", "CC"),
+        *("GIT_DIR", "PYTHONWARNINGS", "PYTHONSAFEPATH", "PYTHONEXEPATH", "LC_MESSAGES", "LANGUAGE"),
+    ):
+        monkeypatch.setenv(name, "anything")
+    for name in ("HTTPS_PROXY", "PLATFORMIO_AUTH_TOKEN", "PYTHONNOUSERSITE"):
+        monkeypatch.setenv(name, "kept")
+    shown = toolchain.run(python("import os; print(*os.environ.items(), sep='\\n')"), what="it").stdout
+    assert "anything" not in shown
+    assert shown.count("kept") == 3
+
+
+def test_messages_of_tools_are_english_in_every_locale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "de")
+    shown = toolchain.run(["ls", "/nothing-here"], what="it", check=False).stdout
+    assert "No such file" in shown

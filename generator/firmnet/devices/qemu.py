@@ -14,7 +14,8 @@ from types import TracebackType
 from ..artifact import Artifact
 from ..board import Emulator, load_board
 from ..errors import UserError, VerificationError
-from ..toolchain import find
+from ..processes import end, start
+from ..toolchain import clean_environment, find
 from .serial import TIMEOUT_S, SerialDevice, open_port
 
 PROGRAM = "qemu-system-arm"
@@ -38,10 +39,10 @@ def emulated(artifact: Artifact, elf: Path | None = None) -> Iterator[Emulated]:
     emulator = _emulator(artifact)
     elf = elf or _firmware(artifact)
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
+        process = start(
             _command(emulator, elf, listener.fileno()),
             pass_fds=[listener.fileno()],
-            stdin=subprocess.DEVNULL,
+            env=clean_environment(),
             stdout=said,
             stderr=said,
         )
@@ -57,8 +58,7 @@ def emulated(artifact: Artifact, elf: Path | None = None) -> Iterator[Emulated]:
             said.seek(0)
             raise type(error)(f"{error}; {_ending(code, said.read())}") from error
         finally:
-            process.kill()
-            process.wait()
+            end(process)
 
 
 def open(artifact: Artifact, address: str = "qemu", *, timeout_s: float = TIMEOUT_S) -> "QemuDevice":
