@@ -21,7 +21,7 @@ FLOORS = (
     ("ir", "assets", "errors", "processes"),
     ("qmath", "board", "folder", "toolchain"),
     ("ops",),
-    ("interpret", "plan", "artifact"),
+    ("interpret", "plan", "artifact", "provenance", "image"),
     ("frontends", "passes", "quantize"),
     ("codegen",),
     ("build", "devices"),

@@ -221,6 +221,8 @@ def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -
         step.summary = str(artifact)
     for line in report.sizes.lines():
         screen.line(line)
+    if warning := report.warning():
+        screen.warning(warning)
     return Outcome(report)
 
 

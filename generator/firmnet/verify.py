@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from .artifact import Artifact
+from .board import load_board
 from .devices.device import Device
 from .errors import UserError, VerificationError
 from .interpret import int_values
 from .ir import Array
+from .provenance import built, edits, fingerprint_on_disk, listed
 
 SUSPECTS = 8
 """So many wrong inputs are run again with layer checksums; the earliest wrong layer of all is named."""
@@ -152,12 +154,30 @@ def check_inputs(artifact: Artifact, inputs: Array) -> None:
 def check_fingerprint(artifact: Artifact, device: Device) -> None:
     """VerificationError unless the device runs exactly this artifact's firmware."""
     wanted, found = artifact.manifest.fingerprint, device.fingerprint().hex()
-    if found != wanted:
+    if found == wanted:
+        return
+    if changes := _edits(artifact, found):
         raise VerificationError(
-            f"{device.name} runs another firmware: its fingerprint is {found[:12]}…, that of "
-            f"{artifact.manifest.name!r} in {artifact.path} is {wanted[:12]}…; "
-            f"flash it with `firmnet flash {artifact.path}`"
+            f"{device.name} runs firmware that was built from edited sources: {listed(changes)}; undo the "
+            f"edits, or generate {artifact.path} again, then build and flash it"
         )
+    raise VerificationError(
+        f"{device.name} runs another firmware: its fingerprint is {found[:12]}…, that of "
+        f"{artifact.manifest.name!r} in {artifact.path} is {wanted[:12]}…; "
+        f"flash it with `firmnet flash {artifact.path}`"
+    )
+
+
+def _edits(artifact: Artifact, fingerprint: str) -> tuple[str, ...]:
+    """What had been edited in the sources of this artifact that have this fingerprint; () when none had."""
+    try:
+        last = built(artifact)
+    except UserError:
+        last = None
+    if last and last.fingerprint == fingerprint:
+        return last.edits
+    now = fingerprint_on_disk(artifact, load_board(artifact.manifest.board))
+    return edits(artifact) if now.hex() == fingerprint else ()
 
 
 def oracle(artifact: Artifact, inputs: Array, layers: bool) -> Expected:

@@ -22,7 +22,7 @@ def built(path: Path, board: str, env: str) -> Artifact:
     """An artifact that claims to be built; nothing of it is real but what flash() looks at."""
     edge = Edge((1, 4), (), 0.1, 0)
     manifest = Manifest(1, "0", "net", board, "00" * 32, (), edge, edge, (), 4, 4)
-    report = BuildReport(board, env, 1.0, Sizes(1, 2, 1, 2, 1, 1, 1, 1))
+    report = BuildReport(board, env, 1.0, Sizes(1, 2, 1, 2, 1, 1, 1, 1), "00" * 32)
     (path / "firmware").mkdir()
     (path / "build.json").write_text(json.dumps(asdict(report)))
     return Artifact(path, manifest)

@@ -4,15 +4,18 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from .. import provenance
 from ..artifact import Artifact
 from ..board import Board, load_board
+from ..codegen.model import fingerprint_source
 from ..errors import UserError, VerificationError
+from ..image import read_image
 from ..toolchain import apt_line, cache_dir, find, pio, pio_mode, provision_scons
 from .micropython import assemble, micropython_source
 from .sizes import Sizes, check_fit, measure, too_big
@@ -23,12 +26,24 @@ Progress = Callable[[str, int], None]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What build.json keeps: the environment built, how long it took, and the sizes."""
+    """What build.json keeps: the environment built, how long it took, the sizes, and provenance.Built."""
 
     board: str
     env: str
     seconds: float
     sizes: Sizes
+    fingerprint: str = ""
+    edits: tuple[str, ...] = ()
+    published: Mapping[str, str] = field(default_factory=dict)
+
+    def warning(self) -> str:
+        """For people: the sources are not those that were generated; "" when they are."""
+        if not self.edits:
+            return ""
+        return (
+            f"built from edited sources: {provenance.listed(self.edits)}; `firmnet verify` will refuse this "
+            "firmware: undo the edits, or generate it again"
+        )
 
 
 def choose_env(board: Board, *, emulate: bool = False) -> str:
@@ -64,20 +79,50 @@ def build(
     try:
         _forget_firmware(artifact)
         assemble(source, project / "lib" / "micropython")
+        fingerprint = _mark(artifact, board)
     except OSError as error:
         raise UserError(
             f"cannot write {error.filename} ({error.strerror}): make {project} writable"
         ) from None
+    edits = provenance.edits(artifact) if fingerprint.hex() != artifact.manifest.fingerprint else ()
     _compile(project, env, board, artifact.manifest.arena_bytes, show)
     built = project / ".pio" / "build" / env
     sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
     check_fit(sizes, board)
-    for suffix in (".elf", ".bin", ".hex"):
-        if (built / f"firmware{suffix}").is_file():
-            shutil.copyfile(built / f"firmware{suffix}", project / f"firmware{suffix}")
-    report = BuildReport(board.id, env, round(time.monotonic() - started, 2), sizes)
+    if provenance.fingerprint_on_disk(artifact, board) != fingerprint:
+        raise VerificationError(f"{project} was changed while it was built: build it again")
+    _check_carries(built / "firmware.elf", artifact, fingerprint)
+    for path in _firmware_files(project):
+        if (built / path.name).is_file():
+            shutil.copyfile(built / path.name, path)
+    published = {
+        path.name: provenance.file_digest(path) for path in _firmware_files(project) if path.is_file()
+    }
+    seconds = round(time.monotonic() - started, 2)
+    report = BuildReport(board.id, env, seconds, sizes, fingerprint.hex(), edits, published)
     (artifact.path / "build.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
     return report
+
+
+def _mark(artifact: Artifact, board: Board) -> bytes:
+    """Give the firmware the fingerprint of its sources as they are now, and return it."""
+    name = artifact.manifest.name
+    fingerprint = provenance.fingerprint_on_disk(artifact, board)
+    path, text = artifact.firmware / provenance.fingerprint_file(name), fingerprint_source(name, fingerprint)
+    if not path.is_file() or path.read_text(errors="replace") != text:
+        path.write_text(text)
+    return fingerprint
+
+
+def _check_carries(elf: Path, artifact: Artifact, fingerprint: bytes) -> None:
+    """VerificationError unless the linked firmware is that of these sources."""
+    carried = read_image(elf).value(f"{artifact.manifest.name}_fingerprint")
+    if carried != fingerprint:
+        shown = carried.hex()[:12] + "…" if carried else "none"
+        raise VerificationError(
+            f"the firmware that was built is not that of {artifact.firmware}: its fingerprint is {shown}, "
+            f"that of the sources {fingerprint.hex()[:12]}…: remove {artifact.firmware / '.pio'} and build"
+        )
 
 
 def read_report(artifact: Artifact) -> BuildReport:
@@ -93,8 +138,12 @@ def read_report(artifact: Artifact) -> BuildReport:
 def _forget_firmware(artifact: Artifact) -> None:
     """A build that fails leaves no older image behind that could be flashed by mistake."""
     (artifact.path / "build.json").unlink(missing_ok=True)
-    for suffix in (".elf", ".bin", ".hex"):
-        (artifact.firmware / f"firmware{suffix}").unlink(missing_ok=True)
+    for path in _firmware_files(artifact.firmware):
+        path.unlink(missing_ok=True)
+
+
+def _firmware_files(folder: Path) -> list[Path]:
+    return [folder / f"firmware{suffix}" for suffix in (".elf", ".bin", ".hex")]
 
 
 def _compile(project: Path, env: str, board: Board, arena_bytes: int, show: Progress) -> None:

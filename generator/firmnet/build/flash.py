@@ -7,6 +7,7 @@ from typing import Protocol
 from ..artifact import Artifact
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError
+from ..provenance import built, check_unchanged
 from ..toolchain import find, pio
 from .compile import platforms_dir, read_report
 
@@ -42,6 +43,7 @@ def flash(
     """
     board = load_board(artifact.manifest.board)
     env = _flashable_env(artifact, board)
+    _check_unchanged(artifact, env)
     target = _target(board, ports(), port)
     if env == board.baremetal_env:
         find({"stlink": "openocd", "dfu": "dfu-util"}[board.baremetal.upload_protocol])
@@ -72,6 +74,13 @@ def _flashable_env(artifact: Artifact, board: Board) -> str:
             f"registry can be reached, `FIRMNET_PLATFORMIO=registry firmnet build {artifact.path}`"
         )
     return report.env
+
+
+def _check_unchanged(artifact: Artifact, env: str) -> None:
+    """VerificationError unless what PlatformIO would upload is what the last build made."""
+    for name, wanted in built(artifact).published.items():
+        for path in (artifact.firmware / name, artifact.firmware / ".pio" / "build" / env / name):
+            check_unchanged(path, wanted, artifact)
 
 
 def _target(board: Board, seen: Sequence[Port], wanted: str | None) -> Port | None:

@@ -1,6 +1,5 @@
 """What is the whole firmware of a model, as text? Library, board project and their fingerprint."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from ..artifact import FORMAT, Edge, LayerEntry, Manifest
 from ..board import Board, isa
 from ..errors import UserError
 from ..ir import Graph, Shape
+from ..provenance import digest, fingerprint, fingerprint_file
 from .blocks import cascade_entry
 from .layers import Layer
 from .model import fingerprint_source, library
@@ -39,14 +39,15 @@ def firmware(
     _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, labels, version)
-    fingerprint = _fingerprint(files, board)
-    files[f"lib/{graph.name}/{graph.name}_fingerprint.c"] = fingerprint_source(graph.name, fingerprint)
+    sources = {name: digest(name, text.encode()) for name, text in files.items()}
+    identity = fingerprint(sources, board, graph.name)
+    files[fingerprint_file(graph.name)] = fingerprint_source(graph.name, identity)
     manifest = Manifest(
         format=FORMAT,
         firmnet=version,
         name=graph.name,
         board=board.id,
-        fingerprint=fingerprint.hex(),
+        fingerprint=identity.hex(),
         labels=tuple(labels),
         input=_edge(graph, graph.input, graph.input_order),
         output=_edge(graph, graph.output, graph.output_order),
@@ -71,15 +72,6 @@ def _check_symbols(model: str, layers: Sequence[Layer]) -> None:
                     f"model {model!r}: layer {other.name!r} has a C name that layer {layer.name!r} needs: "
                     "rename one of them"
                 )
-
-
-def _fingerprint(files: Mapping[str, str], board: Board) -> bytes:
-    """SHA-256 over every generated file, the fingerprint itself still zeros, and the board."""
-    digest = hashlib.sha256()
-    for name, text in [*sorted(files.items()), ("board", repr(board))]:
-        content = text.encode()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return digest.digest()
 
 
 def _edge(graph: Graph, name: str, order: Shape) -> Edge:

@@ -1,6 +1,5 @@
 """How does the very firmware run without a board? On QEMU's machine of it, over its emulated serial port."""
 
-import json
 import re
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from ..artifact import Artifact
 from ..board import Emulator, load_board
 from ..errors import UserError, VerificationError
 from ..processes import end, start
+from ..provenance import built, published
 from ..toolchain import clean_environment, find
 from .serial import TIMEOUT_S, SerialDevice, open_port
 
@@ -100,23 +100,12 @@ def _emulator(artifact: Artifact) -> Emulator:
 
 def _firmware(artifact: Artifact) -> Path:
     """The built firmware; UserError when there is none, or one that only the real board runs."""
-    elf, env = artifact.firmware / "firmware.elf", _built_env(artifact)
-    if not elf.is_file() or env is None:
-        raise UserError(f"{artifact.path} is not built: run `firmnet build {artifact.path} --emulate`")
-    wanted = load_board(artifact.manifest.board).baremetal_env
+    env, wanted = built(artifact, "--emulate").env, load_board(artifact.manifest.board).baremetal_env
     if env != wanted:
         raise UserError(
             f"{artifact.path} is built as {env!r}, the emulator runs {wanted!r}: build it with --emulate"
         )
-    return elf
-
-
-def _built_env(artifact: Artifact) -> str | None:
-    """The PlatformIO environment of the last successful build; None when there is none."""
-    try:
-        return str(json.loads((artifact.path / "build.json").read_text())["env"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    return published(artifact, option="--emulate")
 
 
 def _command(emulator: Emulator, elf: Path, listener: int) -> list[str]:

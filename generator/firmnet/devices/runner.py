@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from ..artifact import Artifact
-from ..codegen.model import library
+from ..board import load_board
+from ..codegen.model import fingerprint_source, library
 from ..codegen.templates import render
 from ..errors import VerificationError
 from ..ir import Array, Graph
 from ..plan import Cascade
+from ..provenance import fingerprint_on_disk
 from .compiled import grouped, template_files
 
 FINGERPRINT_BYTES = 32
@@ -136,10 +138,12 @@ def from_graph(
 
 
 def from_artifact(artifact: Artifact) -> Model:
-    """The very C of an artifact's firmware."""
+    """The very C of an artifact's firmware, with the fingerprint of the sources as they lie there now."""
     manifest = artifact.manifest
     folder = artifact.firmware / "lib" / manifest.name
     files = {path.name: path.read_text() for path in sorted(folder.glob("*.[ch]"))}
+    fingerprint = fingerprint_on_disk(artifact, load_board(manifest.board))
+    files[f"{manifest.name}_fingerprint.c"] = fingerprint_source(manifest.name, fingerprint)
     sizes = [int(np.prod(layer.shape, dtype=np.int64)) for layer in manifest.layers]
     edges = [int(np.prod(edge.shape, dtype=np.int64)) for edge in (manifest.input, manifest.output)]
     return Model(manifest.name, files, (edges[0],), edges[1], tuple(sizes))
