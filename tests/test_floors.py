@@ -18,7 +18,7 @@ REPO = Path(__file__).parents[1]
 PACKAGE = REPO / "generator" / "firmnet"
 
 FLOORS = (
-    ("ir", "assets", "errors", "processes"),
+    ("ir", "assets", "errors", "processes", "sizes"),
     ("qmath", "board", "folder", "toolchain"),
     ("ops",),
     ("interpret", "plan", "artifact", "provenance", "image"),

@@ -45,7 +45,11 @@ class Outcome:
 
 
 Model = Annotated[
-    str, typer.Argument(help="A torch.export file (model.pt2) or file.py:function.", metavar="MODEL")
+    str,
+    typer.Argument(
+        help="A torch.export file (model.pt2), read as data; or file.py:function, code of yours that is run.",
+        metavar="MODEL",
+    ),
 ]
 ArtifactDir = Annotated[
     Path, typer.Argument(help="The directory `firmnet generate` wrote.", metavar="ARTIFACT")

@@ -26,6 +26,7 @@ from torch.export import ExportedProgram
 
 from ..errors import UserError, first_line
 from ..ir import Array
+from . import pt2
 
 KEYS = ("module", "example", "calibration", "test", "labels", "name")
 
@@ -60,15 +61,9 @@ def find(source: Any, name: str | None, example: Any) -> Source:
 
 
 def read_pt2(path: Path) -> ExportedProgram:
-    """Load an exported program; torch's own report of a bad file is replaced by one sentence."""
-    try:
-        with quiet():
-            return torch.export.load(path)
-    except Exception:
-        raise UserError(
-            f"{path} is not a torch.export archive: write it with "
-            "torch.export.save(torch.export.export(model.eval(), (example,)), path)"
-        ) from None
+    """Load an exported program; nothing that the file says is executed (see pt2)."""
+    with quiet():
+        return pt2.load(path)
 
 
 def from_file(source: str, name: str | None) -> Source:
