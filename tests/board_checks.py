@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firmnet.artifact import Artifact
-from firmnet.devices import link
+from firmnet.devices.frames import MAGIC, Frame, Kind
 from firmnet.devices.serial import SerialDevice
 from firmnet.interpret import int_values
 from firmnet.ir import Array
@@ -77,7 +77,7 @@ class BoardChecks:
         self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
     ) -> None:
         chance = random.Random(3)
-        heads = [link.MAGIC, link.encode(link.Kind.RUN, 1, bytes(20))[:-1], b"\x03", b"\x04"]
+        heads = [MAGIC, Frame(Kind.RUN, 1, 1, bytes(20)).encode()[:-1], b"\x03", b"\x04"]
         before = firmnet_device.counters().bad_frames
         for head in heads:
             firmnet_device.link._port.write(head + chance.randbytes(chance.randrange(300)))

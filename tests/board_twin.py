@@ -6,7 +6,6 @@ its C module.
 """
 
 import builtins
-import itertools
 import socket
 import struct
 import threading
@@ -81,7 +80,11 @@ class BoardTwin:
         self._values: dict[str, Array] = {}
         self._x = np.zeros(graph.tensors[graph.input].size, np.int8)
         self._y = np.zeros(graph.tensors[graph.output].size, np.int8)
-        self._runs = itertools.count()
+        self._loaded: dict[str, SimpleNamespace] = {}
+
+    def reset(self) -> None:
+        """Lose all that Python on the board knows, as at power on; the line stays."""
+        self._loaded = {}
 
     def repl(self, line: socket.socket) -> None:
         """Read and execute until the line closes, as MicroPython's raw REPL does."""
@@ -130,11 +133,14 @@ class BoardTwin:
             return stand_ins[name]()
         if name not in self.modules:
             raise ImportError(f"no module named '{name}'")
+        if name in self._loaded:
+            return self._loaded[name]
         scope = self._globals()
         source = assets("runtime_micropython") / f"{name}.py"
         exec(compile(source.read_text(), source, "exec"), scope)
         scope |= {"IDLE_MS": self.idle_ms, "GAP_MS": self.gap_ms}
-        return SimpleNamespace(**scope)
+        self._loaded[name] = SimpleNamespace(**scope)
+        return self._loaded[name]
 
     def _kbd_intr(self, character: int) -> None:
         self.serving = character == -1
@@ -143,6 +149,7 @@ class BoardTwin:
         nodes = self.graph.nodes
         return SimpleNamespace(
             name=lambda: self.graph.name,
+            version=lambda: "0",
             fingerprint=lambda: FINGERPRINT,
             input=lambda: memoryview(self._x),
             output=lambda: memoryview(self._y),
@@ -155,7 +162,7 @@ class BoardTwin:
             stack_peak=lambda: 640,
             crc32=lambda data, crc=0: zlib.crc32(data, crc),
             read=self._read,
-            write=self._line.sendall,
+            write=lambda data: self._line.sendall(data),
         )
 
     def _run(self) -> None:

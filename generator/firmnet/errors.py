@@ -13,3 +13,9 @@ def first_line(error: BaseException) -> str:
     """What an error of somebody else's says, short enough for one sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def escaped(text: str, limit: int = 200) -> str:
+    """What a board or a file says, safe for a terminal: control characters as \\x1b, and not too long."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:limit])
+    return shown[:limit] + ("…" if len(shown) > limit or len(text) > limit else "")

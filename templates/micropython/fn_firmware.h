@@ -5,6 +5,7 @@
 #include "fn_model.h"
 
 extern const fn_model *const fn_deployed;
+extern const char *const fn_version; /* of firmnet */
 
 int fn_read_byte(void);
 void fn_wait(void);

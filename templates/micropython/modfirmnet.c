@@ -215,6 +215,13 @@ static mp_obj_t firmnet_name(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_name_obj, firmnet_name);
 
+/* version(): of the firmnet that wrote this firmware. */
+static mp_obj_t firmnet_version(void)
+{
+    return mp_obj_new_str(fn_version, strlen(fn_version));
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_version_obj, firmnet_version);
+
 static mp_obj_t firmnet_fingerprint(void)
 {
     return mp_obj_new_bytes(fn_deployed->fingerprint, 32);
@@ -316,6 +323,7 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_dump), MP_ROM_PTR(&firmnet_dump_obj)},
     {MP_ROM_QSTR(MP_QSTR_best), MP_ROM_PTR(&firmnet_best_obj)},
     {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&firmnet_name_obj)},
+    {MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&firmnet_version_obj)},
     {MP_ROM_QSTR(MP_QSTR_fingerprint), MP_ROM_PTR(&firmnet_fingerprint_obj)},
     {MP_ROM_QSTR(MP_QSTR_arena_bytes), MP_ROM_PTR(&firmnet_arena_bytes_obj)},
     {MP_ROM_QSTR(MP_QSTR_layer_count), MP_ROM_PTR(&firmnet_layer_count_obj)},

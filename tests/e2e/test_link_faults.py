@@ -4,6 +4,7 @@ Everything here runs the firmware on the emulated board; unit/test_link.py has w
 """
 
 import os
+import re
 import signal
 import time
 from dataclasses import replace
@@ -56,7 +57,7 @@ def test_a_board_that_dies_half_way(small: Artifact) -> None:
 def test_a_board_that_hangs_half_way(small: Artifact) -> None:
     with qemu.open(small, timeout_s=2) as device, pytest.raises(VerificationError) as caught:
         verify(small, device, random_inputs(small, 60), progress=at(5, device, signal.SIGSTOP))
-    assert "sent the same run frame again and again for 2 s" in str(caught.value)
+    assert re.search(r"sent the same run frame again and again for 2\.\d* s", str(caught.value))
     assert "press its reset button" in str(caught.value)
 
 
@@ -71,10 +72,8 @@ def at(count: int, device: qemu.QemuDevice, kill: signal.Signals) -> object:
 
 
 def test_the_firmware_of_another_model_is_refused(small: Artifact, other: Artifact) -> None:
-    with qemu.QemuDevice(small, 15, other.firmware / "firmware.elf") as device:
-        assert device.hello.model == "other"
-        with pytest.raises(VerificationError, match=r"runs another firmware.*flash it with `firmnet flash"):
-            verify(small, device, small.samples)
+    with pytest.raises(VerificationError, match=r"runs another firmware: its fingerprint.*`firmnet flash"):
+        qemu.QemuDevice(small, 15, other.firmware / "firmware.elf")
 
 
 def test_a_file_that_is_no_firmware(small: Artifact, tmp_path: Path) -> None:

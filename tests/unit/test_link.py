@@ -7,7 +7,9 @@ import os
 import random
 import re
 import socket
+import struct
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +24,8 @@ from serial.urlhandler import protocol_socket
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
 from firmnet.board import load_board
-from firmnet.devices import Counters, link, qemu, serial
-from firmnet.devices.link import Frame, Kind, Receiver, encode
+from firmnet.devices import Counters, frames, link, qemu, serial, transparency
+from firmnet.devices.frames import Frame, Kind, Receiver
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import int_values, run_int
 from firmnet.ir import Graph
@@ -45,7 +47,7 @@ class Script:
         raise AssertionError("a receiver does not write")
 
 
-def frames(data: bytes, seed: int = 0) -> list[Frame]:
+def received(data: bytes, seed: int = 0) -> list[Frame]:
     receiver = Receiver(Script(data, seed))
     found = []
     while receiver._port.data or receiver._buffer:  # type: ignore[attr-defined]
@@ -74,8 +76,10 @@ def url(board: BoardTwin) -> Iterator[str]:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """pyserial sleeps 0.3 s whenever a socket:// port closes; frames here come over a fast line."""
     monkeypatch.setattr(protocol_socket, "time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(link, "GAP_S", 0.1)
+    monkeypatch.setattr(frames, "GAP_S", 0.1)
     monkeypatch.setattr(link, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(serial, "SETTLE_S", 0.3)
+    monkeypatch.setattr(transparency, "SETTLE_S", 2.0)
     monkeypatch.setattr(BoardTwin, "gap_ms", 100)
 
 
@@ -86,29 +90,32 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_frames_are_found_between_text_noise_and_false_starts(seed: int) -> None:
     chance = random.Random(seed)
     sent = [
-        Frame(chance.randrange(256), chance.randrange(256), chance.randbytes(chance.randrange(40)))
+        Frame(
+            *(chance.randrange(256), chance.randrange(2**32), chance.randrange(2**32)),
+            chance.randbytes(chance.randrange(40)),
+        )
         for _ in range(20)
     ]
     data = b""
     for frame in sent:
         data += chance.choice(
-            [b"", b"\r\n>>> ", chance.randbytes(9), link.MAGIC, link.MAGIC[:1], encode(1, 2)[:9]]
+            [b"", b"\r\n>>> ", chance.randbytes(9), frames.MAGIC, b"\xf1", Frame(1, 2, 3).encode()[:19]]
         )
-        data += encode(frame.kind, frame.sequence, frame.payload)
-    assert frames(data, seed) == sent
+        data += frame.encode()
+    assert received(data, seed) == sent
 
 
-@pytest.mark.parametrize("bit", range(0, 8 * 15, 7))
+@pytest.mark.parametrize("bit", range(0, 8 * 27, 11))
 def test_a_frame_with_any_bit_flipped_is_dropped_and_the_next_one_found(bit: int) -> None:
-    broken = bytearray(encode(Kind.RUN, 7, b"abc"))
+    broken = bytearray(Frame(Kind.RUN, 5, 7, b"abc").encode())
     broken[bit // 8] ^= 1 << bit % 8
-    assert Frame(9, 1, b"next") in frames(bytes(broken) + encode(9, 1, b"next"))
-    assert all(frame.payload != b"abc" for frame in frames(bytes(broken)))
+    following = Frame(9, 5, 1, b"next")
+    assert received(bytes(broken) + following.encode()) == [following]
 
 
-def test_a_length_beyond_all_bounds_is_not_waited_for() -> None:
-    huge = link.HEADER.pack(link.MAGIC, Kind.RUN, 1, 2**31) + bytes(40)
-    assert frames(huge + encode(1, 1, b"x")) == [Frame(1, 1, b"x")]
+def test_a_length_that_is_damage_is_not_waited_for() -> None:
+    huge = frames.HEADER.pack(frames.MAGIC, Kind.RUN, 2, 1, 1, 2**31, 0) + bytes(40)
+    assert received(huge + Frame(1, 1, 1, b"x").encode()) == [Frame(1, 1, 1, b"x")]
 
 
 def test_both_sides_use_the_same_numbers() -> None:
@@ -117,7 +124,7 @@ def test_both_sides_use_the_same_numbers() -> None:
     for line in re.findall(r"^[A-Z_, ]+ = [^#\n]*", source, re.MULTILINE):
         exec(line, scope)
     assert {kind.name: scope[kind.name] for kind in Kind} == {kind.name: int(kind) for kind in Kind}
-    assert [scope[n] for n in ("MAGIC", "VERSION", "ANSWER")] == [link.MAGIC, link.VERSION, link.ANSWER]
+    assert [scope[n] for n in ("MAGIC", "VERSION", "ANSWER")] == [frames.MAGIC, frames.VERSION, frames.ANSWER]
 
 
 # -- a board that works
@@ -126,7 +133,8 @@ def test_both_sides_use_the_same_numbers() -> None:
 def test_outputs_checksums_dumps_and_counters_come_back(artifact: Artifact, url: str) -> None:
     x = inputs(5)
     with serial.open(artifact, url) as device:
-        assert device.hello == link.Hello(bytes(range(32)), 64, 10, 2, "twin")
+        sizes = zlib.crc32(struct.pack("<II", 16, 10))
+        assert device.hello == link.Hello(bytes(range(32)), 64, 10, 2, sizes, 0, 0, "twin", "0")
         result = device.run(x)
         np.testing.assert_array_equal(
             result.outputs, np.concatenate([run_int(artifact.graph, one[None]) for one in x])
@@ -256,11 +264,8 @@ def test_a_wrong_layer_behind_right_outputs_is_a_failure_when_layers_are_checked
 
 def test_another_firmware_is_refused_by_its_fingerprint(tmp_path: Path, url: str) -> None:
     other = save_artifact(tmp_path / "other", two_layers(), fingerprint=bytes(32))
-    with (
-        serial.open(other, url) as device,
-        pytest.raises(VerificationError, match=r"runs another firmware.*firmnet flash"),
-    ):
-        verify(other, device, inputs(1))
+    with pytest.raises(VerificationError, match=r"runs another firmware: its fingerprint.*firmnet flash"):
+        serial.open(other, url)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +296,7 @@ def test_a_port_that_nobody_answers_at(artifact: Artifact) -> None:
         serial.open(artifact, f"socket://127.0.0.1:{number}")
 
 
-@pytest.mark.parametrize("port", ["/dev/ttyNONE", "nonsense://x"])
+@pytest.mark.parametrize("port", ["/dev/ttyNONE"])
 def test_a_port_that_does_not_exist(artifact: Artifact, port: str) -> None:
     with pytest.raises(UserError, match=rf"cannot open serial port {port}.*serial ports seen here"):
         serial.open(artifact, port)
@@ -319,7 +324,10 @@ def babble(line: socket.socket) -> None:
 )
 def test_a_peer_that_is_no_board(artifact: Artifact, peer: object, said: str) -> None:
     start = time.monotonic()
-    with listening(peer) as url, pytest.raises(VerificationError, match=rf"sent Ctrl-C.*for 0.5 s, {said}"):
+    with (
+        listening(peer) as url,
+        pytest.raises(VerificationError, match=rf"Ctrl-C.*for 0[.]\d+ s, {said}"),
+    ):
         serial.open(artifact, url, timeout_s=0.5)
     assert time.monotonic() - start < 10
 
@@ -334,7 +342,7 @@ def test_micropython_without_firmnet_is_told_apart(artifact: Artifact) -> None:
 
 
 def test_a_board_that_goes_silent_half_way(artifact: Artifact, url: str) -> None:
-    damage = Damage(silent_after=400)
+    damage = Damage(silent_after=1000)
     with noisy(url, damage, 0) as line, serial.open(artifact, line, timeout_s=1) as device:
         device.run(inputs(2))
         with pytest.raises(
@@ -345,9 +353,9 @@ def test_a_board_that_goes_silent_half_way(artifact: Artifact, url: str) -> None
 
 def test_a_board_that_is_unplugged_half_way(artifact: Artifact, url: str) -> None:
     with (
-        noisy(url, Damage(broken_after=400), 0) as line,
+        noisy(url, Damage(broken_after=1000), 0) as line,
         serial.open(artifact, line, timeout_s=1) as device,
-        pytest.raises(VerificationError, match=r"the connection broke after 3.. bytes"),
+        pytest.raises(VerificationError, match=r"the connection broke after \d+ bytes"),
     ):
         verify(artifact, device, inputs(50))
 

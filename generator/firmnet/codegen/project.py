@@ -43,7 +43,7 @@ def project_files(
     files["include/fn_board_config.h"] = render("project/fn_board_config.h.j2", board=board)
     files |= {f"include/{name}": _text("templates", "micropython", name) for name in INCLUDES}
     files |= {f"src/{name}": _text("templates", "micropython", name) for name in SOURCES}
-    files["src/deployed.c"] = render("micropython/deployed.c.j2", name=graph.name)
+    files["src/deployed.c"] = render("micropython/deployed.c.j2", name=graph.name, version=version)
     files |= {f"scripts/{name}": _text("templates", "project", "scripts", name) for name in SCRIPTS}
     files |= _platform(board)
     files |= _frozen(graph, board, labels, version)

@@ -1,237 +1,167 @@
-"""How do host and board talk: frames over one serial line that is also the board's REPL?
+"""How do host and board talk over one serial line that is also the board's REPL?
 
-A frame is magic (2 bytes), kind u8, sequence u8, length u32, payload, CRC-32 u32 over kind..payload; integers
-are little-endian. The host asks, the board answers with the same sequence number and kind + 0x80, and nobody
-speaks out of turn. Every request may be repeated: it carries all that its answer depends on. So a damaged or
-lost frame, in either direction, ends in the host sending the request again: at once after the board's NAK or
-a damaged answer, else after a pause that doubles. The board's half is runtime_micropython/firmnet_link.py.
+The host asks, the board answers, nobody speaks out of turn. An answer counts only when it belongs to the
+request that was just sent: to its session, its number and, by a CRC-32, its very bytes. What is damaged or
+lost on the way is asked for again; the board answers a repeated request from memory and computes nothing
+twice.
 """
 
-import struct
+import secrets
 import time
-import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Protocol
 
-from ..errors import VerificationError
+from ..errors import VerificationError, escaped
+from .frames import (
+    ANSWER,
+    CRC,
+    EVERY_BYTE,
+    HEADER,
+    HELLO,
+    TEXT_LIMIT_BYTES,
+    VERSION,
+    Frame,
+    Kind,
+    Port,
+    Receiver,
+)
+from .transparency import Examination, examine
 
-MAGIC = b"\xf1\x4e"
-VERSION = 1
-ANSWER = 0x80
-HEADER = struct.Struct("<2sBBI")
-CRC = struct.Struct("<I")
-HELLO = struct.Struct("<B32sIII")
-COUNTERS = struct.Struct("<IIIII")
-
-TEXT_LIMIT_BYTES = 1024
-"""No answer without a known size (a greeting, a complaint) is longer."""
-GAP_S = 0.3
-"""A silence inside a frame that means its rest is lost."""
 PATIENCE_S = 1.0
-"""The first wait for an answer before asking again, beside the time the bytes need on the slowest line."""
-SLOWEST_BYTES_PER_S = 3000
+"""The first wait for an answer before asking again, beside the time the bytes need on the line."""
+BYTES_PER_S = 3000
+"""What a line carries at least (an emulated UART), unless its baud rate says less."""
+CHUNK_BYTES = 256
+"""Written at once: a port's write timeout is for a piece, not for a large input on a slow line."""
+HELLO_BYTES = 200
+"""About as long is a hello."""
 AWAKE_S = 3.0
 """The board leaves serve() after 5 s without a valid frame: after 3 s of silence the host knocks again."""
+DAMAGE_LIMIT = 8
+"""So often in a row one request may fail before the line itself is examined."""
+REMEMBERED = 64
+"""Requests of which the host knows how often it sent them."""
 
 INTERRUPT = b"\r\x03\x03"
 RAW_REPL = b"\r\x01"
-RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
+RAW_PROMPT = b"raw REPL; CTRL-B to exit"
 FRIENDLY_REPL = b"\x02"
 SERVE = b"import firmnet_link; firmnet_link.serve()\x04"
 EXECUTED = b"\x04>"
 """What the raw REPL prints when the code it was given has ended."""
 PROMPTS = (EXECUTED, b"\n>>> ", b"\n... ")
 """Signs that a REPL has the port again."""
-
-
-class Kind(IntEnum):
-    """What a frame says. Answers are `kind | ANSWER`; the last three only ever come from the board."""
-
-    HELLO = 1  # -> version u8, fingerprint, input, output bytes, layer count, model name
-    RUN = 2  # input -> output, microseconds u32
-    CHECKSUMS = 3  # input -> output, CRC-32 u32 of every layer's output
-    DUMP = 4  # input, layer u32 -> that layer's output
-    COUNTERS = 5  # -> runs, bad frames, free heap bytes, stack peak bytes, microseconds of the last run
-    RESET = 6  # -> nothing; the board returns to its REPL
-    NAK = 0x15  # what arrived was damaged: send it again
-    READY = 0x16  # the board begins to serve
-    FAULT = 0x18  # the request arrived whole but cannot be met: the payload says why
-
-
-@dataclass(frozen=True)
-class Frame:
-    kind: int
-    sequence: int
-    payload: bytes
+OLD_READY = bytes.fromhex("f14e160000000000")
+"""How the frame begins by which a board of link version 1 says that it serves."""
 
 
 @dataclass(frozen=True)
 class Hello:
-    """Who the board says it is."""
+    """Who the board says it is. `sizes` is the CRC-32 of all layers' output bytes, each as u32."""
 
     fingerprint: bytes
     input_bytes: int
     output_bytes: int
     layer_count: int
+    sizes: int
+    session_before: int
+    runs: int
     model: str
+    firmnet: str
 
 
-class Port(Protocol):
-    """A serial line. Errors are OSError (pyserial's are)."""
+@dataclass
+class Sent:
+    """A request the host remembers: its CRC-32, how often it was sent and answered."""
 
-    def read(self, size: int, /) -> bytes:
-        """Up to `size` bytes; fewer, or none, when they do not arrive within a short time (0.1 s)."""
-
-    def write(self, data: bytes, /) -> int | None: ...
-
-
-def encode(kind: int, sequence: int, payload: bytes = b"") -> bytes:
-    """One frame as bytes on the line."""
-    head = HEADER.pack(MAGIC, kind, sequence, len(payload))
-    return head + payload + CRC.pack(zlib.crc32(payload, zlib.crc32(head[2:])))
-
-
-class Receiver:
-    """Finds frames in what a port delivers, whatever lies between them."""
-
-    def __init__(self, port: Port) -> None:
-        self._port = port
-        self._buffer = bytearray()
-        self.limit_bytes = TEXT_LIMIT_BYTES
-        self.stray = bytearray()
-        """The last bytes that belonged to no frame: text of the REPL, noise."""
-        self.received_bytes = 0
-
-    def frame(self, deadline: float) -> Frame | None:
-        """The next whole frame; None at the deadline (time.monotonic) or when one turns out damaged."""
-        silent_since = time.monotonic()
-        damaged = False
-        while True:
-            missing = self._missing()
-            while missing <= 0:
-                frame = self._take()
-                if frame:
-                    return frame
-                damaged = True
-                missing = self._missing()
-            if damaged and not self._buffer:
-                return None
-            now = time.monotonic()
-            if now >= deadline or (self._buffer and now - silent_since > GAP_S):
-                self._discard(len(self._buffer))
-                return None
-            if self.read(missing):
-                silent_since = time.monotonic()
-
-    def read(self, size: int) -> bytes:
-        """Fetch up to `size` bytes from the port into the buffer; returns them."""
-        data = self._port.read(size)
-        self._buffer += data
-        self.received_bytes += len(data)
-        return data
-
-    def until(self, marker: bytes, deadline: float) -> bytes | None:
-        """Plain text up to and with `marker`; None, and the text is dropped, at the deadline."""
-        while marker not in self._buffer:
-            if time.monotonic() >= deadline:
-                self._discard(len(self._buffer))
-                return None
-            self.read(1)
-        text = bytes(self._buffer)
-        self._discard(len(self._buffer))
-        return text
-
-    def _missing(self) -> int:
-        """How many bytes are wanted before the buffer's first frame can be judged; ≤ 0: it is there.
-
-        Bytes that cannot begin a frame are dropped on the way.
-        """
-        while True:
-            self._discard_to_magic()
-            if len(self._buffer) < HEADER.size:
-                return HEADER.size - len(self._buffer)
-            length = HEADER.unpack_from(self._buffer)[3]
-            if length <= self.limit_bytes:
-                return HEADER.size + int(length) + CRC.size - len(self._buffer)
-            self._discard(1)
-
-    def _take(self) -> Frame | None:
-        """The whole frame at the start of the buffer; None, and on by one byte, when its CRC is wrong."""
-        _, kind, sequence, length = HEADER.unpack_from(self._buffer)
-        end = HEADER.size + length
-        if zlib.crc32(self._buffer[2:end]) != CRC.unpack_from(self._buffer, end)[0]:
-            self._discard(1)
-            return None
-        payload = bytes(self._buffer[HEADER.size : end])
-        del self._buffer[: end + CRC.size]
-        return Frame(kind, sequence, payload)
-
-    def _discard_to_magic(self) -> None:
-        start = self._buffer.find(MAGIC)
-        if start < 0:
-            start = len(self._buffer) - self._buffer.endswith(MAGIC[:1])
-        self._discard(start)
-
-    def _discard(self, size: int) -> None:
-        self.stray = (self.stray + self._buffer[:size])[-400:]
-        del self._buffer[:size]
+    crc: int
+    sends: int = 0
+    answers: int = 0
 
 
 class Link:
     """One conversation with a board: enter(), any number of requests, leave().
 
-    `line` names the port in error sentences. Every wait ends after `timeout_s` with a VerificationError
-    that says what was sent, what came back and what to try.
+    `line` names the port in error sentences. `timeout_s` is how long the board may be silent when it should
+    answer, beside the time the bytes need at `bytes_per_s` and `work_s` where it computes; then a
+    VerificationError says what was sent, what came back and what to try. `check` is called with every hello,
+    after a reconnection too, and raises when it is not the board that is wanted.
     """
 
-    def __init__(self, port: Port, line: str, timeout_s: float) -> None:
-        self._port = port
-        self._line = line
-        self._timeout_s = timeout_s
+    def __init__(
+        self,
+        port: Port,
+        line: str,
+        timeout_s: float,
+        check: Callable[[Hello], None] = lambda hello: None,
+        *,
+        bytes_per_s: float = BYTES_PER_S,
+        work_s: float = 0.0,
+    ) -> None:
+        self._port, self._line, self._check = port, line, check
+        self._timeout_s, self._work_s = timeout_s, work_s
+        self._bytes_per_s = min(bytes_per_s, BYTES_PER_S)
         self._receiver = Receiver(port)
-        self._sequence = 0
+        self._session = 0
+        self._past: set[int] = set()
+        self._greeted = False
+        self._number = 0
+        self._sent: dict[int, Sent] = {}
         self._heard = float("-inf")
         self._slowest_s = 0.0
-        self._answers = 0
+        self._answers = self._late = self._refused = 0
+        self._prompted = self._examined = False
         self.resends = 0
 
+    # -- a conversation
+
     def enter(self) -> Hello:
-        """Interrupt what the board does, start its serve loop and return its greeting."""
-        deadline = time.monotonic() + self._timeout_s
-        patience_s, complaints = 0.5, 0
+        """Interrupt what the board does, start its serve loop and return its greeting.
+
+        VerificationError when the board was reset since it was last entered.
+        """
+        before, self._greeted = self._session, False
+        self._past.add(before)
+        self._session = secrets.randbits(32) or 1
+        began = time.monotonic()
+        deadline = began + self._timeout_s
+        patience_s, rounds, complaints = 0.5, 0, 0
         while time.monotonic() < deadline:
             if self._raw_repl(patience_s):
+                rounds += 1
                 complaint = self._start_serving(deadline)
                 complaints += bool(complaint)
                 if complaints == 3:
+                    self._blame_line()
                     raise VerificationError(
                         f"{self._line}: the board runs MicroPython but cannot serve firmnet requests "
                         f"({complaint}): flash it with `firmnet flash`"
                     )
                 if complaint:
                     continue
-            answer = self._ask(
-                Kind.HELLO, b"", TEXT_LIMIT_BYTES, min(deadline, time.monotonic() + patience_s)
-            )
+            pause_s = patience_s + self._on_the_line_s(0, HELLO_BYTES)
+            answer = self._ask(Kind.HELLO, b"", HELLO_BYTES, min(deadline, time.monotonic() + pause_s))
             if answer is not None:
-                return parse_hello(self._line, answer)
+                self._greeted = True
+                hello = self._parse_hello(answer)
+                self._check(hello)
+                self._check_unbroken(before, hello)
+                return hello if self._passes_every_byte() else self.enter()
+            if rounds == 3:
+                self._blame_line()
             patience_s *= 1.5
-        raise self._silence("Ctrl-C, Ctrl-A and a hello frame", self._timeout_s)
+        self._blame_line()
+        raise self._silence("Ctrl-C, Ctrl-A and a hello frame", time.monotonic() - began)
 
     def leave(self) -> None:
-        """Send the board back to its REPL; a board that no longer answers is left alone."""
-        with suppress(VerificationError):
-            if time.monotonic() - self._heard < AWAKE_S:
-                self._ask(Kind.RESET, b"", 0, time.monotonic() + 2.0)
-                self._until(EXECUTED, time.monotonic() + 0.5)
-            self._write(FRIENDLY_REPL)
-        self._heard = float("-inf")
+        """Send the board back to its REPL, to stay; a board that no longer answers is left alone."""
+        self._pause()
+        self._session = 0
 
     def execute(self, code: str) -> str:
         """What `code` prints on the board's REPL; VerificationError with the exception it raises."""
-        self.leave()
+        self._pause()
         if not self._raw_repl(self._timeout_s):
             raise self._silence("Ctrl-C and Ctrl-A", self._timeout_s)
         self._write(code.encode() + b"\x04")
@@ -241,13 +171,15 @@ class Link:
             raise self._silence(f"{code!r} to the REPL", self._timeout_s)
         output, complaint = said.removeprefix(b"OK").split(b"\x04")[:2]
         if complaint:
-            last = complaint.decode(errors="replace").strip().splitlines()[-1]
+            last = escaped(complaint.decode(errors="replace").strip().splitlines()[-1])
             raise VerificationError(f"{self._line}: {code!r} failed on the board: {last}")
         return output.decode(errors="replace")
 
     def request(self, kind: Kind, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
         """The board's answer to one request, at most `answer_bytes` long."""
-        deadline = time.monotonic() + self._timeout_s
+        began = time.monotonic()
+        patience_s = max(self._timeout_s, 3 * self._slowest_s) + (self._work_s if payload else 0)
+        deadline = began + patience_s + self._on_the_line_s(len(payload), answer_bytes)
         while True:
             if time.monotonic() - self._heard > AWAKE_S:
                 self.enter()
@@ -256,51 +188,144 @@ class Link:
                 return answer
             self._heard = float("-inf")
             if time.monotonic() >= deadline:
-                raise self._silence(f"the same {kind.name.lower()} frame again and again", self._timeout_s)
+                self._blame_line()
+                waited_s = time.monotonic() - began
+                raise self._silence(f"the same {kind.name.lower()} frame again and again", waited_s)
+
+    # -- one request
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int, deadline: float) -> bytes | None:
-        """Send until answered; None at the deadline, or when the board is back at its REPL."""
-        self._sequence = (self._sequence + 1) & 0xFF
-        self._receiver.limit_bytes = max(answer_bytes, TEXT_LIMIT_BYTES)
-        request = encode(kind, self._sequence, payload)
-        patience_s = (
-            max(PATIENCE_S, 4 * self._slowest_s) + (len(request) + answer_bytes) / SLOWEST_BYTES_PER_S
-        )
+        """Send until answered; None at the deadline, or when the board is back at its REPL.
+
+        After silence or a damaged answer only AGAIN is sent, for the board may well be computing; the whole
+        request only after a NAK that says that it has not arrived.
+        """
+        self._number += 1
+        self._receiver.limit_bytes = max(self._receiver.limit_bytes, answer_bytes + CRC.size)
+        request = Frame(kind, self._session, self._number, payload)
+        again = request
+        if payload and kind != Kind.HELLO:
+            again = Frame(Kind.AGAIN, self._session, self._number)
+        sent = self._sent[self._number] = Sent(request.crc)
+        self._sent.pop(self._number - REMEMBERED, None)
+        line_s = self._on_the_line_s(len(payload), answer_bytes)
+        patience_s = min(max(PATIENCE_S, 2 * self._slowest_s), AWAKE_S)
+        began, damages, message = time.monotonic(), 0, request
         while True:
-            sent = time.monotonic()
-            self._write(request)
-            answer = self._answer(kind, min(deadline, sent + patience_s))
+            sent.sends += 1
+            self._write(message.encode())
+            asked = time.monotonic()
+            answer = self._answer(kind, min(deadline, asked + patience_s + line_s))
             now = time.monotonic()
-            if answer is not None:
+            if isinstance(answer, bytes):
                 self._heard = now
-                self._answers += 1
+                self._answers += kind != Kind.HELLO
                 self._receiver.stray.clear()
-                self._slowest_s = max(self._slowest_s, now - sent)
+                self._slowest_s = max(self._slowest_s, now - began)
                 return answer
-            if now >= deadline or any(prompt in self._receiver.stray for prompt in PROMPTS):
+            if now >= deadline or self._back_at_prompt() or answer is Kind.STRANGER:
                 return None
-            if now - sent >= patience_s:
-                patience_s *= 2
+            damages += 1
+            if now - asked >= patience_s + line_s:
+                patience_s, damages = min(2 * patience_s, AWAKE_S), 0
+            if damages >= DAMAGE_LIMIT and not self._examined:
+                self._blame_line()
+                return None
+            message = request if answer is Kind.NAK else again
             self.resends += 1
 
-    def _answer(self, kind: Kind, deadline: float) -> bytes | None:
-        """The payload of the answer to the request just sent; None when it should be sent again."""
+    def _answer(self, kind: Kind, deadline: float) -> bytes | Kind | None:
+        """The payload of the answer to the request just sent; NAK or STRANGER; None for silence or damage.
+
+        NAK only when the request is not there. VerificationError for a frame that no honest board sends.
+        """
         while frame := self._frame(deadline):
+            if frame.version != VERSION:
+                raise self._other_version(frame.version)
+            if frame.kind == Kind.READY:
+                continue
             if frame.kind == Kind.NAK:
-                return None
-            if frame.sequence == self._sequence and frame.kind == Kind.FAULT:
-                why = frame.payload.decode(errors="replace")
+                self._refused += 1
+                return None if frame.number == self._number else Kind.NAK
+            if frame.kind == Kind.STRANGER and frame.number == self._number:
+                return Kind.STRANGER
+            if self._is_stale(frame):
+                continue
+            asked = CRC.unpack_from(frame.payload)[0] if len(frame.payload) >= CRC.size else None
+            if asked != self._sent[self._number].crc:
+                raise self._misplaced(frame, asked)
+            self._sent[self._number].answers += 1
+            said = frame.payload[CRC.size :]
+            if frame.kind == Kind.FAULT:
+                why = escaped(said.decode(errors="replace"))
                 raise VerificationError(
                     f"{self._line}: the board cannot answer a {kind.name.lower()} frame: {why}"
                 )
-            if frame.sequence == self._sequence and frame.kind == kind | ANSWER:
-                return frame.payload
+            if frame.kind != kind | ANSWER:
+                raise self._distrust(f"answered a {kind.name.lower()} frame with one of kind {frame.kind}")
+            return said
         return None
+
+    def _is_stale(self, frame: Frame) -> bool:
+        """Whether a frame answers an earlier request: late, and to be passed over.
+
+        VerificationError when it cannot be: from a session that never was, or oftener than was asked.
+        """
+        if frame.kind < ANSWER and frame.kind != Kind.FAULT:
+            if frame.session == self._session and frame.number == self._number:
+                raise VerificationError(
+                    f"{self._line}: everything that is sent comes back, so there is no board behind this "
+                    "port (loop://, or its two data lines are joined): give the board's port"
+                )
+            return True
+        if frame.session != self._session:
+            if frame.session not in self._past and self._greeted and frame.session:
+                raise self._distrust(
+                    f"sent an answer of another conversation ({frame.session:08x}): a replay"
+                )
+            self._late += 1
+            return True
+        if frame.number == self._number:
+            return False
+        if frame.number > self._number:
+            raise self._distrust(f"answered request {frame.number}, which was never sent")
+        earlier = self._sent.get(frame.number, Sent(0))
+        earlier.answers += 1
+        if earlier.answers > earlier.sends:
+            raise self._distrust(
+                f"answered request {frame.number} once more instead of request {self._number}: a replay"
+            )
+        self._late += 1
+        return True
+
+    def _misplaced(self, frame: Frame, asked: int | None) -> VerificationError:
+        """The error for an answer whose number is right and whose request is another."""
+        for number, sent in self._sent.items():
+            if sent.crc == asked:
+                return self._distrust(
+                    f"gave the answer to request {number} as that to request {frame.number}"
+                )
+        return self._distrust(
+            f"answered request {frame.number} for another input than was sent (its CRC-32 is "
+            f"{'missing' if asked is None else f'{asked:08x}'}, not {self._sent[self._number].crc:08x})"
+        )
+
+    def _on_the_line_s(self, request_bytes: int, answer_bytes: int) -> float:
+        """How long a request and its answer may take at the slowest pace."""
+        return (request_bytes + answer_bytes + 2 * (HEADER.size + CRC.size)) / self._bytes_per_s
+
+    # -- the REPL
 
     def _raw_repl(self, patience_s: float) -> bool:
         """Interrupt and ask for the raw REPL; True when its prompt came."""
         self._write(INTERRUPT + RAW_REPL)
-        return self._until(RAW_PROMPT, time.monotonic() + patience_s) is not None
+        deadline = time.monotonic() + patience_s
+        entered = (
+            self._until(RAW_PROMPT, deadline) is not None
+            and self._until(b">", max(deadline, time.monotonic() + 0.2)) is not None
+        )
+        self._prompted |= entered or b">>> " in self._receiver.stray
+        return entered
 
     def _start_serving(self, deadline: float) -> str:
         """Have the raw REPL call serve(); returns what the REPL complained about, "" when nothing."""
@@ -311,30 +336,105 @@ class Link:
             frame = self._frame(min(deadline, time.monotonic() + 0.1))
             if frame and frame.kind == Kind.READY:
                 return ""
-        lines = printable(bytes(self._receiver.stray)).split("\n") if EXECUTED in self._receiver.stray else []
-        return next((line.strip() for line in reversed(lines) if line.strip(" .>")), "")
+            if OLD_READY in self._receiver.stray:
+                raise self._other_version(1)
+        said = bytes(self._receiver.stray) if EXECUTED in self._receiver.stray else b""
+        lines = said.decode(errors="replace").replace("\x04", "\n").splitlines()
+        return escaped(next((line.strip() for line in reversed(lines) if line.strip(" .>")), ""))
+
+    def _pause(self) -> None:
+        """Give the board's REPL the port."""
+        with suppress(VerificationError):
+            if time.monotonic() - self._heard < AWAKE_S:
+                self._ask(Kind.RESET, b"", 0, time.monotonic() + 2.0)
+                self._until(EXECUTED, time.monotonic() + 0.5)
+            self._write(FRIENDLY_REPL)
+        self._heard = float("-inf")
+
+    def _back_at_prompt(self) -> bool:
+        return any(prompt in self._receiver.stray for prompt in PROMPTS)
+
+    def _passes_every_byte(self) -> bool:
+        """Test the line, once. False when the board is back at its REPL: nothing regular was found wrong."""
+        if self._examined:
+            return True
+        deadline = time.monotonic() + 2 * PATIENCE_S + self._on_the_line_s(len(EVERY_BYTE), TEXT_LIMIT_BYTES)
+        answer = self._ask(Kind.HELLO, EVERY_BYTE, TEXT_LIMIT_BYTES, deadline)
+        if answer is None:
+            self._blame_line()
+        elif not answer.endswith(EVERY_BYTE):
+            raise self._distrust("sent back another text than the one that tests the line")
+        self._examined = True
+        return answer is not None
+
+    # -- what is wrong
+
+    def _parse_hello(self, said: bytes) -> Hello:
+        """Hello from its payload; VerificationError when it has not the form of one."""
+        names = said[HELLO.size :].split(b"\0")
+        if len(said) < HELLO.size or len(names) != 2:
+            raise self._distrust(f"said hello in {len(said)} bytes that are none")
+        return Hello(*HELLO.unpack_from(said), *(escaped(name.decode(errors="replace")) for name in names))
+
+    def _check_unbroken(self, before: int, hello: Hello) -> None:
+        """VerificationError unless the board remembers the session that it is supposed to be in."""
+        if not before or hello.session_before == before:
+            return
+        happened = "was reset" if not hello.session_before else "talked to another program"
+        raise VerificationError(
+            f"{self._line}: the board {happened} in the midst of the run, after {self._answers} good "
+            "answers: look for a watchdog, a weak supply, a crash or a second program, and start again"
+        )
+
+    def _blame_line(self) -> None:
+        """Examine the line, once, if there is a REPL behind it; VerificationError when it changes bytes."""
+        if self._examined or not self._prompted:
+            return
+        self._examined = True
+        with suppress(OSError):
+            said = examine(Examination(self._port, self._receiver, self._bytes_per_s))
+            if said:
+                raise VerificationError(f"{self._line}: {said}")
+
+    def _other_version(self, version: int) -> VerificationError:
+        return VerificationError(
+            f"{self._line}: the board speaks link version {version}, this firmnet version {VERSION}: "
+            "flash it with `firmnet flash`"
+        )
+
+    def _distrust(self, did: str) -> VerificationError:
+        return VerificationError(
+            f"{self._line}: the board {did}; its answers cannot be trusted: flash it with `firmnet flash`"
+        )
 
     def _silence(self, sent: str, waited_s: float) -> VerificationError:
         """The error for a board that does not answer as it should."""
         stray = bytes(self._receiver.stray)
+        hint = "another program or baud rate? Close other terminals, check `baud` and flash the board again"
         if not self._receiver.received_bytes:
-            back, hint = (
-                "nothing came back",
-                "is it powered and flashed, and is this its port? Press its reset button",
+            back = "nothing came back"
+            hint = "is it powered and flashed, and is this its port? Press its reset button"
+        elif self._late and not stray:
+            back = (
+                f"and {self._late} answers to earlier requests came, late or replayed, but none to this one"
             )
-        elif self._answers:
+            hint = "press the board's reset button and try again"
+        elif self._refused and not stray:
+            back = f"and the board found what came damaged {self._refused} times"
+            hint = "use a shorter cable, another USB port or a lower baud rate"
+        elif self._greeted:
             back = f"after {self._answers} good answers nothing valid came back"
             hint = "the board hangs or was unplugged: press its reset button and try again"
         else:
             back = f"what came back is no answer: {excerpt(stray)}"
-            hint = (
-                "another program or baud rate? Close other terminals, check `baud` and flash the board again"
-            )
-        return VerificationError(f"{self._line}: sent {sent} for {waited_s:g} s, {back}; {hint}")
+        return VerificationError(f"{self._line}: sent {sent} for {waited_s:.3g} s, {back}; {hint}")
+
+    # -- the port, whose errors are VerificationErrors
 
     def _write(self, data: bytes) -> None:
         try:
-            self._port.write(data)
+            for start in range(0, len(data), CHUNK_BYTES):
+                self._port.write(data[start : start + CHUNK_BYTES])
         except OSError as error:
             raise self._broken(error) from error
 
@@ -343,6 +443,8 @@ class Link:
             return self._receiver.frame(deadline)
         except OSError as error:
             raise self._broken(error) from error
+        except VerificationError as error:
+            raise VerificationError(f"{self._line}: {error}") from None
 
     def _until(self, marker: bytes, deadline: float) -> bytes | None:
         try:
@@ -353,33 +455,13 @@ class Link:
     def _broken(self, error: OSError) -> VerificationError:
         return VerificationError(
             f"{self._line}: the connection broke after {self._receiver.received_bytes} bytes from the board "
-            f"({error}): was the board unplugged or the emulator ended? Connect it again and retry"
+            f"({error}): was the board unplugged or reset, or the emulator ended? Connect it again and retry"
         )
-
-
-def parse_hello(line: str, payload: bytes) -> Hello:
-    """Hello from its frame; VerificationError for a firmware of another firmnet version."""
-    if len(payload) < HELLO.size or payload[0] != VERSION:
-        version = payload[0] if payload else "none"
-        raise VerificationError(
-            f"{line}: the board speaks link version {version}, this firmnet version {VERSION}: "
-            "flash it with `firmnet flash`"
-        )
-    _, fingerprint, input_bytes, output_bytes, layers = HELLO.unpack_from(payload)
-    return Hello(
-        fingerprint, input_bytes, output_bytes, layers, payload[HELLO.size :].decode(errors="replace")
-    )
-
-
-def printable(data: bytes) -> str:
-    """Text with control and non-ASCII characters as dots; line ends stay."""
-    text = data.decode("ascii", errors="replace").replace("\r", "")
-    return "".join(c if c == "\n" or (c.isprintable() and c.isascii()) else "." for c in text)
 
 
 def excerpt(data: bytes) -> str:
     """The end of some stray bytes for an error sentence, as text when it is text, else as hex."""
-    text = printable(data).strip()
-    if len(text.replace(".", "")) * 2 > len(text):
-        return repr(text[-120:])
+    text = data.decode("ascii", errors="replace").strip()
+    if sum(c.isprintable() and c.isascii() for c in text) * 2 > len(text):
+        return f"'{escaped(text[-120:])}'"
     return f"bytes {data[-24:].hex(' ')}"

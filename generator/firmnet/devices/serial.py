@@ -1,22 +1,35 @@
 """How is a board reached? Over any pyserial URL: /dev/ttyACM0, COM3, socket://host:port, rfc2217://…"""
 
+import errno
+import time
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 import serial  # pyserial, not this file
 from serial.tools import list_ports
 
-from ..artifact import Artifact
+from ..artifact import Artifact, Manifest
 from ..board import Board, load_board
-from ..errors import UserError, VerificationError
+from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array
 from .device import Closing, Counters, Progress, RunResult
-from .link import COUNTERS, Kind, Link
+from .frames import COUNTERS, Kind
+from .link import Hello, Link
 
 POLL_S = 0.1
 """How long one read of the port may wait."""
 TIMEOUT_S = 15.0
-"""How long a board may be silent, or take for one inference."""
+"""How long a board may be silent when it should answer, beside what its bytes and its MACs need."""
+CYCLES_PER_MAC = 20
+"""No kernel that is worth waiting for is slower."""
+SETTLE_S = 3.0
+"""A port that has just appeared may be missing, closed to us or busy for so long."""
+SETTLING = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN)
+SCHEMES = ("alt", "cp2110", "hwgrep", "loop", "rfc2217", "socket", "spy")
+"""What pyserial makes ports of, beside the system's own."""
+BAD_URL = (ValueError, TypeError, AttributeError, LookupError, ImportError, NotImplementedError)
+"""What pyserial raises for an URL that it cannot make a port of, beside OSError."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "
     """The board at pyserial URL `address`, made to serve.
 
     Raises UserError when there is no such port, VerificationError when no firmnet board answers there
-    within `timeout_s`.
+    within `timeout_s`, or another than the artifact's.
     """
     baud = load_board(artifact.manifest.board).link.baud
     return SerialDevice(
@@ -69,20 +82,53 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "
 
 
 def open_port(url: str, baud: int) -> serial.SerialBase:
-    """The port for us alone, DTR set, with short reads; UserError with what to do if it cannot open."""
-    try:  # pyserial sets DTR as it opens, where the line has one
-        return serial.serial_for_url(
-            url, baudrate=baud, timeout=POLL_S, write_timeout=TIMEOUT_S, exclusive=True
+    """The port for us alone, DTR set, with short reads; UserError with what to do if it cannot open.
+
+    A port that is not ready yet, as after a board's reset, is tried again for some seconds.
+    """
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if scheme and scheme not in SCHEMES:
+        raise UserError(
+            f"cannot open serial port {escaped(url)}: there are no {escaped(scheme)}:// ports; give a serial "
+            "port, socket://host:port or rfc2217://host:port"
         )
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot open serial port {url} ({error}): {_remedy(error)}") from None
+    # A write over rfc2217 has no timeout of its own: the network's ends it.
+    limits = {} if scheme == "rfc2217" else {"write_timeout": TIMEOUT_S}
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        try:  # pyserial sets DTR as it opens, where the line has one
+            return serial.serial_for_url(url, baudrate=baud, timeout=POLL_S, exclusive=True, **limits)
+        except (OSError, *BAD_URL) as error:
+            if not _settling(error) or time.monotonic() >= deadline:
+                raise UserError(
+                    f"cannot open serial port {escaped(url)} ({escaped(first_line(error))}): "
+                    f"{_remedy(error, scheme)}"
+                ) from None
+        time.sleep(POLL_S)
 
 
-def _remedy(error: Exception) -> str:
-    if "Permission denied" in str(error):
-        return "add yourself to its group with `sudo usermod -aG dialout $USER` and log in again"
-    if "lock port" in str(error) or "busy" in str(error):
-        return "another program has it open: close its terminal or monitor and try again"
+def _settling(error: Exception) -> bool:
+    """Whether the port may be ready in a moment. On Windows pyserial tells the reason in text only."""
+    reasons = ("PermissionError", "FileNotFoundError")
+    return getattr(error, "errno", None) in SETTLING or any(reason in str(error) for reason in reasons)
+
+
+def _remedy(error: Exception, scheme: str) -> str:
+    said = str(error)
+    if "Permission denied" in said:
+        return (
+            "add yourself to its group with `sudo usermod -aG dialout $USER` and log in again, or allow the "
+            "board in a udev rule"
+        )
+    if any(sign in said for sign in ("lock port", "busy", "PermissionError")):
+        return (
+            "another program has it open: close its terminal or monitor and try again; ModemManager, where "
+            "it runs, holds every new port for some seconds (`sudo systemctl stop ModemManager`)"
+        )
+    if scheme == "rfc2217" and "RFC2217" in said:
+        return "nothing there speaks RFC 2217: for a plain TCP port give socket:// instead"
+    if scheme and isinstance(error, BAD_URL):
+        return "write it as socket://host:port, rfc2217://host:port, or give the name of a serial port"
     seen = ", ".join(f"{p.path} ({p.description})" for p in ports()) or "none"
     return f"connect the board and give its port with --port; serial ports seen here: {seen}"
 
@@ -95,8 +141,20 @@ class SerialDevice(Closing):
     ) -> None:
         self._name = name
         self._manifest = artifact.manifest
+        self._artifact_path = artifact.path
         self._port = port
-        self.link = Link(port, line, timeout_s)
+        self._input_bytes, self._output_bytes, *self._layer_bytes = sizes(artifact.manifest)
+        board = load_board(artifact.manifest.board)
+        self.link = Link(
+            port,
+            line,
+            timeout_s,
+            self._check,
+            bytes_per_s=board.link.baud / 10,
+            work_s=CYCLES_PER_MAC
+            * sum(layer.macs for layer in artifact.manifest.layers)
+            / board.chip.clock_hz,
+        )
         try:
             self.hello = self.link.enter()
         except BaseException:
@@ -112,7 +170,7 @@ class SerialDevice(Closing):
 
     def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
         """See Device.run; `cycles` are microseconds by the board's own clock (none with `layers`)."""
-        output_bytes, tails = self.hello.output_bytes, self.hello.layer_count if layers else 1
+        output_bytes, tails = self._output_bytes, len(self._layer_bytes) if layers else 1
         outputs = np.empty((len(inputs), output_bytes), np.int8)
         numbers = np.empty((len(inputs), tails), np.uint32)
         for i, x in enumerate(inputs):
@@ -128,9 +186,8 @@ class SerialDevice(Closing):
         return RunResult(outputs, layers=numbers) if layers else RunResult(outputs, cycles=numbers[:, 0])
 
     def dump(self, x: Array, layer: int) -> Array:
-        size = int(np.prod(self._manifest.layers[layer].shape, dtype=np.int64))
         request = self._stored(x) + layer.to_bytes(4, "little")
-        return np.frombuffer(self._ask(Kind.DUMP, request, size), np.int8)
+        return np.frombuffer(self._ask(Kind.DUMP, request, self._layer_bytes[layer]), np.int8)
 
     def counters(self) -> Counters:
         answer = self._ask(Kind.COUNTERS, b"", COUNTERS.size)
@@ -145,10 +202,19 @@ class SerialDevice(Closing):
         self.link.leave()
         self._port.close()
 
+    def _check(self, hello: Hello) -> None:
+        """VerificationError unless all that the board says of itself is the artifact's."""
+        wrong = difference(self._manifest, hello)
+        if wrong:
+            raise VerificationError(
+                f"{self._name} runs another firmware: {wrong}; "
+                f"flash it with `firmnet flash {self._artifact_path}`"
+            )
+
     def _stored(self, x: Array) -> bytes:
         """One input as the board stores it; ValueError when it is not int8 of the right size."""
-        if x.dtype != np.int8 or x.size != self.hello.input_bytes:
-            raise ValueError(f"input holds {x.size} {x.dtype}, the board takes {self.hello.input_bytes}")
+        if x.dtype != np.int8 or x.size != self._input_bytes:
+            raise ValueError(f"input holds {x.size} {x.dtype}, the board takes {self._input_bytes}")
         return np.ascontiguousarray(x).tobytes()
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int) -> bytes:
@@ -160,3 +226,27 @@ class SerialDevice(Closing):
                 f"{answer_bytes}: it runs another firmware, flash it with `firmnet flash`"
             )
         return answer
+
+
+def sizes(manifest: Manifest) -> tuple[int, ...]:
+    """Bytes of the input, of the output and of every layer's output."""
+    shapes = (manifest.input.shape, manifest.output.shape, *(layer.shape for layer in manifest.layers))
+    return tuple(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+
+
+def difference(manifest: Manifest, hello: Hello) -> str:
+    """The first thing in which a board's greeting differs from the manifest; "" when there is none."""
+    input_bytes, output_bytes, *layers = sizes(manifest)
+    wanted = {
+        "its fingerprint": (hello.fingerprint.hex(), manifest.fingerprint),
+        "its model": (hello.model, manifest.name),
+        "its firmnet version": (hello.firmnet, escaped(manifest.firmnet)),
+        "its input bytes": (hello.input_bytes, input_bytes),
+        "its output bytes": (hello.output_bytes, output_bytes),
+        "its layer count": (hello.layer_count, len(layers)),
+        "its layers' sizes": (hello.sizes, zlib.crc32(np.array(layers, "<u4").tobytes())),
+    }
+    for what, (said, right) in wanted.items():
+        if said != right:
+            return f"{what} ({str(said)[:12]}) should be {str(right)[:12]}"
+    return ""
