@@ -49,7 +49,10 @@ class Chip:
 
 @dataclass(frozen=True, config=_CLOSED)
 class PlatformIO:
-    """The official platform of a board: what goes into its environment in platformio.ini."""
+    """The official platform of a board: what goes into its environment in platformio.ini.
+
+    `malloc_bytes`: RAM that must stay for what the core itself allocates as it starts.
+    """
 
     platform: str
     board: str
@@ -57,6 +60,7 @@ class PlatformIO:
     upload_protocol: str = ""
     build_flags: tuple[str, ...] = ()
     build_unflags: tuple[str, ...] = ()
+    malloc_bytes: Annotated[int, Field(ge=0, strict=True)] = 0
 
 
 @dataclass(frozen=True, config=_CLOSED)

@@ -9,17 +9,25 @@
 #error "platformio.ini must define FN_HEAP_BYTES and FN_STACK_BYTES from the board file"
 #endif
 
-static uint32_t heap[FN_HEAP_BYTES / 4];
+extern "C" {
+uint32_t fn_heap[FN_HEAP_BYTES / 4]; // `firmnet build` reads its size by this name
+}
+
+// How long a host that has the port open may take nothing before what is written is dropped.
+static const uint32_t DEAF_MS = 2000u;
+static bool deaf;
 
 void fn_board_init(void)
 {
     Serial.begin(FN_BAUD);
 }
 
+// What the ring has no room for stays in Serial: a USB port then refuses the host's next packet until there is room.
 void fn_board_poll(void)
 {
-    while (Serial.available() > 0) {
+    while (fn_receives() && Serial.available() > 0) {
         fn_received((uint8_t)Serial.read());
+        deaf = false;
     }
 }
 
@@ -28,15 +36,27 @@ void fn_board_idle(void)
     yield();
 }
 
+/* A core may take less than it is given, or nothing for a while: stm32duino's USB does as soon as the host is slower than
+ * 3 ms. So it is asked again while somebody has the port open, but not for ever: a program that opened it and does not read
+ * must not stop the board. */
 void fn_board_write(const uint8_t *data, uint32_t n)
 {
+    uint32_t since = fn_board_ms();
     while (n > 0) {
         const uint32_t sent = (uint32_t)Serial.write(data, n);
-        if (sent == 0) { // a USB port that nobody has opened takes nothing: drop, as a cable without a listener does
+        if (sent > 0) {
+            data += sent;
+            n -= sent;
+            since = fn_board_ms();
+            deaf = false;
+        } else if (deaf || !Serial) { // nobody there: dropped, as by a cable without a listener
             return;
+        } else if (fn_board_ms() - since >= DEAF_MS) {
+            deaf = true;
+            return;
+        } else {
+            yield();
         }
-        data += sent;
-        n -= sent;
     }
 }
 
@@ -57,7 +77,7 @@ void setup(void)
 
 void loop(void)
 {
-    fn_micropython(heap, heap + sizeof heap / sizeof heap[0], FN_STACK_BYTES);
+    fn_micropython(fn_heap, fn_heap + sizeof fn_heap / sizeof fn_heap[0], FN_STACK_BYTES);
 }
 
 #endif

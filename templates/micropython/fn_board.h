@@ -20,6 +20,9 @@ uint32_t fn_board_us(void);
 /* The glue calls this for every byte that arrives, in an interrupt or from fn_board_poll(). */
 void fn_received(uint8_t byte);
 
+/* Whether fn_received() has a place for one more byte: a glue that can make the sender wait asks first. */
+int fn_receives(void);
+
 /* Runs MicroPython for ever on the given heap. */
 void fn_micropython(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes);
 

@@ -12,6 +12,22 @@ static volatile uint8_t ring[RING_BYTES];
 static volatile uint32_t ring_head; /* written by the receiver only */
 static volatile uint32_t ring_tail; /* written by the reader only */
 
+/* A program that reads nothing must not shut Ctrl-C out: where it interrupts, a ring full for so long drops what comes. */
+#define UNREAD_MS 1000u
+
+static int full; /* since full_ms */
+static uint32_t full_ms;
+
+int fn_receives(void)
+{
+    const int was_full = full;
+    full = ring_head - ring_tail == RING_BYTES;
+    if (full && !was_full) {
+        full_ms = fn_board_ms();
+    }
+    return !full || (mp_interrupt_char >= 0 && fn_board_ms() - full_ms >= UNREAD_MS);
+}
+
 void fn_received(uint8_t byte)
 {
     if (byte == mp_interrupt_char) {

@@ -18,7 +18,7 @@ from ..errors import UserError, VerificationError
 from ..image import read_image
 from ..toolchain import apt_line, cache_dir, find, pio, pio_mode, provision_scons
 from .micropython import assemble, micropython_source
-from .sizes import Sizes, check_fit, measure, too_big
+from .sizes import Sizes, check_fit, measure, overflow, too_big
 
 Progress = Callable[[str, int], None]
 """Called with what is going on, and the number of files compiled so far."""
@@ -180,10 +180,8 @@ def platforms_dir(board: Board, env: str) -> dict[str, str]:
 
 def _explain(output: str, board: Board, env: str, arena_bytes: int) -> UserError | VerificationError:
     """The failure in one sentence: does not fit, or what the compiler said."""
-    overflow = re.search(r"region [`'](\w+)' overflowed by (\d+) bytes", output)
-    if overflow:
-        kind = "RAM" if "RAM" in overflow[1].upper() else "flash"
-        return too_big(board, kind, int(overflow[2]), arena_bytes)
+    if excess := overflow(output):
+        return too_big(board, *excess, arena_bytes)
     if re.search(r"nano\.specs|cannot find -l(c|m|nosys)|fatal error: (alloca|string|math)\.h", output):
         fix = apt_line("arm-none-eabi-gcc")
         return UserError(f"the C library of arm-none-eabi-gcc is not installed: install it with `{fix}`")

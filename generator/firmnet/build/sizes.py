@@ -1,26 +1,33 @@
 """How big is a firmware, and does it fit its board? Read from the ELF, byte for byte."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import Symbol, SymbolTableSection
+from elftools.elf.sections import Section, Symbol, SymbolTableSection
 
 from ..board import Board, isa
 from ..errors import VerificationError
 from ..plan import STACK_BYTES
 
 WRITABLE, ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC: the section takes memory on the board
-RESERVE = ".reserve"  # cortexm.ld: room for stack and least heap, which are counted by their own names
+ROOM = re.compile("heap|stack|reserve")
+"""Sections of these names are room, not contents: mbed's `.heap` and `.stack` take all that is left of RAM,
+stm32duino's `._user_heap_stack` and our `.reserve` the least that must stay."""
+THREAD_STACK = "_main_stack"
+"""mbed runs the sketch in a thread whose stack this variable is; other stacks begin at the end of RAM."""
+CORE_HEAP = "fn_heap"
+"""arduino.cpp's variable that MicroPython's heap is; on bare metal it is what is left."""
 
 
 @dataclass(frozen=True)
 class Sizes:
     """Bytes of flash and RAM.
 
-    RAM is the model's arena, all other variables, the stack, and MicroPython's heap: on bare metal whatever
-    is left, under an Arduino core what the board file reserves.
+    RAM is the model's arena, all other variables, the stack, what the Arduino core's own malloc must find,
+    and MicroPython's heap: on bare metal whatever is left, under an Arduino core what the board file says.
     """
 
     flash_bytes: int
@@ -31,17 +38,21 @@ class Sizes:
     variables_bytes: int
     stack_bytes: int
     heap_bytes: int
+    malloc_bytes: int = 0
 
     @property
     def ram_bytes(self) -> int:
-        """Everything but the heap."""
-        return self.arena_bytes + self.variables_bytes + self.stack_bytes
+        """Everything but MicroPython's heap."""
+        return self.arena_bytes + self.variables_bytes + self.stack_bytes + self.malloc_bytes
 
     def lines(self) -> list[str]:
         """For people."""
         flash = f"{self.flash_bytes:,} of {self.flash_limit_bytes:,} bytes"
         ram = f"{self.ram_bytes:,} of {self.ram_limit_bytes:,} bytes"
-        parts = f"arena {self.arena_bytes:,}, stack {self.stack_bytes:,}, other {self.variables_bytes:,}"
+        malloc = f"the core's malloc {self.malloc_bytes:,}, " if self.malloc_bytes else ""
+        parts = (
+            f"arena {self.arena_bytes:,}, stack {self.stack_bytes:,}, {malloc}other {self.variables_bytes:,}"
+        )
         return [
             f"flash     {flash} (the model {self.model_flash_bytes:,})",
             f"RAM       {ram} ({parts}); MicroPython heap left {self.heap_bytes:,}",
@@ -53,26 +64,41 @@ def measure(elf: Path, board: Board, model: str) -> Sizes:
     chip = board.chip
     with elf.open("rb") as file:
         image = ELFFile(file)
-        flash = variables = 0
-        for section in image.iter_sections():
-            if section["sh_flags"] & ALLOCATED and section.name != RESERVE:
-                in_ram = chip.ram_origin <= section["sh_addr"] < chip.ram_origin + chip.ram_bytes
-                variables += section["sh_size"] if in_ram else 0
-                flash += section["sh_size"] if section["sh_type"] != "SHT_NOBITS" else 0
+        placed = [section for section in image.iter_sections() if section["sh_flags"] & ALLOCATED]
+        in_ram = [s for s in placed if chip.ram_origin <= s["sh_addr"] < chip.ram_origin + chip.ram_bytes]
+        used = sum(_contents_bytes(image, section) for section in in_ram)
         arena = sum(size for size, writable in _local_sizes(image, f"{model}.c") if writable)
         code = sum(size for size, writable in _local_sizes(image, f"{model}.c") if not writable)
         left = next((s["st_value"] for s in _symbols(image) if s.name == "__heap_bytes"), None)
-        heap = board.micropython.heap_bytes if left is None else left
+        heap = (_symbol_bytes(image, CORE_HEAP) or board.micropython.heap_bytes) if left is None else left
+        thread = _symbol_bytes(image, THREAD_STACK)
+        official = board.platformio if left is None else None
         return Sizes(
-            flash_bytes=flash,
+            flash_bytes=sum(s["sh_size"] for s in placed if s["sh_type"] != "SHT_NOBITS"),
             flash_limit_bytes=chip.flash_bytes,
             model_flash_bytes=code + _global_bytes(image, f"{model}_"),
             ram_limit_bytes=chip.ram_bytes,
             arena_bytes=arena,
-            variables_bytes=variables - arena - (heap if left is None else 0),
-            stack_bytes=board.micropython.stack_bytes,
+            variables_bytes=used - arena - thread - (heap if left is None else 0),
+            stack_bytes=_stack_bytes(in_ram, thread, board.micropython.stack_bytes),
             heap_bytes=heap,
+            malloc_bytes=official.malloc_bytes if official else 0,
         )
+
+
+def _contents_bytes(image: ELFFile, section: Section) -> int:
+    """What a section holds: of room that is left for heap or stack, only the variables that lie in it."""
+    if not ROOM.search(section.name):
+        return int(section["sh_size"])
+    start, end = section["sh_addr"], section["sh_addr"] + section["sh_size"]
+    inside = (s for s in _symbols(image) if s["st_info"]["type"] == "STT_OBJECT")
+    return sum(int(s["st_size"]) for s in inside if start <= s["st_value"] < end)
+
+
+def _stack_bytes(in_ram: Sequence[Section], thread_bytes: int, board_bytes: int) -> int:
+    """The main thread's stack and the interrupts', or the board file's where one stack serves both."""
+    reserved = sum(int(s["sh_size"]) for s in in_ram if "stack" in s.name and "heap" not in s.name)
+    return thread_bytes + reserved if thread_bytes else max(board_bytes, reserved)
 
 
 def check_fit(sizes: Sizes, board: Board) -> None:
@@ -82,6 +108,15 @@ def check_fit(sizes: Sizes, board: Board) -> None:
     if sizes.ram_bytes + sizes.heap_bytes > sizes.ram_limit_bytes:
         excess = sizes.ram_bytes + sizes.heap_bytes - sizes.ram_limit_bytes
         raise too_big(board, "RAM", excess, sizes.arena_bytes)
+
+
+def overflow(said: str) -> tuple[str, int] | None:
+    """("RAM" or "flash", bytes too many) where the linker said so; mbed's script has its own way."""
+    if region := re.search(r"region [`'](\w+)' overflowed by (\d+) bytes", said):
+        return "RAM" if "RAM" in region[1].upper() else "flash", int(region[2])
+    if back := re.search(r"cannot move location counter backwards \(from (\w+) to (\w+)\)", said):
+        return "RAM", int(back[1], 16) - int(back[2], 16)
+    return None
 
 
 def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int) -> VerificationError:
@@ -101,6 +136,11 @@ def _symbols(image: ELFFile) -> Iterator[Symbol]:
     table = image.get_section_by_name(".symtab")
     if isinstance(table, SymbolTableSection):
         yield from table.iter_symbols()
+
+
+def _symbol_bytes(image: ELFFile, name: str) -> int:
+    """Bytes of a variable; 0 where there is none of that name."""
+    return next((int(s["st_size"]) for s in _symbols(image) if s.name == name), 0)
 
 
 def _local_sizes(image: ELFFile, source: str) -> Iterator[tuple[int, bool]]:

@@ -1,0 +1,170 @@
+"""Does arduino.cpp carry everything over a USB port, whatever its size and however slow the host?
+
+A copy of firmnet gets one more board: an emulated one with an Arduino core, whose `Serial` behaves as USB does
+(usb_core/). The very arduino.cpp, MicroPython and link run there.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import firmnet
+from firmnet.assets import assets
+
+CORE = Path(__file__).parent / "usb_core"
+
+SHAPES = {
+    1_849: (43, 43, 4),
+    2_049: (3, 683, 3),
+    2_116: (46, 46, 4),
+    16_384: (128, 128, 16),
+    100_000: (250, 400, 50),
+}
+"""Input bytes → height, width, pooling: around the 2,048 bytes of the receive ring, and far beyond."""
+
+DEPLOY = """
+import json, sys
+import numpy as np, torch
+from torch import nn
+import firmnet
+from firmnet.devices import qemu
+from firmnet.verify import verify
+
+for size, (height, width, pool) in json.loads(sys.argv[1]).items():
+    torch.manual_seed(0)
+    parts = (height // pool) * (width // pool)
+    model = nn.Sequential(nn.AvgPool2d(pool), nn.Flatten(), nn.Linear(parts, 10)).eval()
+    samples = np.random.default_rng(0).random((3, 1, height, width), np.float32)
+    deployment = firmnet.compile(model, samples, board="usb_board", name="pool")
+    deployment.build(size, emulate=True)
+    values = np.random.default_rng(1).integers(-128, 128, (2, height, width, 1)).astype(np.int8)
+    with qemu.open(deployment.artifact, timeout_s=120) as device:
+        verdict = verify(deployment.artifact, device, values, layers=True)
+    print(json.dumps([size, verdict.ok, verdict.sentence()]), flush=True)
+"""
+EMULATE = """
+import sys
+from firmnet.artifact import Artifact
+from firmnet.devices import qemu
+
+with qemu.emulated(Artifact.open(sys.argv[1])) as emulator:
+    print(emulator.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of firmnet that knows usb_board; paths of artifacts are relative to `top`."""
+
+    top: Path
+
+    def python(self, script: str, *arguments: str) -> "subprocess.Popen[str]":
+        """That script, with this copy as `firmnet`."""
+        return subprocess.Popen(
+            [sys.executable, "-c", script, *arguments],
+            cwd=self.top,
+            env={**os.environ, "PYTHONPATH": str(self.top / "generator")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def booted(self, artifact: str) -> Iterator[socket.socket]:
+        """The wire to a running board; nobody has opened its port yet."""
+        with self.python(EMULATE, artifact) as process:
+            assert process.stdin
+            assert process.stdout
+            port = int(process.stdout.readline().rpartition(":")[2])
+            with process.stdin, socket.create_connection(("127.0.0.1", port)) as wire:
+                yield wire
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    top = tmp_path_factory.mktemp("usb")
+    ignored = shutil.ignore_patterns("_assets", "__pycache__")
+    shutil.copytree(Path(firmnet.__file__).parent, top / "generator" / "firmnet", ignore=ignored)
+    for name in ("boards", "templates", "runtime_micropython"):
+        shutil.copytree(assets(name), top / name)
+    shutil.copyfile(CORE / "usb_board.toml", top / "boards" / "usb_board.toml")
+    shutil.copyfile(CORE / "core.c", top / "boards" / "baremetal" / "glue" / "cmsdk_uart.c")
+    (top / "core").mkdir()
+    shutil.copyfile(CORE / "Arduino.h", top / "core" / "Arduino.h")
+    project = top / "templates" / "project" / "platformio.ini.j2"
+    without = "build_src_filter = +<*> -<arduino.cpp>"
+    assert without in project.read_text()
+    flags = ["${env.build_flags}", "-DARDUINO=10819", f"-I{top}/core"]
+    arduino = "\n  ".join(["build_src_filter = +<*>\nbuild_flags =", *flags])
+    project.write_text(project.read_text().replace(without, arduino))
+    return Copy(top)
+
+
+@pytest.fixture(scope="module")
+def deployed(copy: Copy) -> dict[int, tuple[bool, str]]:
+    """Each size's verdict, from one process that deploys them all."""
+    process = copy.python(DEPLOY, json.dumps(SHAPES))
+    said, complaints = process.communicate(timeout=600)
+    assert process.returncode == 0, complaints
+    return {int(size): (ok, sentence) for size, ok, sentence in map(json.loads, said.splitlines())}
+
+
+@pytest.mark.parametrize("size", SHAPES)
+def test_inputs_of_any_size_arrive_whole(deployed: dict[int, tuple[bool, str]], size: int) -> None:
+    ok, sentence = deployed[size]
+    assert ok, sentence
+
+
+def until(wire: socket.socket, marker: bytes, timeout_s: float = 30.0) -> bytes:
+    """What comes, up to and with the marker."""
+    said, deadline = b"", time.monotonic() + timeout_s
+    wire.settimeout(0.2)
+    while marker not in said:
+        assert time.monotonic() < deadline, said[-200:]
+        try:
+            said += wire.recv(4096)
+        except TimeoutError:
+            continue
+    return said
+
+
+@pytest.fixture
+def wire(copy: Copy, deployed: dict[int, tuple[bool, str]]) -> Iterator[socket.socket]:
+    """A board at its prompt, whose port was opened late."""
+    with copy.booted("2116") as wire:
+        time.sleep(0.5)
+        wire.sendall(b"\r\n")
+        until(wire, b">>> ")
+        yield wire
+
+
+def test_what_a_slow_host_is_told_arrives_whole(wire: socket.socket) -> None:
+    wire.sendall(b"for i in range(3000): print(i)\r\n\r\n")
+    assert until(wire, b"2999\r\n>>> ").split()[-3001:-1] == [str(i).encode() for i in range(3000)]
+
+
+def test_a_program_typed_in_faster_than_it_runs_arrives_whole(wire: socket.socket) -> None:
+    lines = [b"import time; total = 0\r\n", *[b"time.sleep_ms(2); total += 1\r\n"] * 300]
+    wire.sendall(b"".join(lines) + b"print('sum', total)\r\n")
+    until(wire, b"sum 300\r\n")
+
+
+def test_ctrl_c_stops_a_program_that_reads_nothing_of_what_is_sent(wire: socket.socket) -> None:
+    wire.sendall(b"while True: pass\r\n\r\n")
+    until(wire, b"... ")
+    wire.sendall(b"#" * 10_000)
+    time.sleep(0.5)
+    wire.sendall(b"\x03")
+    until(wire, b"KeyboardInterrupt")

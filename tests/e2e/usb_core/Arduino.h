@@ -1,0 +1,58 @@
+/* Arduino.h: an Arduino core with a USB port, as far as arduino.cpp needs one, on the emulated machine of core.c. */
+#ifndef ARDUINO_H
+#define ARDUINO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+extern "C" {
+unsigned long millis(void);
+unsigned long micros(void);
+void yield(void);
+int core_take(uint32_t patience_ms); /* the next byte from the host, or -1 */
+void core_put(uint8_t byte);
+void setup(void);
+void loop(void);
+}
+
+/* What matters of a USB port: data come in packets of 64 bytes, as fast as they are read, and the host must wait while a
+ * packet lies unread; nobody listens until the host opens the port; a busy host takes a part, or nothing for a while. */
+class UsbSerial {
+    uint8_t packet[64];
+    int at, end;
+    bool opened;
+    uint32_t seed;
+
+public:
+    void begin(unsigned long) {}
+    int available()
+    {
+        if (at == end) {
+            at = end = 0;
+            for (int byte = core_take(0); byte >= 0; byte = end < 64 ? core_take(3) : -1) {
+                packet[end++] = (uint8_t)byte;
+                opened = true;
+            }
+        }
+        return end - at;
+    }
+    int read() { return available() ? packet[at++] : -1; }
+    size_t write(const uint8_t *data, size_t n)
+    {
+        seed = seed * 1664525u + 1013904223u;
+        const uint32_t dice = seed >> 24;
+        if (!opened || dice % 4 == 0) {
+            return 0;
+        }
+        const size_t taken = n < dice % 64 + 1 ? n : dice % 64 + 1;
+        for (size_t i = 0; i < taken; i++) {
+            core_put(data[i]);
+        }
+        return taken;
+    }
+    operator bool() { return opened; }
+};
+
+inline UsbSerial Serial;
+
+#endif

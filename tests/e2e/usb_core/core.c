@@ -1,0 +1,68 @@
+/* core.c: what an Arduino core does on the emulated M4 machine: main(), the clock, bytes from and to the host.
+ *
+ * The interrupt only wakes; bytes stay in the UART until they are read: QEMU keeps what nobody has read in the host's
+ * socket, as USB keeps it in the host.
+ */
+#include "fn_board.h"
+#include "systick.h"
+
+#define UART(offset) (*(volatile uint32_t *)(0x40004000u + (offset)))
+#define DATA UART(0x00u)
+#define STATE UART(0x04u)
+#define CTRL UART(0x08u)
+#define INTCLEAR UART(0x0Cu)
+#define BAUDDIV UART(0x10u)
+
+void setup(void);
+void loop(void);
+
+unsigned long millis(void)
+{
+    return systick_ms();
+}
+
+unsigned long micros(void)
+{
+    return systick_us();
+}
+
+void yield(void)
+{
+    __asm volatile("wfi"); /* the next tick or byte wakes it */
+}
+
+int core_take(uint32_t patience_ms)
+{
+    const uint32_t start = systick_ms();
+    while (!(STATE & 2u)) {
+        if (systick_ms() - start >= patience_ms) {
+            return -1;
+        }
+        yield();
+    }
+    return (int)(DATA & 0xFFu);
+}
+
+void core_put(uint8_t byte)
+{
+    while (STATE & 1u) {
+    }
+    DATA = byte;
+}
+
+void fn_uart_isr(void)
+{
+    INTCLEAR = 2;
+}
+
+int main(void)
+{
+    BAUDDIV = 16;
+    CTRL = 3u | 8u; /* send, receive, interrupt when a byte is there */
+    enable_interrupt(FN_UART_IRQ);
+    systick_init(FN_CLOCK_HZ);
+    setup();
+    for (;;) {
+        loop();
+    }
+}
