@@ -153,6 +153,7 @@ ARDUINO = """
 #include <stdint.h>
 extern "C" { unsigned long millis(void); unsigned long micros(void); void yield(void); }
 struct Port {
+    operator bool();
     void begin(unsigned long baud);
     int available(void);
     int read(void);

@@ -1,7 +1,7 @@
 """Does arduino.cpp carry everything over a USB port, whatever its size and however slow the host?
 
-A copy of firmnet gets one more board: an emulated one with an Arduino core, whose `Serial` behaves as USB does
-(usb_core/). The very arduino.cpp, MicroPython and link run there.
+A copy of firmnet gets one more board: an emulated one with an Arduino core, whose `Serial` behaves as USB
+does (usb_core/). The very arduino.cpp, MicroPython and link run there.
 """
 
 import json
