@@ -10,12 +10,14 @@ import numpy as np
 
 from .artifact import Artifact
 from .board import load_board
-from .devices.device import Device
+from .devices.device import Device, RunResult
 from .errors import UserError, VerificationError
 from .interpret import int_values
 from .ir import Array
 from .provenance import built, edits, fingerprint_on_disk, listed
 
+REPEATS = 3
+"""So often a wrong input is run again before anything is said of whether the answer stays the same."""
 SUSPECTS = 8
 """So many wrong inputs are run again with layer checksums; the earliest wrong layer of all is named."""
 
@@ -48,7 +50,8 @@ class Verdict:
 
     `outputs` is what the device answered, int8 (N, output bytes). `inputs_with_wrong_layers` is None unless
     every layer of every input was checked. A layer may differ while no final output does; with all layers
-    checked that is a failure too.
+    checked that is a failure too. `steady`: where no layer was wrong when wrong inputs were run again,
+    whether the answers to REPEATS more runs were those of the first.
     """
 
     device: str
@@ -59,6 +62,7 @@ class Verdict:
     layer: WrongLayer | None
     inputs_with_wrong_layers: int | None
     outputs: Array = field(repr=False, compare=False)
+    steady: bool | None = None
 
     @property
     def ok(self) -> bool:
@@ -70,8 +74,10 @@ class Verdict:
         if self.ok:
             layers = ", every layer too" if self.inputs_with_wrong_layers is not None else ""
             return f"verified: {head}{layers}"
-        if self.layer is None:
-            where = "; run again, every layer was right: the board does not compute the same twice"
+        if self.layer is None and self.steady:
+            where = f"; every layer is right, yet in {REPEATS} more runs the same wrong outputs came"
+        elif self.layer is None:
+            where = "; run again, it answered otherwise: it does not compute the same twice"
         else:
             where = (
                 f"; the first wrong layer is {self.layer.name!r} ({self.layer.op}, layer {self.layer.index})"
@@ -112,6 +118,8 @@ def verify(
     """
     check_inputs(artifact, inputs)
     check_fingerprint(artifact, device)
+    if layers:
+        check_layers(artifact)
     host = ThreadPoolExecutor(1)  # the oracle computes while the board does
     try:
         soon = [host.submit(oracle, artifact, inputs[i : i + 1], layers) for i in range(len(inputs))]
@@ -119,23 +127,27 @@ def verify(
         expected = _joined([future.result() for future in soon])
     finally:
         host.shutdown(cancel_futures=True)
-    got = result.outputs.reshape(len(inputs), -1)
+    got = _like(expected.outputs, result.outputs, f"outputs of {device.name}")
     wrong = got != expected.outputs
     suspects = np.flatnonzero(wrong.any(axis=1))
     bad_layers = None
     if layers:
-        assert result.layers is not None
-        bad_layers = (result.layers != expected.checksums).any(axis=1)
+        checksums = _like(expected.checksums, result.layers, f"layer checksums of {device.name}")
+        bad_layers = (checksums != expected.checksums).any(axis=1)
         suspects = np.flatnonzero(wrong.any(axis=1) | bad_layers)
+    tried = suspects[:SUSPECTS]
+    wrong_layer = _first_wrong_layer(artifact, device, inputs, tried)
+    unexplained = len(tried) > 0 and wrong_layer is None
     return Verdict(
         device=device.name,
         total=len(inputs),
         exact=int((~wrong.any(axis=1)).sum()),
         differing_elements=int(wrong.sum()),
         example=_example(got, expected.outputs),
-        layer=_first_wrong_layer(artifact, device, inputs, suspects),
+        layer=wrong_layer,
         inputs_with_wrong_layers=None if bad_layers is None else int(bad_layers.sum()),
         outputs=got,
+        steady=_stays_the_same(device, inputs, tried, result, layers) if unexplained else None,
     )
 
 
@@ -180,6 +192,18 @@ def _edits(artifact: Artifact, fingerprint: str) -> tuple[str, ...]:
     return edits(artifact) if now.hex() == fingerprint else ()
 
 
+def check_layers(artifact: Artifact) -> None:
+    """UserError unless the manifest lists every node of the graph as a layer that can be checked."""
+    listed = [layer.name for layer in artifact.manifest.layers]
+    computed = [node.output for node in artifact.graph.nodes]
+    if sorted(listed) != sorted(computed):
+        odd = ", ".join(sorted(set(listed) ^ set(computed))[:5]) or "one of them is listed twice"
+        raise UserError(
+            f"{artifact.path} does not list every layer of its graph ({odd}), so they cannot all be checked: "
+            "generate it again"
+        )
+
+
 def oracle(artifact: Artifact, inputs: Array, layers: bool) -> Expected:
     """What the device should answer."""
     graph, names = artifact.graph, [layer.name for layer in artifact.manifest.layers]
@@ -196,6 +220,14 @@ def _joined(parts: Sequence[Expected]) -> Expected:
     return Expected(np.concatenate([p.outputs for p in parts]), np.concatenate([p.checksums for p in parts]))
 
 
+def _like(expected: Array, got: Array | None, what: str) -> Array:
+    """`got` in the shape of `expected`, row by row; VerificationError when there is more, less or nothing."""
+    if got is None or not got.size or got.size != expected.size or len(got) != len(expected):
+        shape = None if got is None else got.shape
+        raise VerificationError(f"the {what} have the shape {shape}, where {expected.shape} is right")
+    return got.reshape(expected.shape)
+
+
 def _example(got: Array, expected: Array) -> Mismatch | None:
     wrong = np.argwhere(got != expected)
     if not len(wrong):
@@ -204,17 +236,13 @@ def _example(got: Array, expected: Array) -> Mismatch | None:
     return Mismatch(i, element, int(expected[i, element]), int(got[i, element]))
 
 
-def _first_wrong_layer(
-    artifact: Artifact, device: Device, inputs: Array, suspects: Array
-) -> WrongLayer | None:
+def _first_wrong_layer(artifact: Artifact, device: Device, inputs: Array, tried: Array) -> WrongLayer | None:
     """Run a few suspects again with checksums, find the earliest layer that differs and dump it."""
-    if not len(suspects):
+    if not len(tried):
         return None
-    tried = suspects[:SUSPECTS]
     expected = oracle(artifact, inputs[tried], layers=True).checksums
     got = device.run(inputs[tried], layers=True).layers
-    assert got is not None
-    wrong = got != expected
+    wrong = _like(expected, got, f"layer checksums of {device.name}") != expected
     if not wrong.any():
         return None
     index = int(np.flatnonzero(wrong.any(axis=0))[0])
@@ -222,10 +250,22 @@ def _first_wrong_layer(
     return _dumped(artifact, device, inputs, i, index)
 
 
+def _stays_the_same(device: Device, inputs: Array, tried: Array, first: RunResult, layers: bool) -> bool:
+    """Whether a device gives the same answers to the same inputs every time."""
+    for _ in range(REPEATS):
+        again = device.run(inputs[tried], layers=layers)
+        pairs = [(again.outputs, first.outputs)]
+        if again.layers is not None and first.layers is not None:
+            pairs.append((again.layers, first.layers))
+        if not all(np.array_equal(now, then[tried]) for now, then in pairs):
+            return False
+    return True
+
+
 def _dumped(artifact: Artifact, device: Device, inputs: Array, i: int, index: int) -> WrongLayer:
     layer = artifact.manifest.layers[index]
     expected = int_values(artifact.graph, inputs[i][np.newaxis])[layer.name].ravel()
-    got = device.dump(inputs[i], index)
+    got = _like(expected, device.dump(inputs[i], index), f"values of layer {layer.name!r}")
     wrong = np.flatnonzero(got != expected)
     example = Mismatch(i, int(wrong[0]), int(expected[wrong[0]]), int(got[wrong[0]])) if len(wrong) else None
     return WrongLayer(index, layer.name, layer.op, len(wrong), expected.size, example)

@@ -72,8 +72,12 @@ def at(count: int, device: qemu.QemuDevice, kill: signal.Signals) -> object:
 
 
 def test_the_firmware_of_another_model_is_refused(small: Artifact, other: Artifact) -> None:
-    with pytest.raises(VerificationError, match=r"runs another firmware: its fingerprint.*`firmnet flash"):
-        qemu.QemuDevice(small, 15, other.firmware / "firmware.elf")
+    with qemu.QemuDevice(small, 15, other.firmware / "firmware.elf") as device:
+        assert device.hello.model == "other"
+        with pytest.raises(VerificationError, match=r"runs another firmware.*flash it with `firmnet flash"):
+            verify(small, device, small.samples)
+        with pytest.raises(VerificationError, match=r"runs another firmware: its fingerprint"):
+            device.run(small.samples)
 
 
 def test_a_file_that_is_no_firmware(small: Artifact, tmp_path: Path) -> None:

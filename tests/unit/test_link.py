@@ -262,10 +262,60 @@ def test_a_wrong_layer_behind_right_outputs_is_a_failure_when_layers_are_checked
     assert verdict.layer.name == "hidden"
 
 
+class Fickle(BoardTwin):
+    """A board whose RUN answers have a wrong first byte: always, or the first time only."""
+
+    always, runs = True, 0
+
+    def _c_module(self) -> SimpleNamespace:
+        def run() -> None:
+            self._run()
+            self.runs += 1
+            self._y[0] ^= self.always or self.runs == 1
+
+        module = super()._c_module()
+        module.run = run
+        return module
+
+
+@pytest.mark.parametrize(
+    ("always", "said"),
+    [
+        (True, r"every layer is right, yet in 3 more runs the same wrong"),
+        (False, r"it answered otherwise: it"),
+    ],
+    ids=["steady", "unsteady"],
+)
+def test_whether_a_board_computes_the_same_twice_is_tried(
+    artifact: Artifact, always: bool, said: str
+) -> None:
+    board = Fickle(two_layers())
+    board.always = always
+    with powered(board) as url, serial.open(artifact, url) as device:
+        verdict = verify(artifact, device, inputs(3))
+    assert verdict.steady is always
+    assert re.search(said, verdict.sentence())
+
+
+def test_layers_that_the_manifest_leaves_out_cannot_pass_for_checked(artifact: Artifact, url: str) -> None:
+    fewer = replace(artifact.manifest, layers=artifact.manifest.layers[1:])
+    board = BoardTwin(two_layers().with_nodes(two_layers().nodes[1:]))
+    part = Artifact(artifact.path, fewer)
+    with (
+        powered(board) as line,
+        serial.open(part, line) as device,
+        pytest.raises(UserError, match=r"does not list every layer of its graph \(hidden\)"),
+    ):
+        verify(part, device, inputs(1), layers=True)
+
+
 def test_another_firmware_is_refused_by_its_fingerprint(tmp_path: Path, url: str) -> None:
     other = save_artifact(tmp_path / "other", two_layers(), fingerprint=bytes(32))
-    with pytest.raises(VerificationError, match=r"runs another firmware: its fingerprint.*firmnet flash"):
-        serial.open(other, url)
+    with serial.open(other, url) as device:
+        with pytest.raises(VerificationError, match=r"runs another firmware.*firmnet flash"):
+            verify(other, device, inputs(1))
+        with pytest.raises(VerificationError, match=r"runs another firmware: its fingerprint"):
+            device.run(inputs(1))
 
 
 @pytest.mark.parametrize(

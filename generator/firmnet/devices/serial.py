@@ -143,6 +143,8 @@ class SerialDevice(Closing):
         self._manifest = artifact.manifest
         self._artifact_path = artifact.path
         self._port = port
+        self._refusal = ""
+        self._known = False
         self._input_bytes, self._output_bytes, *self._layer_bytes = sizes(artifact.manifest)
         board = load_board(artifact.manifest.board)
         self.link = Link(
@@ -157,6 +159,7 @@ class SerialDevice(Closing):
         )
         try:
             self.hello = self.link.enter()
+            self._known = True
         except BaseException:
             port.close()
             raise
@@ -203,13 +206,18 @@ class SerialDevice(Closing):
         self._port.close()
 
     def _check(self, hello: Hello) -> None:
-        """VerificationError unless all that the board says of itself is the artifact's."""
+        """VerificationError unless all that the board says of itself is the artifact's.
+
+        Of a board that runs another firmware from the start only runs are refused: verify says whose it is.
+        """
         wrong = difference(self._manifest, hello)
-        if wrong:
-            raise VerificationError(
-                f"{self._name} runs another firmware: {wrong}; "
-                f"flash it with `firmnet flash {self._artifact_path}`"
-            )
+        self._refusal = wrong and (
+            f"{self._name} runs another firmware: {wrong}; "
+            f"flash it with `firmnet flash {self._artifact_path}`"
+        )
+        stranger = hello.fingerprint.hex() != self._manifest.fingerprint
+        if self._refusal and (self._known or not stranger):
+            raise VerificationError(self._refusal)
 
     def _stored(self, x: Array) -> bytes:
         """One input as the board stores it; ValueError when it is not int8 of the right size."""
@@ -219,6 +227,8 @@ class SerialDevice(Closing):
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int) -> bytes:
         """The answer, which must have exactly `answer_bytes`."""
+        if self._refusal:
+            raise VerificationError(self._refusal)
         answer = self.link.request(kind, payload, answer_bytes)
         if len(answer) != answer_bytes:
             raise VerificationError(
