@@ -1,5 +1,6 @@
 """What does a Python program call? compile() a network for a board, then save, build, flash and verify it."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -14,11 +15,20 @@ from . import devices
 from .artifact import Artifact
 from .board import Board, load_board
 from .codegen.firmware import Firmware, firmware
-from .errors import UserError
+from .errors import QualityWarning, UserError
 from .interpret import quantize_sample
 from .ir import Array, Graph
 from .passes import optimize
-from .quantize import LayerQuality, Method, check_samples, quantize, read_samples
+from .quantize import (
+    LayerQuality,
+    Lost,
+    Method,
+    check_samples,
+    lost_events,
+    poor_layers,
+    quantize,
+    read_samples,
+)
 from .verify import Verdict
 from .verify import verify as compare
 
@@ -44,7 +54,13 @@ class Deployment:
     samples: Array
     firmware: Firmware
     test: tuple[Array, Array] | None = None
+    lost: tuple[Lost, ...] = ()
     artifact: Artifact | None = field(default=None, repr=False)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What quantization cost that matters, a sentence each; compile() warns of the same."""
+        return (*filter(None, [poor_layers(self.quality)]), *lost_events(self.lost))
 
     def save(self, path: str | Path | None = None) -> Artifact:
         """Write the artifact (default: build/<name>-<board>); raises UserError when that cannot be."""
@@ -122,7 +138,7 @@ def compile(
     if names and len(names) != scores:
         raise UserError(f"there are {len(names)} labels for {scores} output values: give one for each")
     quantized = quantize(graph, samples, ranges, progress)
-    return Deployment(
+    deployment = Deployment(
         graph=quantized.graph,
         float_graph=graph,
         board=target,
@@ -130,7 +146,11 @@ def compile(
         samples=_kept(quantized.graph, samples),
         firmware=firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes),
         test=imported.test,
+        lost=quantized.lost,
     )
+    for sentence in deployment.warnings:
+        warnings.warn(sentence, QualityWarning, stacklevel=2)
+    return deployment
 
 
 def open(device: str, artifact: Artifact | str | Path) -> devices.Device:

@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .errors import UserError, VerificationError
+from .errors import QualityWarning, UserError, VerificationError
 from .processes import Asked, end_in_order
 from .screen import Screen
 from .toolchain import cache_dir, find
@@ -74,7 +75,10 @@ Name = Annotated[
 ]
 Ranges = Annotated[
     Literal["mse", "minmax"],
-    typer.Option("--ranges", help="How ranges are chosen from the calibration samples."),
+    typer.Option(
+        "--ranges",
+        help="How ranges inside the network are chosen: mse may cut rare values off, minmax covers all.",
+    ),
 ]
 
 
@@ -179,7 +183,6 @@ def generate(
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
     from . import api
     from .artifact import check_place
-    from .quantize import poor_layers
 
     if out:
         check_place(out)
@@ -210,9 +213,16 @@ def generate(
         )
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
-    if poor := poor_layers(deployment.quality):
-        screen.warning(poor)
-    return Outcome({"artifact": str(artifact.path), "manifest": made, "quality": deployment.quality})
+    for warning in deployment.warnings:
+        screen.warning(warning)
+    return Outcome(
+        {
+            "artifact": str(artifact.path),
+            "manifest": made,
+            "quality": deployment.quality,
+            "warnings": deployment.warnings,
+        }
+    )
 
 
 @app.command()
@@ -368,6 +378,7 @@ def _check_tools(emulate: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The `firmnet` command: runs it and exits with one of the codes above, never with a traceback."""
     global screen
+    warnings.simplefilter("ignore", QualityWarning)  # generate prints them
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # NumPy's products here are small: two threads make the oracle several times slower on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

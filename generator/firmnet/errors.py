@@ -5,6 +5,10 @@ class UserError(Exception):
     """Bad input or a missing tool: the message names the thing and the fix. The CLI exits with 2."""
 
 
+class QualityWarning(UserWarning):
+    """The network was deployed, but too little signal is left in it, or an event in the data is lost."""
+
+
 class VerificationError(Exception):
     """A check that ran and failed. The CLI exits with 1."""
 

@@ -1,6 +1,7 @@
 """How does a float graph become an int8 one? Calibrate, choose scales, apply, and measure what was lost."""
 
 from .apply import Quantized, apply, quantize
+from .lost import Lost, lost_events
 from .observe import Histogram, Method, Progress, Ranges, calibrate
 from .quality import LayerQuality, measure, poor_layers
 from .samples import check_samples, read_samples
@@ -8,6 +9,7 @@ from .samples import check_samples, read_samples
 __all__ = [
     "Histogram",
     "LayerQuality",
+    "Lost",
     "Method",
     "Progress",
     "Quantized",
@@ -15,6 +17,7 @@ __all__ = [
     "apply",
     "calibrate",
     "check_samples",
+    "lost_events",
     "measure",
     "poor_layers",
     "quantize",

@@ -8,6 +8,7 @@ from ..errors import UserError
 from ..ir import Array, Graph, Node, QParams, Tensor, check
 from ..ops import OPS
 from .groups import Groups, groups, only_passed_on, rescaled
+from .lost import Lost, lost
 from .observe import Method, Progress, Ranges, calibrate, merge
 from .quality import LayerQuality, measure
 from .samples import check_samples
@@ -18,10 +19,13 @@ MAX_DOUBLINGS = 200  # 2^-100 … 2^100: more than any scale can need
 
 @dataclass(frozen=True)
 class Quantized:
-    """The integer graph, ready for the planner and the code generator, and how well each layer of it does."""
+    """The integer graph, ready for the planner and the code generator, how well each layer of it does, and
+    what of the calibration samples no longer comes out.
+    """
 
     graph: Graph
     quality: tuple[LayerQuality, ...]
+    lost: tuple[Lost, ...] = ()
 
 
 def quantize(
@@ -39,7 +43,11 @@ def quantize(
     checked = check_samples(samples, graph, what)
     observed = calibrate(graph, checked, ranges, progress, what)
     integer = apply(graph, observed)
-    return Quantized(integer, measure(graph, integer, checked))
+    events = lost(graph, integer, checked, observed)
+    if events and ranges == "mse":
+        covering = apply(graph, replace(observed, method="minmax"))
+        events = tuple(event.with_minmax(covering, checked) for event in events)
+    return Quantized(integer, measure(graph, integer, checked, observed), events)
 
 
 def apply(graph: Graph, observed: Ranges) -> Graph:
@@ -84,13 +92,17 @@ def _own_constants(graph: Graph) -> Graph:
 
 
 def _initial(graph: Graph, tied: Groups, observed: Ranges) -> dict[str, QParams]:
-    """Parameters of each group by what it holds, before any layer objects."""
+    """Parameters of each group by what it holds, before any layer objects.
+
+    Input and output are what the user sees: their range covers every value that calibration showed.
+    """
     chosen = dict(tied.fixed)
+    edges = {tied.of[name] for name in (*graph.inputs, graph.output)}
     for group in dict.fromkeys(tied.of.values()):
         members = [name for name in tied.members(group) if name in observed.histograms]
         matter = [name for name in members if not only_passed_on(graph, name)] or members
         seen = reduce(merge, [observed.histograms[name] for name in matter])
-        chosen.setdefault(group, choose(seen, observed.method))
+        chosen.setdefault(group, choose(seen, "minmax" if group in edges else observed.method))
     return chosen
 
 

@@ -55,10 +55,14 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Ranges:
-    """What was observed: a histogram per activation, and the method that turns them into ranges."""
+    """What was observed: a histogram per activation, and the method that turns them into ranges.
+
+    `extremes`: per activation, the samples that first held its lowest and its highest value.
+    """
 
     method: Method
     histograms: Mapping[str, Histogram]
+    extremes: Mapping[str, tuple[int, int]]
 
 
 def histogram(values: Array) -> Histogram:
@@ -91,15 +95,22 @@ def calibrate(
     checked = check_samples(samples, graph, what)
     check_varied(checked, what)
     seen: dict[str, Histogram] = {}
+    extremes: dict[str, tuple[int, int]] = {}
     for i in range(len(checked)):
         with np.errstate(over="ignore", invalid="ignore"):  # reported by _extended, with names
             values = interpret.float_values(graph, checked[i : i + 1])
         for name, tensor in graph.tensors.items():
             if tensor.data is None:
-                seen[name] = _extended(seen.get(name), values[name], f"{what}: sample {i}", name)
+                known = seen.get(name)
+                seen[name] = _extended(known, values[name], f"{what}: sample {i}", name)
+                low, high = extremes.get(name, (i, i))
+                extremes[name] = (
+                    i if known and seen[name].low < known.low else low,
+                    i if known and seen[name].high > known.high else high,
+                )
         if progress:
             progress(i + 1, len(checked))
-    return Ranges(ranges, seen)
+    return Ranges(ranges, seen, extremes)
 
 
 def _extended(known: Histogram | None, values: Array, sample: str, name: str) -> Histogram:

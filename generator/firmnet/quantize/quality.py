@@ -10,6 +10,7 @@ from .. import interpret
 from ..ir import Array, Graph, Node, QParams
 from ..ops import OPS
 from .groups import only_passed_on
+from .observe import Histogram, Ranges
 
 POOR_DB = 10.0
 MAX_SAMPLES = 32
@@ -20,7 +21,8 @@ class LayerQuality:
     """One layer's signal-to-noise ratio: `inf` where nothing differs, `-inf` where the true signal is zero.
 
     `snr_db` includes what earlier layers lost; `own_snr_db` is the layer alone, fed with quantized floats.
-    `clipped_fraction` of its values lay more than a step outside the range chosen.
+    Over all calibration samples its values went from `seen_low` to `seen_high`; int8 holds `low` to `high`,
+    and `clipped_fraction` of the values lay more than a step outside.
     """
 
     name: str
@@ -30,6 +32,10 @@ class LayerQuality:
     scale: float
     zero_point: int
     clipped_fraction: float
+    seen_low: float
+    seen_high: float
+    low: float
+    high: float
 
     @property
     def poor(self) -> bool:
@@ -44,26 +50,44 @@ class _Power:
     signal: float = 0.0
     noise: float = 0.0
     own_noise: float = 0.0
-    clipped: int = 0
-    size: int = 0
 
 
-def measure(graph: Graph, quantized: Graph, samples: Array) -> tuple[LayerQuality, ...]:
-    """A row per layer that computes (views do not), over at most 32 samples spread evenly over the set.
+def measure(graph: Graph, quantized: Graph, samples: Array, observed: Ranges) -> tuple[LayerQuality, ...]:
+    """A row per layer that computes (views do not).
 
-    `graph` is the float graph `quantized` was made from; `samples` (N, …) in the model's own order.
+    Signal and noise are those of at most 32 samples spread evenly over the set, what is clipped that of all,
+    as `observed`. `graph` is the float graph `quantized` was made from; `samples` (N, …) in the model's own
+    order.
     """
     layers = [node for node in quantized.nodes if not OPS[node.op].view]
     sums = {node.name: _Power() for node in layers}
     constants = {node.name: OPS[node.op].prepare(quantized.call(node)) for node in layers}
-    for i in np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MAX_SAMPLES)).astype(int)):
+    for i in spread(len(samples), MAX_SAMPLES):
         real = _with_rescales(quantized, interpret.float_values(graph, samples[i]))
         integer = interpret.int_values(quantized, interpret.quantize_sample(quantized, samples[i]))
         for node in layers:
             inputs = [_to_int8(real[n], quantized.tensors[n].q) for n in quantized.activations(node)]
             alone = OPS[node.op].run_int(quantized.call(node), constants[node.name], *inputs)
             _add(sums[node.name], quantized, node, real[node.output], integer[node.output], alone)
-    return tuple(_row(quantized, node, sums[node.name]) for node in layers)
+    return tuple(
+        _row(quantized, node, sums[node.name], seen_at(quantized, observed, node)) for node in layers
+    )
+
+
+def spread(count: int, most: int) -> list[int]:
+    """The numbers of at most so many of `count` samples, evenly over all."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).astype(int).tolist()))
+
+
+def held(q: QParams) -> tuple[float, float]:
+    """The least and the greatest real value that int8 holds with these parameters."""
+    low, high = q.to_real(np.array([-128, 127]))
+    return float(low), float(high)
+
+
+def seen_at(quantized: Graph, observed: Ranges, node: Node) -> Histogram:
+    """What calibration saw at a layer's output; a rescale that quantization inserted changes no value."""
+    return observed.histograms.get(node.output) or observed.histograms[node.inputs[0]]
 
 
 def poor_layers(rows: Iterable[LayerQuality]) -> str:
@@ -71,7 +95,7 @@ def poor_layers(rows: Iterable[LayerQuality]) -> str:
     bad = [f"{row.name} ({row.snr_db:.1f} dB)" for row in rows if row.poor]
     if not bad:
         return ""
-    fix = "calibrate with more typical samples, or try the other range method (mse, minmax)"
+    fix = "calibrate with more typical samples, or try the other way to choose ranges (--ranges mse, minmax)"
     return f"little signal is left below {POOR_DB:g} dB in {', '.join(bad)}: {fix}"
 
 
@@ -90,23 +114,39 @@ def _to_int8(values: Array, q: QParams) -> Array:
 def _add(sums: _Power, graph: Graph, node: Node, real: Array, integer: Array, alone: Array) -> None:
     """Count one sample; what only a maximum or a move reads is judged within its range (only_passed_on)."""
     q = graph.tensors[node.output].q
-    low, high = (float(v) for v in q.to_real(np.array([-128, 127])))
     if only_passed_on(graph, node.output):
-        real = np.clip(real, low, high)
-    step = q.scale[0]
+        real = np.clip(real, *held(q))
     sums.signal += float((real**2).sum())
     sums.noise += float(((q.to_real(integer) - real) ** 2).sum())
     sums.own_noise += float(((q.to_real(alone) - real) ** 2).sum())
-    sums.clipped += int(((real < low - step) | (real > high + step)).sum())
-    sums.size += real.size
 
 
-def _row(quantized: Graph, node: Node, sums: _Power) -> LayerQuality:
+def _row(quantized: Graph, node: Node, sums: _Power, seen: Histogram) -> LayerQuality:
     q = quantized.tensors[node.output].q
-    snr, own = _decibels(sums.signal, sums.noise), _decibels(sums.signal, sums.own_noise)
+    low, high = held(q)
+    matters, step = not only_passed_on(quantized, node.output), q.scale[0]
     return LayerQuality(
-        node.name, node.op, snr, own, q.scale[0], q.zero_point, sums.clipped / max(sums.size, 1)
+        name=node.name,
+        op=node.op,
+        snr_db=_decibels(sums.signal, sums.noise),
+        own_snr_db=_decibels(sums.signal, sums.own_noise),
+        scale=q.scale[0],
+        zero_point=q.zero_point,
+        clipped_fraction=_outside(seen, low - step, high + step) if matters else 0.0,
+        seen_low=seen.low,
+        seen_high=seen.high,
+        low=low,
+        high=high,
     )
+
+
+def _outside(seen: Histogram, low: float, high: float) -> float:
+    """The fraction of the values outside; the extremes are exact, the rest as fine as the bins."""
+    if low <= seen.low and seen.high <= high:
+        return 0.0
+    centres, counts = seen.filled()
+    outside = int(counts[(centres < low) | (centres > high)].sum())
+    return max(outside, 1) / int(counts.sum())
 
 
 def _decibels(signal: float, noise: float) -> float:
