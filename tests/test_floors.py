@@ -18,10 +18,10 @@ REPO = Path(__file__).parents[1]
 PACKAGE = REPO / "generator" / "firmnet"
 
 FLOORS = (
-    ("ir", "assets", "errors", "processes", "sizes"),
+    ("ir", "arrays", "assets", "errors", "processes", "sizes"),
     ("qmath", "board", "folder", "toolchain"),
     ("ops",),
-    ("interpret", "plan", "artifact", "provenance", "image"),
+    ("interpret", "plan", "graph_file", "artifact", "provenance", "image"),
     ("frontends", "passes", "quantize"),
     ("codegen",),
     ("build", "devices"),

@@ -2,22 +2,35 @@
 
 import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from math import prod
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from . import folder
+from .arrays import npz_names, open_plain, read_file, read_member, read_npy
 from .errors import UserError, first_line
-from .ir import Array, Graph, Node, QParams, Shape, Tensor
+from .graph_file import Axes, Extents, Name, Text, graph_to_json, read_graph
+from .ir import Array, Graph, Shape
 from .ops import OPS
+from .sizes import MAX_FILE_BYTES, MAX_JSON_BYTES
+
+
+def _inside(name: str) -> str:
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+        raise ValueError(f"{name!r} is no name of a file in it")
+    return name
+
 
 lock = folder.lock
 """Be the only one that writes or builds the artifact at a path (see folder.lock)."""
@@ -29,20 +42,25 @@ BUILT = ("build.json", *(f"firmware/firmware{suffix}" for suffix in (".elf", ".b
 KEPT = ("firmware/.pio", "firmware/lib/micropython")
 """Compiled objects that survive a regeneration; the build decides what of them is stale."""
 DAMAGE = (
-    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RecursionError),
+    *(NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 """What reading a file that was cut off or written over may end in."""
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Inside = Annotated[str, AfterValidator(_inside)]
+"""The name of a file in the folder: never one outside of it."""
 
 
 @dataclass(frozen=True)
 class Edge:
     """The model's input or output: stored shape (batch first), order (see ir.Graph), and how to read int8."""
 
-    shape: Shape
-    order: Shape
-    scale: float
-    zero_point: int
+    shape: Extents
+    order: Axes
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    zero_point: Annotated[int, Field(ge=-128, le=127)]
 
     @property
     def model_shape(self) -> Shape:
@@ -55,23 +73,23 @@ class Edge:
 class LayerEntry:
     """One kernel of the firmware, in execution order; `arrays` are its constants' symbols in the ELF."""
 
-    name: str
-    op: str
-    source: str
-    shape: Shape
-    macs: int
-    flash_bytes: int
-    arrays: tuple[str, ...]
+    name: Name
+    op: Name
+    source: Text
+    shape: Extents
+    macs: Count
+    flash_bytes: Count
+    arrays: tuple[Name, ...]
 
 
 @dataclass(frozen=True)
 class CascadeEntry:
     """Layers that run stripe by stripe (plan.Cascade), `rows` rows each, for about `extra_cycles` more."""
 
-    layers: tuple[str, ...]
-    stripes: int
-    rows: int
-    extra_cycles: int
+    layers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    stripes: Count
+    rows: Count
+    extra_cycles: Count
 
     @property
     def title(self) -> str:
@@ -86,20 +104,20 @@ class Manifest:
     """manifest.json: which firmware this is and how to talk to it."""
 
     format: int
-    firmnet: str
-    name: str
-    board: str
-    fingerprint: str
+    firmnet: Text
+    name: Name
+    board: Text
+    fingerprint: Sha256
     labels: tuple[str, ...]
     input: Edge
     output: Edge
     layers: tuple[LayerEntry, ...]
-    arena_bytes: int
-    lower_bound_bytes: int
-    stack_bytes: int = 0  # reserved beside the arena
-    ram_limit_bytes: int | None = None  # as asked for
+    arena_bytes: Count
+    lower_bound_bytes: Count
+    stack_bytes: Count = 0  # reserved beside the arena
+    ram_limit_bytes: Count | None = None  # as asked for
     cascades: tuple[CascadeEntry, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)  # every other file written → its SHA-256
+    files: Mapping[Inside, Sha256] = field(default_factory=dict)  # every other file written → its SHA-256
 
 
 @dataclass(frozen=True)
@@ -119,17 +137,14 @@ class Artifact:
             raise UserError(
                 f"{path} is not a firmnet artifact (no manifest.json): make one with `firmnet generate`"
             )
-        try:
-            raw = json.loads((path / "manifest.json").read_text())
-            if raw.get("format") != FORMAT:
-                raise UserError(
-                    f"{path} has format {raw.get('format')}, this firmnet reads {FORMAT}: generate it again"
-                )
-            return cls(path, TypeAdapter(Manifest).validate_python(raw))
-        except (ValueError, ValidationError, AttributeError) as error:
-            raise UserError(
-                f"{path / 'manifest.json'} is damaged ({first_line(error)}): generate it again"
-            ) from None
+        with _reading("manifest.json", path):
+            text = read_file(path / "manifest.json", MAX_JSON_BYTES)
+            version = json.loads(text).get("format")
+            if version == FORMAT:
+                manifest = TypeAdapter(Manifest).validate_json(text, strict=True)
+                _check_manifest(manifest)
+                return cls(path, manifest)
+        raise UserError(f"{path} has format {version!r}, this firmnet reads {FORMAT}: generate it again")
 
     @property
     def firmware(self) -> Path:
@@ -144,34 +159,87 @@ class Artifact:
 
     @cached_property
     def graph(self) -> Graph:
-        """The quantized graph: what the oracle computes."""
-        with (
-            _reading("graph", self.path),
-            np.load(self.path / "constants.npz", allow_pickle=False) as constants,
-        ):
-            return graph_from_json(json.loads((self.path / "graph.json").read_text()), constants)
+        """The quantized graph: what the oracle computes. UserError unless it is one, and the manifest's."""
+        with _reading("graph.json or constants.npz", self.path):
+            text = read_file(self.path / "graph.json", MAX_JSON_BYTES)
+            graph = read_graph(text, _constants(self.path / "constants.npz"))
+            _check_same(self.manifest, graph)
+            return graph
 
     @cached_property
     def samples(self) -> Array:
         """A few int8 inputs (N, *stored shape without batch): enough to verify with no data at hand."""
-        with _reading("set of samples", self.path):
-            samples: Array = np.load(self.path / "samples.npy", allow_pickle=False)
-            return samples
+        with _reading("samples.npy", self.path), open_plain(self.path / "samples.npy") as file:
+            samples = read_npy(file, (self.path / "samples.npy").stat().st_size)
+            wanted = self.manifest.input.shape[1:]
+            if samples.dtype != np.int8 or samples.shape[1:] != wanted or not len(samples):
+                raise ValueError(
+                    f"it is {samples.dtype} {samples.shape}, not int8 of shape (N, {wanted})"[:300]
+                )
+            return np.ascontiguousarray(samples)
+
+
+def _check_manifest(made: Manifest) -> None:
+    """Raise ValueError where what the manifest says does not go together."""
+    names = [layer.name for layer in made.layers]
+    if len({*names}) != len(names):
+        raise ValueError("a layer is there twice")
+    for edge in (made.input, made.output):
+        if edge.order and sorted(edge.order) != list(range(len(edge.shape))):
+            raise ValueError(f"{edge.order} is no order of {len(edge.shape)} axes")
+    if made.labels and len(made.labels) != prod(made.output.shape):
+        raise ValueError(f"there are {len(made.labels)} labels for {prod(made.output.shape)} output values")
+    for cascade in made.cascades:
+        if not {*cascade.layers} <= {*names}:
+            raise ValueError("a cascade has a layer that is not there")
+
+
+def _check_same(made: Manifest, graph: Graph) -> None:
+    """Raise ValueError unless graph and manifest tell of one model."""
+    for what, edge, name, order in (
+        ("input", made.input, graph.inputs[0], graph.input_order),
+        ("output", made.output, graph.output, graph.output_order),
+    ):
+        tensor = graph.tensors[name]
+        if edge != Edge(tensor.shape, order, tensor.scale, tensor.zero_point):
+            raise ValueError(f"the {what} of the manifest is not that of the graph")
+    if made.name != graph.name or len(graph.inputs) != 1:
+        raise ValueError(f"the manifest is of {made.name!r}, the graph of {graph.name!r}")
+    layers = {n.name: (n.op, graph.tensors[n.output].shape) for n in graph.nodes if not OPS[n.op].view}
+    listed = {layer.name: (layer.op, layer.shape) for layer in made.layers}
+    if missing := [name for name in layers if name not in listed]:
+        raise ValueError(f"the manifest does not list every layer of its graph ({', '.join(missing)})")
+    if layers != listed:
+        raise ValueError("the layers of the manifest are not those of the graph")
+
+
+def _constants(path: Path) -> dict[str, Array]:
+    with open_plain(path) as file, zipfile.ZipFile(file) as archive:
+        return {name: read_member(archive, name) for name in npz_names(archive, MAX_FILE_BYTES)}
 
 
 def _digest(path: Path) -> str:
     try:
-        return folder.sha256(path.read_bytes())
-    except OSError:
+        return folder.sha256(read_file(path, MAX_FILE_BYTES))
+    except (OSError, ValueError):
         return ""
 
 
 @contextmanager
 def _reading(what: str, path: Path) -> Iterator[None]:
+    """Whatever a file that was damaged, by accident or on purpose, may end in becomes one sentence."""
     try:
         yield
+    except ValidationError as error:
+        raise UserError(f"the {what} in {path} is damaged ({_found(error)}): generate it again") from None
     except DAMAGE as error:
         raise UserError(f"the {what} in {path} is damaged ({first_line(error)}): generate it again") from None
+
+
+def _found(error: ValidationError) -> str:
+    """The first thing that pydantic has found."""
+    problem = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, problem["loc"]))[:120], problem["msg"])))
 
 
 def save(
@@ -250,7 +318,7 @@ def _why_not(path: Path) -> str:
 def _is_ours(path: Path) -> bool:
     """Whether a folder is an artifact; one whose manifest is damaged is known by its other files."""
     try:
-        raw = json.loads((path / "manifest.json").read_bytes())
+        raw = json.loads(read_file(path / "manifest.json", MAX_JSON_BYTES))
     except (OSError, ValueError, RecursionError):
         return all((path / name).is_file() for name in ("manifest.json", *PARTS))
     return isinstance(raw, dict) and {"firmnet", "fingerprint", "board", "layers"} <= raw.keys()
@@ -263,7 +331,7 @@ def _owner(path: Path) -> folder.Claim:
     over its own files and leaves every other one.
     """
     try:
-        listed = json.loads((path / "manifest.json").read_bytes()).get("files")
+        listed = json.loads(read_file(path / "manifest.json", MAX_JSON_BYTES)).get("files")
     except (OSError, ValueError, RecursionError, AttributeError):
         listed = None
     always = {"manifest.json", *PARTS, *BUILT}
@@ -277,52 +345,6 @@ def _owner(path: Path) -> folder.Claim:
         lambda name: name in always or name in listed,
         lambda name: name in always or name.startswith(built) or _digest(path / name) == listed.get(name),
     )
-
-
-def graph_to_json(graph: Graph) -> dict[str, Any]:
-    """Everything of a graph but its constants' values."""
-    tensors = [
-        {
-            "name": t.name,
-            "shape": t.shape,
-            "qparams": t.qparams and asdict(t.qparams),
-            "constant": t.data is not None,
-        }
-        for t in graph.tensors.values()
-    ]
-    nodes = [{**vars(node), "attrs": asdict(node.attrs)} for node in graph.nodes]
-    return {**vars(graph), "nodes": nodes, "tensors": tensors}
-
-
-def graph_from_json(raw: Mapping[str, Any], constants: Mapping[str, Array]) -> Graph:
-    """The inverse of graph_to_json; `constants` gives the values by tensor name."""
-    tensors = {
-        t["name"]: Tensor(
-            t["name"],
-            tuple(t["shape"]),
-            TypeAdapter(QParams).validate_python(t["qparams"]) if t["qparams"] else None,
-            constants[t["name"]] if t["constant"] else None,
-        )
-        for t in raw["tensors"]
-    }
-    nodes = tuple(
-        Node(
-            n["name"],
-            n["op"],
-            _attrs(n["op"], n["attrs"]),
-            tuple(n["inputs"]),
-            n["output"],
-            n["source"],
-        )
-        for n in raw["nodes"]
-    )
-    orders = tuple(raw["input_order"]), tuple(raw["output_order"])
-    return Graph(raw["name"], nodes, tensors, tuple(raw["inputs"]), raw["output"], *orders)
-
-
-def _attrs(op: str, raw: Mapping[str, Any]) -> Any:
-    kind: type[Any] = OPS[op].attrs
-    return TypeAdapter(kind).validate_python(raw)
 
 
 def _json(value: Any) -> bytes:

@@ -36,9 +36,9 @@ def int_values(graph: Graph, *inputs: Array) -> dict[str, Array]:
     }
     for node in graph.nodes:
         activations = [values[name] for name in graph.activations(node)]
-        prepared = _prepared(graph, node)
+        ready = prepared(graph, node)
         values[node.output] = _checked(
-            graph, node, OPS[node.op].run_int(graph.call(node), prepared, *activations)
+            graph, node, OPS[node.op].run_int(graph.call(node), ready, *activations)
         )
     return values
 
@@ -93,7 +93,8 @@ def _real(graph: Graph, tensor: str) -> Array:
     return values
 
 
-def _prepared(graph: Graph, node: Node) -> Any:
+def prepared(graph: Graph, node: Node) -> Any:
+    """The integer constants of a layer (Op.prepare), computed once per graph."""
     cache = _cache(graph)
     key = f"prepared {node.name}"
     if key not in cache:

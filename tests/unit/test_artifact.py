@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from firmnet import folder
-from firmnet.artifact import Artifact, Edge, LayerEntry, Manifest, graph_to_json, save
+from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, save
 from firmnet.errors import UserError
+from firmnet.graph_file import graph_to_json
 from firmnet.ir import Graph, Node
 from firmnet.ops import OPS
 
@@ -21,13 +22,19 @@ def one_layer() -> Graph:
 
 
 def manifest() -> Manifest:
-    edge = Edge((1, 2, 3, 4), (0, 2, 3, 1), 0.1, 3)
-    layer = LayerEntry("y", "linear", "fc: aten.linear", (1, 1), 1, 9, ("net_y_weight",))
-    return Manifest(2, "0.1", "net", "netduinoplus2", "00" * 32, ("a",), edge, edge, (layer,), 4, 4)
+    graph = one_layer()
+    x, y = graph.tensors["x"], graph.tensors["y"]
+    edges = [Edge(t.shape, (), t.scale, t.zero_point) for t in (x, y)]
+    layer = LayerEntry("y", "linear", "fc: aten.linear", y.shape, 1, 9, ("net_y_weight",))
+    return Manifest(FORMAT, "0.1", "net", "netduinoplus2", "00" * 32, (), *edges, (layer,), 4, 4)
+
+
+def samples() -> np.ndarray:
+    return np.zeros((2, *manifest().input.shape[1:]), np.int8)
 
 
 def write(path: Path, text: str = "int x;") -> Artifact:
-    return save(path, manifest(), one_layer(), np.zeros((2, 1), np.int8), {"src/main.c": text})
+    return save(path, manifest(), one_layer(), samples(), {"src/main.c": text})
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -38,10 +45,10 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     write(tmp_path / "net")
     artifact = Artifact.open(tmp_path / "net")
     assert replace(artifact.manifest, files={}) == manifest()
-    assert artifact.manifest.input.model_shape == (1, 4, 2, 3)
+    assert Edge((1, 2, 3, 4), (0, 2, 3, 1), 0.1, 3).model_shape == (1, 4, 2, 3)
     assert graph_to_json(artifact.graph) == graph_to_json(one_layer())
     np.testing.assert_array_equal(artifact.graph.tensors["w"].values, one_layer().tensors["w"].values)
-    assert artifact.samples.shape == (2, 1)
+    assert artifact.samples.shape == samples().shape
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -149,7 +156,7 @@ def test_what_the_user_put_into_an_artifact_stays(tmp_path: Path) -> None:
 
 
 def test_what_a_build_added_and_what_is_not_generated_any_more_goes(tmp_path: Path) -> None:
-    save(tmp_path / "net", manifest(), one_layer(), np.zeros((2, 1), np.int8), {"src/a.c": "", "src/b.c": ""})
+    save(tmp_path / "net", manifest(), one_layer(), samples(), {"src/a.c": "", "src/b.c": ""})
     (tmp_path / "net/build.json").write_text("{}")
     (tmp_path / "net/firmware/firmware.elf").write_bytes(b"ELF")
     (tmp_path / "net/firmware/src/b.c").write_text("an edit of the user's")
@@ -180,7 +187,7 @@ def test_what_stands_in_the_way_of_a_new_file_is_named_and_stays(tmp_path: Path,
     before = contents(tmp_path)
     with pytest.raises(UserError, match=rf"{message}.*: move it away"):
         save(
-            *(tmp_path / "net", manifest(), one_layer(), np.zeros((2, 1), np.int8)),
+            *(tmp_path / "net", manifest(), one_layer(), samples()),
             {"src/main.c": "int y;", "src/extra.c": "", "include/a.h": ""},
         )
     assert contents(tmp_path) == before

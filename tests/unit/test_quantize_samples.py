@@ -1,5 +1,6 @@
 """Which calibration sets are accepted, and what does the message say about those that are not?"""
 
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,12 @@ def test_npy_and_npz_give_the_array(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_samples(tmp_path / name), images())
 
 
+def test_fortran_order_and_big_endian_give_the_same_numbers(tmp_path: Path) -> None:
+    for number, array in enumerate((np.asfortranarray(images()), images().astype(">f8"))):
+        np.save(tmp_path / f"{number}.npy", array)
+        np.testing.assert_array_equal(read_samples(tmp_path / f"{number}.npy"), images())
+
+
 def write_pickled(path: Path) -> None:
     np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
 
@@ -102,6 +109,25 @@ def write_cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
 
 
+def write_header(path: Path, shape: tuple[int, ...]) -> None:
+    """A file that promises more than it has."""
+    header = str({"descr": "<f4", "fortran_order": False, "shape": shape}).encode().ljust(117) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64))
+
+
+def write_bomb(path: Path) -> None:
+    """An archive that says that it unpacks to 4 GiB."""
+    np.savez(path, x=images())
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = (2**32 - 2).to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+def write_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
 FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing": ("c.npy", lambda path: None, "does not exist"),
     "folder": ("c.npy", Path.mkdir, "is a folder"),
@@ -110,6 +136,11 @@ FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "bare_pickle": ("c.npy", write_bare_pickle, "cannot be read"),
     "cut_short": ("c.npy", write_cut_short, "cannot be read"),
     "no_bytes": ("c.npy", Path.touch, "cannot be read"),
+    "promise": ("c.npy", lambda path: write_header(path, (10**6, 10**6)), "promises 4,000,000,000,000 bytes"),
+    "negative": ("c.npy", lambda path: write_header(path, (-1, -16)), "has the shape"),
+    "pipe": ("c.npy", os.mkfifo, "it is no plain file"),
+    "device": ("c.npz", write_device, "it is no plain file"),
+    "bomb": ("c.npz", write_bomb, "it unpacks to 4,294,967,294 bytes"),
     "not_a_zip": ("c.npz", lambda path: path.write_bytes(b"PK\x03\x04 nothing more"), "cannot be read"),
     "ambiguous": ("c.npz", lambda path: np.savez(path, a=images(), b=images()), "holds a, b: save .* as 'x'"),
     "pickled_in_npz": ("c.npz", lambda path: np.savez(path, x=np.array([None, 1])), "cannot be read"),

@@ -1,15 +1,17 @@
 """Which calibration samples may a graph be quantized with? Read and checked before anything runs."""
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
+from ..arrays import npz_names, open_plain, read_member, read_npy
 from ..errors import UserError, first_line
 from ..interpret import model_shape
 from ..ir import Array, Graph, Shape
+from ..sizes import MAX_SAMPLES_BYTES
 
 KEY = "x"
 
@@ -17,7 +19,8 @@ KEY = "x"
 def read_samples(path: str | Path) -> Array:
     """The array in a `.npy` or `.npz` file as it is stored, unchecked.
 
-    An `.npz` gives its only array, or the one called `x`. Raises UserError for anything that cannot be read.
+    An `.npz` gives its only array, or the one called `x`. The sizes that the file declares are checked before
+    memory is taken. Raises UserError for anything that cannot be read.
     """
     path = Path(path)
     if path.suffix not in (".npy", ".npz"):
@@ -25,21 +28,18 @@ def read_samples(path: str | Path) -> Array:
             f"samples file {str(path)!r} is neither .npy nor .npz: save the samples with numpy.save"
         )
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, NpzFile):
-            with stored:
-                return _pick(stored, path)
+        return _read(path)
     except FileNotFoundError:
         raise UserError(f"samples file {str(path)!r} does not exist: check the path") from None
     except IsADirectoryError:
         raise UserError(f"samples file {str(path)!r} is a folder: name the .npy or .npz file in it") from None
     except PermissionError:
         raise UserError(f"samples file {str(path)!r} may not be read: change its permissions") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         fix = "save plain numbers, e.g. numpy.save(path, x.astype('float32'))"
         raise UserError(f"samples file {str(path)!r} cannot be read ({first_line(error)}): {fix}") from None
-    values: Array = stored
-    return values
+    except MemoryError:
+        raise UserError(f"samples file {str(path)!r} does not fit into memory: give fewer samples") from None
 
 
 def check_samples(samples: Any, graph: Graph, what: str = "calibration data") -> Array:
@@ -68,13 +68,24 @@ def check_varied(samples: Array, what: str) -> None:
         )
 
 
-def _pick(stored: NpzFile, path: Path) -> Array:
-    names = stored.files
+def _read(path: Path) -> Array:
+    if path.is_dir():
+        raise IsADirectoryError
+    with open_plain(path) as file:
+        size = path.stat().st_size
+        if size > MAX_SAMPLES_BYTES:
+            raise ValueError(f"it has {size:,} bytes, more than the {MAX_SAMPLES_BYTES:,} that make sense")
+        if path.suffix == ".npy":
+            return read_npy(file, size)
+        with zipfile.ZipFile(file) as archive:
+            return read_member(archive, _pick(npz_names(archive, MAX_SAMPLES_BYTES), path))
+
+
+def _pick(names: list[str], path: Path) -> str:
     if len(names) != 1 and KEY not in names:
-        held = ", ".join(names) or "nothing"
+        held = ", ".join(names[:20]) or "nothing"
         raise UserError(f"samples file {str(path)!r} holds {held}: save the samples alone or as {KEY!r}")
-    values: Array = stored[names[0] if len(names) == 1 else KEY]
-    return values
+    return names[0] if len(names) == 1 else KEY
 
 
 def _as_array(samples: Any, what: str) -> Array:
