@@ -1,5 +1,7 @@
 """Are boards read whole, and is every mistake in a board file named?"""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,143 @@ def test_a_mistake_is_named_with_file_and_key(tmp_path: Path, old: str, new: str
         read_board(tmp_path / "mine.toml")
     assert str(caught.value).startswith("mine.toml")
     assert complaint in str(caught.value)
+
+
+BAD: dict[str, tuple[str, str, str]] = {
+    "name-quote": ('name = "Arduino Nano 33 BLE"', "name = 'Ard\"uino'", "'name' = "),
+    "name-newline": ('name = "Arduino', 'name = "Ard\\nuino', "'name' = "),
+    "name-backslash": ('name = "Arduino', 'name = "Ard\\\\uino', "'name' = "),
+    "name-dollar": ('name = "Arduino', 'name = "${sysenv.HOME}', "'name' = "),
+    "name-percent": ('name = "Arduino', 'name = "%(x)s', "'name' = "),
+    "name-semicolon": ('name = "Arduino', 'name = "a;b', "'name' = "),
+    "name-end-of-comment": ('name = "Arduino', 'name = "a*/', "'name' = "),
+    "name-null": ('name = "Arduino', 'name = "a\\u0000', "'name' = "),
+    "name-number": ('name = "Arduino Nano 33 BLE"', "name = 33", "'name' = 33"),
+    "mcu-flag": ('mcu = "nrf52840"', 'mcu = "-x\\n"', "'chip.mcu' = "),
+    "clock-nan": ("clock_hz = 64_000_000", "clock_hz = nan", "'chip.clock_hz' = nan"),
+    "clock-huge": (
+        "clock_hz = 64_000_000",
+        "clock_hz = 1_000_000_000_000",
+        "'chip.clock_hz' = 1000000000000",
+    ),
+    "clock-beyond-parsing": ("clock_hz = 64_000_000", "clock_hz = " + "9" * 5000, "is not TOML"),
+    "flash-negative": ("flash_bytes = 983_040", "flash_bytes = -1", "'chip.flash_bytes' = -1"),
+    "flash-huge": ("flash_bytes = 983_040", "flash_bytes = 1_000_000_000", "'chip.flash_bytes'"),
+    "flash-true": ("flash_bytes = 983_040", "flash_bytes = true", "'chip.flash_bytes' = True"),
+    "memory-overlaps": ("ram_origin = 0x2000_0000", "ram_origin = 0x0001_0000", "flash and RAM overlap"),
+    "memory-beyond": ("ram_origin = 0x2000_0000", "ram_origin = 0xFFFF_FFF0", "ends beyond 32 bits"),
+    "ram-all-taken": ("heap_bytes = 65_536", "heap_bytes = 262_144", "leave nothing of the RAM"),
+    "glue-unknown": ('glue = "cmsdk_uart"', 'glue = "../../../etc/passwd"', "'baremetal.glue' = "),
+    "glue-of-another-chip": (
+        'glue = "cmsdk_uart"',
+        'glue = "stm32f4_usart"',
+        "is for stm32f4…, not for 'nrf52840'",
+    ),
+    "define-of-code": (
+        "uart_irq = 0",
+        "uart_irq = 0\ndefines = { 'A=1 -include /etc/passwd' = 1 }",
+        "'baremetal.defines",
+    ),
+    "define-of-ours": (
+        "uart_irq = 0",
+        "uart_irq = 0\ndefines = { FN_CLOCK_HZ = 1 }",
+        "FN_CLOCK_HZ is not for 'defines'",
+    ),
+    "define-text": (
+        "uart_irq = 0",
+        "uart_irq = 0\ndefines = { FN_USART = '1;' }",
+        "'baremetal.defines.FN_USART' = '1;'",
+    ),
+    "platform-of-a-stranger": (
+        "nordicnrf52@^10.11.0",
+        "https://example.com/evil.git",
+        "'platformio.platform' = ",
+    ),
+    "platform-of-a-folder": ("nordicnrf52@^10.11.0", "symlink:///tmp/evil", "'platformio.platform' = "),
+    "flag-that-runs": ("-mfloat-abi=soft", "!curl example.com", "'platformio.build_unflags.0' = "),
+    "flag-of-a-plugin": ("-mfloat-abi=soft", "-fplugin=evil", "'platformio.build_unflags.0' = "),
+    "flag-of-a-file": ("-mfloat-abi=soft", "-include/etc/passwd", "'platformio.build_unflags.0' = "),
+    "flag-of-two-lines": ("-mfloat-abi=soft", "-Da\\n[env]", "'platformio.build_unflags.0' = "),
+    "flash-script": (
+        "uart_irq = 0",
+        "uart_irq = 0\nopenocd_cfg = ['/tmp/evil.cfg']",
+        "'baremetal.openocd_cfg.0' = ",
+    ),
+    "flash-script-climbs": (
+        "uart_irq = 0",
+        "uart_irq = 0\nopenocd_cfg = ['target/../../x.cfg']",
+        "openocd_cfg.0",
+    ),
+    "baud-zero": ("baud = 115_200", "baud = 0", "'link.baud' = 0"),
+    "machine-options": (
+        'machine = "mps2-an386"',
+        'machine = "mps2-an386,dumpdtb=/tmp/x"',
+        "'emulator.machine' = ",
+    ),
+    "monitor": (
+        '"-device", "loader',
+        '"-monitor", "tcp:0.0.0.0:1", "-device", "loader',
+        "has '-monitor tcp:0.0.0.0:1'",
+    ),
+    "drive": (
+        '"-device", "loader',
+        '"-drive", "file=/etc/passwd", "-device", "loader',
+        "has '-drive file=/etc/passwd'",
+    ),
+    "chardev": (
+        '"-device", "loader',
+        '"-chardev", "file,id=x,path=/tmp/x", "-device", "loader',
+        "has '-chardev file",
+    ),
+    "loader-of-a-file": ("loader,addr=", "loader,file=/etc/passwd,addr=", "has '-device loader,file="),
+    "argument-alone": (
+        '"-device", "loader',
+        '"-nographic", "-device", "loader',
+        "'arguments' has '-nographic -device'",
+    ),
+    "key-of-two-lines": ("[chip]", '[chip]\n"a\\nb" = 1', "unknown key 'chip.a\\nb'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_a_board_file_must_not_say_is_named(tmp_path: Path, case: str) -> None:
+    old, new, complaint = BAD[case]
+    assert old in GOOD
+    (tmp_path / "mine.toml").write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        read_board(tmp_path / "mine.toml")
+    assert str(caught.value).startswith("mine.toml")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+FILES: dict[str, Callable[[Path], object]] = {
+    "gone": lambda path: None,
+    "folder": Path.mkdir,
+    "pipe": os.mkfifo,
+    "endless": lambda path: path.symlink_to("/dev/zero"),
+    "huge": lambda path: path.write_bytes(b"#" * 2**20),
+    "not-utf8": lambda path: path.write_bytes(b"name = '\xff'"),
+    "null-bytes": lambda path: path.write_bytes(bytes(64)),
+    "nested": lambda path: path.write_text("a = " + "[" * 50_000),
+    "empty": Path.touch,
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_what_is_no_board_file_is_named(tmp_path: Path, case: str) -> None:
+    FILES[case](tmp_path / "mine.toml")
+    with pytest.raises(UserError, match=r"^mine\.toml") as caught:
+        read_board(tmp_path / "mine.toml")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("id", ["a b", "x;y", "Großes", "[env]", "-o"])
+def test_a_board_is_no_file_of_an_odd_name(tmp_path: Path, id: str) -> None:
+    (tmp_path / f"{id}.toml").write_text(GOOD)
+    with pytest.raises(UserError, match="'id' = "):
+        read_board(tmp_path / f"{id}.toml")
 
 
 @pytest.mark.parametrize(
