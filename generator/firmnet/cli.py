@@ -19,10 +19,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from .cache import cache_dir
 from .errors import QualityWarning, UserError, VerificationError
 from .processes import Asked, end_in_order
 from .screen import Screen
-from .toolchain import cache_dir, find
+from .toolchain import find
 
 BAD_INPUT, FAILED_CHECK, INTERNAL_FAULT, INTERRUPTED = 2, 1, 70, 130
 

@@ -12,6 +12,7 @@ from typing import Literal
 from . import devices, toolchain
 from .board import board_ids, load_board
 from .build.micropython import RELEASE
+from .cache import cache_dir
 from .errors import UserError
 
 State = Literal["ok", "missing", "later", "none"]
@@ -102,7 +103,7 @@ def micropython() -> Check:
         if (Path(top) / "py" / "mpconfig.h").is_file():
             return Check(name, "ok", f"{top} (MICROPYTHON_TOP)")
         return Check(name, "missing", f"{top} holds none", "unset MICROPYTHON_TOP")
-    cached = next(toolchain.cache_dir().glob(f"micropython-{RELEASE}-*/py"), None)
+    cached = next(cache_dir().glob(f"micropython-{RELEASE}-*/py"), None)
     if cached:
         return Check(name, "ok", f"{RELEASE} in {cached.parent}")
     if shutil.which("git") or shutil.which("apt-get"):

@@ -1,21 +1,20 @@
 """How are outside programs found and run? The one place that calls pio, gcc, qemu, git and apt."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from . import processes
+from .cache import cache_dir, discard, disk_full, place, refused, staging_dir
 from .errors import UserError
 
 PACKAGES = {
@@ -31,35 +30,11 @@ PACKAGES = {
 PROBE_S = 4.0
 """How long PlatformIO may take to show that its registry answers; without one it would stall for a minute."""
 
+NO_SPACE = "No space left on device"
+"""How every tool says that the disk is full."""
+
 Mode = Literal["registry", "offline"]
 Line = Callable[[str], None]
-
-
-def cache_dir() -> Path:
-    """Where downloads and compiled objects stay between runs; FIRMNET_CACHE overrides it."""
-    chosen = os.environ.get("FIRMNET_CACHE")
-    return Path(chosen).absolute() if chosen else platformdirs.user_cache_path("firmnet")
-
-
-def staging_dir(parent: Path) -> Path:
-    """A new directory in `parent`, which is made where missing; UserError when that cannot be written."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="_tmp_installing", dir=parent))
-    except OSError as error:
-        raise UserError(
-            f"cannot write {parent} ({error.strerror}): set FIRMNET_CACHE to a directory of yours"
-        ) from None
-
-
-def place(staging: Path, target: Path) -> None:
-    """Make a complete `staging` the `target`, at once; where another process was faster, its result stays."""
-    staging.chmod(0o755)
-    try:
-        staging.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
 
 
 def apt_line(*programs: str) -> str:
@@ -105,6 +80,8 @@ def run(
     if late:
         raise UserError(f"{what} did not end within {timeout_s:g} s:\n{shown}")
     if check and process.returncode:
+        if NO_SPACE in output:
+            raise disk_full(cwd or cache_dir())
         raise UserError(f"{what} failed (exit {process.returncode}):\n{shown}")
     return subprocess.CompletedProcess(words, process.returncode, output, "")
 
@@ -171,7 +148,7 @@ def pio(
     """Run `pio ARGUMENTS` of this interpreter; see `run`."""
     if util.find_spec("platformio") is None:
         raise UserError("PlatformIO is not installed: `pip install platformio`")
-    command = [sys.executable, "-m", "platformio", *arguments]
+    command = [sys.executable, "-P", "-m", "platformio", *arguments]  # -P: nothing from the current folder
     env = {**pio_environment(), **(env or {})}
     return run(command, what=what, cwd=cwd, timeout_s=timeout_s, env=env, check=check, on_line=on_line)
 
@@ -180,7 +157,7 @@ def pio_environment() -> dict[str, str]:
     """What keeps PlatformIO off the user's ~/.platformio and off the network unless it has to install."""
     return {
         "PLATFORMIO_CORE_DIR": str(cache_dir() / "platformio"),
-        "PLATFORMIO_BUILD_CACHE_DIR": str(cache_dir() / "objects"),
+        "FIRMNET_OBJECTS": str(cache_dir() / "objects"),
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",  # exactly this word, else it now and then waits a minute
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
         "PLATFORMIO_DISABLE_PROGRESSBAR": "true",
@@ -198,7 +175,7 @@ def pio_mode(platform: str) -> Mode:
     if chosen:
         raise UserError(f"FIRMNET_PLATFORMIO is {chosen!r}: use registry or offline")
     name = platform.split("@")[0]
-    if (cache_dir() / "platformio" / "platforms" / name / "platform.json").is_file():
+    if is_json(cache_dir() / "platformio" / "platforms" / name / "platform.json"):
         return "registry"
     try:
         question = ("pkg", "show", f"platformio/{name}", "--type", "platform")
@@ -208,13 +185,26 @@ def pio_mode(platform: str) -> Mode:
     return "offline" if answer.returncode else "registry"
 
 
-def provision_scons() -> None:
+def is_json(path: Path) -> bool:
+    """Whether there is a JSON file that was not cut short."""
+    try:
+        return bool(json.loads(path.read_bytes()))
+    except (OSError, ValueError):
+        return False
+
+
+def provision_scons(say: Line = lambda sentence: None) -> None:
     """Give PlatformIO its build engine from pip's SCons, as the package it would otherwise download.
 
     PlatformIO numbers SCons 4.11.1 as 4.41101.0. With a registry at hand it replaces ours when it wants to.
+    One that is damaged is made again, and `say` is told.
     """
     packages = cache_dir() / "platformio" / "packages"
-    if (packages / "tool-scons").is_dir():
+    target = packages / "tool-scons"
+    if target.is_dir() and _is_damaged(target):
+        say(f"PlatformIO's build engine in {target} is damaged: making it again")
+        discard(target)
+    if target.is_dir():
         return
     scons = _package_dir("SCons")
     release = metadata.version("SCons")
@@ -229,9 +219,59 @@ def provision_scons() -> None:
         spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None}
         record = {"type": "tool", "name": "tool-scons", "version": version, "spec": spec}
         (staging / ".piopm").write_text(json.dumps(record))
-        place(staging, packages / "tool-scons")
+        (staging / _CHECKSUM).write_text(_checksum(staging))
+        place(staging, target)
+    except OSError as error:
+        raise refused(error, packages) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+_CHECKSUM = "firmnet.sha256"
+"""In a package that we made: SHA-256 over its files. The registry's own have none."""
+
+
+def forget_scons() -> None:
+    """Take away the build engine that we gave PlatformIO, with what Python compiled of it; no registry's."""
+    target = cache_dir() / "platformio" / "packages" / "tool-scons"
+    if _is_ours(target):
+        discard(target)
+
+
+def _is_ours(package: Path) -> bool:
+    try:
+        return (package / _CHECKSUM).is_file() or "from pip" in (package / "package.json").read_text()
+    except (OSError, ValueError):
+        return False
+
+
+def scons_is_damaged() -> bool:
+    """Whether the build engine that PlatformIO has is not what it was."""
+    target = cache_dir() / "platformio" / "packages" / "tool-scons"
+    return target.is_dir() and _is_damaged(target)
+
+
+def _is_damaged(package: Path) -> bool:
+    try:
+        return (package / _CHECKSUM).read_text() != _checksum(package)
+    except FileNotFoundError:
+        if _is_ours(package):
+            return True
+        # the registry's: at least what PlatformIO starts must be there
+        parts = [package / name for name in ("scons.py", "package.json", ".piopm")]
+        return not all(part.is_file() and part.stat().st_size for part in parts)
+    except (OSError, ValueError):
+        return True
+
+
+def _checksum(package: Path) -> str:
+    """Over names and contents of all files but what Python keeps beside them."""
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and path.name != _CHECKSUM and path.suffix != ".pyc":
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(package).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 _LAUNCHER = '''"""Starts the SCons beside this file."""

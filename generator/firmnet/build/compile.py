@@ -1,8 +1,7 @@
-"""How is a project compiled? MicroPython is put into it, PlatformIO builds it, and the result is measured."""
+"""How does an artifact get its firmware? Its project is completed, compiled and measured; the images stay."""
 
+import errno
 import json
-import re
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,15 +12,15 @@ from pydantic import TypeAdapter
 from .. import provenance
 from ..artifact import Artifact
 from ..board import Board, load_board
+from ..cache import check_writable, disk_full, in_use
 from ..codegen.model import fingerprint_source
 from ..errors import UserError, VerificationError
+from ..folder import lock, say
 from ..image import read_image
-from ..toolchain import apt_line, cache_dir, find, pio, pio_mode, provision_scons
+from ..toolchain import find, pio_mode
 from .micropython import assemble, micropython_source
-from .sizes import Sizes, check_fit, measure, overflow, too_big
-
-Progress = Callable[[str, int], None]
-"""Called with what is going on, and the number of files compiled so far."""
+from .project import IMAGES, Progress, compile_project, workplace
+from .sizes import Sizes, check_fit, measure
 
 
 @dataclass(frozen=True)
@@ -54,54 +53,46 @@ def choose_env(board: Board, *, emulate: bool = False) -> str:
 
 
 def build(
-    artifact: Artifact, *, env: str | None = None, emulate: bool = False, progress: Progress | None = None
+    artifact: Artifact,
+    *,
+    env: str | None = None,
+    emulate: bool = False,
+    progress: Progress | None = None,
+    notice: Callable[[str], None] = say,
 ) -> BuildReport:
     """Compile an artifact's firmware: firmware/firmware.elf, .bin, .hex, and build.json beside the manifest.
 
-    `env` is one of the board's environments (default: choose_env). Raises UserError when a tool is missing
-    or the compiler fails, VerificationError when the firmware does not fit; no older firmware stays then.
+    `env` is one of the board's environments (default: choose_env). `notice` is told what was damaged and is
+    made again, and for whom this build waits. Raises UserError when a tool is missing or the compiler fails,
+    VerificationError when the firmware does not fit; no older firmware stays then.
     """
     board = load_board(artifact.manifest.board)
     env = env or choose_env(board, emulate=emulate)
     if env not in board.envs:
         raise UserError(f"board {board.id!r} has no environment {env!r}: it has {', '.join(board.envs)}")
-    show = progress or (lambda message, files: None)
-    project = artifact.firmware
-    if not all(
-        (project / part).exists() for part in ("platformio.ini", f"lib/{artifact.manifest.name}", "src")
-    ):
-        raise UserError(f"{project} is no whole PlatformIO project: generate the artifact again")
-    started = time.monotonic()
     if env == board.baremetal_env:
         find("arm-none-eabi-gcc")
-    provision_scons()
-    source = micropython_source(lambda message: show(message, 0))
-    try:
-        _forget_firmware(artifact)
-        assemble(source, project / "lib" / "micropython")
-        fingerprint = _mark(artifact, board)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {error.filename} ({error.strerror}): make {project} writable"
-        ) from None
-    edits = provenance.edits(artifact) if fingerprint.hex() != artifact.manifest.fingerprint else ()
-    _compile(project, env, board, artifact.manifest.arena_bytes, show)
-    built = project / ".pio" / "build" / env
-    sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
-    check_fit(sizes, board)
-    if provenance.fingerprint_on_disk(artifact, board) != fingerprint:
-        raise VerificationError(f"{project} was changed while it was built: build it again")
-    _check_carries(built / "firmware.elf", artifact, fingerprint)
-    for path in _firmware_files(project):
-        if (built / path.name).is_file():
-            shutil.copyfile(built / path.name, path)
-    published = {
-        path.name: provenance.file_digest(path) for path in _firmware_files(project) if path.is_file()
-    }
-    seconds = round(time.monotonic() - started, 2)
-    report = BuildReport(board.id, env, seconds, sizes, fingerprint.hex(), edits, published)
-    (artifact.path / "build.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
-    return report
+    check_writable()
+    with in_use(), lock(artifact.path, notice):
+        _check_whole(artifact)
+        started = time.monotonic()
+        show = progress or (lambda message, files: None)
+        source = micropython_source(lambda message: show(message, 0), notice)
+        try:
+            _forget_firmware(artifact)
+            assemble(source, artifact.firmware / "lib" / "micropython")
+            fingerprint = _mark(artifact, board)
+            with workplace(artifact.firmware) as place:
+                built = compile_project(place, board, env, artifact.manifest.arena_bytes, show, notice)
+                return _publish(artifact, built, board, env, fingerprint, started)
+        except OSError as error:
+            raise _refused(error, artifact) from None
+
+
+def _check_whole(artifact: Artifact) -> None:
+    parts = ("platformio.ini", f"lib/{artifact.manifest.name}", "src")
+    if not all((artifact.firmware / part).exists() for part in parts):
+        raise UserError(f"{artifact.firmware} is no whole PlatformIO project: generate the artifact again")
 
 
 def _mark(artifact: Artifact, board: Board) -> bytes:
@@ -110,7 +101,7 @@ def _mark(artifact: Artifact, board: Board) -> bytes:
     fingerprint = provenance.fingerprint_on_disk(artifact, board)
     path, text = artifact.firmware / provenance.fingerprint_file(name), fingerprint_source(name, fingerprint)
     if not path.is_file() or path.read_text(errors="replace") != text:
-        path.write_text(text)
+        _put(path, text.encode())
     return fingerprint
 
 
@@ -123,6 +114,44 @@ def _check_carries(elf: Path, artifact: Artifact, fingerprint: bytes) -> None:
             f"the firmware that was built is not that of {artifact.firmware}: its fingerprint is {shown}, "
             f"that of the sources {fingerprint.hex()[:12]}…: remove {artifact.firmware / '.pio'} and build"
         )
+
+
+def _publish(
+    artifact: Artifact, built: Path, board: Board, env: str, fingerprint: bytes, started: float
+) -> BuildReport:
+    """Measure and check what was built, put it where it can be flashed, and say so last of all."""
+    sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
+    check_fit(sizes, board)
+    if provenance.fingerprint_on_disk(artifact, board) != fingerprint:
+        raise VerificationError(f"{artifact.firmware} was changed while it was built: build it again")
+    _check_carries(built / "firmware.elf", artifact, fingerprint)
+    published = {}
+    for name in IMAGES:
+        if (built / name).is_file():
+            _put(artifact.firmware / name, (built / name).read_bytes())
+            published[name] = provenance.file_digest(artifact.firmware / name)
+    edits = provenance.edits(artifact) if fingerprint.hex() != artifact.manifest.fingerprint else ()
+    seconds = round(time.monotonic() - started, 2)
+    report = BuildReport(board.id, env, seconds, sizes, fingerprint.hex(), edits, published)
+    _put(artifact.path / "build.json", (json.dumps(asdict(report), indent=1) + "\n").encode())
+    return report
+
+
+def _put(target: Path, content: bytes) -> None:
+    """Write a file at once: it is there as a whole, or not at all."""
+    half = target.with_name(f".{target.name}.part")
+    try:
+        half.write_bytes(content)
+        half.replace(target)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _refused(error: OSError, artifact: Artifact) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(artifact.path)
+    where = error.filename or artifact.firmware
+    return UserError(f"cannot write {where} ({error.strerror}): make {artifact.path} and all in it writable")
 
 
 def read_report(artifact: Artifact) -> BuildReport:
@@ -138,61 +167,5 @@ def read_report(artifact: Artifact) -> BuildReport:
 def _forget_firmware(artifact: Artifact) -> None:
     """A build that fails leaves no older image behind that could be flashed by mistake."""
     (artifact.path / "build.json").unlink(missing_ok=True)
-    for path in _firmware_files(artifact.firmware):
-        path.unlink(missing_ok=True)
-
-
-def _firmware_files(folder: Path) -> list[Path]:
-    return [folder / f"firmware{suffix}" for suffix in (".elf", ".bin", ".hex")]
-
-
-def _compile(project: Path, env: str, board: Board, arena_bytes: int, show: Progress) -> None:
-    files = 0
-
-    def watch(line: str) -> None:
-        nonlocal files
-        if line.startswith(("Compiling ", "Retrieved ")):
-            files += 1
-            show(f"compiling {Path(line.split()[1].strip('`')).stem}", files)
-        elif line.startswith(("MicroPython: ", "Linking ")):
-            show(line[0].lower() + line[1:], files)
-
-    # A copied project would otherwise build with the platform of the one it was copied from.
-    (project / ".pio" / "platforms" / "platform.pio-link").unlink(missing_ok=True)
-    done = pio(
-        *("run", "-e", env),
-        what=f"building {board.id}",
-        cwd=project,
-        env=platforms_dir(board, env),
-        check=False,
-        on_line=watch,
-    )
-    if done.returncode:
-        raise _explain(done.stdout, board, env, arena_bytes)
-
-
-def platforms_dir(board: Board, env: str) -> dict[str, str]:
-    """Official platforms are shared by all projects; ours stays with its project, as platformio.ini says."""
-    if env == board.baremetal_env:
-        return {}
-    return {"PLATFORMIO_PLATFORMS_DIR": str(cache_dir() / "platformio" / "platforms")}
-
-
-def _explain(output: str, board: Board, env: str, arena_bytes: int) -> UserError | VerificationError:
-    """The failure in one sentence: does not fit, or what the compiler said."""
-    if excess := overflow(output):
-        return too_big(board, *excess, arena_bytes)
-    if re.search(r"nano\.specs|cannot find -l(c|m|nosys)|fatal error: (alloca|string|math)\.h", output):
-        fix = apt_line("arm-none-eabi-gcc")
-        return UserError(f"the C library of arm-none-eabi-gcc is not installed: install it with `{fix}`")
-    lines = output.splitlines()
-    errors = [
-        line
-        for line in lines
-        if re.search(r"\berror\b|Error:|undefined reference|cannot find|HTTPClientError", line)
-    ]
-    shown = "\n".join(f"  {line}" for line in errors[:12] or lines[-20:])
-    hint = ""
-    if "HTTPClientError" in output:
-        hint = f"; PlatformIO cannot reach its registry, build with {board.baremetal_env} instead"
-    return UserError(f"building {env} failed{hint}:\n{shown}")
+    for name in IMAGES:
+        (artifact.firmware / name).unlink(missing_ok=True)

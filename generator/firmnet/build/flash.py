@@ -9,7 +9,8 @@ from ..board import Board, load_board
 from ..errors import UserError, VerificationError
 from ..provenance import built, check_unchanged
 from ..toolchain import find, pio
-from .compile import platforms_dir, read_report
+from .compile import read_report
+from .project import workplace
 
 APPEAR_S = 10.0
 """How long a board may take to show its application's USB id after an upload."""
@@ -43,21 +44,23 @@ def flash(
     """
     board = load_board(artifact.manifest.board)
     env = _flashable_env(artifact, board)
-    _check_unchanged(artifact, env)
+    _check_unchanged(artifact)
     target = _target(board, ports(), port)
     if env == board.baremetal_env:
         find({"stlink": "openocd", "dfu": "dfu-util"}[board.baremetal.upload_protocol])
     arguments = ["run", "-e", env, "-t", "nobuild", "-t", "upload"]
     if target and board.link.touch_1200:
         arguments += ["--upload-port", target.path]
-    pio(
-        *arguments,
-        what=f"flashing {board.name}",
-        cwd=artifact.firmware,
-        timeout_s=300.0,
-        env=platforms_dir(board, env),
-        on_line=on_line,
-    )
+    with workplace(artifact.firmware) as place:
+        place.put(env)
+        pio(
+            *arguments,
+            what=f"flashing {board.name}",
+            cwd=place.folder,
+            timeout_s=300.0,
+            env=place.variables(board, env),
+            on_line=on_line,
+        )
     if env == board.baremetal_env and board.link.transport == "usb_cdc":
         return ""  # this build talks over a UART, by an adapter that only the user knows
     return _wait_for_application(board, target, ports)
@@ -76,11 +79,10 @@ def _flashable_env(artifact: Artifact, board: Board) -> str:
     return report.env
 
 
-def _check_unchanged(artifact: Artifact, env: str) -> None:
-    """VerificationError unless what PlatformIO would upload is what the last build made."""
+def _check_unchanged(artifact: Artifact) -> None:
+    """VerificationError unless what would be uploaded is what the last build made."""
     for name, wanted in built(artifact).published.items():
-        for path in (artifact.firmware / name, artifact.firmware / ".pio" / "build" / env / name):
-            check_unchanged(path, wanted, artifact)
+        check_unchanged(artifact.firmware / name, wanted, artifact)
 
 
 def _target(board: Board, seen: Sequence[Port], wanted: str | None) -> Port | None:

@@ -8,8 +8,9 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from ..cache import cache_dir, discard, place, refused, staging_dir
 from ..errors import UserError
-from ..toolchain import cache_dir, place, run, staging_dir
+from ..toolchain import run
 
 RELEASE = "1.25.0"
 REPOSITORY = "https://github.com/micropython/micropython"
@@ -39,19 +40,39 @@ PATTERNS = (
 Report = Callable[[str], None]
 
 
-def micropython_source(report: Report = lambda message: None) -> Path:
+def micropython_source(report: Report = lambda message: None, say: Report = lambda sentence: None) -> Path:
     """A directory with exactly the files of PATTERNS, of release 1.25.0, checked.
 
     Taken from MICROPYTHON_TOP, else the cache, else fetched: Debian's source package, then git. UserError
-    when MICROPYTHON_TOP is something else or when no way leads there.
+    when MICROPYTHON_TOP is something else or when no way leads there. A damaged copy in the cache is fetched
+    again, and `say` is told.
     """
-    cached = cache_dir() / f"micropython-{RELEASE}-{CHECKSUM[:12]}"
+    cached = cached_source()
     top = os.environ.get("MICROPYTHON_TOP")
-    if top:
-        return _from_user(Path(top), cached)
-    if not cached.is_dir():
-        _fetch(cached, report)
+    files = _checked(Path(top)) if top else None
+    if not is_whole(cached):
+        if cached.exists():
+            say(f"MicroPython in {cached} is damaged: getting it again")
+            discard(cached)
+        if files is None:
+            _fetch(cached, report)
+        else:
+            _keep(files, cached)
     return cached
+
+
+def cached_source() -> Path:
+    """Where the cache keeps the source, if it does."""
+    return cache_dir() / f"micropython-{RELEASE}-{CHECKSUM[:12]}"
+
+
+def is_whole(cached: Path) -> bool:
+    """Whether a copy has exactly the files of PATTERNS, unchanged."""
+    try:
+        files = {path.relative_to(cached).as_posix(): path for path in cached.rglob("*") if path.is_file()}
+        return checksum(files) == CHECKSUM
+    except OSError:
+        return False
 
 
 def assemble(source: Path, target: Path) -> None:
@@ -95,16 +116,15 @@ def _alternatives(pattern: str) -> Iterator[str]:
         yield pattern[: choice.start()] + word + pattern[choice.end() :]
 
 
-def _from_user(top: Path, cached: Path) -> Path:
+def _checked(top: Path) -> dict[str, Path]:
+    """The user's own source, if it is the release."""
     files = needed_files(top)
     if checksum(files) != CHECKSUM:
         raise UserError(
             f"MICROPYTHON_TOP={top} is not an unchanged source of MicroPython {RELEASE} "
             f"({len(files)} of its files found): check out tag v{RELEASE}, or unset MICROPYTHON_TOP"
         )
-    if not cached.is_dir():
-        _keep(files, cached)
-    return cached
+    return files
 
 
 def _fetch(cached: Path, report: Report) -> None:
@@ -137,6 +157,8 @@ def _keep(files: dict[str, Path], cached: Path) -> None:
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, staging / name)
         place(staging, cached)
+    except OSError as error:
+        raise refused(error, cached.parent) from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -15,7 +15,7 @@ from .templates import render
 
 INCLUDES = ("fn_board.h", "fn_firmware.h", "mpconfigport.h", "mphalport.h")
 SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "frozen.c", "arduino.cpp")
-SCRIPTS = ("micropython_sources.py", "micropython_headers.py")
+SCRIPTS = ("object_cache.py", "micropython_sources.py", "micropython_headers.py")
 PLATFORM = ("platform.json", "platform.py", "builder/main.py", "cortexm.ld", "startup.c", "glue/systick.h")
 
 PYTHON_MODULES = (

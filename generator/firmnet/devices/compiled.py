@@ -1,7 +1,6 @@
 """How does generated C become a program or a shared library? Compiled once per content, then kept."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from ..assets import assets
-from ..toolchain import cache_dir, run
+from ..cache import kept_program
+from ..toolchain import run
 
 STANDARD = ("-std=c11", "-O3", "-ffp-contract=off")
 COMPILERS_AT_ONCE = 2
@@ -29,12 +29,7 @@ def compiled(files: Mapping[str, str], compiler: Compiler) -> Path:
 
     Raises UserError with the compiler's output when it does not build.
     """
-    target = cache_dir() / "compiled" / _digest(files, compiler)
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="firmnet-", dir=target.parent) as scratch:
-            _build(Path(scratch), files, compiler).replace(target)
-    return target
+    return kept_program(_digest(files, compiler), lambda folder: _build(folder, files, compiler))
 
 
 def template_files(*names: str) -> dict[str, str]:

@@ -1,0 +1,171 @@
+"""Does a build make the same firmware in every folder, every environment, and from damaged caches?"""
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from firmnet import folder
+from firmnet.artifact import Artifact
+from firmnet.build import build
+from firmnet.build.micropython import cached_source
+from firmnet.cache import cache_dir
+
+HARD = ("Acme, Inc", '100% of $HOME\t[x]* "q" \\ \N{ROCKET}\nnext', "x" * 200)
+"""Folders that linker, SCons, PlatformIO, shells and MicroPython's tools misread, each in its way."""
+
+
+@pytest.fixture
+def copied(small: Artifact, tmp_path: Path) -> Artifact:
+    """The artifact as it is before its first build."""
+    return copy(small, tmp_path / "copy")
+
+
+def copy(artifact: Artifact, place: Path) -> Artifact:
+    built = shutil.ignore_patterns(".pio", "micropython", "firmware.elf", "firmware.bin", "firmware.hex")
+    shutil.copytree(artifact.path, place, ignore=built)
+    (place / "build.json").unlink()
+    return Artifact.open(place)
+
+
+def own_cache(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, as filled as the one of all tests; MicroPython can be had again at once."""
+    parts = ("platformio", "objects", cached_source().name)
+    for part in parts:
+        if (cache_dir() / part).exists():
+            shutil.copytree(cache_dir() / part, place / part)
+    monkeypatch.setenv("MICROPYTHON_TOP", str(cached_source()))
+    monkeypatch.setenv("FIRMNET_CACHE", str(place))
+    return place
+
+
+def image(artifact: Artifact) -> bytes:
+    return (artifact.firmware / "firmware.bin").read_bytes()
+
+
+def all_names(place: Path) -> set[str]:
+    return {str(path.relative_to(place)) for path in place.rglob("*") if ".pio" not in path.parts}
+
+
+@pytest.mark.parametrize("name", [HARD[0], "/".join(HARD)], ids=["comma", "everything"])
+def test_an_artifact_builds_in_any_folder(small: Artifact, tmp_path: Path, name: str) -> None:
+    there = copy(small, tmp_path / name / "artifact")
+    build(there, emulate=True)
+    assert image(there) == image(small)
+    assert all_names(tmp_path / name / "artifact") == all_names(small.path)
+    assert [path.name for path in tmp_path.iterdir()] == [Path(name).parts[0]]
+
+
+def test_a_cache_may_lie_in_any_folder(
+    small: Artifact, copied: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_cache(tmp_path / "cache".join(HARD), monkeypatch)
+    build(copied, emulate=True)
+    assert image(copied) == image(small)
+
+
+def test_nothing_in_the_environment_changes_or_moves_a_build(
+    small: Artifact, copied: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil").mkdir()
+    (tmp_path / "evil" / "string.h").write_text("#error this is not the C library's\n")
+    (tmp_path / "evil" / "evil.py").write_text("raise SystemExit('an extra script ran')\n")
+    (tmp_path / "evil" / "sitecustomize.py").write_text("")
+    elsewhere = str(tmp_path / "elsewhere")
+    for name in (
+        "BUILD_DIR",
+        "WORKSPACE_DIR",
+        "SRC_DIR",
+        "LIB_DIR",
+        "INCLUDE_DIR",
+        "CORE_DIR",
+        "BUILD_CACHE_DIR",
+    ):
+        monkeypatch.setenv(f"PLATFORMIO_{name}", elsewhere)
+    monkeypatch.setenv("PLATFORMIO_DEFAULT_ENVS", "nothing")
+    monkeypatch.setenv("PLATFORMIO_BUILD_FLAGS", "-DMICROPY_PY_BUILTINS_SLICE=0 -O0")
+    monkeypatch.setenv("PLATFORMIO_EXTRA_SCRIPTS", f"pre:{tmp_path / 'evil' / 'evil.py'}")
+    monkeypatch.setenv("PLATFORMIO_FORCE_ANSI", "true")
+    for name in ("CPATH", "C_INCLUDE_PATH"):
+        monkeypatch.setenv(name, str(tmp_path / "evil"))
+    monkeypatch.setenv("GCC_EXEC_PREFIX", elsewhere)
+    monkeypatch.setenv("SCONSFLAGS", "--dry-run")
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    build(copied, emulate=True)
+    assert image(copied) == image(small)
+    assert not Path(elsewhere).exists()
+
+
+def test_a_damaged_cache_is_noticed_and_made_again(
+    small: Artifact, copied: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = own_cache(tmp_path / "cache", monkeypatch)
+    (cache / cached_source().name / "py" / "vm.c").write_bytes(b"")
+    (cache / cached_source().name / "py" / "makeqstrdefs.py").unlink()
+    (cache / "platformio" / "packages" / "tool-scons" / "scons.py").write_bytes(b"")
+    (cache / "objects" / "config").write_bytes(b"")
+    objects = sorted(path for path in (cache / "objects").glob("??/*") if path.suffix != ".sha256")
+    for number, path in enumerate(objects):
+        content = bytearray(path.read_bytes())
+        content[0x36] ^= 4  # in an ELF's first section: such an object would link
+        path.write_bytes(content if number % 2 else content[: len(content) // 2])
+    notices: list[str] = []
+    build(copied, emulate=True, notice=notices.append)
+    assert image(copied) == image(small)
+    source, engine, compiled = notices
+    assert re.match("MicroPython in .* is damaged", source)
+    assert re.match("PlatformIO's build engine in .* is damaged", engine)
+    assert re.match(r"\d+ compiled objects in .* had been damaged", compiled)
+    notices.clear()
+    shutil.rmtree(copied.firmware / ".pio")
+    build(copied, emulate=True, notice=notices.append)
+    assert notices == [], "made again, but not kept"
+
+
+def test_what_is_damaged_in_a_project_is_made_again(small: Artifact, copied: Artifact) -> None:
+    build(copied, emulate=True)
+    for path in (copied.firmware / ".pio").rglob("*"):
+        if path.suffix in (".o", ".a", ".dblite", ".h", ".c"):
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    notices: list[str] = []
+    build(copied, emulate=True, notice=notices.append)
+    assert image(copied) == image(small)
+    assert len(notices) == 1
+    assert "trying it once more" in notices[0]
+
+
+def test_two_builds_of_one_artifact_wait_for_each_other(small: Artifact, copied: Artifact) -> None:
+    waited: list[str] = []
+    second = threading.Thread(target=lambda: build(copied, emulate=True, notice=waited.append))
+    with folder.lock(copied.path):
+        second.start()
+        second.join(1.0)
+        assert second.is_alive()
+        assert not (copied.firmware / "firmware.elf").exists()
+    second.join()
+    assert len(waited) == 1
+    assert "waiting" in waited[0]
+    assert image(copied) == image(small)
+
+
+def test_the_tools_own_words_are_shown(copied: Artifact) -> None:
+    source = copied.firmware / "src" / "main.c"
+    text, count = re.subn(
+        r"(int main\(void\)\s*\{)", r"int unresolved(void);\n\1 unresolved();", source.read_text()
+    )
+    assert count == 1
+    source.write_text(text)
+    ended = subprocess.run(
+        [sys.executable, "-c", "from firmnet.cli import main; main()", "build", copied.path, "--emulate"],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert "undefined reference to `unresolved'" in ended.stderr
+    assert "main.c" in ended.stderr
+    assert "Compiling" not in ended.stderr
