@@ -186,9 +186,9 @@ def pio_mode(platform: str) -> Mode:
 
 
 def is_json(path: Path) -> bool:
-    """Whether there is a JSON file that was not cut short."""
+    """Whether there is a JSON object in the file, not cut short."""
     try:
-        return bool(json.loads(path.read_bytes()))
+        return isinstance(json.loads(path.read_bytes()), dict)
     except (OSError, ValueError):
         return False
 
