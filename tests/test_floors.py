@@ -18,7 +18,7 @@ REPO = Path(__file__).parents[1]
 PACKAGE = REPO / "generator" / "firmnet"
 
 FLOORS = (
-    ("ir", "arrays", "assets", "errors", "processes", "sizes", "cache"),
+    ("ir", "arrays", "assets", "errors", "limits", "processes", "cache"),
     ("qmath", "board", "folder", "toolchain"),
     ("ops",),
     ("interpret", "plan", "graph_file", "artifact", "provenance", "image"),

@@ -21,8 +21,8 @@ from .arrays import npz_names, open_plain, read_file, read_member, read_npy
 from .errors import UserError, first_line
 from .graph_file import Axes, Extents, Name, Text, graph_to_json, read_graph
 from .ir import Array, Graph, Shape
+from .limits import MAX_FILE_BYTES, MAX_JSON_BYTES
 from .ops import OPS
-from .sizes import MAX_FILE_BYTES, MAX_JSON_BYTES
 
 
 def _inside(name: str) -> str:
@@ -331,10 +331,12 @@ def _owner(path: Path) -> folder.Claim:
     over its own files and leaves every other one.
     """
     try:
-        listed = json.loads(read_file(path / "manifest.json", MAX_JSON_BYTES)).get("files")
+        raw = json.loads(read_file(path / "manifest.json", MAX_JSON_BYTES))
+        listed, name = raw.get("files"), raw.get("name")
     except (OSError, ValueError, RecursionError, AttributeError):
-        listed = None
-    always = {"manifest.json", *PARTS, *BUILT}
+        listed = name = None
+    # every build writes the fingerprint anew
+    always = {"manifest.json", *PARTS, *BUILT, f"firmware/lib/{name}/{name}_fingerprint.c"}
     built = tuple(f"{place}/" for place in KEPT)
     if not isinstance(listed, dict):
         return folder.Claim(

@@ -12,8 +12,8 @@ from pydantic import Field, TypeAdapter
 
 from .interpret import prepared
 from .ir import Array, Call, Graph, Node, QParams, Shape, Tensor, check
+from .limits import MAX_INTEGER_ELEMENTS
 from .ops import OPS
-from .sizes import MAX_INTEGER_ELEMENTS
 
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-200, 2.0**200
 """Of a stored tensor: activations lie within 2^±100, and a bias has the product of two scales."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from .arrays import read_file
 from .artifact import Artifact
 from .board import Board
 from .errors import UserError, VerificationError
+from .limits import MAX_JSON_BYTES
 
 COUNTED = ("boards", "frozen", "include", "lib", "platform", "scripts", "src")
 """Folders of a project whose files decide, with platformio.ini, what is built: any file added to them too."""
@@ -95,7 +97,7 @@ def listed(changes: tuple[str, ...]) -> str:
 def built(artifact: Artifact, option: str = "") -> Built:
     """The record of the last build; UserError, advising one with `option`, when there is none."""
     try:
-        raw = json.loads((artifact.path / "build.json").read_bytes())
+        raw = json.loads(read_file(artifact.path / "build.json", MAX_JSON_BYTES))
         return TypeAdapter(Built).validate_python(raw)
     except (OSError, ValueError, RecursionError, ValidationError):
         raise _not_built(artifact, option) from None

@@ -257,6 +257,54 @@ def test_every_command_refuses_a_damaged_manifest(
     assert "error: " in capsys.readouterr().err
 
 
+BUILDS: dict[str, Edit] = {
+    "gone": lambda net: None,
+    "empty": file("build.json", b""),
+    "list": file("build.json", b"[]"),
+    "nested": file("build.json", DEEP),
+    "not-utf8": file("build.json", b"\xff"),
+    "numbers": file("build.json", b'{"board": 1, "env": 2, "seconds": "x", "sizes": 3, "published": 4}'),
+    "nothing-published": file("build.json", b'{"env": "", "fingerprint": "", "edits": [], "published": {}}'),
+    "pipe": lambda net: os.mkfifo(net / "build.json"),
+    "folder": lambda net: (net / "build.json").mkdir(),
+    "device": lambda net: (net / "build.json").symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("command", [("flash",), ("verify", "--emulate")], ids=["flash", "verify"])
+@pytest.mark.parametrize("case", BUILDS)
+def test_the_record_of_a_build_that_was_damaged_is_no_build(
+    command: tuple[str, ...], case: str, net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    BUILDS[case](net)
+    (net / "firmware/firmware.elf").write_bytes(b"no ELF")
+    assert cli._run([*command, str(net)]) == 2
+    assert "firmnet build" in (said := capsys.readouterr().err) or "build it with" in said
+
+
+SOURCES: dict[str, Edit] = {
+    "not-utf8": file("firmware/lib/net/net.c", b"\xff\xfe"),
+    "pipe": pipe("firmware/lib/net/net.c"),
+    "folder": lambda net: [
+        (net / "firmware/lib/net/net.c").unlink(),
+        (net / "firmware/lib/net/net.c").mkdir(),
+    ],
+    "no-c": file("firmware/lib/net/net.c", b"this is no C"),
+    "gone": lambda net: shutil.rmtree(net / "firmware/lib"),
+    "firmware-is-a-file": lambda net: [shutil.rmtree(net / "firmware"), (net / "firmware").write_text("")],
+}
+
+
+@pytest.mark.parametrize("command", [("profile",), ("verify", "--port", "host")], ids=["profile", "verify"])
+@pytest.mark.parametrize("case", SOURCES)
+def test_damaged_sources_are_one_error(
+    command: tuple[str, ...], case: str, net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SOURCES[case](net)
+    assert cli._run([*command, str(net)]) == 2
+    assert "error: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "graph.json", "constants.npz", "samples.npy"])
 def test_damage_of_any_byte_or_field_is_no_fault_of_ours(name: str, whole: Path, net: Path) -> None:
     """Seeded: half of the rounds change bytes, half a value of the JSON; the device is this computer."""

@@ -167,6 +167,14 @@ def test_what_a_build_added_and_what_is_not_generated_any_more_goes(tmp_path: Pa
     }
 
 
+def test_the_fingerprint_that_a_build_has_written_goes_with_its_model(tmp_path: Path) -> None:
+    mark = "lib/net/net_fingerprint.c"
+    save(tmp_path / "net", manifest(), one_layer(), samples(), {mark: "0"})
+    (tmp_path / "net/firmware" / mark).write_text("as built")
+    write(tmp_path / "net")
+    assert not (tmp_path / "net/firmware/lib").exists()
+
+
 IN_THE_WAY: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder-for-file": (lambda net: (net / "firmware/src/extra.c").mkdir(), "extra.c is no plain file"),
     "link-for-file": (lambda net: (net / "firmware/src/extra.c").symlink_to("/dev/null"), "no plain file"),

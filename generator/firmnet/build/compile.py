@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from .. import provenance
+from ..arrays import read_file
 from ..artifact import Artifact
 from ..board import Board, load_board
 from ..cache import check_writable, disk_full, in_use
@@ -17,6 +18,7 @@ from ..codegen.model import fingerprint_source
 from ..errors import UserError, VerificationError
 from ..folder import lock, say
 from ..image import read_image
+from ..limits import MAX_JSON_BYTES
 from ..toolchain import find, pio_mode
 from .micropython import assemble, micropython_source
 from .project import IMAGES, Progress, compile_project, workplace
@@ -157,7 +159,7 @@ def _refused(error: OSError, artifact: Artifact) -> UserError:
 def read_report(artifact: Artifact) -> BuildReport:
     """The report of the last successful build; UserError when there is none."""
     try:
-        return TypeAdapter(BuildReport).validate_json((artifact.path / "build.json").read_bytes())
+        return TypeAdapter(BuildReport).validate_json(read_file(artifact.path / "build.json", MAX_JSON_BYTES))
     except (OSError, ValueError):
         raise UserError(
             f"{artifact.path} is not built yet: run `firmnet build {artifact.path}` first"

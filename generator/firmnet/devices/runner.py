@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import read_file
 from ..artifact import Artifact
 from ..board import load_board
 from ..codegen.model import fingerprint_source, library
 from ..codegen.templates import render
-from ..errors import VerificationError
+from ..errors import UserError, VerificationError, first_line
 from ..ir import Array, Graph
+from ..limits import MAX_JSON_BYTES
 from ..plan import Cascade
 from ..provenance import fingerprint_on_disk
 from .compiled import grouped, template_files
@@ -141,12 +143,19 @@ def from_artifact(artifact: Artifact) -> Model:
     """The very C of an artifact's firmware, with the fingerprint of the sources as they lie there now."""
     manifest = artifact.manifest
     folder = artifact.firmware / "lib" / manifest.name
-    files = {path.name: path.read_text() for path in sorted(folder.glob("*.[ch]"))}
+    files = {path.name: _source(path) for path in sorted(folder.glob("*.[ch]"))}
     fingerprint = fingerprint_on_disk(artifact, load_board(manifest.board))
     files[f"{manifest.name}_fingerprint.c"] = fingerprint_source(manifest.name, fingerprint)
     sizes = [int(np.prod(layer.shape, dtype=np.int64)) for layer in manifest.layers]
     edges = [int(np.prod(edge.shape, dtype=np.int64)) for edge in (manifest.input, manifest.output)]
     return Model(manifest.name, files, (edges[0],), edges[1], tuple(sizes))
+
+
+def _source(path: Path) -> str:
+    try:
+        return read_file(path, MAX_JSON_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}): generate the artifact again") from None
 
 
 def program_files(models: Sequence[Model], *runtime: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ from torch.export import ExportedProgram
 
 from ..errors import UserError, first_line
 from ..ir import Array
-from ..sizes import MAX_ELEMENTS, MAX_FILE_BYTES, MAX_JSON_BYTES
+from ..limits import MAX_ELEMENTS, MAX_FILE_BYTES, MAX_JSON_BYTES
 
 MODEL, WEIGHTS, CONSTANTS = "models/model.json", "data/weights/", "data/constants/"
 SAMPLES = "data/sample_inputs/model.pt"

@@ -11,7 +11,7 @@ from ..arrays import npz_names, open_plain, read_member, read_npy
 from ..errors import UserError, first_line
 from ..interpret import model_shape
 from ..ir import Array, Graph, Shape
-from ..sizes import MAX_SAMPLES_BYTES
+from ..limits import MAX_SAMPLES_BYTES
 
 KEY = "x"
 
