@@ -95,11 +95,13 @@ def default_path(name: str, board: str) -> Path:
     return Path("build") / f"{name}-{board}"
 
 
-def load_model(model: Any, *, name: str | None = None, example: Any = None) -> "Imported":
+def load_model(
+    model: Any, *, name: str | None = None, example: Any = None, calibration: Any = None
+) -> "Imported":
     """A torch.nn.Module (with `example`), a `.pt2` path or `file.py:function` → float graph and its data."""
     from .frontends import load
 
-    return load(model, name=name, example=example)
+    return load(model, name=name, example=example, calibration=calibration)
 
 
 def compile(
@@ -124,7 +126,8 @@ def compile(
     target = load_board(board)
     samples = read_samples(calibration) if isinstance(calibration, str | Path) else calibration
     has_example = samples is None or isinstance(model, str | Path)
-    imported = load_model(model, name=name, example=None if has_example else _example(samples))
+    example = None if has_example else _example(samples)
+    imported = load_model(model, name=name, example=example, calibration=samples)
     if samples is None:
         samples = imported.calibration
     if samples is None:

@@ -8,9 +8,10 @@ from .imported import Imported
 __all__ = ["Imported", "load"]
 
 
-def load(source: Any, name: str | None = None, example: Any = None) -> Imported:
+def load(source: Any, name: str | None = None, example: Any = None, calibration: Any = None) -> Imported:
     """Import a module with its example input, a `.pt2` file or `file.py:function` (see `torch_source`).
 
+    `calibration` (N, …): samples to compare the import with, where the source brings none or other ones.
     torch itself is loaded only here. Raises UserError for anything that cannot be imported.
     """
     try:
@@ -21,4 +22,4 @@ def load(source: Any, name: str | None = None, example: Any = None) -> Imported:
         raise UserError(
             "torch is not installed, and reading a model needs it: pip install 'firmnet[torch]'"
         ) from None
-    return torch_export.load(source, name, example)
+    return torch_export.load(source, name, example, calibration)

@@ -7,8 +7,10 @@ import numpy as np
 
 from ..ir import Array, Call, Shape, Tensor
 from ..qmath import MAX_SHIFT, clamp_bounds
-from .builder import Builder, Unsupported
+from .batch_norm import affine
+from .builder import Builder
 from .casework import activation
+from .concat import broadcast_shape, expanded
 from .spec import Case, Constants, Op, Stripe, register
 from .stripes import same_rows
 from .weighted import clamped
@@ -24,18 +26,41 @@ class AddAttrs:
     hi: float | None = None
 
 
-def from_aten_add(b: Builder, x: Tensor, other: Tensor, alpha: float = 1) -> Tensor:
-    if not isinstance(x, Tensor) or not isinstance(other, Tensor):
-        raise Unsupported("adding a constant: use the bias of a layer, or add two activations")
-    if alpha != 1:
-        raise Unsupported(f"add with alpha={alpha}: scale the weights of the layer before instead")
-    return b.add("add", AddAttrs(), x, other)
+Value = Tensor | Array | float
+
+
+def from_aten_add(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tensor:
+    """x + alpha · other; a constant becomes a shift, which a layer before takes into its bias."""
+    if not isinstance(other, Tensor):
+        assert isinstance(x, Tensor)
+        return affine(b, x, 1.0, alpha * np.asarray(other))
+    if not isinstance(x, Tensor):
+        return affine(b, other, alpha, x)
+    shape = broadcast_shape("add", x.shape, other.shape)
+    scaled = other if alpha == 1 else affine(b, other, alpha, 0.0)
+    return b.add("add", AddAttrs(), expanded(b, x, shape), expanded(b, scaled, shape))
+
+
+def from_aten_sub(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tensor:
+    return from_aten_add(b, x, other, -alpha)
+
+
+def from_aten_rsub(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tensor:
+    return from_aten_sub(b, other, x, alpha)
 
 
 class Add(Op):
     name = "add"
     attrs = AddAttrs
-    sources = {"aten.add.Tensor": from_aten_add}
+    sources = {
+        "aten.add.Tensor": from_aten_add,
+        "aten.add.Scalar": from_aten_add,
+        "aten.sub.Tensor": from_aten_sub,
+        "aten.sub.Scalar": from_aten_sub,
+        "aten.subtract.Tensor": from_aten_sub,
+        "aten.rsub.Tensor": from_aten_rsub,
+        "aten.rsub.Scalar": from_aten_rsub,
+    }
     clamps = True
 
     def shape(self, attrs: AddAttrs, *inputs: Shape) -> Shape:

@@ -11,14 +11,15 @@ from ..qmath import Requant, check_accumulator, clamp_bounds, requantize, to_req
 from .builder import Builder, Unsupported
 from .casework import activation
 from .full_windows import FullWindows, full_windows
+from .lines import as_image, as_line, lying
 from .pooling import pooled_overlap
-from .reshape import ReshapeAttrs
+from .reductions import reduced
 from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
 from .spec import Case, Constants, Cost, Op, Stripe, register
 from .stripes import cut, window_rows
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped
-from .windows import Padding, Pair, Window, image_size, pair, require_image, symmetric
+from .windows import Padding, Pair, Sizes, Window, image_size, pair, require_image, symmetric
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,6 @@ class Span:
     divisor: int
 
 
-Sizes = int | Sequence[int]
-
-
 def from_aten_avg_pool2d(
     b: Builder,
     x: Tensor,
@@ -63,6 +61,7 @@ def from_aten_avg_pool2d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """An empty stride is the kernel size."""
+    require_image("avg_pool2d", x.shape)
     kernel, step = pair(kernel_size), pair(stride or kernel_size)
     if divisor_override is not None and divisor_override < 1:
         raise Unsupported(f"divisor_override={divisor_override}: it must be at least 1")
@@ -70,24 +69,60 @@ def from_aten_avg_pool2d(
     return _pooled(b, x, AvgPool2dAttrs(kernel, step, symmetric(padding), *options))
 
 
-def from_aten_adaptive_avg_pool2d(b: Builder, x: Tensor, output_size: Sequence[int | None]) -> Tensor:
+def from_aten_adaptive_avg_pool2d(b: Builder, x: Tensor, output_size: int | Sequence[int | None]) -> Tensor:
     require_image("adaptive_avg_pool2d", x.shape)
-    height, width = (
-        n if size is None else int(size) for size, n in zip(output_size, x.shape[2:], strict=True)
-    )
+    sizes = (output_size, output_size) if isinstance(output_size, int) else output_size
+    height, width = (n if size is None else size for size, n in zip(sizes, x.shape[2:], strict=True))
     return _pooled(b, x, AvgPool2dAttrs(adaptive=(height, width)))
 
 
-def from_aten_mean(
-    b: Builder, x: Tensor, dim: Sequence[int] | None, keepdim: bool = False, dtype: Any = None
+def from_aten_avg_pool1d(
+    b: Builder,
+    x: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes = (),
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
 ) -> Tensor:
-    axes = sorted(d % len(x.shape) for d in dim or range(len(x.shape)))
-    if len(x.shape) != 4 or axes != [2, 3]:
-        raise Unsupported(
-            f"mean over axes {axes} of shape {x.shape}: only over height and width, axes (2, 3)"
-        )
-    y = _pooled(b, x, AvgPool2dAttrs(adaptive=(1, 1)))
-    return y if keepdim else b.add("reshape", ReshapeAttrs(y.shape[:2]), y, name=f"{b.layer}_flat")
+    """A line of values as an image of height 1."""
+    window = lying(kernel_size, 1), lying(stride or kernel_size, 1), lying(padding, 0)
+    y = from_aten_avg_pool2d(b, as_image(b, x), *window, ceil_mode, count_include_pad)
+    return as_line(b, y)
+
+
+def from_aten_adaptive_avg_pool1d(b: Builder, x: Tensor, output_size: Sizes) -> Tensor:
+    return as_line(b, from_aten_adaptive_avg_pool2d(b, as_image(b, x), lying(output_size, 1)))
+
+
+def from_aten_mean(
+    b: Builder, x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
+    return reduced(b, x, dim, keepdim, _mean)
+
+
+def from_aten_mean_of_all(b: Builder, x: Tensor, dtype: Any = None) -> Tensor:
+    return reduced(b, x, None, False, _mean)
+
+
+def from_aten_sum(
+    b: Builder, x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
+    return reduced(b, x, dim, keepdim, _sum)
+
+
+def from_aten_sum_of_all(b: Builder, x: Tensor, dtype: Any = None) -> Tensor:
+    return reduced(b, x, None, False, _sum)
+
+
+def _mean(b: Builder, image: Tensor, window: Pair) -> Tensor:
+    counts = (n // k for n, k in zip(image.shape[2:], window, strict=True))
+    height, width = counts
+    return _pooled(b, image, AvgPool2dAttrs(adaptive=(height, width)))
+
+
+def _sum(b: Builder, image: Tensor, window: Pair) -> Tensor:
+    return _pooled(b, image, AvgPool2dAttrs(window, window, divisor_override=1))
 
 
 def _pooled(b: Builder, x: Tensor, attrs: AvgPool2dAttrs) -> Tensor:
@@ -104,7 +139,12 @@ class AvgPool2d(Op):
         "aten.avg_pool2d.default": from_aten_avg_pool2d,
         "aten.adaptive_avg_pool2d.default": from_aten_adaptive_avg_pool2d,
         "aten._adaptive_avg_pool2d.default": from_aten_adaptive_avg_pool2d,
+        "aten.avg_pool1d.default": from_aten_avg_pool1d,
+        "aten.adaptive_avg_pool1d.default": from_aten_adaptive_avg_pool1d,
         "aten.mean.dim": from_aten_mean,
+        "aten.mean.default": from_aten_mean_of_all,
+        "aten.sum.dim_IntList": from_aten_sum,
+        "aten.sum.default": from_aten_sum_of_all,
     }
     clamps = True
 

@@ -27,6 +27,8 @@ class Builder:
     source: str = ""
     nodes: list[Node] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    expanded: dict[str, Tensor] = field(default_factory=dict)
+    """What was repeated to make a tensor, by the tensor's name."""
 
     def input(self, name: str, shape: Shape) -> Tensor:
         return self._keep(Tensor(self._unique(name), shape))

@@ -44,6 +44,31 @@ def from_aten_clamp_max(b: Builder, x: Tensor, max: float) -> Tensor:
     return from_aten_clamp(b, x, None, max)
 
 
+def from_aten_threshold(b: Builder, x: Tensor, threshold: float, value: float) -> Tensor:
+    if threshold != value:
+        raise Unsupported(
+            f"threshold {threshold:g} with another value, {value:g}: give it the threshold as its value"
+        )
+    return from_aten_clamp(b, x, threshold)
+
+
+def from_aten_maximum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> Tensor:
+    return from_aten_clamp(b, *_activation_and_bound("maximum", x, other))
+
+
+def from_aten_minimum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> Tensor:
+    return from_aten_clamp_max(b, *_activation_and_bound("minimum", x, other))
+
+
+def _activation_and_bound(name: str, x: Tensor | Array, other: Tensor | Array) -> tuple[Tensor, float]:
+    activation, bound = (x, other) if isinstance(x, Tensor) else (other, x)
+    if not isinstance(activation, Tensor) or isinstance(bound, Tensor):
+        raise Unsupported(f"{name} of two activations: only one with a constant number is supported")
+    if np.ptp(bound):
+        raise Unsupported(f"{name} with a constant per element: only one number is supported")
+    return activation, float(bound.flat[0])
+
+
 class Clamp(TableOp):
     name = "clamp"
     attrs = ClampAttrs
@@ -52,7 +77,15 @@ class Clamp(TableOp):
         "aten.relu6.default": from_aten_relu6,
         "aten.hardtanh.default": from_aten_hardtanh,
         "aten.clamp.default": from_aten_clamp,
+        "aten.clamp.Tensor": from_aten_clamp,
+        "aten.clip.default": from_aten_clamp,
+        "aten.clip.Tensor": from_aten_clamp,
         "aten.clamp_min.default": from_aten_clamp,
+        "aten.clamp_min.Tensor": from_aten_clamp,
+        "aten.clamp_max.Tensor": from_aten_clamp_max,
+        "aten.threshold.default": from_aten_threshold,
+        "aten.maximum.default": from_aten_maximum,
+        "aten.minimum.default": from_aten_minimum,
         "aten.clamp_max.default": from_aten_clamp_max,
     }
     clamps = True

@@ -1,6 +1,6 @@
 """conv2d: y = clamp(Σ over a window and its channels of x · w, + b), channels-last, padding reads as zero."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +11,14 @@ from ..qmath import requantize
 from .builder import Builder, Unsupported
 from .casework import activation, bias, output_scale, weight
 from .depthwise import Depthwise, depthwise, pack_depthwise
+from .lines import as_image, as_line, lying
 from .packing import lane_order, pair_stream, worth_joining
 from .spec import Case, Constants, Cost, Op, Stripe, register
 from .stripes import window_rows
 from .tiles import Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
 from .transpose import to_nchw, to_nhwc
 from .weighted import clamped, fold
-from .windows import Padding, Pair, Window, image_size, pair, require_image, symmetric
+from .windows import Padding, Pair, Sizes, Window, image_size, pair, require_image, symmetric
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,6 @@ class Conv2dAttrs:
 
     def window(self, kernel: Pair) -> Window:
         return Window(kernel, self.stride, self.padding, self.dilation)
-
-
-Sizes = int | Sequence[int]
 
 
 def from_aten_conv2d(
@@ -61,6 +59,22 @@ def from_aten_conv2d(
     return to_nchw(b, b.add("conv2d", replace(attrs, padding=padding_4), to_nhwc(b, x), w, c))
 
 
+def from_aten_conv1d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """A line of values as an image of height 1; weight (O, I/groups, k)."""
+    around = padding if isinstance(padding, str) else lying(padding, 0)
+    options = lying(stride, 1), around, lying(dilation, 1), groups
+    return as_line(b, from_aten_conv2d(b, as_image(b, x), weight[:, :, None], bias, *options))
+
+
 def from_aten_convolution(
     b: Builder,
     x: Tensor,
@@ -75,11 +89,13 @@ def from_aten_convolution(
 ) -> Tensor:
     if transposed:
         raise Unsupported(
-            "transposed convolution: use nn.Upsample followed by nn.Conv2d on the host, or another network"
+            "transposed convolution: use nn.Conv2d with r·r times the channels, then nn.PixelShuffle(r)"
         )
+    if weight.ndim == 3:
+        return from_aten_conv1d(b, x, weight, bias, stride, padding, dilation, groups)
     if weight.ndim != 4:
         raise Unsupported(
-            f"{weight.ndim - 2}-dimensional convolution: use nn.Conv2d with a kernel of height 1"
+            f"{weight.ndim - 2}-dimensional convolution: fold the depth into the channels and use nn.Conv2d"
         )
     return from_aten_conv2d(b, x, weight, bias, stride, padding, dilation, groups)
 
@@ -100,6 +116,8 @@ class Conv2d(Op):
     sources = {
         "aten.conv2d.default": from_aten_conv2d,
         "aten.conv2d.padding": from_aten_conv2d,
+        "aten.conv1d.default": from_aten_conv1d,
+        "aten.conv1d.padding": from_aten_conv1d,
         "aten.convolution.default": from_aten_convolution,
     }
     weighted = True

@@ -3,19 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..ir import Array, Call, Shape, Tensor
-from .builder import Builder
+from .builder import Builder, Unsupported
 from .casework import activation
+from .lines import as_image, as_line, lying
 from .pooling import pooled_overlap
+from .reductions import reduced
+from .reshape import reshaped
 from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooling
 from .spec import Case, Constants, Cost, Op, Stripe, register
 from .stripes import window_rows
 from .transpose import to_nchw, to_nhwc
-from .windows import Padding, Pair, Window, image_size, pair, require_image, symmetric
+from .windows import Padding, Pair, Sizes, Window, image_size, pair, require_image, symmetric
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class MaxPool2dAttrs:
         return Window(self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
-Sizes = int | Sequence[int]
+CUT = "firmnet cuts no parts out yet: replace the layer before it by one layer per part"
 Span = tuple[int, int]
 """The first row (or column) of the image that a window reads, and how many it reads."""
 MAX_TAPS = 64
@@ -57,6 +61,73 @@ def from_aten_max_pool2d(
     return to_nchw(b, b.add("max_pool2d", attrs, to_nhwc(b, x)))
 
 
+def from_aten_max_pool1d(
+    b: Builder,
+    x: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes = (),
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """A line of values as an image of height 1."""
+    window = lying(kernel_size, 1), lying(stride or kernel_size, 1), lying(padding, 0), lying(dilation, 1)
+    return as_line(b, from_aten_max_pool2d(b, as_image(b, x), *window, ceil_mode))
+
+
+def from_aten_adaptive_max_pool2d(b: Builder, x: Tensor, output_size: Sizes) -> Tensor:
+    require_image("adaptive_max_pool2d", x.shape)
+    size = pair(output_size)
+    if any(n % m for n, m in zip(x.shape[2:], size, strict=True)):
+        raise Unsupported(f"windows of several sizes, from {x.shape[2:]} to {size}: use nn.MaxPool2d")
+    height, width = (n // m for n, m in zip(x.shape[2:], size, strict=True))
+    return from_aten_max_pool2d(b, x, (height, width))
+
+
+def from_aten_adaptive_max_pool1d(b: Builder, x: Tensor, output_size: Sizes) -> Tensor:
+    return as_line(b, from_aten_adaptive_max_pool2d(b, as_image(b, x), lying(output_size, 1)))
+
+
+def from_aten_amax(b: Builder, x: Tensor, dim: int | Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    return reduced(b, x, dim, keepdim, from_aten_max_pool2d)
+
+
+def from_aten_slice(
+    b: Builder, x: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Tensor:
+    """Every step-th value along an axis, from the first one on: windows of one value."""
+    axis = dim % len(x.shape)
+    size = x.shape[axis]
+    first, last, _ = slice(start, end).indices(size)
+    if first:
+        raise Unsupported(f"values {first} to {last} of {size} along axis {axis}: {CUT}")
+    if last < size:
+        if last > 1:
+            raise Unsupported(f"the first {last} values of {size} along axis {axis}: {CUT}")
+        step = size
+    if step == 1:
+        return x
+    if len(x.shape) == 4 and x.shape[0] == 1 and axis > 1:
+        return from_aten_max_pool2d(b, x, 1, (step, 1) if axis == 2 else (1, step))
+    image = reshaped(b, x, (1, 1, prod(x.shape[: axis + 1]), prod(x.shape[axis + 1 :])))
+    if size % step:
+        image = reshaped(b, x, (1, prod(x.shape[:axis]), size, prod(x.shape[axis + 1 :])))
+    return reshaped(
+        b,
+        from_aten_max_pool2d(b, image, 1, (step, 1)),
+        (*x.shape[:axis], -(-size // step), *x.shape[axis + 1 :]),
+    )
+
+
+def from_aten_select(b: Builder, x: Tensor, dim: int, index: int) -> Tensor:
+    """x[:, 0]: the first entry of an axis, which vanishes; the only one costs nothing."""
+    axis = dim % len(x.shape)
+    if index % x.shape[axis]:
+        raise Unsupported(f"entry {index} of {x.shape[axis]} along axis {axis}: {CUT}")
+    first = from_aten_slice(b, x, axis, 0, 1)
+    return reshaped(b, first, (*x.shape[:axis], *x.shape[axis + 1 :]))
+
+
 class MaxPool2d(Op):
     """x (1, H, W, C) → (1, OH, OW, C)."""
 
@@ -65,6 +136,14 @@ class MaxPool2d(Op):
     sources = {
         "aten.max_pool2d.default": from_aten_max_pool2d,
         "aten.max_pool2d_with_indices.default": from_aten_max_pool2d,
+        "aten.max_pool1d.default": from_aten_max_pool1d,
+        "aten.max_pool1d_with_indices.default": from_aten_max_pool1d,
+        "aten.adaptive_max_pool2d.default": from_aten_adaptive_max_pool2d,
+        "aten.adaptive_max_pool1d.default": from_aten_adaptive_max_pool1d,
+        "aten.amax.default": from_aten_amax,
+        "aten.max.dim": from_aten_amax,
+        "aten.slice.Tensor": from_aten_slice,
+        "aten.select.int": from_aten_select,
     }
     keeps_qparams = True
 

@@ -7,8 +7,11 @@ import numpy as np
 
 from ..ir import Array, Call, Shape, Tensor
 from ..qmath import INT32_MAX, clamp_bounds, requantize, to_requant
+from .batch_norm import affine
 from .builder import Builder, Unsupported
 from .casework import activation
+from .concat import before_expansion, broadcast_shape, expanded
+from .reshape import reshaped
 from .spec import Case, Constants, Op, Stripe, register
 from .stripes import cut
 from .weighted import clamped
@@ -25,11 +28,42 @@ class MulAttrs:
     hi: float | None = None
 
 
-def from_aten_mul(b: Builder, x: Tensor, other: Tensor) -> Tensor:
-    if not isinstance(x, Tensor) or not isinstance(other, Tensor):
-        raise Unsupported("multiplying by a constant: fold it into the weights of the layer before or after")
-    large, small = (other, x) if x.size < other.size else (x, other)
-    return b.add("mul", MulAttrs(), large, small)
+Value = Tensor | Array | float
+
+
+def from_aten_mul(b: Builder, x: Value, other: Value) -> Tensor:
+    """A constant factor becomes a scale, which a layer before takes into its weights."""
+    if not isinstance(other, Tensor):
+        assert isinstance(x, Tensor)
+        return affine(b, x, other, 0.0)
+    if not isinstance(x, Tensor):
+        return affine(b, other, x, 0.0)
+    shape = broadcast_shape("mul", x.shape, other.shape)
+    large, small = (before_expansion(b, t) for t in ((other, x) if x.size < other.size else (x, other)))
+    ranked = reshaped(b, small, (*[1] * (len(shape) - len(small.shape)), *small.shape))
+    return b.add("mul", MulAttrs(), expanded(b, large, shape), ranked)
+
+
+def from_aten_div(b: Builder, x: Value, other: Value) -> Tensor:
+    if isinstance(other, Tensor):
+        raise Unsupported("dividing by an activation: divide by a constant, or multiply by a gate")
+    if not np.all(other):
+        raise Unsupported("division by a constant that is zero")
+    return from_aten_mul(b, x, 1.0 / np.asarray(other))
+
+
+def from_aten_neg(b: Builder, x: Tensor) -> Tensor:
+    return affine(b, x, -1.0, 0.0)
+
+
+def from_aten_square(b: Builder, x: Tensor) -> Tensor:
+    return b.add("mul", MulAttrs(), x, x)
+
+
+def from_aten_pow(b: Builder, x: Tensor, exponent: float) -> Tensor:
+    if exponent not in (1, 2):
+        raise Unsupported(f"power {exponent:g}: only squares are supported; multiply for whole powers")
+    return x if exponent == 1 else from_aten_square(b, x)
 
 
 class Mul(Op):
@@ -37,7 +71,19 @@ class Mul(Op):
 
     name = "mul"
     attrs = MulAttrs
-    sources = {"aten.mul.Tensor": from_aten_mul}
+    sources = {
+        "aten.mul.Tensor": from_aten_mul,
+        "aten.mul.Scalar": from_aten_mul,
+        "aten.multiply.Tensor": from_aten_mul,
+        "aten.div.Tensor": from_aten_div,
+        "aten.div.Scalar": from_aten_div,
+        "aten.divide.Tensor": from_aten_div,
+        "aten.true_divide.Tensor": from_aten_div,
+        "aten.neg.default": from_aten_neg,
+        "aten.negative.default": from_aten_neg,
+        "aten.square.default": from_aten_square,
+        "aten.pow.Tensor_Scalar": from_aten_pow,
+    }
     clamps = True
 
     def shape(self, attrs: MulAttrs, *inputs: Shape) -> Shape:

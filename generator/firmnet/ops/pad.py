@@ -32,7 +32,9 @@ def from_aten_constant_pad_nd(b: Builder, x: Tensor, pad: Sequence[int], value: 
     if value:
         raise Unsupported(f"padding with {value}: only zero padding is supported")
     if min(pad, default=0) < 0:
-        raise Unsupported(f"negative padding {tuple(pad)} crops: crop on the host instead")
+        raise Unsupported(
+            f"negative padding {tuple(pad)} crops: use less padding in the layer before, or smaller inputs"
+        )
     missing = [0] * (len(x.shape) - len(pad) // 2)
     attrs = PadAttrs((*missing, *map(int, pad[-2::-2])), (*missing, *map(int, pad[::-2])))
     return b.add("pad", attrs, x) if any(pad) else x

@@ -50,6 +50,12 @@ def from_aten_unsqueeze(b: Builder, x: Value, dim: int) -> Value:
     return from_aten_view(b, x, sizes)
 
 
+def reshaped(b: Builder, x: Tensor, shape: Sequence[int]) -> Tensor:
+    """A view on the way to or from the layer being imported."""
+    sizes = tuple(int(n) for n in shape)
+    return x if sizes == x.shape else b.add("reshape", ReshapeAttrs(sizes), x, name=f"{b.layer}_view")
+
+
 def from_aten_identity(b: Builder, x: Value, *options: Any, **keywords: Any) -> Value:
     """Copies and checks that mean nothing in a graph of values."""
     return x
@@ -62,7 +68,7 @@ def from_aten_dropout(b: Builder, x: Value, p: float = 0.5, train: bool = False)
 
 
 def from_aten_to_copy(b: Builder, x: Value, dtype: Any = None, *options: Any, **keywords: Any) -> Value:
-    if dtype is not None and "float" not in str(dtype):
+    if dtype is not None and str(dtype) not in ("torch.float32", "torch.float64"):
         raise Unsupported(
             f"conversion to {dtype}: firmnet networks compute in float until they are quantized"
         )
@@ -90,6 +96,7 @@ class Reshape(Op):
         "aten.detach.default": from_aten_identity,
         "aten.detach_.default": from_aten_identity,
         "aten.lift_fresh_copy.default": from_aten_identity,
+        "aten.type_as.default": from_aten_identity,
         "aten.dropout.default": from_aten_dropout,
         "aten.feature_dropout.default": from_aten_dropout,
         "aten.alpha_dropout.default": from_aten_dropout,

@@ -26,6 +26,13 @@ def to_nchw(b: Builder, x: Tensor) -> Tensor:
     return b.add("transpose", TransposeAttrs((0, 3, 1, 2)), x, name=f"{b.layer}_nchw")
 
 
+def transposed(b: Builder, x: Tensor, order: Sequence[int]) -> Tensor:
+    """A transpose on the way to or from the layer being imported."""
+    axes = tuple(order)
+    same = axes == tuple(range(len(axes)))
+    return x if same else b.add("transpose", TransposeAttrs(axes), x, name=f"{b.layer}_transposed")
+
+
 def from_aten_permute(b: Builder, x: Tensor | Array, dims: Sequence[int]) -> Tensor | Array:
     order = tuple(int(d) % len(x.shape) for d in dims)
     if isinstance(x, np.ndarray):

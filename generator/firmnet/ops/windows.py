@@ -8,6 +8,7 @@ import numpy as np
 from ..ir import Array, Shape
 from .builder import Unsupported
 
+Sizes = int | Sequence[int]
 Pair = tuple[int, int]
 Padding = tuple[int, int, int, int]
 

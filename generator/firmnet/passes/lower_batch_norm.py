@@ -1,5 +1,6 @@
 """lower_batch_norm: a batch norm that could not be folded becomes a 1x1 convolution, one channel by one."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,9 @@ def _lowered(graph: Graph, norm: Node) -> Graph:
     order = (*(axis for axis in range(rank) if axis != norm.attrs.axis), norm.attrs.axis)
     last = tuple(x.shape[axis] for axis in order)
     image = _image(last)
+    if not (np.ptp(scale.values) or np.ptp(shift.values)):  # alike for all values: one channel, any order
+        scale, shift = (replace(t, shape=(1,), data=t.values[:1]) for t in (scale, shift))
+        order, last, image, channels = tuple(range(rank)), x.shape, _image((*x.shape, 1)), 1
     weight = Tensor(scale.name, (channels, 1, 1, 1), None, scale.values.reshape(channels, 1, 1, 1))
     steps: list[tuple[str, Any, Shape]] = [
         ("transpose", TransposeAttrs(order), last),

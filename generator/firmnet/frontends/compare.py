@@ -1,0 +1,167 @@
+"""Does the imported graph compute what the module computes? Tried on real samples, noise and zeros.
+
+torch.export itself may change a model: it does not see that eval-mode dropout hands on its very input, which
+a layer in place behind it then overwrites; it keeps one branch of Python code, and one of random values.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.export import ExportedProgram
+from torch.func import functional_call
+from torch.utils import _pytree as pytree
+
+from ..errors import UserError, first_line
+from ..interpret import run_float
+from ..ir import Array, Graph, Shape
+from .torch_source import quiet
+
+SAME_FLOAT64, SAME_FLOAT32 = 1e-4, 1e-3
+"""How far graph and module may differ, relative to the largest value of the output element in question."""
+SMALL = 1e-2
+"""An element's own size counts as at least this share of the largest: what is smaller may cancel out."""
+SAMPLES = 4
+
+Run = Callable[[Array], Array]
+"""One input (1, …) → what the model returns for it, float64."""
+
+
+@contextmanager
+def unchanged(module: torch.nn.Module) -> Iterator[None]:
+    """The module in eval mode meanwhile; afterwards its flags, tensors and the seeds are as before."""
+    training = {part: part.training for part in module.modules()}
+    owned: list[dict[str, Any]] = [
+        d for part in module.modules() for d in (part._parameters, part._buffers) if type(d) is dict
+    ]
+    kept = [dict(named) for named in owned]
+    values = {t: t.detach().clone() for named in kept for t in named.values() if t is not None}
+    module.eval()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        for part, flag in training.items():
+            part.training = flag
+        for now, before in zip(owned, kept, strict=True):
+            now.clear()
+            now.update(before)
+        with torch.no_grad():
+            for tensor, value in values.items():
+                tensor.data.copy_(value)
+
+
+def compare(graph: Graph, model: torch.nn.Module | ExportedProgram, calibration: Array | None) -> None:
+    """Raise UserError when the graph computes something else than the model on any of the inputs tried."""
+    module = model.module() if isinstance(model, ExportedProgram) else model
+    inputs = list(tried(graph.tensors[graph.input].shape, calibration))
+    run, same = _reference(module, inputs[0], graph.name)
+    expected = np.array([_answer(run, x, graph) for x in inputs])
+    finite = np.isfinite(expected)
+    if not finite.any():
+        raise UserError(
+            f"model {graph.name!r} gives NaN or infinity for every input that was tried: "
+            "train it again or load a good checkpoint"
+        )
+    sizes = np.max(np.abs(expected), axis=0, initial=0, where=finite)
+    allowed = same * np.maximum(sizes, SMALL * sizes.max())
+    if not _near(_answer(run, inputs[0], graph), expected[0], allowed):
+        raise UserError(
+            f"model {graph.name!r} gives two answers for one input: it draws random numbers or remembers "
+            "earlier inputs, so there is nothing to verify a board against; take that out of forward"
+        )
+    for x, wanted in zip(inputs, expected, strict=True):
+        with np.errstate(all="ignore"):
+            got = run_float(graph, x)
+        if not _near(got, wanted, allowed):
+            raise UserError(_difference(graph.name, got, wanted, allowed))
+
+
+def _reference(module: torch.nn.Module, x: Array, name: str) -> tuple[Run, float]:
+    """How to run the module, in float64 if it can be, and how near the graph must come to that."""
+    failures = []
+    for dtype, same in ((torch.float64, SAME_FLOAT64), (torch.float32, SAME_FLOAT32), (None, SAME_FLOAT32)):
+        run = partial(_run, module, dtype)
+        try:
+            run(x)
+        except Exception as error:
+            failures.append(error)
+        else:
+            return run, same
+    last = failures[-1]
+    raise UserError(f"model {name!r} fails on an input {x.shape}: {type(last).__name__}: {first_line(last)}")
+
+
+def _run(module: torch.nn.Module, dtype: torch.dtype | None, x: Array) -> Array:
+    """The only tensor in what the module returns; None runs it as it is, not on a copy of its tensors."""
+    given = torch.from_numpy(x.copy())
+    with quiet(), torch.no_grad():
+        if dtype is None:
+            returned = module(given)
+        else:
+            own = [*module.named_parameters(), *module.named_buffers()]
+            copies = {k: t.detach().clone().to(dtype if t.is_floating_point() else t.dtype) for k, t in own}
+            returned = functional_call(module, copies, (given.to(dtype),))
+    (tensor,) = [leaf for leaf in pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+    values: Array = tensor.detach().cpu().to(torch.float64).numpy()
+    return values
+
+
+def _answer(run: Run, x: Array, graph: Graph) -> Array:
+    """What the model returns, once its shape is what the graph says."""
+    values, shape = run(x), graph.tensors[graph.output].shape
+    if values.shape != shape:
+        raise UserError(
+            f"model {graph.name!r} returns the shape {values.shape}, but {shape} once exported: "
+            "return one shape for every input"
+        )
+    return values
+
+
+def _near(got: Array, wanted: Array, allowed: Array) -> bool:
+    """NaN and infinity must be where they are wanted, and nowhere else."""
+    return bool(np.all(_excess(got, wanted, allowed) <= 0))
+
+
+def _excess(got: Array, wanted: Array, allowed: Array) -> Array:
+    """By how much each element is farther off than it may be."""
+    finite = np.isfinite(wanted)
+    with np.errstate(all="ignore"):
+        excess = np.where(finite, np.abs(got - wanted) - allowed, 0.0)
+    return np.where(finite == np.isfinite(got), excess, np.inf)
+
+
+def _difference(name: str, got: Array, wanted: Array, allowed: Array) -> str:
+    worst = np.unravel_index(np.argmax(_excess(got, wanted, allowed)), wanted.shape)
+    return (
+        f"torch.export changes what model {name!r} computes: output {tuple(map(int, worst))} is "
+        f"{got[worst]:.4g} instead of {wanted[worst]:.4g} for one input; do not use inplace=True on the "
+        "output of a dropout, and no Python code in forward that depends on values"
+    )
+
+
+def tried(shape: Shape, calibration: Array | None) -> Iterator[Array]:
+    """float32 inputs of the model's shape: samples spread over the calibration data, noise, zeros."""
+    samples = _samples(shape, calibration)
+    spread = np.linspace(0, len(samples) - 1, min(SAMPLES, len(samples))).astype(int)
+    yield from samples[spread]
+    rng = np.random.default_rng(0)
+    lo, hi = (samples.min(), samples.max()) if np.any(samples) else (-1.0, 1.0)
+    yield rng.uniform(lo, hi, shape).astype(np.float32)
+    yield rng.normal(scale=max(abs(lo), abs(hi)), size=shape).astype(np.float32)
+    yield np.zeros(shape, np.float32)
+
+
+def _samples(shape: Shape, calibration: Array | None) -> Array:
+    """The finite float samples (N, *shape) there are; data of another kind or shape is judged elsewhere."""
+    nothing = np.empty((0, *shape), np.float32)
+    if calibration is None or calibration.dtype.kind != "f" or not calibration.ndim:
+        return nothing
+    if calibration.shape[1:] not in (shape, shape[1:]):
+        return nothing
+    with np.errstate(over="ignore"):
+        samples = calibration.reshape(len(calibration), *shape).astype(np.float32)
+    return samples[np.isfinite(samples).all(axis=tuple(range(1, samples.ndim)))]

@@ -1,0 +1,95 @@
+"""What goes into an exported program, and what comes out? One float32 tensor each, or reasons why not."""
+
+import torch
+from torch.export import ExportedProgram
+from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, TensorArgument
+from torch.fx import Node as FxNode
+
+from .refusals import Refusals
+from .torch_source import dtype_name
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Buffers that batch norm changes in training mode, and only then."""
+
+
+def input_nodes(program: ExportedProgram, refusals: Refusals) -> list[FxNode]:
+    """The placeholders of tensors given by the user that can be walked from; notes what does not fit."""
+    specs = [spec for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
+    names = [str(spec.arg.name) for spec in specs]
+    if len(names) != 1:
+        named = f" ({', '.join(names)})" if names else ""
+        refusals.because(
+            f"takes {len(names)} inputs{named}: firmnet deploys models with one; "
+            + ("join them into one tensor" if names else "give it the tensor it works on")
+        )
+    found = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in names]
+    return [node for node in found if _fits(node, refusals)]
+
+
+def _fits(node: FxNode, refusals: Refusals) -> bool:
+    """Can the program be walked from this input? Whatever does not fit is noted."""
+    value = node.meta.get("val")
+    if not isinstance(value, torch.Tensor):
+        refusals.because(f"takes an input {node.name!r} that is not a tensor: give one float32 tensor")
+        return False
+    if not all(isinstance(size, int) for size in value.shape):
+        sizes = ", ".join(map(str, value.shape))
+        refusals.because(
+            f"takes an input {node.name!r} that has a dynamic shape ({sizes}): export without dynamic_shapes"
+        )
+        return False
+    if value.dtype != torch.float32:
+        refusals.because(
+            f"takes an input {node.name!r} that is {dtype_name(value.dtype)}: firmnet takes float32, "
+            "so export with a float32 example"
+        )
+    if value.ndim < 2 or value.shape[0] != 1 or 0 in value.shape:
+        refusals.because(
+            f"takes an input {node.name!r} that has shape {tuple(value.shape)}: "
+            "export with an example of batch 1"
+        )
+    return True
+
+
+def output_node(program: ExportedProgram, refusals: Refusals) -> FxNode | None:
+    """The node of the only tensor that the model returns, however wrapped; notes what does not fit."""
+    specs = program.graph_signature.output_specs
+    changed = [str(spec.target) for spec in specs if spec.kind == OutputKind.BUFFER_MUTATION]
+    if changed:
+        refusals.because(_changes(changed))
+    results = [spec.arg for spec in specs if spec.kind == OutputKind.USER_OUTPUT]
+    results = [arg for arg in results if not (isinstance(arg, ConstantArgument) and arg.value is None)]
+    if len(results) > 1:
+        refusals.because(
+            f"returns {len(results)} values: firmnet deploys models with one output tensor; "
+            "wrap it and return one"
+        )
+        return None
+    if not results or not isinstance(results[0], TensorArgument):
+        refusals.because("returns a value that is not a tensor: return one float32 tensor")
+        return None
+    node: FxNode = next(n for n in program.graph.nodes if n.name == results[0].name)
+    value = node.meta["val"]
+    if value.dtype != torch.float32:
+        advice = "return the float32 scores; predict() picks the class"
+        if value.dtype.is_floating_point:
+            advice = "return float32, so leave out the conversion"
+        refusals.because(f"returns {dtype_name(value.dtype)}: {advice}")
+    elif not all(isinstance(size, int) for size in value.shape):
+        refusals.because("returns a tensor whose size depends on the data: return one of a fixed shape")
+    elif 0 in value.shape:
+        refusals.because(f"returns an empty tensor, shape {tuple(value.shape)}: return values")
+    elif not value.ndim:
+        refusals.because("returns a number without axes: keep the batch axis, e.g. y.reshape(1, 1)")
+    return node
+
+
+def _changes(buffers: list[str]) -> str:
+    what = f"changes its buffer {buffers[0]!r} while it runs"
+    if len(buffers) > 1:
+        what = f"changes its buffers {', '.join(map(repr, buffers))} while it runs"
+    if all(buffer.endswith(STATISTICS) for buffer in buffers):
+        return f"{what}: export it after model.eval()"
+    return (
+        f"{what}, and firmnet keeps no state between runs: take that out of forward, or hand it in as input"
+    )

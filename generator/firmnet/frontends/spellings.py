@@ -1,0 +1,93 @@
+"""Which operators are other spellings of what firmnet has? torch takes them apart before the import."""
+
+from collections.abc import Callable, Mapping
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._decomp import get_decompositions
+from torch.export import default_decompositions
+
+aten = torch.ops.aten
+
+COMPOSED = (aten.einsum.default, aten.tensordot.default)
+"""Operators that PyTorch itself composes of others."""
+
+TABLED = (aten.channel_shuffle, aten.pixel_shuffle, aten.pixel_unshuffle, aten.addcmul)
+"""Operators that torch's own table of decompositions knows."""
+
+
+def spellings() -> Mapping[Any, Callable[..., Any]]:
+    """Operator → what it is composed of, for ExportedProgram.run_decompositions."""
+    table = default_decompositions()
+    composed = {operator: table[operator] for operator in COMPOSED}
+    return {**composed, **get_decompositions(TABLED), **OWN}
+
+
+def _addbmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    return beta * bias + alpha * torch.bmm(a, b).sum(0)
+
+
+def _column_stack(parts: list[Tensor]) -> Tensor:
+    return torch.cat([part if part.ndim > 1 else part.reshape(-1, 1) for part in parts], 1)
+
+
+def _dstack(parts: list[Tensor]) -> Tensor:
+    ranked = [part.reshape(1, -1) if part.ndim < 2 else part for part in parts]
+    return torch.cat([part.unsqueeze(2) if part.ndim < 3 else part for part in ranked], 2)
+
+
+def _hstack(parts: list[Tensor]) -> Tensor:
+    return torch.cat(
+        [part.reshape(-1) if part.ndim < 2 else part for part in parts], 1 if parts[0].ndim > 1 else 0
+    )
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    return a @ (b.mT if b.ndim > 1 else b)
+
+
+def _lerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
+    return a * (1 - weight) + b * weight
+
+
+def _multiplied(matrices: list[Tensor]) -> Tensor:
+    return reduce(torch.matmul, matrices)
+
+
+def _outer(a: Tensor, b: Tensor) -> Tensor:
+    return torch.mm(a.unsqueeze(1), b.unsqueeze(0))
+
+
+def _repeat_interleave(
+    x: Tensor, repeats: int, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    flat, axis = (x.reshape(-1), 0) if dim is None else (x, dim % x.ndim)
+    return torch.stack([flat] * repeats, axis + 1).flatten(axis, axis + 1)
+
+
+def _vstack(parts: list[Tensor]) -> Tensor:
+    return torch.cat([part if part.ndim > 1 else part.reshape(1, -1) for part in parts], 0)
+
+
+def _tile(x: Tensor, dims: list[int]) -> Tensor:
+    return x.repeat(*[1] * (x.ndim - len(dims)), *dims)
+
+
+OWN: Mapping[Any, Callable[..., Any]] = {
+    aten.addbmm.default: _addbmm,
+    aten.chain_matmul.default: _multiplied,
+    aten.column_stack.default: _column_stack,
+    aten.dstack.default: _dstack,
+    aten.hstack.default: _hstack,
+    aten.inner.default: _inner,
+    aten.lerp.Scalar: _lerp,
+    aten.linalg_multi_dot.default: _multiplied,
+    aten.outer.default: _outer,
+    aten.repeat_interleave.self_int: _repeat_interleave,
+    aten.row_stack.default: _vstack,
+    aten.tile.default: _tile,
+    aten.vstack.default: _vstack,
+}
+"""Operators for which we say it, because torch keeps them whole."""

@@ -1,0 +1,171 @@
+"""What does each node of an exported program become? Layers of a graph, a constant, or a refusal."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.fx import Graph as FxGraph
+from torch.fx import Node as FxNode
+
+from ..errors import first_line
+from ..ir import Array, Shape, Tensor
+from ..ops import OPS
+from ..ops.arguments import call
+from ..ops.builder import Builder, Unsupported
+from .hints import hint
+from .places import layer_name, place
+from .refusals import Refusals
+from .torch_source import quiet
+
+SOURCES = {target: build for op in OPS.values() for target, build in op.sources.items()}
+CHECKS = {"aten._assert_tensor_metadata.default", "aten._assert_async.msg", "aten._assert_scalar.default"}
+"""Operators that compute nothing."""
+LARGEST_CONSTANT = 2**26
+"""Elements of a tensor that is computed at import."""
+
+
+class Unknown:
+    """Stands for a value behind a refusal that is no tensor of known shape: what reads it is not judged."""
+
+
+UNKNOWN = Unknown()
+
+
+@dataclass
+class Walk:
+    """The import half-way: what each node of the exported program has become.
+
+    A value is a Tensor (activation), a torch.Tensor (constant), a plain value, UNKNOWN, or a list of these.
+    """
+
+    builder: Builder
+    refusals: Refusals
+    constants: dict[str, torch.Tensor]
+    values: dict[FxNode, Any] = field(default_factory=dict)
+
+    def start(self, node: FxNode) -> None:
+        """An input of the model."""
+        self.values[node] = self.builder.input(node.name, _shape(node.meta["val"]))
+
+    def follow(self, graph: FxGraph) -> None:
+        for node in graph.nodes:
+            if node.op == "placeholder":
+                self.values.setdefault(node, self.constants.get(node.name, UNKNOWN))
+            elif node.op == "call_function":
+                self.call(node)
+            elif node.op != "output":
+                self.values[node] = None  # the body of a branch or a loop, whose operator is refused
+
+    def call(self, node: FxNode) -> None:
+        target: Any = node.target
+        args = self.resolve(node.args)
+        kwargs = {key: self.resolve(value) for key, value in node.kwargs.items()}
+        everything = [*args, *kwargs.values()]
+        if str(target) in CHECKS:
+            return
+        if target.__name__ == "getitem" and isinstance(args[0], list):
+            self.values[node] = args[0][args[1]]
+        elif _holds(everything, Unknown):
+            self.values[node] = UNKNOWN
+        elif isinstance(target, torch._ops.HigherOrderOperator):
+            self.refuse(node, hint(str(target)))
+        elif not _holds(everything, Tensor):
+            self.compute(node, args, kwargs)
+        elif str(target) in SOURCES:
+            self.build(node, args, kwargs)
+        else:
+            self.refuse(node, hint(str(target)))
+
+    def compute(self, node: FxNode, args: Any, kwargs: dict[str, Any]) -> None:
+        """What depends on constants alone is a constant."""
+        target: Any = node.target
+        if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
+            self.refuse(node, "it draws random numbers: take it out, or make it a constant buffer")
+            return
+        if any(_size(value) > LARGEST_CONSTANT for value in _as_list(node.meta.get("val"))):
+            self.refuse(node, "the constant it makes is too large for a microcontroller")
+            return
+        if "device" in kwargs:
+            kwargs["device"] = torch.device("cpu")
+        try:
+            with quiet(), torch.no_grad():
+                self.values[node] = target(*args, **kwargs)
+        except Exception as error:
+            self.refuse(node, f"it cannot be computed at import ({first_line(error)})")
+
+    def build(self, node: FxNode, args: Any, kwargs: dict[str, Any]) -> None:
+        self.builder.layer, self.builder.source = layer_name(node), f"{place(node)}: {node.target}"
+        expected = [
+            _shape(result) for result in _as_list(node.meta["val"]) if isinstance(result, torch.Tensor)
+        ]
+        try:
+            if 0 in expected[0]:
+                raise Unsupported(f"its result is empty, shape {expected[0]}")
+            built = call(SOURCES[str(node.target)], self.builder, _to_numpy(args), _to_numpy(kwargs))
+        except Unsupported as reason:
+            self.refuse(node, str(reason))
+            return
+        except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
+            self.refuse(node, f"this form of it is not supported ({first_line(error)})")
+            return
+        if built.shape != expected[0]:
+            self.refuse(node, f"firmnet would make {built.shape} of it, and not {expected[0]}")
+            return
+        several = isinstance(node.meta["val"], list | tuple)
+        self.values[node] = [built, *[UNKNOWN] * (len(node.meta["val"]) - 1)] if several else built
+
+    def refuse(self, node: FxNode, advice: str) -> None:
+        """Note the node, and let what follows it be looked at too."""
+        sources = [i for i in node.all_input_nodes if _holds(self.values.get(i), Tensor)]
+        shapes = ", ".join(str(_shape(v)) for i in sources for v in _as_list(i.meta["val"])[:1])
+        self.refusals.operator(str(node.target), advice, place(node), shapes)
+        results = node.meta.get("val")
+        stand_ins = [self._stand_in(node, result) for result in _as_list(results)]
+        self.values[node] = stand_ins if isinstance(results, list | tuple) else stand_ins[0]
+
+    def _stand_in(self, node: FxNode, result: Any) -> Any:
+        known = isinstance(result, torch.Tensor) and all(isinstance(size, int) for size in result.shape)
+        return self.builder.input(node.name, _shape(result)) if known else UNKNOWN
+
+    def resolve(self, value: Any) -> Any:
+        """An argument of a node, nodes replaced by what they have become."""
+        if isinstance(value, FxNode):
+            return self.values.get(value, UNKNOWN)
+        if isinstance(value, list | tuple):
+            return [self.resolve(item) for item in value]
+        return value
+
+
+def _to_numpy(value: Any) -> Any:
+    """Constants as float64 arrays, also inside lists and mappings; everything else as it is."""
+    if isinstance(value, torch.Tensor):
+        if value.is_complex():
+            raise Unsupported("it works on complex numbers: firmnet computes with real ones")
+        array: Array = np.asarray(value.to(torch.float64).numpy())
+        return array
+    if isinstance(value, list | tuple):
+        return [_to_numpy(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _to_numpy(item) for key, item in value.items()}
+    return value
+
+
+def _holds(value: Any, kind: type) -> bool:
+    """Is it of this kind, or a list with something of it inside?"""
+    return isinstance(value, kind) or (
+        isinstance(value, list | tuple) and any(_holds(v, kind) for v in value)
+    )
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _size(value: Any) -> int:
+    return math.prod(_shape(value)) if isinstance(value, torch.Tensor) else 0
+
+
+def _shape(tensor: Any) -> Shape:
+    return tuple(int(size) for size in tensor.shape)
