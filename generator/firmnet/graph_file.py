@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from .interpret import prepared
 from .ir import Array, Call, Graph, Node, QParams, Shape, Tensor, check
-from .limits import MAX_INTEGER_ELEMENTS
+from .limits import MAX_ELEMENTS
 from .ops import OPS
 
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-200, 2.0**200
@@ -20,9 +20,10 @@ SMALLEST_SCALE, LARGEST_SCALE = 2.0**-200, 2.0**200
 DTYPES = {"int8": (-128, 127), "int32": (0, 0)}
 """Of a stored tensor: dtype → zero points."""
 
-Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+MAX_TEXT = 2000
+Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Name = Annotated[str, Field(max_length=500, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Extent = Annotated[int, Field(gt=0, le=MAX_INTEGER_ELEMENTS)]
+Extent = Annotated[int, Field(gt=0, le=MAX_ELEMENTS)]
 Extents = Annotated[tuple[Extent, ...], Field(max_length=8)]
 Axes = Annotated[tuple[Annotated[int, Field(ge=0, lt=8)], ...], Field(max_length=8)]
 
@@ -72,8 +73,15 @@ def graph_to_json(graph: Graph) -> dict[str, Any]:
         }
         for t in graph.tensors.values()
     ]
-    nodes = [{**vars(node), "attrs": asdict(node.attrs)} for node in graph.nodes]
+    nodes = [
+        {**vars(node), "attrs": asdict(node.attrs), "source": printable(node.source)} for node in graph.nodes
+    ]
     return {**vars(graph), "nodes": nodes, "tensors": tensors}
+
+
+def printable(text: str) -> str:
+    """A text as files and terminals may hold it, whatever the user's modules and files are called."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:MAX_TEXT]
 
 
 def read_graph(text: bytes, constants: Mapping[str, Array]) -> Graph:
@@ -146,7 +154,7 @@ def _check_tensor(tensor: Tensor) -> None:
     low, high = DTYPES[q.dtype]
     if not low <= q.zero_point <= high:
         raise ValueError(f"tensor {name!r} has the zero point {q.zero_point}")
-    if tensor.size > MAX_INTEGER_ELEMENTS:
+    if tensor.size > MAX_ELEMENTS:
         raise ValueError(f"tensor {name!r} has {tensor.size:,} values, which no microcontroller holds")
 
 

@@ -6,7 +6,5 @@ MAX_FILE_BYTES = 2**29
 """Of one file, unpacked."""
 MAX_JSON_BYTES = 2**26
 """Of text that is parsed, which takes many times its size."""
-MAX_INTEGER_ELEMENTS = 2**24
-"""Of one tensor of a quantized graph: more than the memory of any microcontroller."""
 MAX_SAMPLES_BYTES = 2**31
 """Of the samples in one file."""

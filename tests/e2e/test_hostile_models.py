@@ -205,6 +205,8 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files], str]] = {
         "hands an operator to an operator",
     ),
     "code-in-a-value-name": (text("x", f"x\n    {OPEN}"), "has a value of the odd name"),
+    "name-of-torch-itself": (text("x", "torch"), "has a value of the odd name 'torch'"),
+    "name-of-the-module": (text("linear", "self"), "has a value of the odd name 'self'"),
     "code-in-a-node-name": (node(lambda n: n.update(name=f"a; {OPEN}")), "has a value of the odd name"),
     "code-in-an-argument-name": (
         node(lambda n: n["inputs"][0].update(name=f"a={OPEN},b")),

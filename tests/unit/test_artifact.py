@@ -51,6 +51,13 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     assert artifact.samples.shape == samples().shape
 
 
+def test_a_layer_may_come_from_a_place_of_any_name(tmp_path: Path) -> None:
+    graph = one_layer()
+    odd = replace(graph.nodes[0], source="a\x1b[31m\n\ud800" + "x" * 9999)
+    save(tmp_path / "net", manifest(), replace(graph, nodes=(odd,)), samples(), {})
+    assert Artifact.open(tmp_path / "net").graph.nodes[0].source.startswith("a?[31m??xxx")
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     write(tmp_path / "a")
     write(tmp_path / "b")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..artifact import FORMAT, Edge, LayerEntry, Manifest
 from ..board import Board, isa
 from ..errors import UserError
+from ..graph_file import printable
 from ..ir import Graph, Shape
 from ..provenance import digest, fingerprint, fingerprint_file
 from .blocks import cascade_entry
@@ -81,4 +82,5 @@ def _edge(graph: Graph, name: str, order: Shape) -> Edge:
 
 def _entry(model: str, layer: Layer) -> LayerEntry:
     symbols = tuple(f"{model}_{layer.name}_{key}" for key in layer.arrays)
-    return LayerEntry(layer.name, layer.op, layer.source, layer.shape, layer.macs, layer.flash_bytes, symbols)
+    source = printable(layer.source)
+    return LayerEntry(layer.name, layer.op, source, layer.shape, layer.macs, layer.flash_bytes, symbols)

@@ -196,7 +196,8 @@ def _check_samples(archive: zipfile.ZipFile, parts: Mapping[str, zipfile.ZipInfo
 
 
 def _identifier(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or len(name) > 500 or keyword.iskeyword(name):
+    reserved = keyword.iskeyword(name) or name in ("torch", "self", "pytree")
+    if reserved or len(name) > 500 or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         raise Refused(f"has a value of the odd name {name[:80]!r}")
     return name
 
