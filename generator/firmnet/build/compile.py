@@ -14,6 +14,7 @@ from ..arrays import read_file
 from ..artifact import Artifact
 from ..board import Board, load_board
 from ..cache import check_writable, disk_full, in_use
+from ..clean import clean_by_itself
 from ..codegen.model import fingerprint_source
 from ..errors import UserError, VerificationError
 from ..folder import lock, say
@@ -86,9 +87,11 @@ def build(
             fingerprint = _mark(artifact, board)
             with workplace(artifact.firmware) as place:
                 built = compile_project(place, board, env, artifact.manifest.arena_bytes, show, notice)
-                return _publish(artifact, built, board, env, fingerprint, started)
+                report = _publish(artifact, built, board, env, fingerprint, started)
         except OSError as error:
             raise _refused(error, artifact) from None
+    clean_by_itself()
+    return report
 
 
 def _check_whole(artifact: Artifact) -> None:
