@@ -115,7 +115,7 @@ class Manifest:
     arena_bytes: Count
     lower_bound_bytes: Count
     stack_bytes: Count = 0  # reserved beside the arena
-    ram_limit_bytes: Count | None = None  # as asked for
+    ram_limit_bytes: Count | None = None  # as asked for, or what the board has room for
     cascades: tuple[CascadeEntry, ...] = ()
     files: Mapping[Inside, Sha256] = field(default_factory=dict)  # every other file written → its SHA-256
 

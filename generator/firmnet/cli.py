@@ -206,7 +206,9 @@ def generate(
         )
     for cascade in made.cascades:
         screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
-    if ram_limit is not None:
+    if made.ram_limit_bytes != ram_limit:
+        screen.line(f"planned within {made.ram_limit_bytes:,} B, what MicroPython leaves of the RAM")
+    elif ram_limit is not None:
         spare = ram_limit - made.arena_bytes - made.stack_bytes
         cost = sum(cascade.extra_cycles for cascade in made.cascades)
         screen.line(

@@ -18,6 +18,7 @@ from firmnet.board import Board, board_ids, load_board
 from firmnet.build import BuildReport, build
 from firmnet.devices import qemu
 from firmnet.errors import UserError, VerificationError
+from firmnet.plan import ram_room
 from firmnet.verify import verify
 
 Made = tuple[Artifact, BuildReport]
@@ -213,10 +214,10 @@ def test_a_copied_artifact_is_built_with_its_own_platform(
 @pytest.mark.parametrize(
     ("model", "shape", "kind"),
     [
-        (nn.Sequential(nn.Flatten(), nn.Linear(2048, 300)), (2, 32, 32), "524,288 of flash"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(2048, 180)), (2, 32, 32), "524,288 of flash"),
         (
-            nn.Sequential(nn.MaxPool2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(90_000, 1)),
-            (1, 300, 300),
+            nn.Sequential(nn.MaxPool2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(26_400, 1)),
+            (1, 132, 200),
             "131,072 of RAM",
         ),
     ],
@@ -225,6 +226,7 @@ def test_a_copied_artifact_is_built_with_its_own_platform(
 def test_what_does_not_fit_is_refused_with_the_excess(
     model: nn.Module, shape: tuple[int, ...], kind: str, tmp_path: Path
 ) -> None:
+    """By so little that only the linker knows; what surely does not fit is refused before."""
     calibration = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     deployment = firmnet.compile(model.eval(), calibration, board="nucleo_f446re", name="huge")
     artifact = deployment.save(tmp_path / "artifact")
@@ -236,18 +238,15 @@ def test_what_does_not_fit_is_refused_with_the_excess(
     assert not list(artifact.firmware.glob("firmware.*"))
 
 
-def test_the_ram_limit_that_is_suggested_makes_it_fit(tmp_path: Path) -> None:
+def test_a_model_larger_than_the_ram_is_planned_to_fit_it(tmp_path: Path) -> None:
+    """Its largest tensor alone has as many bytes as the board."""
     model = nn.Sequential(nn.Conv2d(1, 8, 1), nn.ReLU(), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(8_192, 3))
     calibration = np.random.default_rng(0).normal(size=(2, 1, 128, 128)).astype(np.float32)
-    options = {"board": "nucleo_f446re", "name": "wide"}
-    artifact = firmnet.compile(model.eval(), calibration, **options).save(tmp_path / "first")
-    with pytest.raises(VerificationError, match=r"generate it with --ram-limit \d+") as refused:
-        build(artifact, emulate=True)
-    limit = int(str(refused.value).partition("--ram-limit ")[2].partition(",")[0])
-    second = firmnet.compile(model.eval(), calibration, **options, ram_limit_bytes=limit)
-    sizes = build(second.save(tmp_path / "second"), emulate=True).sizes
+    made = firmnet.compile(model.eval(), calibration, board="nucleo_f446re", name="wide")
+    assert made.firmware.manifest.ram_limit_bytes == ram_room(load_board("nucleo_f446re"))
+    sizes = build(made.save(tmp_path / "artifact"), emulate=True).sizes
     assert sizes.ram_bytes + sizes.heap_bytes <= sizes.ram_limit_bytes
-    assert second.verify(device="host", layers=True).ok
+    assert made.verify(device="host", layers=True).ok
 
 
 def test_an_unknown_environment_is_refused(make: Callable[[str], Made]) -> None:

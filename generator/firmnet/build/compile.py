@@ -86,7 +86,7 @@ def build(
             assemble(source, artifact.firmware / "lib" / "micropython")
             fingerprint = _mark(artifact, board)
             with workplace(artifact.firmware) as place:
-                built = compile_project(place, board, env, artifact.manifest.arena_bytes, show, notice)
+                built = compile_project(place, board, env, artifact, show, notice)
                 report = _publish(artifact, built, board, env, fingerprint, started)
         except OSError as error:
             raise _refused(error, artifact) from None
@@ -126,7 +126,7 @@ def _publish(
 ) -> BuildReport:
     """Measure and check what was built, put it where it can be flashed, and say so last of all."""
     sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
-    check_fit(sizes, board)
+    check_fit(sizes, board, artifact.graph)
     if provenance.fingerprint_on_disk(artifact, board) != fingerprint:
         raise VerificationError(f"{artifact.firmware} was changed while it was built: build it again")
     _check_carries(built / "firmware.elf", artifact, fingerprint)

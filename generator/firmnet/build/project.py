@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..artifact import Artifact
 from ..board import Board
 from ..cache import cache_dir, disk_full
 from ..errors import UserError, VerificationError
@@ -104,7 +105,7 @@ def compile_project(
     place: Workplace,
     board: Board,
     env: str,
-    arena_bytes: int,
+    artifact: Artifact,
     show: Progress,
     say: Callable[[str], None],
 ) -> Path:
@@ -116,7 +117,7 @@ def compile_project(
     provision_scons(say)
     kept = (place.folder / ".pio" / "build").exists() or any(place.objects.glob("*/*"))
     try:
-        return _attempt(place, board, env, arena_bytes, show, say)
+        return _attempt(place, board, env, artifact, show, say)
     except _Unexplained as failure:
         if not kept:
             raise UserError(str(failure)) from None
@@ -125,7 +126,7 @@ def compile_project(
     forget_scons()
     provision_scons()
     try:
-        return _attempt(place, board, env, arena_bytes, show, say, {"FIRMNET_OBJECTS": ""})
+        return _attempt(place, board, env, artifact, show, say, {"FIRMNET_OBJECTS": ""})
     except _Unexplained as failure:
         raise UserError(str(failure)) from None
 
@@ -138,7 +139,7 @@ def _attempt(
     place: Workplace,
     board: Board,
     env: str,
-    arena_bytes: int,
+    artifact: Artifact,
     show: Progress,
     say: Callable[[str], None],
     variables: Mapping[str, str] | None = None,
@@ -171,18 +172,19 @@ def _attempt(
         objects = "1 compiled object" if damaged == 1 else f"{damaged} compiled objects"
         say(f"{objects} in {cache_dir() / 'objects'} had been damaged: compiled again")
     if done.returncode:
-        raise _explain(done.stdout, place, board, env, arena_bytes)
+        raise _explain(done.stdout, place, board, env, artifact)
     if not (built / "firmware.elf").is_file():
         raise _unexplained(f"building {env} ended without a firmware.elf", done.stdout, place)
     return built
 
 
 def _explain(
-    output: str, place: Workplace, board: Board, env: str, arena_bytes: int
+    output: str, place: Workplace, board: Board, env: str, artifact: Artifact
 ) -> UserError | VerificationError:
     """The failure in one sentence, and what the tools themselves said."""
     if excess := overflow(output):
-        return VerificationError(f"{too_big(board, *excess, arena_bytes)}\n{_said(output, place)}")
+        sentence = too_big(board, *excess, artifact.manifest.arena_bytes, artifact.graph)
+        return VerificationError(f"{sentence}\n{_said(output, place)}")
     if NO_SPACE in output:
         return disk_full(place.project)
     if re.search(r"nano\.specs|cannot find -l(c|m|nosys)|fatal error: (alloca|string|math)\.h", output):

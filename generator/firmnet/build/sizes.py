@@ -10,7 +10,8 @@ from elftools.elf.sections import Section, Symbol, SymbolTableSection
 
 from ..board import Board, isa
 from ..errors import VerificationError
-from ..plan import STACK_BYTES
+from ..ir import Graph
+from ..plan import least
 
 WRITABLE, ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC: the section takes memory on the board
 ROOM = re.compile("heap|stack|reserve")
@@ -101,13 +102,13 @@ def _stack_bytes(in_ram: Sequence[Section], thread_bytes: int, board_bytes: int)
     return thread_bytes + reserved if thread_bytes else max(board_bytes, reserved)
 
 
-def check_fit(sizes: Sizes, board: Board) -> None:
+def check_fit(sizes: Sizes, board: Board, graph: Graph) -> None:
     """Raise VerificationError, saying by how many bytes, unless the firmware fits the board."""
     if sizes.flash_bytes > sizes.flash_limit_bytes:
-        raise too_big(board, "flash", sizes.flash_bytes - sizes.flash_limit_bytes, sizes.arena_bytes)
+        raise too_big(board, "flash", sizes.flash_bytes - sizes.flash_limit_bytes, sizes.arena_bytes, graph)
     if sizes.ram_bytes + sizes.heap_bytes > sizes.ram_limit_bytes:
         excess = sizes.ram_bytes + sizes.heap_bytes - sizes.ram_limit_bytes
-        raise too_big(board, "RAM", excess, sizes.arena_bytes)
+        raise too_big(board, "RAM", excess, sizes.arena_bytes, graph)
 
 
 def overflow(said: str) -> tuple[str, int] | None:
@@ -119,16 +120,23 @@ def overflow(said: str) -> tuple[str, int] | None:
     return None
 
 
-def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int) -> VerificationError:
-    """The sentence for a firmware that is `excess_bytes` over the board's flash or RAM."""
-    room, hint = f"{board.chip.flash_bytes:,} of flash", ""
+def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int, graph: Graph) -> VerificationError:
+    """The sentence for a firmware that is `excess_bytes` over the board's flash or RAM.
+
+    It advises a RAM limit only where `graph` can be planned to keep it.
+    """
+    fix = "make the network smaller or choose a larger board (`firmnet boards`)"
+    room = f"{board.chip.flash_bytes:,} of flash"
     if kind == "RAM":
         room = f"{board.chip.ram_bytes:,} of RAM with {board.micropython.heap_bytes:,} of heap"
-        left = arena_bytes + STACK_BYTES[isa(board.chip.core).dsp] - excess_bytes
-        hint = f"generate it with --ram-limit {left}, " if left > 0 else ""
+        smallest = least(graph, dsp=isa(board.chip.core).dsp)
+        left = arena_bytes + smallest.stack_bytes - excess_bytes
+        if left >= smallest.ram_bytes:
+            fix = f"generate it with --ram-limit {left}, {fix}"
+        else:
+            fix = f"the model cannot be planned for less than {smallest.ram_bytes:,} bytes, {fix}"
     return VerificationError(
-        f"the firmware does not fit {board.name}: {excess_bytes:,} bytes more than its {room}; "
-        f"{hint}make the network smaller or choose a larger board (`firmnet boards`)"
+        f"the firmware does not fit {board.name}: {excess_bytes:,} bytes more than its {room}; {fix}"
     )
 
 

@@ -9,6 +9,7 @@ from ..board import Board, isa
 from ..errors import UserError
 from ..graph_file import printable
 from ..ir import Graph, Shape
+from ..plan import check_flash, plan_for
 from ..provenance import digest, fingerprint, fingerprint_file
 from .blocks import cascade_entry
 from .layers import Layer
@@ -34,9 +35,11 @@ def firmware(
 ) -> Firmware:
     """Generate everything for one board from a quantized graph; the same input gives the same bytes.
 
-    Raises UserError when the model cannot run in `ram_limit_bytes`.
+    Raises UserError when the model cannot run in `ram_limit_bytes`, or surely does not fit the board.
     """
-    lib = library(graph, dsp=isa(board.chip.core).dsp, ram_limit_bytes=ram_limit_bytes)
+    memory, limit_bytes = plan_for(graph, board, ram_limit_bytes)
+    lib = library(graph, dsp=isa(board.chip.core).dsp, memory=memory)
+    check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)
     _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, labels, version)
@@ -56,7 +59,7 @@ def firmware(
         arena_bytes=lib.plan.arena_bytes,
         lower_bound_bytes=lib.plan.lower_bound_bytes,
         stack_bytes=lib.plan.stack_bytes,
-        ram_limit_bytes=ram_limit_bytes,
+        ram_limit_bytes=limit_bytes,
         cascades=tuple(map(cascade_entry, lib.plan.cascades)),
     )
     return Firmware(files, manifest, lib.layers)

@@ -51,16 +51,17 @@ def library(
     separate_buffers: bool = False,
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
+    memory: Plan | None = None,
 ) -> Library:
     """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
-    Steps are as `plan` chooses them, or with `cascades` these.
+    Steps and places are those of `memory`, or as `plan` chooses them, or with `cascades` these.
 
     `dsp` chooses kernels for cores with the DSP extension (they compile, with the same results, without it).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
-    memory = plan(graph, dsp=dsp, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
+    memory = memory or plan(graph, dsp=dsp, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
     buffers = Buffers(graph, memory, separate_buffers)
     layers = _layers(graph, memory, dsp)
     context = {

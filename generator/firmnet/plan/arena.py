@@ -63,7 +63,7 @@ def plan(
 
     An input is overwritten after its last reader, the graph's own input too. Within `ram_limit_bytes` the
     plan is the fastest there is: layers one by one, else the cascades that keep the limit and cost the
-    least; UserError when none do. With no limit it has the cascades that cost nearly nothing, or those given.
+    least; TooLarge when none do. With no limit it has the cascades that cost nearly nothing, or those given.
     """
     if cascades is not None:
         return _placed(graph, steps_with(graph, dsp, cascades), dsp, overlap)
@@ -122,19 +122,27 @@ def _gaps(alive: Sequence[Storage], sharing: Distances) -> list[dict[int, int]]:
     return gaps
 
 
-def _too_large(graph: Graph, memory: Plan, ram_limit_bytes: int) -> UserError:
+SMALLER = "a stride or a pooling layer before it, fewer channels, a smaller input"
+"""What helps."""
+
+
+class TooLarge(UserError):
+    """No plan keeps the limit."""
+
+
+def _too_large(graph: Graph, memory: Plan, ram_limit_bytes: int) -> TooLarge:
     """Names what needs the most in the smallest plan."""
     missing = memory.ram_bytes - ram_limit_bytes
     in_cascades = ", with layers in cascades," if memory.cascades else ""
-    return UserError(
+    return TooLarge(
         f"model {graph.name!r} needs{in_cascades} {memory.ram_bytes:,} bytes of RAM "
         f"({memory.arena_bytes:,} of arena, {memory.stack_bytes} of stack), {missing:,} more than the limit "
-        f"of {ram_limit_bytes:,}: raise the limit, or make {_what_is_large(graph, memory)} smaller "
-        "(a stride or a pooling layer before it, fewer channels, a smaller input)"
+        f"of {ram_limit_bytes:,}: raise the limit, or make {largest(graph, memory)} smaller "
+        f"({SMALLER})"
     )
 
 
-def _what_is_large(graph: Graph, memory: Plan) -> str:
+def largest(graph: Graph, memory: Plan) -> str:
     """The layer that needs the most, with its shapes, or the layers of a cascade."""
     nodes = [node for node in graph.nodes if node.name in memory.peak_layers]
     if not nodes:
