@@ -137,6 +137,8 @@ def _parts(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     if sum(info.file_size for info in infos) > MAX_FILE_BYTES:
         raise Refused(f"unpacks to more than {MAX_FILE_BYTES >> 20} MiB, which no microcontroller holds")
     roots = {info.filename.partition("/")[0] for info in infos}
+    if not any(info.filename.endswith(f"/{MODEL}") for info in infos):
+        raise Refused(f"is not a torch.export archive (it has no {MODEL})")
     parts: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
         name = info.filename.partition("/")[2]
@@ -213,7 +215,7 @@ def _path(name: str) -> str:
 
 def _plain_size(value: Any) -> Any:
     if isinstance(value, dict) and "as_expr" in value:
-        raise Refused("has a size that is an expression", STATIC)
+        raise Refused("has a dynamic shape (a size that is an expression)", STATIC)
     return value
 
 
@@ -276,7 +278,7 @@ class Named(Part):
 def _symbolic(values: Any) -> Any:
     if isinstance(values, list) and all(isinstance(v, dict) and [*v] == ["as_int"] for v in values):
         return [{"as_int": int(v["as_int"])} for v in values]
-    raise Refused("computes with sizes that are expressions", STATIC)
+    raise Refused("has a dynamic shape (it computes with sizes)", STATIC)
 
 
 ARGUMENTS: dict[str, TypeAdapter[Any]] = {
@@ -316,7 +318,7 @@ def _argument(value: dict[str, Any]) -> dict[str, Any]:
     if kind == "as_optional_tensors" and isinstance(content, list):
         return {kind: [_optional_tensor(item) for item in content]}
     if kind.startswith("as_sym") and kind != "as_sym_ints":
-        raise Refused("computes with sizes that are expressions", STATIC)
+        raise Refused("has a dynamic shape (it computes with sizes)", STATIC)
     if kind not in ARGUMENTS:
         raise Refused(*WHY_NOT.get(kind, (f"has an argument of the kind {kind[:40]!r}",)))
     checked = True if kind == "as_none" else ARGUMENTS[kind].validate_python(content, strict=True)
@@ -550,7 +552,7 @@ def _complaint(error: ValidationError) -> str:
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])[:120]
     if "sym_" in where or "range_constraints" in where:
-        return f"has sizes that are expressions: {STATIC}"
+        return f"has a dynamic shape (sizes that are expressions): {STATIC}"
     return f"is damaged ({where}: {problem['msg']}): {FIX}"
 
 
