@@ -16,14 +16,15 @@ from .artifact import Artifact
 from .board import Board, load_board
 from .codegen.firmware import Firmware, firmware
 from .errors import QualityWarning, UserError
-from .interpret import quantize_sample
 from .ir import Array, Graph
 from .passes import optimize
+from .qmath import quantize_input
 from .quantize import (
     LayerQuality,
     Lost,
     Method,
     check_samples,
+    check_shape,
     lost_events,
     poor_layers,
     quantize,
@@ -206,28 +207,32 @@ def profile(
 
 
 def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:
-    """int8 (N, *stored shape) from nothing (the artifact's samples), float or int8 values, or a file."""
+    """int8 (N, *sample shape) in the model's own order, for `verify` and every device's `run`.
+
+    From nothing (the artifact's samples), from float samples or int8 ones that are quantized already, or from
+    a file of either, all of shape (N, …) in the model's own order.
+    """
     if inputs is None:
         return artifact.samples
     values = read_samples(inputs) if isinstance(inputs, str | Path) else np.asarray(inputs)
-    shape = artifact.manifest.input.shape
+    graph = artifact.graph
     if values.dtype == np.int8:
-        if not values.ndim or np.prod(values.shape[1:], dtype=np.int64) != np.prod(shape, dtype=np.int64):
-            raise UserError(
-                f"int8 inputs must have shape (N, {', '.join(map(str, shape[1:]))}), not {values.shape}"
-            )
-        return values.reshape(-1, *shape[1:])
-    samples = check_samples(values, artifact.graph, "input data")
-    return np.concatenate([quantize_sample(artifact.graph, x[None]) for x in samples])
+        return check_shape(values, graph, "input data")
+    if values.dtype.kind in "iub":
+        raise UserError(
+            f"input data is {values.dtype.name}: give floats as for the model, e.g. "
+            "x.astype('float32') / 255, or int8 that is quantized already"
+        )
+    return quantize_input(check_samples(values, graph, "input data"), graph.tensors[graph.input].q)
 
 
 def _kept(graph: Graph, samples: Array) -> Array:
-    """Some calibration samples and seeded noise and both extremes, int8 in stored layout."""
-    shape = graph.tensors[graph.input].shape
-    real = [quantize_sample(graph, x[None]) for x in samples[:KEPT_SAMPLES]]
-    noise = np.random.default_rng(0).integers(-128, 128, (6, *shape[1:])).astype(np.int8)
-    extremes = np.stack([np.full(shape[1:], value, np.int8) for value in (-128, 127)])
-    return np.concatenate([*real, noise, extremes])
+    """Some calibration samples and seeded noise and both extremes, int8 in the model's own order."""
+    shape = samples.shape[1:]
+    real = quantize_input(samples[:KEPT_SAMPLES], graph.tensors[graph.input].q)
+    noise = np.random.default_rng(0).integers(-128, 128, (6, *shape)).astype(np.int8)
+    extremes = np.stack([np.full(shape, value, np.int8) for value in (-128, 127)])
+    return np.concatenate([real, noise, extremes])
 
 
 def _example(samples: Any) -> Array:

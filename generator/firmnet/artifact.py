@@ -55,7 +55,10 @@ Inside = Annotated[str, AfterValidator(_inside)]
 
 @dataclass(frozen=True)
 class Edge:
-    """The model's input or output: stored shape (batch first), order (see ir.Graph), and how to read int8."""
+    """The model's input or output: the shape as stored, its order (see ir.Graph), and how to read int8.
+
+    Users meet `model_shape`, and `sample_shape` where there are many; only devices know the stored layout.
+    """
 
     shape: Extents
     order: Axes
@@ -67,6 +70,24 @@ class Edge:
         """The shape in the model's own order."""
         sizes = dict(zip(self.order or range(len(self.shape)), self.shape, strict=True))
         return tuple(sizes[axis] for axis in sorted(sizes))
+
+    @property
+    def sample_shape(self) -> Shape:
+        """Of one of many samples: the model's shape without its batch axis of 1, where it has one."""
+        shape = self.model_shape
+        return shape[1:] if shape[:1] == (1,) else shape
+
+    def stored(self, samples: Array) -> Array:
+        """Samples (N, *sample shape) as the firmware stores them, flat: (N, values)."""
+        whole = samples.reshape(len(samples), *self.model_shape)
+        axes = self.order or range(len(self.shape))
+        return whole.transpose(0, *(axis + 1 for axis in axes)).reshape(len(samples), prod(self.shape))
+
+    def samples(self, stored: Array) -> Array:
+        """The inverse of `stored`: anything of N times the stored values → (N, *sample shape)."""
+        axes = np.argsort(self.order) if self.order else range(len(self.shape))
+        whole = stored.reshape(len(stored), *self.shape).transpose(0, *(int(axis) + 1 for axis in axes))
+        return whole.reshape(len(stored), *self.sample_shape)
 
 
 @dataclass(frozen=True)
@@ -168,10 +189,10 @@ class Artifact:
 
     @cached_property
     def samples(self) -> Array:
-        """A few int8 inputs (N, *stored shape without batch): enough to verify with no data at hand."""
+        """A few int8 inputs (N, *sample shape), in the model's own order: to verify with no data at hand."""
         with _reading("samples.npy", self.path), open_plain(self.path / "samples.npy") as file:
             samples = read_npy(file, (self.path / "samples.npy").stat().st_size)
-            wanted = self.manifest.input.shape[1:]
+            wanted = self.manifest.input.sample_shape
             if samples.dtype != np.int8 or samples.shape[1:] != wanted or not len(samples):
                 raise ValueError(
                     f"it is {samples.dtype} {samples.shape}, not int8 of shape (N, {wanted})"[:300]

@@ -83,7 +83,9 @@ def demo(path: str | Path | None, step: Step, progress: Callable[[int, int], Non
     return Demo(
         images=len(images),
         float_accuracy=accuracy([run_float(deployment.float_graph, x[None]) for x in images]),
-        oracle_accuracy=accuracy([run_int(deployment.graph, x) for x in inputs]),
+        oracle_accuracy=accuracy(
+            [run_int(deployment.graph, x) for x in artifact.manifest.input.stored(inputs)]
+        ),
         board_accuracy=accuracy(list(verdict.outputs)),
         build=report,
         artifact=artifact.path,

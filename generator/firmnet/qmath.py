@@ -100,3 +100,21 @@ def quantize_input(x: Array, q: QParams) -> Array:
         v = np.where(v >= -128, np.where(v > 127, np.float32(127), v), np.float32(-128))
     out: Array = v.astype(np.int8)
     return out
+
+
+def pixel_divisor(q: QParams) -> int | None:
+    """By what pixels 0..255 are divided before they enter a model: 255 or 1, where its input says so.
+
+    It says so when each of the 256 pixels then has a level of its own, q = pixel − 128. None: it does not.
+    """
+    pixels = np.arange(256)
+    for divisor in (255, 1):
+        if np.array_equal(quantize_input(pixels.astype(np.float32) / np.float32(divisor), q), pixels - 128):
+            return divisor
+    return None
+
+
+def dequantize_output(values: Array, q: QParams) -> Array:
+    """int8 → float32 at the model's edge: scale · (q − zero point), all in float32, rounded once."""
+    real: Array = np.float32(q.scale[0]) * (values.astype(np.int32) - q.zero_point).astype(np.float32)
+    return real

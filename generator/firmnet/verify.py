@@ -10,7 +10,7 @@ import numpy as np
 
 from .artifact import Artifact
 from .board import load_board
-from .devices.device import Device, RunResult
+from .devices.device import Device, RunResult, stored
 from .errors import UserError, VerificationError
 from .interpret import int_values
 from .ir import Array
@@ -25,7 +25,10 @@ SUSPECTS = 8
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One value that differs: which input of those given, which element of the flat output."""
+    """One value that differs: which input of those given, which element of the flat output.
+
+    Of the model's output the element counts in the model's own order, of a layer's as the layer is stored.
+    """
 
     input: int
     element: int
@@ -49,7 +52,7 @@ class WrongLayer:
 class Verdict:
     """What a comparison found. An output counts as exact when every element equals the oracle's.
 
-    `outputs` is what the device answered, int8 (N, output bytes). `inputs_with_wrong_layers` is None unless
+    `outputs` is what the device answered, int8 (N, *sample shape). `inputs_with_wrong_layers` is None unless
     every layer of every input was checked. A layer may differ while no final output does; with all layers
     checked that is a failure too. `steady`: where no layer was wrong when wrong inputs were run again,
     whether the answers to REPEATS more runs were those of the first.
@@ -112,7 +115,7 @@ def verify(
     layers: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Verdict:
-    """Compare every output element for every input (N, *stored shape), int8.
+    """Compare every output element for every input (N, *sample shape), int8 in the model's own order.
 
     With `layers` the CRC-32 of every layer's output is compared as well. Raises UserError when the inputs do
     not fit the model, VerificationError when the board runs another firmware or stops answering.
@@ -147,20 +150,14 @@ def verify(
         example=_example(got, expected.outputs),
         layer=wrong_layer,
         inputs_with_wrong_layers=None if bad_layers is None else int(bad_layers.sum()),
-        outputs=got,
+        outputs=result.outputs,
         steady=_stays_the_same(device, inputs, tried, result, layers) if unexplained else None,
     )
 
 
 def check_inputs(artifact: Artifact, inputs: Array) -> None:
-    """UserError unless inputs is int8 (N, *stored input shape) with N ≥ 1."""
-    shape = artifact.manifest.input.shape[1:]
-    if inputs.dtype != np.int8 or inputs.shape[1:] != shape:
-        raise UserError(
-            f"verify takes int8 inputs of shape (N, {', '.join(map(str, shape))}), not {inputs.dtype} "
-            f"{inputs.shape}: quantize samples with interpret.quantize_sample"
-        )
-    if not len(inputs):
+    """UserError unless inputs is int8 (N, *sample shape) with N ≥ 1."""
+    if not len(stored(artifact.manifest.input, inputs)):
         raise UserError("there is no input to verify with: give at least one sample")
 
 
@@ -206,15 +203,16 @@ def check_layers(artifact: Artifact) -> None:
 
 
 def oracle(artifact: Artifact, inputs: Array, layers: bool) -> Expected:
-    """What the device should answer."""
+    """What the device should answer, the outputs in the model's own order."""
     graph, names = artifact.graph, [layer.name for layer in artifact.manifest.layers]
     outputs, checksums = [], []
-    for x in inputs:
-        values = int_values(graph, x[np.newaxis])
+    for x in stored(artifact.manifest.input, inputs):
+        values = int_values(graph, x)
         outputs.append(values[graph.output].ravel())
         if layers:
             checksums.append([zlib.crc32(values[name].tobytes()) for name in names])
-    return Expected(np.stack(outputs), np.array(checksums, np.uint32))
+    ordered = artifact.manifest.output.samples(np.array(outputs)).reshape(len(inputs), -1)
+    return Expected(ordered, np.array(checksums, np.uint32))
 
 
 def _joined(parts: Sequence[Expected]) -> Expected:
@@ -265,7 +263,8 @@ def _stays_the_same(device: Device, inputs: Array, tried: Array, first: RunResul
 
 def _dumped(artifact: Artifact, device: Device, inputs: Array, i: int, index: int) -> WrongLayer:
     layer = artifact.manifest.layers[index]
-    expected = int_values(artifact.graph, inputs[i][np.newaxis])[layer.name].ravel()
+    (x,) = stored(artifact.manifest.input, inputs[i : i + 1])
+    expected = int_values(artifact.graph, x)[layer.name].ravel()
     got = _like(expected, device.dump(inputs[i], index), f"values of layer {layer.name!r}")
     wrong = np.flatnonzero(got != expected)
     example = Mismatch(i, int(wrong[0]), int(expected[wrong[0]]), int(got[wrong[0]])) if len(wrong) else None

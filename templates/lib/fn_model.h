@@ -37,9 +37,13 @@ typedef struct fn_model {
     uint32_t layer_count;
     uint32_t arena_bytes;
     void (*run)(fn_observer observer, void *context); /* observer may be NULL */
-    void (*quantize)(const float *x);                 /* float32 in the model's own order -> inputs[0] */
-    float output_scale;                               /* real = output_scale * (q - output_zero_point) */
-    int32_t output_zero_point;
+    /* The edges, in the model's own order. quantize: float32 -> inputs[0]; returns the index of the first value that is
+     * NaN or infinite, -1 when there is none. arrange: int8 -> inputs[0]. dequantize: output -> float32. best: the index
+     * of the largest output, the first of equals, and its real value. */
+    int32_t (*quantize)(const float *x);
+    void (*arrange)(const int8_t *x);
+    void (*dequantize)(float *y);
+    uint32_t (*best)(float *value);
 } fn_model;
 
 #endif

@@ -3,6 +3,7 @@
 #define FN_QMATH_H
 
 #include <stdint.h>
+#include <string.h>
 
 /* The smallest and largest int8 that a layer may write: saturation is the activation. */
 static inline int8_t fn_clamp(int32_t v, int32_t lo, int32_t hi)
@@ -36,6 +37,20 @@ static inline int8_t fn_quantize_input(float x, float reciprocal, float offset)
     }
     const int32_t whole = (int32_t)v; /* towards zero */
     return (int8_t)((float)whole > v ? whole - 1 : whole);
+}
+
+/* int8 -> float at the model's edge: the product is rounded once. */
+static inline float fn_dequantize_output(int8_t q, float scale, int32_t zero_point)
+{
+    return scale * (float)(q - zero_point);
+}
+
+/* Neither NaN nor infinite, by its bits. */
+static inline int fn_is_finite(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (bits & UINT32_C(0x7f800000)) != UINT32_C(0x7f800000);
 }
 
 #endif

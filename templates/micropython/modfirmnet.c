@@ -1,4 +1,5 @@
 /* modfirmnet.c: how does Python on the board reach the model? The module `_firmnet`, the same for every model. */
+#include <math.h>
 #include <string.h>
 
 #include "fn_board.h"
@@ -126,6 +127,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(firmnet_dump_obj, firmnet_dump);
 
 /* ---- input and output ---- */
 
+/* The model's own memory, in the layout in which it is stored. */
 static mp_obj_t firmnet_input(void)
 {
     return mp_obj_new_memoryview('b' | MP_OBJ_ARRAY_TYPECODE_FLAG_RW, input_bytes(), fn_deployed->inputs[0].data);
@@ -138,19 +140,41 @@ static mp_obj_t firmnet_output(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_output_obj, firmnet_output);
 
+static void quantize_aligned(const float *real)
+{
+    const int32_t bad = fn_deployed->quantize(real);
+    if (bad >= 0) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("value %d is %s: the model takes finite numbers"), (int)bad,
+            isnan(real[bad]) ? "NaN" : "infinite");
+    }
+}
+
+/* float32 anywhere: the FPU does not load unaligned words. */
 static void quantize(const void *real, size_t bytes)
 {
     if ((uintptr_t)real % sizeof(float) == 0) {
-        fn_deployed->quantize((const float *)real);
+        quantize_aligned((const float *)real);
         return;
     }
-    float *aligned = (float *)m_malloc(bytes); /* the FPU does not load unaligned words */
+    float *aligned = (float *)m_malloc(bytes);
     memcpy(aligned, real, bytes);
-    fn_deployed->quantize(aligned);
+    quantize_aligned(aligned);
     m_free(aligned);
 }
 
-/* quantize(buffer): float32 values in the model's own order become the int8 input. */
+static void quantize_doubles(const uint8_t *real, size_t count)
+{
+    float *single = (float *)m_malloc(sizeof(float) * count);
+    for (size_t i = 0; i < count; i++) {
+        double value;
+        memcpy(&value, real + sizeof value * i, sizeof value);
+        single[i] = (float)value;
+    }
+    quantize_aligned(single);
+    m_free(single);
+}
+
+/* quantize(buffer): float32 values in the model's own order become the int8 input; ValueError for NaN and infinity. */
 static mp_obj_t firmnet_quantize(mp_obj_t buffer_in)
 {
     mp_buffer_info_t buffer;
@@ -161,51 +185,113 @@ static mp_obj_t firmnet_quantize(mp_obj_t buffer_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_quantize_obj, firmnet_quantize);
 
-/* load(buffer): int8 values in the stored layout or float32 values in the model's order. Plain bytes may hold either and
- * are told apart by their size; an array of other numbers is refused, for its bytes would be read as something else. */
-static mp_obj_t firmnet_load(mp_obj_t buffer_in)
+/* int8 in the model's own order; the buffer may be the input memory itself, so it is copied where it could be. */
+static void arrange(const int8_t *x, uint32_t n)
 {
-    mp_buffer_info_t buffer;
-    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_READ);
-    const uint32_t n = input_bytes();
-    const bool is_float = buffer.typecode == 'f';
-    if (!is_float && buffer.typecode != 'b' && buffer.typecode != 'B' && buffer.typecode != BYTEARRAY_TYPECODE) {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected int8 or float32 values, got type '%c'"),
-            buffer.typecode);
+    const int8_t *const input = fn_deployed->inputs[0].data;
+    if (x + n <= input || x >= input + n) {
+        fn_deployed->arrange(x);
+        return;
     }
-    if (buffer.len == n && !is_float) {
-        memmove(fn_deployed->inputs[0].data, buffer.buf, n); /* the buffer may be the input itself */
-    } else if (buffer.len == sizeof(float) * n) {
-        quantize(buffer.buf, buffer.len);
-    } else if (is_float) {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected %u float32 values, got %u"), (unsigned)n,
-            (unsigned)(buffer.len / sizeof(float)));
+    int8_t *copy = (int8_t *)m_malloc(n);
+    memcpy(copy, x, n);
+    fn_deployed->arrange(copy);
+    m_free(copy);
+}
+
+static void expect_values(const char *what, size_t got)
+{
+    if (got != input_bytes()) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected %u %s values, got %u"), (unsigned)input_bytes(),
+            what, (unsigned)got);
+    }
+}
+
+/* Unsigned bytes 0..255, where the input's quantization says what they stand for: their int8 is 128 less. */
+static void load_pixels(const uint8_t *x, uint32_t n)
+{
+    int8_t *q = fn_deployed->inputs[0].data;
+    fn_deployed->arrange((const int8_t *)x);
+    for (uint32_t i = 0; i < n; i++) {
+        q[i] = (int8_t)(q[i] ^ -128);
+    }
+}
+
+/* Bytes without a type are int8 or float32, told apart by their number. */
+static void load_bytes(const mp_buffer_info_t *buffer, uint32_t n)
+{
+    if (buffer->len == n) {
+        arrange((const int8_t *)buffer->buf, n);
+    } else if (buffer->len == sizeof(float) * n) {
+        quantize(buffer->buf, buffer->len);
     } else {
         mp_raise_msg_varg(&mp_type_ValueError,
             MP_ERROR_TEXT("expected %u int8 values (%u bytes) or %u float32 values (%u bytes), got %u bytes"),
-            (unsigned)n, (unsigned)n, (unsigned)n, (unsigned)(sizeof(float) * n), (unsigned)buffer.len);
+            (unsigned)n, (unsigned)n, (unsigned)n, (unsigned)(sizeof(float) * n), (unsigned)buffer->len);
+    }
+}
+
+/* load(buffer, pixels=False): values in the model's own order. Arrays of 'f' and 'd' are real numbers, of 'b' quantized
+ * ones; of 'B' pixels where `pixels` says that the model takes them, else they are refused, for they would be read as
+ * something else; so are all other numbers. bytes and bytearray are n int8 or n float32. */
+static mp_obj_t firmnet_load(size_t n_args, const mp_obj_t *args)
+{
+    mp_buffer_info_t buffer;
+    if (mp_obj_is_str(args[0]) || !mp_get_buffer(args[0], &buffer, MP_BUFFER_READ)) {
+        mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("expected an array, bytes or a list of numbers, got '%s'"),
+            mp_obj_get_type_str(args[0]));
+    }
+    const uint32_t n = input_bytes();
+    const bool is_view = mp_obj_is_type(args[0], &mp_type_memoryview);
+    const bool is_plain = mp_obj_is_type(args[0], &mp_type_bytes) || buffer.typecode == BYTEARRAY_TYPECODE;
+    if (is_plain || (is_view && buffer.typecode == 'B' && buffer.len == sizeof(float) * n)) {
+        load_bytes(&buffer, n);
+    } else if (buffer.typecode == 'f') {
+        expect_values("float32", buffer.len / sizeof(float));
+        quantize(buffer.buf, buffer.len);
+    } else if (buffer.typecode == 'd') {
+        expect_values("float64", buffer.len / sizeof(double));
+        quantize_doubles(buffer.buf, n);
+    } else if (buffer.typecode == 'b') {
+        expect_values("int8", buffer.len);
+        arrange(buffer.buf, n);
+    } else if (buffer.typecode == 'B' && n_args > 1 && mp_obj_is_true(args[1])) {
+        expect_values("uint8", buffer.len);
+        load_pixels(buffer.buf, n);
+    } else if (buffer.typecode == 'B') {
+        mp_raise_ValueError(
+            MP_ERROR_TEXT("unsigned bytes mean nothing to this model: give floats, or int8 as array('b')"));
+    } else {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected int8 or float32 values, got type '%c'"),
+            buffer.typecode);
     }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_load_obj, firmnet_load);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_load_obj, 1, 2, firmnet_load);
 
-/* best(): (index, real value) of the largest output, the first of equals. */
+/* best(): (index, real value) of the largest output in the model's own order, the first of equals. */
 static mp_obj_t firmnet_best(void)
 {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < fn_deployed->output_bytes; i++) {
-        if (fn_deployed->output[i] > fn_deployed->output[best]) {
-            best = i;
-        }
-    }
-    const int32_t level = fn_deployed->output[best] - fn_deployed->output_zero_point;
-    mp_obj_t pair[2] = {
-        mp_obj_new_int_from_uint(best),
-        mp_obj_new_float(fn_deployed->output_scale * (float)level),
-    };
+    float value;
+    const uint32_t index = fn_deployed->best(&value);
+    mp_obj_t pair[2] = {mp_obj_new_int_from_uint(index), mp_obj_new_float(value)};
     return mp_obj_new_tuple(2, pair);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_best_obj, firmnet_best);
+
+/* dequantize(buffer): the output in the model's own order as float32, into an array('f') of as many values. */
+static mp_obj_t firmnet_dequantize(mp_obj_t buffer_in)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
+    expect_bytes(sizeof(float) * fn_deployed->output_bytes, buffer.len);
+    if ((uintptr_t)buffer.buf % sizeof(float) != 0) {
+        mp_raise_ValueError(MP_ERROR_TEXT("expected a buffer at a word's address, such as an array('f')"));
+    }
+    fn_deployed->dequantize((float *)buffer.buf);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_dequantize_obj, firmnet_dequantize);
 
 /* ---- what the model says of itself ---- */
 
@@ -322,6 +408,7 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_run_crc), MP_ROM_PTR(&firmnet_run_crc_obj)},
     {MP_ROM_QSTR(MP_QSTR_dump), MP_ROM_PTR(&firmnet_dump_obj)},
     {MP_ROM_QSTR(MP_QSTR_best), MP_ROM_PTR(&firmnet_best_obj)},
+    {MP_ROM_QSTR(MP_QSTR_dequantize), MP_ROM_PTR(&firmnet_dequantize_obj)},
     {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&firmnet_name_obj)},
     {MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&firmnet_version_obj)},
     {MP_ROM_QSTR(MP_QSTR_fingerprint), MP_ROM_PTR(&firmnet_fingerprint_obj)},

@@ -69,7 +69,7 @@ def test_firmware_links_and_fits(make: Callable[[str], Made], board: str) -> Non
 @pytest.mark.parametrize("board", [id for id in board_ids() if load_board(id).emulator])
 def test_firmware_boots_and_computes_every_layer(make: Callable[[str], Made], board: str) -> None:
     artifact, _ = make(board)
-    noise = np.random.default_rng(5).integers(-128, 128, (12, *artifact.manifest.input.shape[1:]))
+    noise = np.random.default_rng(5).integers(-128, 128, (12, *artifact.manifest.input.sample_shape))
     with qemu.open(artifact) as device:
         assert device.name == f"{board} (qemu)"
         verdict = verify(artifact, device, noise.astype(np.int8), layers=True)

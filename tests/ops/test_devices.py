@@ -22,16 +22,17 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     graph = residual()
     made = firmware(graph, load_board("netduinoplus2"))
     path: Path = tmp_path_factory.mktemp("artifact") / "residual"
-    return artifacts.save(path, made.manifest, graph, inputs(graph.tensors[graph.input].shape, 3), made.files)
+    samples = made.manifest.input.samples(noise(graph, 3))
+    return artifacts.save(path, made.manifest, graph, samples, made.files)
 
 
-def inputs(shape: tuple[int, ...], count: int) -> Array:
-    return noise(residual(), count).reshape(count, *shape[1:])
+def inputs(artifact: Artifact, count: int) -> Array:
+    return artifact.manifest.input.samples(noise(residual(), count))
 
 
 @pytest.mark.parametrize("kind", ["host", "core"])
 def test_verifies_bit_exact(kind: str, artifact: Artifact) -> None:
-    x, steps = inputs(artifact.manifest.input.shape, 150), list[int]()
+    x, steps = inputs(artifact, 150), list[int]()
     with devices.open(kind, artifact) as device:
         verdict = verify(artifact, device, x, layers=True, progress=steps.append)
         assert verdict.ok, verdict.sentence()
@@ -44,7 +45,7 @@ def test_a_changed_weight_is_found_in_its_layer(kind: str, artifact: Artifact, t
     copy = tmp_path / "changed"
     change_first_weight(artifact, "conv", copy)
     with devices.open(kind, Artifact.open(copy)) as device:
-        verdict = verify(artifact, device, inputs(artifact.manifest.input.shape, 20), layers=True)
+        verdict = verify(artifact, device, inputs(artifact, 20), layers=True)
     assert not verdict.ok
     assert verdict.layer
     assert verdict.layer.name == "conv"
@@ -61,7 +62,7 @@ def change_first_weight(artifact: Artifact, layer: str, copy: Path) -> None:
 
 
 def test_instructions_of_a_run_and_its_layers(artifact: Artifact) -> None:
-    x = inputs(artifact.manifest.input.shape, 2)
+    x = inputs(artifact, 2)
     with core.open(artifact, "netduinoplus2") as device:
         result, layers = device.run(x), device.profile(x[0])
     assert result.cycles is not None
@@ -72,7 +73,7 @@ def test_instructions_of_a_run_and_its_layers(artifact: Artifact) -> None:
 
 @pytest.mark.parametrize("kind", ["host", "core"])
 def test_progress_counts_each_run_from_its_start(kind: str, artifact: Artifact) -> None:
-    x = inputs(artifact.manifest.input.shape, 5)
+    x = inputs(artifact, 5)
     with devices.open(kind, artifact) as device:
         for _ in range(2):
             steps: list[int] = []

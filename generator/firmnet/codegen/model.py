@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..assets import assets
-from ..ir import Array, Call, Graph
+from ..ir import Array, Call, Graph, Shape, Tensor
 from ..ops import OPS
 from ..plan import Cascade, Plan, plan
 from .blocks import blocks
@@ -72,9 +73,8 @@ def library(
         "buffers": buffers.declarations(),
         "inputs": [(buffers.value(name), graph.tensors[name].size) for name in graph.inputs],
         "output": (buffers.value(graph.output), graph.tensors[graph.output].size),
-        "output_scale": _float(np.float32(graph.tensors[graph.output].scale)),
-        "output_zero_point": graph.tensors[graph.output].zero_point,
-        "edge": _edge(graph),
+        "input_edge": _edge(graph.tensors[graph.inputs[0]], graph.input_order),
+        "output_edge": _edge(graph.tensors[graph.output], graph.output_order),
         "arena_bytes": memory.arena_bytes,
         "lower_bound_bytes": memory.lower_bound_bytes,
         "peak": " to ".join(dict.fromkeys((memory.peak_layers[0], memory.peak_layers[-1])))
@@ -123,15 +123,11 @@ def _layers(graph: Graph, memory: Plan, dsp: bool) -> tuple[Layer, ...]:
     )
 
 
-def _edge(graph: Graph) -> dict[str, Any]:
-    """Constants of float32 → int8 at the edge: loops over the stored layout, strides in the model's own."""
-    tensor = graph.tensors[graph.inputs[0]]
-    order = graph.input_order or tuple(range(len(tensor.shape)))
-    model_shape = [0] * len(order)
-    for axis, size in zip(order, tensor.shape, strict=True):
-        model_shape[axis] = size
-    strides = [int(np.prod(model_shape[axis + 1 :], dtype=np.int64)) for axis in order]
-    loops = [(size, stride) for size, stride in zip(tensor.shape, strides, strict=True) if size > 1]
+def _edge(tensor: Tensor, order: Shape) -> dict[str, Any]:
+    """An edge of the model in C: loops in its own order with strides in memory, and how to read int8."""
+    strides = [prod(tensor.shape[axis + 1 :]) for axis in range(len(tensor.shape))]
+    axes = np.argsort(order) if order else range(len(tensor.shape))
+    loops = [(tensor.shape[axis], strides[axis]) for axis in axes if tensor.shape[axis] > 1]
     loops = _merged(loops) or [(1, 1)]
     return {
         "index": " + ".join(
@@ -139,6 +135,8 @@ def _edge(graph: Graph) -> dict[str, Any]:
         ),
         "reciprocal": _float(np.float32(1.0 / tensor.scale)),
         "offset": _float(np.float32(tensor.zero_point + 0.5)),
+        "scale": _float(np.float32(tensor.scale)),
+        "zero_point": tensor.zero_point,
         "loops": loops,
     }
 

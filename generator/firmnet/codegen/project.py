@@ -11,6 +11,7 @@ from ..board import Board, isa
 from ..errors import UserError
 from ..interpret import model_shape
 from ..ir import Graph, Shape, Tensor
+from ..qmath import pixel_divisor
 from .templates import render
 
 INCLUDES = ("fn_board.h", "fn_firmware.h", "mpconfigport.h", "mphalport.h")
@@ -104,10 +105,14 @@ def _frozen(graph: Graph, board: Board, labels: Sequence[str], version: str) -> 
 def _edge(tensor: Tensor, order: Shape) -> dict[str, object]:
     """An edge of the model as the shim tells it: shape in the model's own order, and how to read int8."""
     return {
+        "name": tensor.name,
         "shape": model_shape(tensor, order),
         "size": tensor.size,
         "scale": float(np.float32(tensor.scale)),
         "zero_point": tensor.zero_point,
+        "stored": tensor.shape,
+        "order": order or tuple(range(len(tensor.shape))),
+        "pixels": pixel_divisor(tensor.q),
     }
 
 

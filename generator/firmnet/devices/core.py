@@ -12,7 +12,7 @@ from ..errors import UserError, VerificationError
 from ..ir import Array
 from ..toolchain import find, run
 from .compiled import Compiler, compiled
-from .device import Closing, Counters, Progress, RunResult
+from .device import Closing, Counters, Progress, RunResult, stored
 from .runner import Answer, Kind, Model, Program, Request, from_artifact, program_files
 
 TIMEOUT_S = 120.0
@@ -98,27 +98,27 @@ class CoreDevice(Closing):
 
     def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
         kind = Kind.CHECK if layers else Kind.COUNT if self._machine.counter else Kind.RUN
-        answers = []
+        answers, rows = [], self._stored(inputs)
         for start in range(0, len(inputs), BATCH):
-            answers.append(self._ask(inputs[start : start + BATCH], kind))
+            answers.append(self._ask(rows[start : start + BATCH], kind))
             self._runs += len(answers[-1].outputs)
             if progress:
                 progress(min(start + BATCH, len(inputs)))
         words = np.concatenate([answer.words for answer in answers])
         outputs = np.concatenate([answer.outputs for answer in answers])
         return RunResult(
-            outputs.reshape(len(inputs), *self._artifact.manifest.output.shape[1:]),
+            self._artifact.manifest.output.samples(outputs),
             cycles=words[:, 0] if kind is Kind.COUNT else None,
             layers=words if layers else None,
         )
 
     def dump(self, x: Array, layer: int) -> Array:
-        layer_output: Array = self._ask(x[np.newaxis], Kind.DUMP, layer).outputs[0]
+        layer_output: Array = self._ask(self._stored(x[np.newaxis]), Kind.DUMP, layer).outputs[0]
         return layer_output
 
     def profile(self, x: Array) -> Array:
         """Instructions of each layer for one input, uint32 (layers,); zeros where nothing counts."""
-        words: Array = self._ask(x[np.newaxis], Kind.PROFILE).words[0]
+        words: Array = self._ask(self._stored(x[np.newaxis]), Kind.PROFILE).words[0]
         return words
 
     def counters(self) -> Counters:
@@ -127,8 +127,11 @@ class CoreDevice(Closing):
     def close(self) -> None:
         """Nothing runs between batches."""
 
-    def _ask(self, inputs: Array, kind: Kind, layer: int = 0) -> Answer:
-        request = Request(self._model.name, inputs.reshape(len(inputs), -1), kind, layer)
+    def _stored(self, inputs: Array) -> Array:
+        return stored(self._artifact.manifest.input, inputs)
+
+    def _ask(self, rows: Array, kind: Kind, layer: int = 0) -> Answer:
+        request = Request(self._model.name, rows, kind, layer)
         (answer,) = self._program.ask([request])
         return answer
 

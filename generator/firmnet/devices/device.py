@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+import numpy as np
+
+from ..artifact import Edge
+from ..errors import UserError
 from ..ir import Array
 
 Progress = Callable[[int], None]
@@ -14,7 +18,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """Outputs int8 (N, *output shape); cycles (N,) where the device counts them; layer CRC-32s (N, L)."""
+    """Outputs int8 (N, *sample shape); cycles (N,) where the device counts them; layer CRC-32s (N, L)."""
 
     outputs: Array
     cycles: Array | None = None
@@ -33,7 +37,7 @@ class Counters:
 
 
 class Device(Protocol):
-    """Runs one deployed model. All arrays of activations are int8 in the manifest's layout."""
+    """Runs one deployed model. Inputs and outputs are int8 in the model's own order and shape."""
 
     @property
     def name(self) -> str:
@@ -43,10 +47,13 @@ class Device(Protocol):
         """The 32 bytes compiled into the firmware."""
 
     def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
-        """Infer each of inputs (N, *input shape); with `layers`, also the CRC-32 of every layer's output."""
+        """Infer each of inputs (N, *sample shape); with `layers`, also the CRC-32 of every layer's output.
+
+        UserError for inputs of another type or shape.
+        """
 
     def dump(self, x: Array, layer: int) -> Array:
-        """Run one input (*input shape) and return layer `layer`'s output, int8, flat."""
+        """Run one input (*sample shape) and return layer `layer`'s output, int8, flat, as it is stored."""
 
     def counters(self) -> Counters: ...
 
@@ -57,6 +64,22 @@ class Device(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def stored(edge: Edge, inputs: Array) -> Array:
+    """Inputs int8 (N, *sample shape) as a device stores them, (N, bytes).
+
+    UserError for other numbers, and for another shape, above all that of the stored layout: to reshape it
+    would mix up its values.
+    """
+    shape = edge.sample_shape
+    if inputs.dtype != np.int8 or inputs.shape[1:] != shape or not inputs.ndim:
+        raise UserError(
+            f"inputs must be int8 of shape ({', '.join(map(str, ('N', *shape)))}{',' * (not shape)}), in the "
+            f"model's own order, not {inputs.dtype} {inputs.shape}: firmnet.api.inputs_for makes them from "
+            "float samples"
+        )
+    return np.ascontiguousarray(edge.stored(inputs))
 
 
 class Closing(ABC):

@@ -13,7 +13,7 @@ from ..errors import VerificationError
 from ..ir import Array
 from ..toolchain import run
 from .compiled import Compiler, compiled, grouped
-from .device import Closing, Counters, Progress, RunResult
+from .device import Closing, Counters, Progress, RunResult, stored
 from .runner import FINGERPRINT_BYTES, Model, Program, from_artifact, program_files
 
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -44,9 +44,10 @@ class _Model(ctypes.Structure):
         ("layer_count", ctypes.c_uint32),
         ("arena_bytes", ctypes.c_uint32),
         ("run", ctypes.CFUNCTYPE(None, _Observer, ctypes.c_void_p)),
-        ("quantize", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
-        ("output_scale", ctypes.c_float),
-        ("output_zero_point", ctypes.c_int32),
+        ("quantize", ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)),
+        ("arrange", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
+        ("dequantize", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
+        ("best", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.POINTER(ctypes.c_float))),
     ]
 
 
@@ -80,13 +81,38 @@ class HostModel:
         return [np.frombuffer(output, np.int8) for output in seen]
 
     def quantize(self, x: Array) -> Array:
-        """One float32 sample in the model's own order, as the device quantizes and stores it."""
-        x = np.ascontiguousarray(x, np.float32)
+        """One float32 sample in the model's own order, as the device quantizes and stores it.
+
+        ValueError that names the first element which is NaN or infinite.
+        """
+        x = np.ascontiguousarray(x, np.float32).ravel()
         target = self._c.inputs[0]
         if x.size != target.bytes:
             raise ValueError(f"the model takes {target.bytes} values, got {x.size}")
-        self._c.quantize(x.ctypes.data)
+        bad = self._c.quantize(x.ctypes.data)
+        if bad >= 0:
+            raise ValueError(f"value {bad} is {x[bad]}: the model takes finite numbers")
         return _copied(target.data, target.bytes)
+
+    def arrange(self, x: Array) -> Array:
+        """One int8 sample in the model's own order, as the device stores it."""
+        x, target = np.ascontiguousarray(x, np.int8), self._c.inputs[0]
+        if x.size != target.bytes:
+            raise ValueError(f"the model takes {target.bytes} values, got {x.size}")
+        self._c.arrange(x.ctypes.data)
+        return _copied(target.data, target.bytes)
+
+    def dequantize(self) -> Array:
+        """The last output in the model's own order, float32."""
+        values = np.empty(self._c.output_bytes, np.float32)
+        self._c.dequantize(values.ctypes.data)
+        return values
+
+    def best(self) -> tuple[int, np.float32]:
+        """Index, in the model's own order, and real value of the last output's largest element."""
+        value = ctypes.c_float()
+        index = self._c.best(ctypes.byref(value))
+        return index, np.float32(value.value)
 
     def _write(self, inputs: Sequence[Array]) -> None:
         for target, x in zip(self._c.inputs[: self._c.input_count], inputs, strict=True):
@@ -140,20 +166,20 @@ class HostDevice(Closing):
 
     def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
         outputs, checksums = [], []
-        for x in inputs:
+        for x in stored(self._artifact.manifest.input, inputs):
             outputs.append(self._model.run(x))
             if layers:
                 checksums.append([zlib.crc32(y.tobytes()) for y in self._model.run_layers(x)])
             self._runs += 1
             if progress:
                 progress(len(outputs))
-        shape = (len(inputs), *self._artifact.manifest.output.shape[1:])
         return RunResult(
-            np.stack(outputs).reshape(shape), layers=np.array(checksums, np.uint32) if layers else None
+            self._artifact.manifest.output.samples(np.array(outputs)),
+            layers=np.array(checksums, np.uint32) if layers else None,
         )
 
     def dump(self, x: Array, layer: int) -> Array:
-        return self._model.run_layers(x)[layer]
+        return self._model.run_layers(*stored(self._artifact.manifest.input, x[np.newaxis]))[layer]
 
     def counters(self) -> Counters:
         return Counters(runs=self._runs)

@@ -13,7 +13,7 @@ from ..artifact import Artifact, Manifest
 from ..board import Board, load_board
 from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array
-from .device import Closing, Counters, Progress, RunResult
+from .device import Closing, Counters, Progress, RunResult, stored
 from .frames import COUNTERS, Kind
 from .link import Hello, Link
 
@@ -176,20 +176,18 @@ class SerialDevice(Closing):
         output_bytes, tails = self._output_bytes, len(self._layer_bytes) if layers else 1
         outputs = np.empty((len(inputs), output_bytes), np.int8)
         numbers = np.empty((len(inputs), tails), np.uint32)
-        for i, x in enumerate(inputs):
+        for i, row in enumerate(stored(self._manifest.input, inputs)):
             kind = Kind.CHECKSUMS if layers else Kind.RUN
-            answer = self._ask(kind, self._stored(x), output_bytes + 4 * tails)
+            answer = self._ask(kind, row.tobytes(), output_bytes + 4 * tails)
             outputs[i] = np.frombuffer(answer, np.int8, output_bytes)
             numbers[i] = np.frombuffer(answer, "<u4", offset=output_bytes)
             if progress:
                 progress(i + 1)
-        shape = self._manifest.output.shape[1:]
-        if output_bytes == np.prod(shape, dtype=np.int64):
-            outputs = outputs.reshape(len(inputs), *shape)
+        outputs = self._manifest.output.samples(outputs)
         return RunResult(outputs, layers=numbers) if layers else RunResult(outputs, cycles=numbers[:, 0])
 
     def dump(self, x: Array, layer: int) -> Array:
-        request = self._stored(x) + layer.to_bytes(4, "little")
+        request = stored(self._manifest.input, x[np.newaxis]).tobytes() + layer.to_bytes(4, "little")
         return np.frombuffer(self._ask(Kind.DUMP, request, self._layer_bytes[layer]), np.int8)
 
     def counters(self) -> Counters:
@@ -218,12 +216,6 @@ class SerialDevice(Closing):
         stranger = hello.fingerprint.hex() != self._manifest.fingerprint
         if self._refusal and (self._known or not stranger):
             raise VerificationError(self._refusal)
-
-    def _stored(self, x: Array) -> bytes:
-        """One input as the board stores it; ValueError when it is not int8 of the right size."""
-        if x.dtype != np.int8 or x.size != self._input_bytes:
-            raise ValueError(f"input holds {x.size} {x.dtype}, the board takes {self._input_bytes}")
-        return np.ascontiguousarray(x).tobytes()
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int) -> bytes:
         """The answer, which must have exactly `answer_bytes`."""

@@ -131,7 +131,7 @@ def profile(artifact: Artifact | str | Path, board: str | None = None, core: str
     target = None if core else load_board(board or artifact.manifest.board)
     core = core or (target.chip.core if target else "")
     own = isa(load_board(artifact.manifest.board).chip.core)
-    sample = artifact.samples[0]
+    (sample,) = artifact.manifest.input.stored(artifact.samples[:1])
     if isa(core).dsp == own.dsp:
         subject = _subject_of(artifact, isa(core).dsp, sample)
     else:

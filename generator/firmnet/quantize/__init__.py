@@ -4,7 +4,7 @@ from .apply import Quantized, apply, quantize
 from .lost import Lost, lost_events
 from .observe import Histogram, Method, Progress, Ranges, calibrate
 from .quality import LayerQuality, measure, poor_layers
-from .samples import check_samples, read_samples
+from .samples import check_samples, check_shape, read_samples
 
 __all__ = [
     "Histogram",
@@ -17,6 +17,7 @@ __all__ = [
     "apply",
     "calibrate",
     "check_samples",
+    "check_shape",
     "lost_events",
     "measure",
     "poor_layers",

@@ -49,13 +49,17 @@ def check_samples(samples: Any, graph: Graph, what: str = "calibration data") ->
     them as well, and guessing their scale (0..255 or 0..1?) could calibrate for another network. Raises
     UserError naming the first bad sample.
     """
-    array = _as_array(samples, what)
-    array = _as_batch(array, model_shape(graph.tensors[graph.input], graph.input_order), what)
+    array = check_shape(_as_array(samples, what), graph, what)
     _check_dtype(array.dtype, what)
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(array, np.float32)
     _check_finite(values, what)
     return values
+
+
+def check_shape(array: Array, graph: Graph, what: str) -> Array:
+    """Samples (N, *input shape without its batch), N ≥ 1, from that or (N, 1, …); UserError for others."""
+    return _as_batch(array, model_shape(graph.tensors[graph.input], graph.input_order), what)
 
 
 def check_varied(samples: Array, what: str) -> None:

@@ -128,12 +128,50 @@ static void run(fn_observer observer, void *context)
     done(observer, context, 3, arena + 0, 4);
 }
 
-static void quantize(const float *x)
+static int32_t quantize(const float *x)
+{
+    const float *const first = x;
+    int8_t *q = inputs[0].data;
+    int32_t bad = -1;
+    for (int32_t i0 = 0; i0 < 40; i0++) {
+        if (bad < 0 && !fn_is_finite(*x)) {
+            bad = (int32_t)(x - first);
+        }
+        q[i0] = fn_quantize_input(*x++, 20.0f, 3.5f);
+    }
+    return bad;
+}
+
+static void arrange(const int8_t *x)
 {
     int8_t *q = inputs[0].data;
     for (int32_t i0 = 0; i0 < 40; i0++) {
-        *q++ = fn_quantize_input(x[i0], 20.0f, 3.5f);
+        q[i0] = *x++;
     }
+}
+
+static void dequantize(float *y)
+{
+    const int8_t *q = arena + 0;
+    for (int32_t i0 = 0; i0 < 4; i0++) {
+        *y++ = fn_dequantize_output(q[i0], 0.00390625f, -128);
+    }
+}
+
+static uint32_t best(float *value)
+{
+    const int8_t *q = arena + 0;
+    uint32_t i = 0, largest = 0;
+    int8_t most = q[0];
+    for (int32_t i0 = 0; i0 < 4; i0++) {
+        if (q[i0] > most) {
+            most = q[i0];
+            largest = i;
+        }
+        i++;
+    }
+    *value = fn_dequantize_output(most, 0.00390625f, -128);
+    return largest;
 }
 
 const fn_model tiny_model = {
@@ -148,6 +186,7 @@ const fn_model tiny_model = {
     .arena_bytes = 120,
     .run = run,
     .quantize = quantize,
-    .output_scale = 0.00390625f,
-    .output_zero_point = -128,
+    .arrange = arrange,
+    .dequantize = dequantize,
+    .best = best,
 };
