@@ -12,13 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
+from board_checks import random_inputs
 from layered_networks import kernels
 from prompt import PATIENCE_S, Prompt, prompt_of
 
 from firmnet.artifact import Artifact
 from firmnet.devices.qemu import emulated
-from firmnet.interpret import quantize_sample, run_int
+from firmnet.interpret import run_int
 from firmnet.ir import Array
+from firmnet.qmath import dequantize_output, quantize_input
+
+UNSIGNED = "unsigned bytes mean nothing to this model: give floats, or int8 as array('b')"
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +37,23 @@ def literal(data: bytes) -> str:
     return f"unhexlify('{binascii.hexlify(data).decode()}')"
 
 
-def best(artifact: Artifact, stored: Array) -> tuple[int, float]:
-    """What predict() must return for an int8 input, by the oracle."""
-    y = run_int(artifact.graph, stored).ravel()
-    edge = artifact.manifest.output
-    level = int(y.max()) - edge.zero_point
-    return int(y.argmax()), float(np.float32(np.float32(edge.scale) * np.float32(level)))
+def best(artifact: Artifact, x: Array) -> tuple[int, float]:
+    """What predict() must return for one int8 sample in the model's own order, by the oracle."""
+    real = values(artifact, x)
+    return int(real.argmax()), float(real.max())
+
+
+def values(artifact: Artifact, x: Array) -> Array:
+    """The oracle's float32 outputs, flat, in the model's own order."""
+    graph, manifest = artifact.graph, artifact.manifest
+    y = run_int(graph, *manifest.input.stored(x[np.newaxis]))
+    (ordered,) = manifest.output.samples(y.reshape(1, -1))
+    return dequantize_output(ordered, graph.tensors[graph.output].q).ravel()
+
+
+def quantized(artifact: Artifact, x: Array) -> Array:
+    """One float sample as int8, in the model's own order."""
+    return quantize_input(x, artifact.graph.tensors[artifact.graph.input].q)
 
 
 def test_the_board_boots_to_a_prompt(small: Artifact) -> None:
@@ -50,25 +65,32 @@ def test_the_board_boots_to_a_prompt(small: Artifact) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_predict_takes_int8_in_the_stored_layout(small: Artifact, board: Prompt, seed: int) -> None:
-    x = np.random.default_rng(seed).integers(-128, 128, small.manifest.input.shape).astype(np.int8)
-    label, score = literal_eval(board(f"small.predict({literal(x.tobytes())})"))
-    assert (label, pytest.approx(score, rel=1e-5)) == best(small, x)
+def test_predict_takes_int8_in_the_models_own_order(small: Artifact, board: Prompt, seed: int) -> None:
+    (x,) = random_inputs(small, 1, seed)
+    for sent in (literal(x.tobytes()), f"array('b', {literal(x.tobytes())})"):
+        label, score = literal_eval(board(f"small.predict({sent})"))
+        assert (label, pytest.approx(score, rel=1e-5)) == best(small, x)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_predict_takes_float32_in_the_models_own_order(small: Artifact, board: Prompt, seed: int) -> None:
-    x = np.random.default_rng(seed).normal(size=small.manifest.input.model_shape).astype(np.float32)
-    expected = best(small, quantize_sample(small.graph, x))
+    x = np.random.default_rng(seed).normal(size=small.manifest.input.sample_shape).astype(np.float32)
+    expected = best(small, quantized(small, x))
     sent = literal(x.tobytes())
     label, score = literal_eval(board(f"small.predict({sent})"))
     assert (label, pytest.approx(score, rel=1e-5)) == expected
     board(f"_firmnet.load({sent})")
-    stored = tuple(quantize_sample(small.graph, x).ravel().tolist())
+    stored = tuple(*small.manifest.input.stored(quantized(small, x)[np.newaxis]).tolist())
     assert literal_eval(board("tuple(small.input)")) == stored
     assert literal_eval(board(f"small.predict(array('f', {sent}))"))[0] == label
     unaligned = f"small.predict(memoryview(b'x' + {sent})[1:])"
     assert literal_eval(board(unaligned))[0] == label
+    board(f"f = array('f', {sent})")
+    for form in ("array('d', f)", "list(f)", "tuple(f)", "memoryview(f)"):
+        assert literal_eval(board(f"small.predict({form})"))[0] == label
+    assert literal_eval(board("list(small.values())")) == pytest.approx(
+        values(small, quantized(small, x)).tolist(), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,6 +107,24 @@ def test_predict_takes_float32_in_the_models_own_order(small: Artifact, board: P
         ("small.predict(array('i', [1] * 64))", "expected int8 or float32 values, got type 'i'"),
         ("small.predict(array('H', [1] * 32))", "expected int8 or float32 values, got type 'H'"),
         ("small.predict(array('f', [1.0] * 16))", "expected 64 float32 values, got 16"),
+        ("small.predict(array('d', [1.0] * 128))", "expected 64 float64 values, got 128"),
+        ("small.predict([1.0] * 63)", "expected 64 float32 values, got 63"),
+        ("small.predict(array('b', [1] * 256))", "expected 64 int8 values, got 256"),
+        ("small.predict(array('B', [200] * 64))", UNSIGNED),
+        ("small.predict(array('B', [200] * 256))", UNSIGNED),
+        ("small.predict(memoryview(bytes(64)))", UNSIGNED),
+        (
+            "small.predict([[[0.0] * 8] * 8])",
+            "give one flat list of 64 numbers, in the model's own order (1, 1, 8, 8)",
+        ),
+        ("small.predict([float('nan')] * 64)", "value 0 is NaN: the model takes finite numbers"),
+        (
+            "small.predict([0.0] * 63 + [float('-inf')])",
+            "value 63 is infinite: the model takes finite numbers",
+        ),
+        ("x = [0.0] * 64; x[9] = float('nan'); small.predict(array('d', x))", "value 9 is NaN: {finite}"),
+        ("small.predict(memoryview(b'x' + bytes(array('f', x)))[1:])", "value 9 is NaN: {finite}"),
+        ("_firmnet.dequantize(bytearray(4))", "expected a buffer of 20 bytes, got 4"),
         ("_firmnet.quantize(bytes(64))", "expected a buffer of 256 bytes, got 64"),
         ("_firmnet.run_crc(bytearray(3))", "expected a buffer of {crcs} bytes, got 3"),
         ("_firmnet.dump(0, bytearray(1))", "expected a buffer of 384 bytes, got 1"),
@@ -96,11 +136,19 @@ def test_wrong_sizes_raise_value_errors_that_name_the_right_ones(
     small: Artifact, board: Prompt, call: str, complaint: str
 ) -> None:
     layers = len(small.manifest.layers)
-    assert board(call).endswith(f"ValueError: {complaint.format(crcs=4 * layers, last=layers - 1)}")
+    told = complaint.format(crcs=4 * layers, last=layers - 1, finite="the model takes finite numbers")
+    assert board(call).endswith(f"ValueError: {told}")
+
+
+@pytest.mark.parametrize("given", ["'x' * 64", "None", "7", "(x for x in [0.0] * 64)", "{}"])
+def test_what_is_no_array_is_a_type_error(board: Prompt, given: str) -> None:
+    assert "TypeError: expected an array, bytes or a list of numbers, got '" in board(
+        f"small.predict({given})"
+    )
 
 
 def test_input_and_output_are_the_models_own_memory(small: Artifact, board: Prompt) -> None:
-    x = np.random.default_rng(9).integers(-128, 128, small.manifest.input.shape).astype(np.int8)
+    (x,) = random_inputs(small, 1, seed=9)
     board(f"small.input[:] = array('b', {literal(x.tobytes())})")
     assert board("bytes(_firmnet.input()) == bytes(small.input)") == "True"
     board("y = small.output; small.run()")
@@ -110,7 +158,7 @@ def test_input_and_output_are_the_models_own_memory(small: Artifact, board: Prom
 
 def test_layers_are_written_over_whatever_the_buffer_holds(small: Artifact, board: Prompt) -> None:
     """At an odd address, between bytes that stay."""
-    layers, x = small.manifest.layers, np.full(small.manifest.input.shape, -7, np.int8)
+    layers, x = small.manifest.layers, np.full(64, -7, np.int8)
     values = [y.tobytes() for y in kernels(small.graph, x)]
     crcs = b"".join(struct.pack("<I", zlib.crc32(y)) for y in values)
     for call, expected in (("run_crc(", crcs), (f"dump({len(layers) - 2}, ", values[-2])):
@@ -126,14 +174,19 @@ def test_running_takes_no_heap(board: Prompt) -> None:
 
 
 def test_info_tells_what_this_firmware_is(small: Artifact, board: Prompt) -> None:
+    board("f = x = b = m = y = None; gc.collect()")
     info = literal_eval(board("small.info()"))
     manifest = small.manifest
     assert (info["name"], info["board"]) == ("small", "Netduino Plus 2")
     assert info["fingerprint"] == manifest.fingerprint
     assert info["firmnet"] == manifest.firmnet
     assert info["arena_bytes"] == manifest.arena_bytes
-    assert info["input"]["shape"] == manifest.input.model_shape
-    assert info["output"]["zero_point"] == manifest.output.zero_point
+    for key, edge in (("input", manifest.input), ("output", manifest.output)):
+        assert info[key]["shape"] == edge.model_shape
+        assert info[key]["scale"] == pytest.approx(edge.scale, rel=1e-5)
+        assert info[key]["zero_point"] == edge.zero_point
+        assert info[key]["stored"]["shape"] == edge.shape
+    assert info["input"]["name"] == small.graph.input
     assert 50_000 < info["heap_free_bytes"] < 131_072
 
 
@@ -198,7 +251,7 @@ def mpremote(artifact: Artifact, *words: str) -> subprocess.CompletedProcess[str
 def test_mpremote_executes(small: Artifact) -> None:
     done = mpremote(small, "exec", "import small; print(small.predict(bytes(64)))")
     assert done.returncode == 0, done.stderr
-    assert literal_eval(done.stdout)[0] == best(small, np.zeros((1, 8, 8, 1), np.int8))[0]
+    assert literal_eval(done.stdout)[0] == best(small, np.zeros((1, 8, 8), np.int8))[0]
 
 
 def test_mpremote_shows_exceptions(small: Artifact) -> None:

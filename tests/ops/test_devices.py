@@ -12,7 +12,7 @@ from firmnet import devices
 from firmnet.artifact import Artifact
 from firmnet.board import load_board
 from firmnet.codegen.firmware import firmware
-from firmnet.devices import core
+from firmnet.devices import core, runner
 from firmnet.ir import Array
 from firmnet.verify import verify
 
@@ -41,7 +41,12 @@ def test_verifies_bit_exact(kind: str, artifact: Artifact) -> None:
 
 
 @pytest.mark.parametrize("kind", ["host", "core"])
-def test_a_changed_weight_is_found_in_its_layer(kind: str, artifact: Artifact, tmp_path: Path) -> None:
+def test_a_changed_weight_is_found_in_its_layer(
+    kind: str, artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where its firmware says that it is the artifact's."""
+    fingerprint = bytes.fromhex(artifact.manifest.fingerprint)
+    monkeypatch.setattr(runner, "fingerprint_on_disk", lambda artifact, board: fingerprint)
     copy = tmp_path / "changed"
     change_first_weight(artifact, "conv", copy)
     with devices.open(kind, Artifact.open(copy)) as device:
