@@ -13,7 +13,7 @@ from . import artifact as artifacts
 from . import build as builder
 from . import devices
 from .artifact import Artifact
-from .board import Board, load_board
+from .board import Board, board_ids, load_board
 from .codegen.firmware import Firmware, firmware
 from .errors import QualityWarning, UserError
 from .ir import Array, Graph
@@ -83,10 +83,11 @@ class Deployment:
     def deploy(
         self, path: str | Path | None = None, *, emulate: bool = False, port: str | None = None
     ) -> Verdict:
-        """Save, build, flash (unless emulated) and verify."""
+        """Save, build, flash (unless emulated, or behind a connection) and verify."""
+        flashes = check_target(self.board.id, emulate=emulate, port=port)
         self.build(path, emulate=emulate)
         assert self.artifact is not None
-        if not emulate:
+        if flashes:
             port = flash(self.artifact, port)
         return verify(self.artifact, emulate=emulate, port=port)
 
@@ -170,6 +171,23 @@ def build(
 ) -> builder.BuildReport:
     """Compile an artifact's firmware with PlatformIO: for the board, or for its emulator."""
     return builder.build(_opened(artifact), emulate=emulate, progress=progress)
+
+
+def check_target(board: str, *, emulate: bool = False, port: str | None = None) -> bool:
+    """Whether a deployment to this board will flash it; a connection (socket://…) is only verified over.
+
+    UserError, in seconds, for a target that cannot be had: no emulator, no board plugged in, no uploader.
+    """
+    target = load_board(board)
+    if emulate and port:
+        raise UserError("--emulate and --port exclude each other: leave one out")
+    if emulate and target.emulator is None:
+        able = ", ".join(other for other in board_ids() if load_board(other).emulator)
+        raise UserError(f"board {board!r} has no emulator: leave out --emulate, or choose one of {able}")
+    if emulate or builder.is_connection(port):
+        return False
+    builder.check_flashable(target, devices.ports, port)
+    return True
 
 
 def flash(artifact: Artifact | str | Path, port: str | None = None) -> str:

@@ -158,14 +158,19 @@ def deploy(
     json: Json = False,
 ) -> Outcome:
     """Generate, build, flash and verify: from a model to a board that is proven to compute it."""
-    _check_target(board, emulate, port)
+    from . import api
+
     _check_tools(emulate)
+    with screen.waiting("looking for the board"):
+        flashes = api.check_target(board, emulate=emulate, port=port)
+    if not emulate and not flashes:
+        screen.line(f"flashing is skipped: behind {port} there must be a board with this very firmware")
     generated = generate(model, board, calib, out, name, ranges, ram_limit)
     artifact = Path(generated.data["artifact"])
     built = build(artifact, emulate)
-    flashed = None if emulate else flash(artifact, port).data
+    flashed = flash(artifact, port).data if flashes else None
     screen.line(f"artifact  {artifact}")
-    verified = verify(artifact, inputs, emulate, flashed and flashed["port"], layers)
+    verified = verify(artifact, inputs, emulate, flashed["port"] if flashed else port, layers)
     return Outcome(
         {**generated.data, "build": built.data, "flash": flashed, "verdict": verified.data}, verified.ok
     )
@@ -250,8 +255,9 @@ def flash(artifact: ArtifactDir, port: Port = None, json: Json = False) -> Outco
     from . import api
 
     with screen.step("flash") as step:
-        step.summary = api.flash(artifact, port)
-    return Outcome({"port": step.summary})
+        found = api.flash(artifact, port)
+        step.summary = found or "done; it talks over a UART: `firmnet verify` wants its adapter as --port"
+    return Outcome({"port": found})
 
 
 @app.command()
@@ -387,20 +393,6 @@ def demo(out: Out = None, json: Json = False) -> Outcome:
     for line in result.lines():
         screen.line(line)
     return Outcome(result.to_json(), result.verdict.ok)
-
-
-def _check_target(board: str, emulate: bool, port: str | None) -> None:
-    """Fail before minutes of work on a board that does not exist or cannot be reached as asked."""
-    from .board import board_ids, load_board
-
-    chosen = load_board(board)
-    if not emulate and not chosen.flashable:
-        raise UserError(f"{chosen.name} is supported in the emulator only: use --emulate, or another board")
-    if emulate and port:
-        raise UserError("--emulate and --port exclude each other: leave one out")
-    if emulate and chosen.emulator is None:
-        able = ", ".join(other for other in board_ids() if load_board(other).emulator)
-        raise UserError(f"board {board!r} has no emulator: leave out --emulate, or choose one of {able}")
 
 
 def _check_tools(emulate: bool) -> None:

@@ -177,12 +177,17 @@ def pio_mode(platform: str) -> Mode:
     name = platform.split("@")[0]
     if is_json(cache_dir() / "platformio" / "platforms" / name / "platform.json"):
         return "registry"
+    return "registry" if registry_answers(name) else "offline"
+
+
+def registry_answers(platform: str) -> bool:
+    """Whether PlatformIO's registry tells of that platform of its own, within PROBE_S."""
     try:
-        question = ("pkg", "show", f"platformio/{name}", "--type", "platform")
+        question = ("pkg", "show", f"platformio/{platform}", "--type", "platform")
         answer = pio(*question, what="asking PlatformIO's registry", timeout_s=PROBE_S, check=False)
     except UserError:
-        return "offline"
-    return "offline" if answer.returncode else "registry"
+        return False
+    return answer.returncode == 0
 
 
 def is_json(path: Path) -> bool:

@@ -1,7 +1,17 @@
 """How does a generated project become a firmware on a board? Fetch MicroPython, compile, measure, flash."""
 
 from .compile import BuildReport, build, choose_env, read_report
-from .flash import Port, flash
+from .flash import Port, check_flashable, flash, is_connection
 from .sizes import Sizes
 
-__all__ = ["BuildReport", "Port", "Sizes", "build", "choose_env", "flash", "read_report"]
+__all__ = [
+    "BuildReport",
+    "Port",
+    "Sizes",
+    "build",
+    "check_flashable",
+    "choose_env",
+    "flash",
+    "is_connection",
+    "read_report",
+]

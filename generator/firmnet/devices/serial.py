@@ -1,6 +1,8 @@
 """How is a board reached? Over any pyserial URL: /dev/ttyACM0, COM3, socket://host:port, rfc2217://…"""
 
 import errno
+import os
+import re
 import time
 import zlib
 from dataclasses import dataclass
@@ -40,13 +42,31 @@ class PortInfo:
     description: str
     usb_id: str = ""
     location: str = ""
+    serial_number: str = ""
+
+    def is_called(self, name: str) -> bool:
+        """Whether `name` means this port: as it is listed, a link to it, COM5 as com5, tty. as cu."""
+        return _canonical(self.path) == _canonical(name)
+
+
+def _canonical(name: str) -> str:
+    """One name for a port of many: links are followed, Windows ignores case, macOS has two files for each."""
+    windows = re.fullmatch(r"(?:\\\\\.\\)?(com\d+):?", name, re.IGNORECASE)
+    if windows:
+        return windows[1].upper()
+    path = name if "/" in name else f"/dev/{name}"
+    return re.sub(r"^/dev/tty\.", "/dev/cu.", os.path.realpath(path))
 
 
 def ports() -> list[PortInfo]:
     """The serial ports that can be seen now."""
     return [
         PortInfo(
-            p.device, p.description, f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "", p.location or ""
+            path=p.device,
+            description=p.description,
+            usb_id=f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "",
+            location=p.location or "",
+            serial_number=p.serial_number or "",
         )
         for p in sorted(list_ports.comports())
     ]

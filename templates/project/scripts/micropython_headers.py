@@ -14,6 +14,8 @@ import shutil
 import subprocess
 import sys
 
+from SCons.Script import COMMAND_LINE_TARGETS
+
 Import("env")  # noqa: F821  (PlatformIO gives it)
 
 PROJECT = env.subst("$PROJECT_DIR")  # noqa: F821
@@ -158,8 +160,9 @@ def frozen():
     write("frozen.stamp", key)
 
 
-os.makedirs(GENHDR, exist_ok=True)
-if not os.path.exists(os.path.join(PROJECT, CORE, "py", "makeqstrdefs.py")):
-    stop("lib/micropython is empty: build with `firmnet build`, which fetches MicroPython once")
-headers()
-frozen()
+if "nobuild" not in COMMAND_LINE_TARGETS:  # an upload of what is built needs no compiler
+    os.makedirs(GENHDR, exist_ok=True)
+    if not os.path.exists(os.path.join(PROJECT, CORE, "py", "makeqstrdefs.py")):
+        stop("lib/micropython is empty: build with `firmnet build`, which fetches MicroPython once")
+    headers()
+    frozen()
