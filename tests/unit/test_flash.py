@@ -2,20 +2,29 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
+from firmnet.api import check_target
 from firmnet.artifact import Artifact, Edge, Manifest
-from firmnet.build import BuildReport, Sizes, flash
-from firmnet.devices import PortInfo
+from firmnet.board import load_board
+from firmnet.build import BuildReport, Sizes, check_flashable, flash
+from firmnet.build.target import Target, find_target, returned
+from firmnet.devices import PortInfo, find_port, ports
 from firmnet.errors import UserError
 
 CONSOLE = PortInfo("/dev/ttyS0", "ttyS0")
 NANO = PortInfo("/dev/ttyACM0", "Nano 33 BLE", "2341:805a", "1-2:1.0")
 NANO_BOOTLOADER = PortInfo("/dev/ttyACM1", "Nano 33 BLE", "2341:005a", "1-3:1.0")
-STLINK = PortInfo("/dev/ttyACM2", "STM32 STLink", "0483:374b", "1-4:1.2")
+STLINK = PortInfo("/dev/ttyACM2", "STM32 STLink", "0483:374b", "1-4:1.2", "066AFF485257")
+STLINK_V3 = PortInfo("/dev/ttyACM3", "STLINK-V3", "0483:374e", "1-5:1.2", "003B0041")
+BLACK_PILL = PortInfo("/dev/ttyACM4", "BLACKPILL_F411CE", "0483:5740", "1-6:1.0", "3457")
+ADAPTER = PortInfo("/dev/ttyUSB0", "FT232R", "0403:6001", "1-7:1.0", "A1")
 
 
 def built(path: Path, board: str, env: str) -> Artifact:
@@ -79,3 +88,222 @@ def test_a_failing_upload_shows_what_platformio_said(tmp_path: Path, monkeypatch
         UserError, match=r"flashing Arduino Nano 33 BLE failed(.|\n)*--upload-port /dev/ttyACM0"
     ):
         flash(artifact, lambda: [CONSOLE, NANO])
+
+
+# ---- which port ----
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("COM5", "com5"),
+        ("COM12", r"\\.\COM12"),
+        ("/dev/cu.usbmodem14101", "/dev/tty.usbmodem14101"),
+        ("/dev/ttyACM0", "ttyACM0"),
+        ("/dev/ttyACM0", "/dev/../dev/ttyACM0"),
+    ],
+)
+def test_a_port_has_more_names_than_one(path: str, name: str) -> None:
+    port = PortInfo(path, "")
+    assert port.is_called(path)
+    assert port.is_called(name)
+    assert not port.is_called(name + "1")
+
+
+def test_links_lead_to_the_port(tmp_path: Path) -> None:
+    """As /dev/serial/by-id does, and udev rules of one's own."""
+    (tmp_path / "ttyACM7").touch()
+    (tmp_path / "by-id").mkdir()
+    (tmp_path / "by-id" / "usb-Arduino_Nano-if00").symlink_to(Path("..", "ttyACM7"))
+    (tmp_path / "my-board").symlink_to(tmp_path / "by-id" / "usb-Arduino_Nano-if00")
+    port = PortInfo(str(tmp_path / "ttyACM7"), "")
+    assert port.is_called(str(tmp_path / "by-id" / "usb-Arduino_Nano-if00"))
+    assert port.is_called(str(tmp_path / "my-board"))
+    assert not port.is_called(str(tmp_path / "by-id"))
+
+
+def test_ports_are_what_pyserial_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = ListPortInfo("/dev/ttyACM2")
+    listed.vid, listed.pid, listed.serial_number = 0x0483, 0x374B, "066AFF485257"
+    listed.location, listed.description = "1-4:1.2", "STM32 STLink"
+    monkeypatch.setattr(list_ports, "comports", lambda: [listed, ListPortInfo("/dev/ttyS0")])
+    assert ports() == [STLINK, PortInfo("/dev/ttyS0", "n/a")]
+    assert find_port(load_board("nucleo_f446re")) == STLINK.path
+
+
+@pytest.mark.parametrize("foreign", [CONSOLE, STLINK, ADAPTER], ids=["console", "probe", "adapter"])
+def test_nothing_is_written_to_a_foreign_port(tmp_path: Path, foreign: PortInfo) -> None:
+    said = refusal(tmp_path, "nano33ble", "nano33ble", [CONSOLE, NANO, STLINK, ADAPTER], port=foreign.path)
+    assert said.startswith(f"{foreign.path} is not Arduino Nano 33 BLE (USB id 2341:805a or 2341:005a)")
+    assert "nothing is written to it; found" in said
+
+
+def test_another_board_is_no_probe(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "nucleo_f446re", "nucleo_f446re", [STLINK, NANO], port=NANO.path)
+    assert said.startswith("/dev/ttyACM0 is not ST Nucleo-F446RE")
+
+
+def test_a_connection_cannot_be_flashed(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "nucleo_f446re", "nucleo_f446re", [STLINK], port="rfc2217://there:2217")
+    assert said.startswith("rfc2217://there:2217 is a connection, not a port of this machine")
+
+
+# ---- which probe ----
+
+
+def test_the_probe_is_known_by_its_serial_number() -> None:
+    nucleo = load_board("nucleo_f446re")
+    for env in nucleo.envs:
+        for stlink in (STLINK, STLINK_V3):
+            target = find_target(nucleo, env, "stlink", [CONSOLE, STLINK, STLINK_V3, NANO], stlink.path)
+            assert (target.port, target.probe) == (stlink, stlink.serial_number)
+        assert find_target(nucleo, env, "stlink", [CONSOLE, STLINK], None).probe == STLINK.serial_number
+
+
+def test_two_probes_are_not_guessed_between(tmp_path: Path) -> None:
+    said = refusal(tmp_path, "nucleo_f446re", "nucleo_f446re", [STLINK, STLINK_V3])
+    assert said == "/dev/ttyACM2 and /dev/ttyACM3 could all be ST Nucleo-F446RE: choose one with --port"
+
+
+def test_probes_that_cannot_be_told_apart_are_not_used(tmp_path: Path) -> None:
+    twins = [STLINK, replace(STLINK_V3, serial_number=STLINK.serial_number)]
+    said = refusal(tmp_path, "nucleo_f446re", "nucleo_f446re", twins, port=STLINK.path)
+    assert said.startswith(
+        "the ST-Link at /dev/ttyACM2 has no serial number of its own to tell it from /dev/ttyACM3"
+    )
+
+
+def test_two_ports_of_one_probe_are_no_two_probes() -> None:
+    second = replace(STLINK_V3, path="/dev/ttyACM9", location="1-5:1.4")
+    target = find_target(
+        load_board("nucleo_f446re"), "nucleo_f446re", "stlink", [STLINK_V3, second], second.path
+    )
+    assert (target.port, target.probe) == (second, STLINK_V3.serial_number)
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Path:
+    """What Linux tells of USB: a hub, and an ST-Link/V2, which has no serial port."""
+    for place, vendor, product in (("usb1", "1d6b", "0002"), ("1-9", "0483", "3748")):
+        (tmp_path / "bus" / place).mkdir(parents=True)
+        (tmp_path / "bus" / place / "idVendor").write_text(vendor + "\n")
+        (tmp_path / "bus" / place / "idProduct").write_text(product + "\n")
+    return tmp_path / "bus"
+
+
+def test_a_blank_board_behind_a_probe_needs_no_port(bus: Path) -> None:
+    board = load_board("blackpill_f411ce")
+    assert find_target(board, board.id, "stlink", [CONSOLE], None, bus) == Target(None)
+    assert find_target(board, board.id, "stlink", [CONSOLE, BLACK_PILL], None, bus) == Target(BLACK_PILL)
+
+
+def test_another_boards_probe_is_not_taken_for_a_probe_without_a_port(bus: Path) -> None:
+    board = load_board("blackpill_f411ce")
+    with pytest.raises(UserError, match=r"there are 2 ST-Links \(USB 1-4, 1-9\), and WeAct Black Pill"):
+        find_target(board, board.id, "stlink", [STLINK, BLACK_PILL], None, bus)
+    chosen = find_target(board, board.id, "stlink", [STLINK, BLACK_PILL], STLINK.path, bus)
+    assert chosen.probe == STLINK.serial_number
+
+
+def test_without_any_probe_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = load_board("blackpill_f411ce")
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(
+        UserError, match=r"no ST-Link is connected, which flashes WeAct Black Pill F411CE: found /"
+    ):
+        find_target(board, board.id, "stlink", [BLACK_PILL], None, tmp_path)
+
+
+def test_a_build_without_usb_talks_where_the_user_says(bus: Path) -> None:
+    board = load_board("blackpill_f411ce")
+    target = find_target(board, board.baremetal_env, "stlink", [ADAPTER, CONSOLE], ADAPTER.path, bus)
+    assert target == Target(None, line=ADAPTER.path)
+
+
+# ---- which port it has afterwards ----
+
+
+def test_the_board_comes_back_where_it_was_not_where_another_is() -> None:
+    elsewhere = replace(NANO, path="/dev/ttyACM5", location="1-9:1.0")
+    renamed = replace(NANO, path="/dev/ttyACM6", serial_number="other")
+    assert returned(NANO, [elsewhere, renamed]) == [renamed]
+    assert returned(NANO, [elsewhere]) == []
+
+
+def test_without_a_place_the_serial_number_tells() -> None:
+    before = replace(NANO, location="", serial_number="A7")
+    twin, same = replace(before, path="COM7", serial_number="B8"), replace(before, path="COM8")
+    assert returned(before, [twin, same]) == [same]
+    assert returned(before, [twin]) == []
+
+
+def test_of_two_ports_of_one_thing_the_same_comes_back() -> None:
+    second = replace(STLINK_V3, path="/dev/ttyACM9", location="1-5:1.4")
+    assert returned(second, [STLINK_V3, second]) == [second]
+
+
+# ---- before anything is generated ----
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without PlatformIO's registry, with a folder for programs and nothing plugged in."""
+    monkeypatch.setenv("FIRMNET_PLATFORMIO", "offline")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(list_ports, "comports", list)
+    return tmp_path
+
+
+def program(folder: Path, name: str) -> None:
+    (folder / name).write_text("#!/bin/sh\n")
+    (folder / name).chmod(0o755)
+
+
+def test_no_way_onto_a_board_is_said_first(offline: Path) -> None:
+    with pytest.raises(UserError, match="there is no way onto the Arduino Nano 33 BLE from here"):
+        check_flashable(load_board("nano33ble"), lambda: [NANO])
+
+
+def test_a_missing_board_is_said_first(offline: Path) -> None:
+    program(offline, "openocd")
+    with pytest.raises(UserError, match=r"no ST Nucleo-F446RE is connected .* found no serial port at all"):
+        check_target("nucleo_f446re")
+
+
+def test_a_missing_uploader_is_said_first(offline: Path) -> None:
+    nucleo = load_board("nucleo_f446re")
+    with pytest.raises(UserError, match="openocd is not installed: install it with `sudo apt-get install"):
+        check_flashable(nucleo, lambda: [STLINK])
+    program(offline, "openocd")
+    check_flashable(nucleo, lambda: [STLINK])
+
+
+def test_a_missing_uploader_of_an_official_platform_is_said_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMNET_CACHE", str(tmp_path))
+    monkeypatch.setenv("FIRMNET_PLATFORMIO", "registry")
+    monkeypatch.setattr(import_module("firmnet.build.flash"), "registry_answers", lambda platform: False)
+    platform = tmp_path / "platformio" / "platforms" / "nordicnrf52"
+    platform.mkdir(parents=True)
+    (platform / "platform.json").write_text('{"packages": {"tool-bossac-nordicnrf52": {"type": "uploader"}}}')
+    with pytest.raises(
+        UserError, match="flashed by PlatformIO's package tool-bossac-nordicnrf52, which is not"
+    ):
+        check_flashable(load_board("nano33ble"), lambda: [NANO])
+    (tmp_path / "platformio" / "packages" / "tool-bossac-nordicnrf52").mkdir(parents=True)
+    check_flashable(load_board("nano33ble"), lambda: [NANO])
+
+
+def test_a_build_without_usb_asks_for_its_adapter_first(
+    offline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(offline, "openocd")
+    probe = replace(STLINK, location="1-4:1.2")
+    with pytest.raises(UserError, match="talks over a UART, not over USB: connect a serial adapter"):
+        check_flashable(load_board("blackpill_f411ce"), lambda: [probe])
+
+
+@pytest.mark.parametrize("board", ["nucleo_f446re", "nano33ble", "netduinoplus2"])
+def test_over_a_connection_nothing_is_flashed(offline: Path, board: str) -> None:
+    assert not check_target(board, port="socket://127.0.0.1:4444")

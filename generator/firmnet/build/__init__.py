@@ -1,8 +1,9 @@
 """How does a generated project become a firmware on a board? Fetch MicroPython, compile, measure, flash."""
 
 from .compile import BuildReport, build, choose_env, read_report
-from .flash import Port, check_flashable, flash, is_connection
+from .flash import check_flashable, flash, is_connection
 from .sizes import Sizes
+from .target import Port
 
 __all__ = [
     "BuildReport",
