@@ -104,7 +104,7 @@ def _no_way(board: Board) -> UserError:
     assert board.platformio
     platform = board.platformio.platform.split("@")[0]
     return UserError(
-        f"there is no way onto the {board.name} from here: only PlatformIO's platform {platform} can flash it, "
+        f"there is no way onto the {board.name} from here: only PlatformIO's {platform} can flash it, "
         "which is not installed, and PlatformIO's registry does not answer: connect to the network once, or "
         "use --emulate"
     )
