@@ -295,6 +295,20 @@ def test_a_bomb_is_refused_by_what_it_declares(
     assert "unpacks to more than 512 MiB" in " ".join(refused(tmp_path / "net.pt2", capsys).split())
 
 
+def test_a_value_between_layers_that_would_take_all_memory_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with zipfile.ZipFile(io.BytesIO(exported(nn.Sequential(nn.ReLU(), nn.ReLU()), 1, 4, 4))) as archive:
+        files = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+
+    def padded(first: Any) -> None:
+        first["target"] = "torch.ops.aten.constant_pad_nd.default"
+        first["inputs"].append({"name": "pad", "arg": {"as_ints": [0, 10**9]}, "kind": 1})
+
+    said = refused(written(tmp_path / "net.pt2", node(padded)(files)), capsys)
+    assert "(1, 4, 1000000004), which no microcontroller holds" in " ".join(said.split())
+
+
 def test_a_part_that_is_there_twice_is_refused(
     good: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,8 @@ CHECKS = {"aten._assert_tensor_metadata.default", "aten._assert_async.msg", "ate
 """Operators that compute nothing."""
 LARGEST_CONSTANT = 2**26
 """Elements of a tensor that is computed at import."""
+LARGEST_ACTIVATION = 2**23
+"""Elements of a value between layers: as int8, more than any microcontroller's RAM."""
 
 
 class Unknown:
@@ -103,6 +105,8 @@ class Walk:
         try:
             if 0 in expected[0]:
                 raise Unsupported(f"its result is empty, shape {expected[0]}")
+            if math.prod(expected[0]) > LARGEST_ACTIVATION:
+                raise Unsupported(f"its result has shape {expected[0]}, which no microcontroller holds")
             built = call(SOURCES[str(node.target)], self.builder, _to_numpy(args), _to_numpy(kwargs))
         except Unsupported as reason:
             self.refuse(node, str(reason))
