@@ -1,4 +1,4 @@
-/* fn_firmware.h: the one model of this firmware, named in deployed.c, and the receive ring of mphal.c. */
+/* fn_firmware.h: the one model of this firmware, named in deployed.c; the stack of main.c, the receive ring of mphal.c. */
 #ifndef FN_FIRMWARE_H
 #define FN_FIRMWARE_H
 
@@ -6,6 +6,9 @@
 
 extern const fn_model *const fn_deployed;
 extern const char *const fn_version; /* of firmnet */
+extern const uint32_t fn_run_stack_bytes; /* the most that its run() takes */
+
+extern uintptr_t fn_stack_bottom; /* below it lies other memory, such as the heap */
 
 int fn_read_byte(void);
 void fn_wait(void);

@@ -1,5 +1,6 @@
 /* main.c: what runs after reset? MicroPython's prompt, again after every soft reset. */
 #include "fn_board.h"
+#include "fn_firmware.h"
 #include "py/cstack.h"
 #include "py/gc.h"
 #include "py/mphal.h"
@@ -9,6 +10,9 @@
 
 /* Room below MicroPython's own stack limit for the C functions that do not check it, and for interrupts. */
 #define STACK_MARGIN_BYTES 2048u
+#define STACK_ABOVE_BYTES 256u /* what main() and its callers hold of the stack already */
+
+uintptr_t fn_stack_bottom;
 
 void gc_collect(void)
 {
@@ -35,7 +39,8 @@ static void prompt(void)
 
 void fn_micropython(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 {
-    mp_cstack_init_with_sp_here(stack_bytes - STACK_MARGIN_BYTES);
+    fn_stack_bottom = (uintptr_t)__builtin_frame_address(0) + STACK_ABOVE_BYTES - stack_bytes;
+    mp_cstack_init_with_sp_here(stack_bytes - STACK_ABOVE_BYTES - STACK_MARGIN_BYTES);
     for (;;) {
         gc_init(heap_start, heap_end);
         mp_init();

@@ -42,16 +42,21 @@ static uint32_t layer_index(mp_obj_t index_in)
 
 #define PAINT 0x5AFEC0DEu
 #define PAINTED_BYTES 4096u
+#define SPARE_BYTES 512u /* beside the model's own stack: for what watches its layers, and for interrupts */
 
+/* Python checks the stack only where it calls Python, so run() may be called with hardly any of it left. */
 static __attribute__((noinline)) void timed_run(fn_observer observer, void *context)
 {
     uintptr_t sp;
     __asm volatile("mov %0, sp" : "=r"(sp));
-    uintptr_t bottom = (uintptr_t)MP_STATE_THREAD(stack_top) - MP_STATE_THREAD(stack_limit);
+    uintptr_t bottom = fn_stack_bottom;
+    if (sp < bottom || sp - bottom < fn_run_stack_bytes + SPARE_BYTES) {
+        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("too little stack is left to run the model"));
+    }
     if (sp - bottom > PAINTED_BYTES) {
         bottom = sp - PAINTED_BYTES;
     }
-    volatile uint32_t *low = (volatile uint32_t *)(bottom & ~(uintptr_t)3);
+    volatile uint32_t *low = (volatile uint32_t *)((bottom + 3u) & ~(uintptr_t)3);
     volatile uint32_t *high = (volatile uint32_t *)(sp & ~(uintptr_t)3);
     for (volatile uint32_t *word = low; word < high; word++) {
         *word = PAINT;
@@ -339,6 +344,30 @@ static mp_obj_t firmnet_layer_name(mp_obj_t layer_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_layer_name_obj, firmnet_layer_name);
 
+/* ---- what lies in memory, so that the host can compare it with what was built ---- */
+
+static bool lies_in(uint32_t address, uint32_t bytes, uint32_t origin, uint32_t size)
+{
+    return bytes <= size && address - origin <= size - bytes; /* below the origin the difference wraps round */
+}
+
+/* image(request): of three little-endian words, address, bytes, and a CRC-32 to continue over them. Elsewhere than in flash
+ * and RAM an access may stop the board, and is refused. */
+static mp_obj_t firmnet_image(mp_obj_t request_in)
+{
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(request_in, &buffer, MP_BUFFER_READ);
+    uint32_t request[3];
+    expect_bytes(sizeof(request), buffer.len);
+    memcpy(request, buffer.buf, sizeof(request));
+    if (!lies_in(request[0], request[1], FN_FLASH_ORIGIN, FN_FLASH_BYTES)
+        && !lies_in(request[0], request[1], FN_RAM_ORIGIN, FN_RAM_BYTES)) {
+        mp_raise_ValueError(MP_ERROR_TEXT("neither in flash nor in RAM"));
+    }
+    return mp_obj_new_int_from_uint(fn_crc32(request[2], (const void *)(uintptr_t)request[0], request[1]));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_image_obj, firmnet_image);
+
 /* ---- counters ---- */
 
 static mp_obj_t firmnet_last_us(void)
@@ -416,6 +445,7 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_layer_count), MP_ROM_PTR(&firmnet_layer_count_obj)},
     {MP_ROM_QSTR(MP_QSTR_layer_bytes), MP_ROM_PTR(&firmnet_layer_bytes_obj)},
     {MP_ROM_QSTR(MP_QSTR_layer_name), MP_ROM_PTR(&firmnet_layer_name_obj)},
+    {MP_ROM_QSTR(MP_QSTR_image), MP_ROM_PTR(&firmnet_image_obj)},
     {MP_ROM_QSTR(MP_QSTR_last_us), MP_ROM_PTR(&firmnet_last_us_obj)},
     {MP_ROM_QSTR(MP_QSTR_stack_peak), MP_ROM_PTR(&firmnet_stack_peak_obj)},
     {MP_ROM_QSTR(MP_QSTR_crc32), MP_ROM_PTR(&firmnet_crc32_obj)},

@@ -42,7 +42,7 @@ def firmware(
     check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)
     _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
-    files |= project_files(graph, board, labels, version)
+    files |= project_files(graph, board, lib.plan.stack_bytes, labels, version)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
     identity = fingerprint(sources, board, graph.name)
     files[fingerprint_file(graph.name)] = fingerprint_source(graph.name, identity)

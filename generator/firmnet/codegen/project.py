@@ -32,9 +32,11 @@ C_HEADERS = (
 
 
 def project_files(
-    graph: Graph, board: Board, labels: Sequence[str] = (), version: str = "0"
+    graph: Graph, board: Board, stack_bytes: int, labels: Sequence[str] = (), version: str = "0"
 ) -> dict[str, str]:
     """Path inside firmware/ → text: everything but lib/<model> and lib/micropython.
+
+    `stack_bytes` is what run() takes at most.
 
     Raises UserError for a model whose name means something else in the firmware.
     """
@@ -44,7 +46,9 @@ def project_files(
     files["include/fn_board_config.h"] = render("project/fn_board_config.h.j2", board=board)
     files |= {f"include/{name}": _text("templates", "micropython", name) for name in INCLUDES}
     files |= {f"src/{name}": _text("templates", "micropython", name) for name in SOURCES}
-    files["src/deployed.c"] = render("micropython/deployed.c.j2", name=graph.name, version=version)
+    files["src/deployed.c"] = render(
+        "micropython/deployed.c.j2", name=graph.name, version=version, stack_bytes=stack_bytes
+    )
     files |= {f"scripts/{name}": _text("templates", "project", "scripts", name) for name in SCRIPTS}
     files |= _platform(board)
     files |= _frozen(graph, board, labels, version)
