@@ -15,7 +15,7 @@ import micropython
 MAGIC = b"\xf1\x4e"
 VERSION = 2
 ANSWER = 0x80
-HELLO, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN = 1, 2, 3, 4, 5, 6, 7
+HELLO, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE = 1, 2, 3, 4, 5, 6, 7, 8
 NAK, READY, STRANGER, FAULT = 0x15, 0x16, 0x17, 0x18
 
 IDLE_MS = 5000  # without a valid frame for so long, the REPL has the port again
@@ -31,6 +31,7 @@ _reply_covered = memoryview(_reply)[2:16]
 _word = bytearray(4)
 _argument = bytearray(4)
 _waste = bytearray(64)
+_image = memoryview(_waste)[:12]  # where the payload of an image request has come to lie
 
 _session = 0  # the host's, by its hello; 0 since the board began
 _before = 0  # the session before
@@ -142,6 +143,8 @@ def _answer(kind, number, length, asked):
         gc.collect()
         numbers = (_runs, _bad_frames, gc.mem_free(), _firmnet.stack_peak(), _firmnet.last_us())
         _send(COUNTERS | ANSWER, number, asked, struct.pack("<5I", *numbers))
+    elif kind == IMAGE and length == len(_image):
+        _send(IMAGE | ANSWER, number, asked, struct.pack("<I", _firmnet.image(_image)))
     elif _kept and number == _number and (kind == AGAIN or asked == _kept[1]):
         _send(_kept[0] | ANSWER, number, *_kept[1:])
     elif kind == AGAIN:

@@ -6,13 +6,14 @@ its C module.
 """
 
 import builtins
+import json
 import socket
 import struct
 import threading
 import time
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,8 +27,10 @@ from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.casework import activation, bias, output_scale, weight
+from firmnet.provenance import file_digest
 
 FINGERPRINT = bytes(range(32))
+FLASH_ORIGIN, FLASH = 0x0800_0000, np.random.default_rng(7).bytes(70_001)
 
 
 def two_layers() -> Graph:
@@ -47,8 +50,26 @@ def inputs(count: int, seed: int = 0) -> Array:
     return np.random.default_rng(seed).integers(-128, 128, (count, 64)).astype(np.int8)
 
 
+def elf(sections: Mapping[str, tuple[int, bytes]]) -> bytes:
+    """A firmware file that has each section at its address, and nothing else."""
+    data = b"".join(content for _, content in sections.values())
+    names = b"\0" + b"".join(name.encode() + b"\0" for name in (*sections, ".shstrtab"))
+    start = 52 + 32 * len(sections)
+    rows = [struct.pack("<10I", *[0] * 10)]
+    segments, offset = [], start
+    for name, (address, content) in sections.items():
+        size, label = len(content), names.index(name.encode() + b"\0")
+        segments.append(struct.pack("<8I", 1, offset, address, address, size, size, 5, 4))
+        rows.append(struct.pack("<10I", label, 1, 2, address, offset, size, 0, 0, 4, 0))
+        offset += size
+    rows.append(struct.pack("<10I", names.index(b".shstrtab"), 3, 0, 0, offset, len(names), 0, 0, 1, 0))
+    head = struct.pack("<16s2H5I6H", b"\x7fELF\x01\x01\x01", 2, 40, 1, 0, 52, offset + len(names), 0, 52, 32,
+                       len(segments), 40, len(rows), len(rows) - 1)  # fmt: skip
+    return head + b"".join(segments) + data + names + b"".join(rows)
+
+
 def save_artifact(path: Path, graph: Graph, fingerprint: bytes = FINGERPRINT) -> Artifact:
-    """An artifact of `graph` without firmware, enough to verify with."""
+    """An artifact of `graph`, enough to verify with; its firmware is FLASH, which means nothing."""
     edges = [
         Edge(t.shape, (), t.scale, t.zero_point)
         for t in (graph.tensors[graph.input], graph.tensors[graph.output])
@@ -57,7 +78,13 @@ def save_artifact(path: Path, graph: Graph, fingerprint: bytes = FINGERPRINT) ->
         LayerEntry(node.name, node.op, "", graph.tensors[node.output].shape, 0, 0, ()) for node in graph.nodes
     )
     manifest = Manifest(1, "0", graph.name, "netduinoplus2", fingerprint.hex(), (), *edges, layers, 0, 0)
-    return save(path, manifest, graph, inputs(4), {})
+    artifact = save(path, manifest, graph, inputs(4), {})
+    artifact.firmware.mkdir(exist_ok=True)
+    file = artifact.firmware / "firmware.elf"
+    file.write_bytes(elf({".text": (FLASH_ORIGIN, FLASH)}))
+    record = {"env": "netduinoplus2", "fingerprint": fingerprint.hex(), "edits": []}
+    (path / "build.json").write_text(json.dumps({**record, "published": {file.name: file_digest(file)}}))
+    return artifact
 
 
 class Halt(Exception):
@@ -81,6 +108,7 @@ class BoardTwin:
         self._x = np.zeros(graph.tensors[graph.input].size, np.int8)
         self._y = np.zeros(graph.tensors[graph.output].size, np.int8)
         self._loaded: dict[str, SimpleNamespace] = {}
+        self.flash = bytearray(FLASH)
 
     def reset(self) -> None:
         """Lose all that Python on the board knows, as at power on; the line stays."""
@@ -160,6 +188,7 @@ class BoardTwin:
             dump=self._dump,
             last_us=lambda: 42,
             stack_peak=lambda: 640,
+            image=self._image,
             crc32=lambda data, crc=0: zlib.crc32(data, crc),
             read=self._read,
             write=lambda data: self._line.sendall(data),
@@ -177,6 +206,13 @@ class BoardTwin:
     def _dump(self, layer: int, into: bytearray) -> None:
         self._run()
         into[:] = self._values[self.graph.nodes[layer].output].tobytes()
+
+    def _image(self, request: memoryview) -> int:
+        address, size, crc = struct.unpack("<III", request)
+        start = address - FLASH_ORIGIN
+        if not 0 <= start <= len(self.flash) - size:
+            raise ValueError("neither in flash nor in RAM")
+        return zlib.crc32(self.flash[start : start + size], crc)
 
     def _read(self, into: Any, timeout_ms: int) -> int:
         view, done = memoryview(into).cast("B"), 0

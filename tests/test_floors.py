@@ -25,7 +25,7 @@ FLOORS = (
     ("frontends", "passes", "quantize"),
     ("codegen",),
     ("build", "devices"),
-    ("verify", "profile", "monitor"),
+    ("verify", "measured", "profile", "monitor"),
     ("report",),
     ("__init__", "api", "demo", "screen", "doctor", "cli", "pytest_plugin"),
 )

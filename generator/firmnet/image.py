@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -67,17 +67,24 @@ class Image:
                         return region.data[start : start + found.size]
         return b""
 
-    def at(self, region: Region, address: int) -> Symbol:
-        """What lies at an address of a region; a symbol without a name where nothing is known."""
-        linked = address - region.address + region.linked
+    def at(self, linked: int) -> Symbol:
+        """What was linked for an address; a symbol without a name where nothing is known."""
         around = [s for s in self.symbols if s.address <= linked < s.address + s.size]
+        smallest = min(around, key=lambda symbol: symbol.size, default=Symbol("", linked, 0, ""))
+        return replace(smallest, source=smallest.source or self._source(linked))
+
+    def _source(self, linked: int) -> str:
+        """The source of the last mark before an address, if it is in the same region."""
         before = bisect_right([mark.address for mark in self.marks], linked) - 1
         mark = self.marks[before] if before >= 0 else None
-        source = mark.source if mark and region.linked <= mark.address else ""
-        if around:
-            smallest = min(around, key=lambda symbol: symbol.size)
-            return Symbol(smallest.name, smallest.address, smallest.size, smallest.source or source)
-        return Symbol("", linked, 0, source)
+        for region in self.regions:
+            if (
+                mark
+                and region.linked <= min(mark.address, linked)
+                and linked < region.linked + len(region.data)
+            ):
+                return mark.source
+        return ""
 
 
 @dataclass(frozen=True)

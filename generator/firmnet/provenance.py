@@ -88,6 +88,30 @@ def edits(artifact: Artifact) -> tuple[str, ...]:
     return tuple(f"{name} ({what})" for name, what in sorted(how.items())) or ("its board file (changed)",)
 
 
+def check_unedited(artifact: Artifact, board: Board, fingerprint: str, device: str) -> None:
+    """VerificationError when the firmware with this fingerprint was built from edited sources."""
+    changes = _edits_behind(artifact, board, fingerprint)
+    if changes:
+        raise VerificationError(
+            f"{device} runs firmware that was built from edited sources: {listed(changes)}; undo the edits, "
+            f"or generate {artifact.path} again, then build and flash it"
+        )
+
+
+def _edits_behind(artifact: Artifact, board: Board, fingerprint: str) -> tuple[str, ...]:
+    """What is, or was at the last build, edited in the sources with this fingerprint; () for any other."""
+    if fingerprint == artifact.manifest.fingerprint:
+        return ()
+    try:
+        last = built(artifact)
+    except UserError:
+        last = None
+    if last and last.fingerprint == fingerprint:
+        return last.edits
+    now = fingerprint_on_disk(artifact, board)
+    return edits(artifact) if now.hex() == fingerprint else ()
+
+
 def listed(changes: tuple[str, ...]) -> str:
     """The first few edits for a sentence."""
     more = len(changes) - SHOWN

@@ -10,12 +10,13 @@ import numpy as np
 
 from .artifact import Artifact
 from .board import load_board
-from .devices.device import Device, RunResult, stored
+from .devices.device import Device, HasFlash, RunResult, stored
 from .errors import UserError, VerificationError
 from .interpret import int_values
 from .ir import Array
+from .measured import measure
 from .ops import OPS
-from .provenance import built, edits, fingerprint_on_disk, listed
+from .provenance import check_unedited
 
 REPEATS = 3
 """So often a wrong input is run again before anything is said of whether the answer stays the same."""
@@ -55,7 +56,8 @@ class Verdict:
     `outputs` is what the device answered, int8 (N, *sample shape). `inputs_with_wrong_layers` is None unless
     every layer of every input was checked. A layer may differ while no final output does; with all layers
     checked that is a failure too. `steady`: where no layer was wrong when wrong inputs were run again,
-    whether the answers to REPEATS more runs were those of the first.
+    whether the answers to REPEATS more runs were those of the first. `image_bytes` of the device's memory
+    are as they were built; None where it runs no firmware.
     """
 
     device: str
@@ -67,6 +69,7 @@ class Verdict:
     inputs_with_wrong_layers: int | None
     outputs: Array = field(repr=False, compare=False)
     steady: bool | None = None
+    image_bytes: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -77,7 +80,8 @@ class Verdict:
         head = f"{self.exact} of {self.total} outputs bit-exact on {self.device}"
         if self.ok:
             layers = ", every layer too" if self.inputs_with_wrong_layers is not None else ""
-            return f"verified: {head}{layers}"
+            image = f", {self.image_bytes:,} bytes of its flash as built" if self.image_bytes else ""
+            return f"verified: {head}{layers}{image}"
         if self.layer is None and self.steady:
             where = f"; every layer is right, yet in {REPEATS} more runs the same wrong outputs came"
         elif self.layer is None:
@@ -124,6 +128,7 @@ def verify(
     check_fingerprint(artifact, device)
     if layers:
         check_layers(artifact)
+    image_bytes = measure(artifact, device) if isinstance(device, HasFlash) else None
     host = ThreadPoolExecutor(1)  # the oracle computes while the board does
     try:
         soon = [host.submit(oracle, artifact, inputs[i : i + 1], layers) for i in range(len(inputs))]
@@ -152,6 +157,7 @@ def verify(
         inputs_with_wrong_layers=None if bad_layers is None else int(bad_layers.sum()),
         outputs=result.outputs,
         steady=_stays_the_same(device, inputs, tried, result, layers) if unexplained else None,
+        image_bytes=image_bytes,
     )
 
 
@@ -164,30 +170,13 @@ def check_inputs(artifact: Artifact, inputs: Array) -> None:
 def check_fingerprint(artifact: Artifact, device: Device) -> None:
     """VerificationError unless the device runs exactly this artifact's firmware."""
     wanted, found = artifact.manifest.fingerprint, device.fingerprint().hex()
-    if found == wanted:
-        return
-    if changes := _edits(artifact, found):
+    check_unedited(artifact, load_board(artifact.manifest.board), found, device.name)
+    if found != wanted:
         raise VerificationError(
-            f"{device.name} runs firmware that was built from edited sources: {listed(changes)}; undo the "
-            f"edits, or generate {artifact.path} again, then build and flash it"
+            f"{device.name} runs another firmware: its fingerprint is {found[:12]}…, that of "
+            f"{artifact.manifest.name!r} in {artifact.path} is {wanted[:12]}…; "
+            f"flash it with `firmnet flash {artifact.path}`"
         )
-    raise VerificationError(
-        f"{device.name} runs another firmware: its fingerprint is {found[:12]}…, that of "
-        f"{artifact.manifest.name!r} in {artifact.path} is {wanted[:12]}…; "
-        f"flash it with `firmnet flash {artifact.path}`"
-    )
-
-
-def _edits(artifact: Artifact, fingerprint: str) -> tuple[str, ...]:
-    """What had been edited in the sources of this artifact that have this fingerprint; () when none had."""
-    try:
-        last = built(artifact)
-    except UserError:
-        last = None
-    if last and last.fingerprint == fingerprint:
-        return last.edits
-    now = fingerprint_on_disk(artifact, load_board(artifact.manifest.board))
-    return edits(artifact) if now.hex() == fingerprint else ()
 
 
 def check_layers(artifact: Artifact) -> None:

@@ -26,7 +26,8 @@ def test_example_runs_and_verifies(tmp_path: Path) -> None:
     decibels = [int(line.split()[1]) for line in lines if line.endswith(" dB")]
     assert len(decibels) == 3
     assert min(decibels) > 30
-    assert re.fullmatch(r"verified: (\d+) of \1 outputs bit-exact on netduinoplus2 \(qemu\)", lines[-1])
+    assert re.match(r"verified: (\d+) of \1 outputs bit-exact on netduinoplus2 \(qemu\)", lines[-1])
+    assert "bytes of its flash as built" in lines[-1]
 
 
 def test_commands_and_links_exist() -> None:

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from board_twin import BoardTwin, inputs, listening, powered, save_artifact, two_layers
+from board_twin import FLASH, BoardTwin, inputs, listening, powered, save_artifact, two_layers
 from noisy_line import Damage, noisy
 from serial.urlhandler import protocol_socket
 
@@ -224,10 +224,29 @@ def test_a_verdict_says_how_many_are_exact(artifact: Artifact, url: str) -> None
     with serial.open(artifact, url) as device:
         verdict = verify(artifact, device, inputs(9), layers=True)
     assert verdict.ok
-    assert (
-        verdict.sentence() == f"verified: 9 of 9 outputs bit-exact on netduinoplus2 ({url}), every layer too"
-    )
+    head = f"verified: 9 of 9 outputs bit-exact on netduinoplus2 ({url}), every layer too"
+    assert verdict.sentence() == f"{head}, {len(FLASH):,} bytes of its flash as built"
     assert verdict.to_json()["exact"] == 9
+    assert verdict.to_json()["image_bytes"] == len(FLASH)
+
+
+def test_a_board_with_another_byte_in_flash_is_not_verified(artifact: Artifact, board: BoardTwin) -> None:
+    board.flash[66_000] ^= 0x40
+    with powered(board) as url, serial.open(artifact, url) as device:
+        with pytest.raises(VerificationError, match=r"the flash of .* 0x080101d0 is 0x.., built as 0x.., in"):
+            verify(artifact, device, inputs(1))
+        board.flash[66_000] ^= 0x40
+        assert verify(artifact, device, inputs(1)).ok
+
+
+def test_a_board_that_does_not_tell_its_flash_is_not_verified(artifact: Artifact, board: BoardTwin) -> None:
+    del board.flash[-1]
+    with (
+        powered(board) as url,
+        serial.open(artifact, url) as device,
+        pytest.raises(VerificationError, match=r"cannot answer a image frame.*neither in flash nor in RAM"),
+    ):
+        verify(artifact, device, inputs(1))
 
 
 @pytest.mark.parametrize("layer", ["hidden", "scores"])
@@ -484,5 +503,6 @@ def test_a_damaged_build_report_is_one_sentence(artifact: Artifact, damage: str)
 
 
 def test_what_was_not_built_is_not_emulated(artifact: Artifact) -> None:
+    (artifact.path / "build.json").unlink()
     with pytest.raises(UserError, match=r"is not built: run `firmnet build .* --emulate`"):
         qemu.open(artifact)

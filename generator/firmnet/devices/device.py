@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -80,6 +80,17 @@ def stored(edge: Edge, inputs: Array) -> Array:
             "float samples"
         )
     return np.ascontiguousarray(edge.stored(inputs))
+
+
+@runtime_checkable
+class HasFlash(Protocol):
+    """A device that runs a firmware as it was built, and can say what is in its memory."""
+
+    @property
+    def name(self) -> str: ...
+
+    def memory_crc(self, address: int, size: int, crc: int) -> int:
+        """CRC-32 continued from `crc` over `size` bytes of memory; VerificationError when it will not say."""
 
 
 class Closing(ABC):

@@ -23,6 +23,7 @@ HEADER = struct.Struct("<2sBBIIII")
 CRC = struct.Struct("<I")
 HELLO = struct.Struct("<32s6I")
 COUNTERS = struct.Struct("<IIIII")
+IMAGE = struct.Struct("<III")
 EVERY_BYTE = bytes(range(255, -1, -1))
 """What a hello may carry both ways, to test the line. XOFF comes before the XON that ends it."""
 
@@ -47,6 +48,7 @@ class Kind(IntEnum):
     COUNTERS = 5  # -> runs, bad frames, free heap bytes, stack peak bytes, microseconds of the last run
     RESET = 6  # -> nothing; the board returns to its REPL
     AGAIN = 7  # -> the answer to the request of this number, from memory; NAK when there is none
+    IMAGE = 8  # address, bytes, CRC-32 to continue -> CRC-32 of the board's memory there
     NAK = 0x15  # send it again: damage, or the last request that arrived whole has the number in the header
     READY = 0x16  # the board begins to serve
     STRANGER = 0x17  # no hello has opened this session

@@ -16,7 +16,7 @@ from ..board import Board, load_board
 from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array
 from .device import Closing, Counters, Progress, RunResult, stored
-from .frames import COUNTERS, Kind
+from .frames import COUNTERS, CRC, IMAGE, Kind
 from .link import Hello, Link
 
 POLL_S = 0.1
@@ -213,6 +213,10 @@ class SerialDevice(Closing):
     def counters(self) -> Counters:
         answer = self._ask(Kind.COUNTERS, b"", COUNTERS.size)
         return Counters(*COUNTERS.unpack(answer))
+
+    def memory_crc(self, address: int, size: int, crc: int) -> int:
+        answer = self._ask(Kind.IMAGE, IMAGE.pack(address, size, crc), CRC.size)
+        return int(CRC.unpack(answer)[0])
 
     def repl(self, code: str) -> str:
         """What `code` prints when the board's MicroPython executes it."""

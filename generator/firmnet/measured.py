@@ -1,0 +1,144 @@
+"""Does a board's flash hold, byte for byte, the firmware that was built? If not, what is it that differs?"""
+
+import secrets
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain, islice
+from pathlib import Path
+
+from .artifact import Artifact, LayerEntry
+from .devices.device import HasFlash
+from .errors import VerificationError
+from .image import Image, Region, contiguous, read_image
+from .provenance import FETCHED, published
+
+BLOCK_BYTES = 65536
+"""Asked for at once: 50 ms of work for a slow core."""
+NAMED = 3
+"""So many differing bytes are looked for and named."""
+
+
+def measure(artifact: Artifact, device: HasFlash) -> int:
+    """Compare everything that the build put into flash (and code that runs in RAM); returns its bytes.
+
+    VerificationError naming the first bytes that differ: address, symbol, and the layer or part of the
+    firmware it belongs to; or what the board said when it would not tell.
+    """
+    image = read_image(published(artifact))
+    seed = secrets.randbits(32)  # an answer learnt earlier is of no use
+    blocks = [block for region in contiguous(image.regions) for block in _blocks(region)]
+    wrong = [block for block in blocks if not _holds(device, block, seed)]
+    if wrong:
+        changes = chain.from_iterable(_changes(device, block, seed) for block in wrong)
+        found, parts = list(islice(changes, NAMED)), Parts(artifact, image)
+        raise VerificationError(_sentence(artifact, device.name, parts, found, len(wrong), len(blocks)))
+    return image.size
+
+
+def _blocks(region: Region) -> Iterator[Region]:
+    for start in range(0, len(region.data), BLOCK_BYTES):
+        yield _piece(region, start, start + BLOCK_BYTES)
+
+
+def _piece(region: Region, start: int, stop: int) -> Region:
+    return Region(region.section, region.address + start, region.linked + start, region.data[start:stop])
+
+
+def _holds(device: HasFlash, block: Region, seed: int) -> bool:
+    return device.memory_crc(block.address, len(block.data), seed) == zlib.crc32(block.data, seed)
+
+
+def _changes(device: HasFlash, block: Region, seed: int) -> Iterator[tuple[Region, int | None]]:
+    """The differing bytes of a block that differs, one by one, and what the board has there.
+
+    None: one byte has no such CRC-32, or the block's halves are right though the whole was not; then the
+    board's answers do not fit each other.
+    """
+    if len(block.data) == 1:
+        told = device.memory_crc(block.address, 1, seed)
+        yield block, next((byte for byte in range(256) if zlib.crc32(bytes([byte]), seed) == told), None)
+        return
+    half = len(block.data) // 2
+    halves = [_piece(block, 0, half), _piece(block, half, len(block.data))]
+    wrong = [piece for piece in halves if not _holds(device, piece, seed)]
+    if not wrong:
+        yield block, None
+    for piece in wrong:
+        yield from _changes(device, piece, seed)
+
+
+def _sentence(
+    artifact: Artifact,
+    device: str,
+    parts: "Parts",
+    found: list[tuple[Region, int | None]],
+    wrong: int,
+    blocks: int,
+) -> str:
+    """What differs, for people."""
+    if any(byte is None for _, byte in found):
+        return (
+            f"{device} does not tell what is in its flash: its answers about 0x{found[0][0].address:08x} "
+            f"contradict each other; flash it with `firmnet flash {artifact.path}`"
+        )
+    told = [
+        f"0x{at.address:08x} is 0x{byte:02x}, built as 0x{at.data[0]:02x}, {parts.name(at)}"
+        for at, byte in found
+    ]
+    more = "" if len(found) < NAMED else f" (there may be more; {wrong} of {blocks} blocks differ)"
+    return (
+        f"the flash of {device} does not hold the firmware that was built: {'; '.join(told)}{more}; "
+        f"flash it with `firmnet flash {artifact.path}`"
+    )
+
+
+class Parts:
+    """What each byte of a firmware belongs to."""
+
+    def __init__(self, artifact: Artifact, image: Image) -> None:
+        self._artifact, self._image = artifact, image
+        self._model = artifact.manifest.name
+
+    def name(self, at: Region) -> str:
+        """ "in 'net_conv_weight' (.text), a constant of layer 'conv'"."""
+        symbol = self._image.at(at.linked).name
+        where = f"{symbol!r} ({at.section})" if symbol else at.section
+        return f"in {where}, {self.owner(at)}"
+
+    def owner(self, at: Region) -> str:
+        """What a byte belongs to: "a constant of layer 'conv'", "of MicroPython"."""
+        symbol = self._image.at(at.linked)
+        return self._owner(symbol.name, symbol.source)
+
+    def layer(self, symbol: str) -> LayerEntry | None:
+        """The layer whose constant or kernel a symbol is."""
+        stem = symbol.split(".")[0].removeprefix(f"{self._model}_")
+        layers = self._artifact.manifest.layers
+        kernels = [each for each in layers if stem == each.name or stem.startswith(f"{each.name}_stripe")]
+        owners = [each for each in layers if symbol in each.arrays] or (
+            kernels if symbol.startswith(f"{self._model}_") else []
+        )
+        return max(owners, key=lambda layer: len(layer.name), default=None)
+
+    def _owner(self, symbol: str, source: str) -> str:
+        layer = self.layer(symbol)
+        if layer:
+            kind = "a constant" if symbol in layer.arrays else "the code"
+            return f"{kind} of layer {layer.name!r}"
+        if Path(source).stem.removesuffix("_weights").removesuffix("_fingerprint") == self._model:
+            return "the model's"
+        if source == "frozen.c":
+            return "of the frozen Python modules"
+        if source in self._glue:
+            return "of firmnet's glue"
+        return "of MicroPython" if source in self._micropython else "of the C library or the board's core"
+
+    @cached_property
+    def _glue(self) -> set[str]:
+        folders = (self._artifact.firmware / "src", self._artifact.firmware / "platform")
+        return {path.name for folder in folders for path in folder.rglob("*.c*")}
+
+    @cached_property
+    def _micropython(self) -> set[str]:
+        return {path.name for path in (self._artifact.firmware / FETCHED).rglob("*.c")}
