@@ -257,6 +257,14 @@ def test_every_command_refuses_a_damaged_manifest(
     assert "error: " in capsys.readouterr().err
 
 
+def test_a_constant_that_the_sources_do_not_have_is_named(
+    net: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest(lambda m: m["layers"][0].update(arrays=["net_nowhere"]))(net)
+    assert cli._run(["profile", str(net)]) == 2
+    assert "a constant 'net_nowhere' in the manifest" in " ".join(capsys.readouterr().err.split())
+
+
 BUILDS: dict[str, Edit] = {
     "gone": lambda net: None,
     "empty": file("build.json", b""),

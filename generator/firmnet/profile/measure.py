@@ -275,7 +275,13 @@ def _layer(subject: Subject, image: Image, seen: _Figures, index: int, modelled:
 
 
 def _flash_bytes(entry: Entry, image: Image) -> int:
-    return sum(image.symbol_bytes[array] for array in entry.arrays)
+    try:
+        return sum(image.symbol_bytes[array] for array in entry.arrays)
+    except KeyError as error:
+        raise UserError(
+            f"layer {entry.name!r} has a constant {error} in the manifest that its sources do not have: "
+            "generate the artifact again"
+        ) from None
 
 
 def _run(subject: Subject, image: Image, core: str) -> _Figures:
