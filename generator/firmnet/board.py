@@ -64,6 +64,8 @@ class Isa:
 
 @dataclass(frozen=True, config=_CLOSED)
 class Chip:
+    """`clock_hz` as the official core sets it, which may be less than the chip can do; see Board.clock_hz."""
+
     mcu: Word
     core: Core
     clock_hz: Hertz
@@ -189,6 +191,25 @@ class Board:
     def baremetal_env(self) -> str:
         """The PlatformIO environment that needs no registry, and that emulators run."""
         return self.id if self.platformio is None else f"{self.id}_baremetal"
+
+    def clock_hz(self, env: str) -> int:
+        """The clock at which a build of that environment runs: ours leaves it as it is out of reset."""
+        return self.baremetal.clock_hz if env == self.baremetal_env else self.chip.clock_hz
+
+    @property
+    def baremetal_clock_hz(self) -> int | None:
+        """The clock of our own build on the chip itself; None where only an emulator runs it."""
+        on_chip = self.platformio is None or self.baremetal.upload_protocol
+        return self.baremetal.clock_hz if on_chip else None
+
+    def clock_line(self, env: str) -> str:
+        """For people: the clock of a build, and why it is not the one that is expected."""
+        why = ""
+        if env == self.baremetal_env:
+            why = ", as it is out of reset" if self.baremetal_clock_hz else ", the emulated machine's"
+            official = f"the official core sets {self.chip.clock_hz / 1e6:g} MHz"
+            why += f"; {official}" if self.platformio else ""
+        return f"clock     {self.clock_hz(env) / 1e6:g} MHz{why}"
 
     @property
     def flashable(self) -> bool:

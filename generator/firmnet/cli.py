@@ -238,12 +238,14 @@ def generate(
 def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -> Outcome:
     """Compile an artifact's firmware with PlatformIO and show what it takes of the board."""
     from . import api
+    from .board import load_board
 
     with screen.step("build") as step:
         report = api.build(artifact, emulate=emulate, progress=step.note)
         step.summary = str(artifact)
     for line in report.sizes.lines():
         screen.line(line)
+    screen.line(load_board(report.board).clock_line(report.env))
     if warning := report.warning():
         screen.warning(warning)
     return Outcome(report)
@@ -319,12 +321,13 @@ def boards(json: Json = False) -> Outcome:
 
     known = [load_board(board) for board in board_ids()]
     screen.table(
-        ("board", "core", "MHz", "flash KiB", "RAM KiB", "emulator", "name"),
+        ("board", "core", "MHz", "bare-metal MHz", "flash KiB", "RAM KiB", "emulator", "name"),
         [
             (
                 board.id,
                 board.chip.core,
-                str(board.chip.clock_hz // 10**6),
+                f"{board.chip.clock_hz / 1e6:g}",
+                f"{board.baremetal_clock_hz / 1e6:g}" if board.baremetal_clock_hz else "-",
                 str(board.chip.flash_bytes // 1024),
                 str(board.chip.ram_bytes // 1024),
                 board.emulator.machine if board.emulator else "",

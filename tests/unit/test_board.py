@@ -222,3 +222,34 @@ def test_core_capabilities(core: str, dsp: bool, fpu: bool) -> None:
 def test_an_unknown_core_is_refused() -> None:
     with pytest.raises(UserError, match="unknown core 'cortex-m99'"):
         isa("cortex-m99")
+
+
+@pytest.mark.parametrize(
+    ("id", "env", "line"),
+    [
+        ("nucleo_f446re", "nucleo_f446re", "clock     180 MHz"),
+        (
+            "nucleo_f446re",
+            "nucleo_f446re_baremetal",
+            "clock     16 MHz, as it is out of reset; the official core sets 180 MHz",
+        ),
+        ("blackpill_f411ce", "blackpill_f411ce", "clock     96 MHz"),
+        (
+            "nano33ble",
+            "nano33ble_baremetal",
+            "clock     25 MHz, the emulated machine's; the official core sets 64 MHz",
+        ),
+        ("netduinoplus2", "netduinoplus2", "clock     16 MHz, as it is out of reset"),
+    ],
+)
+def test_every_build_tells_its_clock(id: str, env: str, line: str) -> None:
+    assert load_board(id).clock_line(env) == line
+
+
+@pytest.mark.parametrize(
+    ("id", "megahertz", "wait_states"),
+    [("nucleo_f446re", 180, 5), ("blackpill_f411ce", 96, 3), ("nano33ble", 64, 2), ("netduinoplus2", 168, 5)],
+)
+def test_clocks_are_those_that_the_cores_set(id: str, megahertz: int, wait_states: int) -> None:
+    chip = load_board(id).chip
+    assert (chip.clock_hz, chip.flash_wait_states) == (megahertz * 10**6, wait_states)

@@ -76,7 +76,7 @@ def test_lines_tell_time_and_memory() -> None:
     for part in (
         "5,040 modelled cycles with zero wait states",
         "5.04 ms at 1 MHz with zero wait states",
-        "6.30 to 7.31 ms to be expected: the board's flash has 5 wait states",
+        "6.30 to 7.31 ms to be expected: the board's flash has 5 wait states at 1 MHz",
         "RAM       1,100 B: arena 1,000 with input, output and scratch (no placement is below 900), ",
         "variables 20, stack 80",
         "flash     2,500 B: code 1,200, weights 150, tables 1,150",
@@ -84,6 +84,15 @@ def test_lines_tell_time_and_memory() -> None:
     ):
         assert part in text
     assert "aligned" not in text
+
+
+def test_the_clock_of_the_bare_metal_build_is_told() -> None:
+    told = lines(replace(PROFILE, baremetal_clock_hz=500_000, baremetal_latency_ms=10.08))
+    assert (
+        "          10.08 ms at 0.5 MHz in the bare-metal build, which leaves the clock as it is out of reset"
+        in told
+    )
+    assert not any("bare-metal" in line for line in lines(PROFILE))
 
 
 def test_cascades_are_told_with_their_cost() -> None:

@@ -175,7 +175,7 @@ class SerialDevice(Closing):
             bytes_per_s=board.link.baud / 10,
             work_s=CYCLES_PER_MAC
             * sum(layer.macs for layer in artifact.manifest.layers)
-            / board.chip.clock_hz,
+            / min(map(board.clock_hz, board.envs)),
         )
         try:
             self.hello = self.link.enter()

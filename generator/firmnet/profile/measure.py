@@ -55,6 +55,7 @@ class Profile:
     `elf`. `marks`: cycles (where not modelled: instructions) that marking the ends of layers' pieces added
     to a run of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None:
     not measured). What belongs to a board is None where there is none, `one_by_one` without cascades.
+    `clock_hz` is the official core's, `baremetal_clock_hz` that of our own build on the same chip.
     """
 
     name: str
@@ -83,6 +84,8 @@ class Profile:
     cascades: tuple[CascadeEntry, ...]
     one_by_one: "OneByOne | None"
     elf: Path
+    baremetal_clock_hz: int | None = None
+    baremetal_latency_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,7 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
     marked = sum(seen.costs, Cost(0, 0))
     macs = sum(entry.macs for entry in subject.entries)
     clock_hz = board.chip.clock_hz if board else None
+    own_hz = board.baremetal_clock_hz if board else None
     memory = image.bytes_of("data", "bss")
     tables = sum(_flash_bytes(entry, image) for entry in subject.entries if not OPS[entry.op].weighted)
     return Profile(
@@ -243,6 +247,8 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
         cascades=subject.cascades,
         one_by_one=_one_by_one(subject, core),
         elf=image.elf,
+        baremetal_clock_hz=own_hz,
+        baremetal_latency_ms=cycles / own_hz * 1e3 if cycles and own_hz else None,
     )
 
 

@@ -94,5 +94,10 @@ def _time(p: Profile) -> Iterator[str]:
         least, most = (p.latency_ms * factor for factor in MEASURED)
         yield (
             f"          {least:.2f} to {most:.2f} ms to be expected: the board's flash has "
-            f"{p.flash_wait_states} wait states, of which its cache hides a part"
+            f"{p.flash_wait_states} wait states at {p.clock_hz / 1e6:g} MHz, of which its cache hides a part"
+        )
+    if p.baremetal_latency_ms is not None and p.baremetal_clock_hz is not None:
+        yield (
+            f"          {p.baremetal_latency_ms:.2f} ms at {p.baremetal_clock_hz / 1e6:g} MHz in the "
+            "bare-metal build, which leaves the clock as it is out of reset"
         )
