@@ -18,6 +18,8 @@ import platformdirs
 
 from .errors import UserError
 
+NO_SPACE = "No space left on device"
+"""How every tool says that the disk is full."""
 PARTS = ("platformio", "objects", "programs")
 STAGING = "_tmp_installing"
 """How the names begin of what is not yet in its place; PlatformIO takes no such folder for a package."""
@@ -31,18 +33,25 @@ def cache_dir() -> Path:
 
 def refused(error: OSError, place: Path) -> UserError:
     """What to tell the user when `place`, in the cache, cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return disk_full(place)
+    why = error.strerror or type(error).__name__
     return UserError(
-        f"cannot write {place} ({error.strerror}): set FIRMNET_CACHE to a directory of yours, or make that "
-        "one yours"
+        f"cannot write {place} ({why}): set FIRMNET_CACHE to a directory of yours, or make that one yours"
     )
 
 
+def is_full(error: OSError) -> bool:
+    """Whether the disk had no room; shutil tells so in words only."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or NO_SPACE in str(error)
+
+
 def disk_full(place: Path) -> UserError:
-    """The sentence for a disk on which there is no room."""
+    """The sentence for a disk on which there is no room: that of `place`, the cache, or temporary files."""
+    places = [path for path in (place, cache_dir(), Path(tempfile.gettempdir())) if path.exists()]
+    fullest = min(places, key=lambda path: shutil.disk_usage(path).free, default=place)
     return UserError(
-        f"the disk of {place} is full: make room and run the same command again (`firmnet clean` empties "
+        f"the disk of {fullest} is full: make room and run the same command again (`firmnet clean` empties "
         "firmnet's own caches)"
     )
 

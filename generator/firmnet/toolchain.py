@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from . import processes
-from .cache import cache_dir, discard, disk_full, place, refused, staging_dir
+from .cache import NO_SPACE, cache_dir, discard, disk_full, place, refused, staging_dir
 from .errors import UserError
 
 PACKAGES = {
@@ -29,9 +29,6 @@ PACKAGES = {
 
 PROBE_S = 4.0
 """How long PlatformIO may take to show that its registry answers; without one it would stall for a minute."""
-
-NO_SPACE = "No space left on device"
-"""How every tool says that the disk is full."""
 
 Mode = Literal["registry", "offline"]
 Line = Callable[[str], None]

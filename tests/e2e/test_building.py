@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from firmnet.artifact import Artifact
 from firmnet.build import build
 from firmnet.build.micropython import cached_source
 from firmnet.cache import cache_dir
+from firmnet.errors import UserError
 
 HARD = ("Acme, Inc", '100% of $HOME\t[x]* "q" \\ \N{ROCKET}\nnext', "x" * 200)
 """Folders that linker, SCons, PlatformIO, shells and MicroPython's tools misread, each in its way."""
@@ -137,6 +139,29 @@ def test_what_is_damaged_in_a_project_is_made_again(small: Artifact, copied: Art
     assert image(copied) == image(small)
     assert len(notices) == 1
     assert "trying it once more" in notices[0]
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own, 6 MB: enough for an artifact, not for what is compiled from it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_that_harms(small: Artifact, tiny_disk: Path) -> None:
+    there = copy(small, tiny_disk / "artifact")
+    with pytest.raises(UserError, match=r"^the disk of \S*disk/artifact/firmware is full: make room[^\n]*$"):
+        build(there, emulate=True)
+    assert not list(there.firmware.glob("*firmware.*"))
+    assert not (there.path / "build.json").exists()
+    subprocess.run(["mount", "-o", "remount,size=60m", str(tiny_disk)], check=True)
+    build(there, emulate=True)
+    assert image(there) == image(small)
 
 
 def test_two_builds_of_one_artifact_wait_for_each_other(small: Artifact, copied: Artifact) -> None:

@@ -1,6 +1,5 @@
 """How does an artifact get its firmware? Its project is completed, compiled and measured; the images stay."""
 
-import errno
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from .. import provenance
 from ..arrays import read_file
 from ..artifact import Artifact
 from ..board import Board, load_board
-from ..cache import check_writable, disk_full, in_use
+from ..cache import check_writable, disk_full, in_use, is_full
 from ..clean import clean_by_itself
 from ..codegen.model import fingerprint_source
 from ..errors import UserError, VerificationError
@@ -153,7 +152,7 @@ def _put(target: Path, content: bytes) -> None:
 
 
 def _refused(error: OSError, artifact: Artifact) -> UserError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_full(error):
         return disk_full(artifact.path)
     where = error.filename or artifact.firmware
     return UserError(f"cannot write {where} ({error.strerror}): make {artifact.path} and all in it writable")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..artifact import Artifact
 from ..board import Board
-from ..cache import cache_dir, disk_full
+from ..cache import NO_SPACE, cache_dir, disk_full
 from ..errors import UserError, VerificationError
-from ..toolchain import NO_SPACE, apt_line, forget_scons, pio, provision_scons
+from ..toolchain import apt_line, forget_scons, pio, provision_scons
 from .sizes import overflow, too_big
 
 PLAIN = re.compile(r"[\w ./+~=@-]*")
