@@ -114,7 +114,8 @@ def kept_program(key: str, make: Callable[[Path], Path]) -> Path:
             raise refused(error, target.parent) from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-    os.utime(target)  # its last use
+    with suppress(OSError):  # a cache that can only be read
+        os.utime(target)  # its last use
     return target / "program"
 
 

@@ -101,32 +101,36 @@ def _neutral_ground() -> Path:
     raise UserError(f"there is no folder for temporary files but {tempfile.gettempdir()}: set TMPDIR to one")
 
 
-def compile_project(
-    place: Workplace,
-    board: Board,
-    env: str,
-    artifact: Artifact,
-    show: Progress,
-    say: Callable[[str], None],
-) -> Path:
+@dataclass(frozen=True)
+class Task:
+    """What to compile where; `is_right` tells of a linked ELF whether it is that of these sources."""
+
+    place: Workplace
+    artifact: Artifact
+    board: Board
+    env: str
+    is_right: Callable[[Path], bool]
+
+
+def compile_project(task: Task, show: Progress, say: Callable[[str], None]) -> Path:
     """The folder with the images that this very call has made.
 
     A failure that may come from something kept is tried again with nothing kept, and `say` is told. Raises
     UserError when it cannot be compiled, VerificationError when it does not fit the board.
     """
     provision_scons(say)
-    kept = (place.folder / ".pio" / "build").exists() or any(place.objects.glob("*/*"))
+    kept = (task.place.folder / ".pio" / "build").exists() or any(task.place.objects.glob("*/*"))
     try:
-        return _attempt(place, board, env, artifact, show, say)
+        return _attempt(task, show, say)
     except _Unexplained as failure:
         if not kept:
             raise UserError(str(failure)) from None
     say("the build failed: trying it once more with nothing kept from earlier builds, which may be damaged")
-    shutil.rmtree(place.folder / ".pio", ignore_errors=True)
+    shutil.rmtree(task.place.folder / ".pio", ignore_errors=True)
     forget_scons()
     provision_scons()
     try:
-        return _attempt(place, board, env, artifact, show, say, {"FIRMNET_OBJECTS": ""})
+        return _attempt(task, show, say, {"FIRMNET_OBJECTS": ""})
     except _Unexplained as failure:
         raise UserError(str(failure)) from None
 
@@ -136,14 +140,9 @@ class _Unexplained(UserError):
 
 
 def _attempt(
-    place: Workplace,
-    board: Board,
-    env: str,
-    artifact: Artifact,
-    show: Progress,
-    say: Callable[[str], None],
-    variables: Mapping[str, str] | None = None,
+    task: Task, show: Progress, say: Callable[[str], None], variables: Mapping[str, str] | None = None
 ) -> Path:
+    place, board, env = task.place, task.board, task.env
     files = damaged = 0
 
     def watch(line: str) -> None:
@@ -172,39 +171,42 @@ def _attempt(
         objects = "1 compiled object" if damaged == 1 else f"{damaged} compiled objects"
         say(f"{objects} in {cache_dir() / 'objects'} had been damaged: compiled again")
     if done.returncode:
-        raise _explain(done.stdout, place, board, env, artifact)
+        raise _explain(done.stdout, task)
     if not (built / "firmware.elf").is_file():
-        raise _unexplained(f"building {env} ended without a firmware.elf", done.stdout, place)
+        raise _unexplained(f"building {env} ended without a firmware.elf", done.stdout, task)
+    if not task.is_right(built / "firmware.elf"):
+        raise _unexplained(f"building {env} made a firmware of other sources", done.stdout, task)
     return built
 
 
-def _explain(
-    output: str, place: Workplace, board: Board, env: str, artifact: Artifact
-) -> UserError | VerificationError:
+def _explain(output: str, task: Task) -> UserError | VerificationError:
     """The failure in one sentence, and what the tools themselves said."""
+    manifest, graph = task.artifact.manifest, task.artifact.graph
     if excess := overflow(output):
-        sentence = too_big(board, *excess, artifact.manifest.arena_bytes, artifact.graph)
-        return VerificationError(f"{sentence}\n{_said(output, place)}")
+        sentence = too_big(task.board, *excess, manifest.arena_bytes, graph)
+        return VerificationError(f"{sentence}\n{_said(output, task.place)}")
     if NO_SPACE in output:
-        return disk_full(place.project)
+        return disk_full(task.place.project)
     if re.search(r"nano\.specs|cannot find -l(c|m|nosys)|fatal error: (alloca|string|math)\.h", output):
         fix = apt_line("arm-none-eabi-gcc")
         return UserError(f"the C library of arm-none-eabi-gcc is not installed: install it with `{fix}`")
-    if "HTTPClientError" in output:
-        return UserError(f"PlatformIO cannot reach its registry, {_without_registry(place, board, env)}")
-    return _unexplained(f"building {env} failed", output, place)
+    if "HTTPClientError" in output and task.env != task.board.baremetal_env:
+        return UserError(f"PlatformIO cannot reach its registry, {_without_registry(task)}")
+    return _unexplained(f"building {task.env} failed", output, task)
 
 
-def _without_registry(place: Workplace, board: Board, env: str) -> str:
+def _without_registry(task: Task) -> str:
     """What to do where nothing can be downloaded."""
-    if board.baremetal.upload_protocol:
-        return f"build without it: `FIRMNET_PLATFORMIO=offline firmnet build {place.project.parent}`"
-    return f"and {env} needs its packages once: connect this machine to the internet and build it again"
+    if task.board.baremetal.upload_protocol:
+        return f"build without it: `FIRMNET_PLATFORMIO=offline firmnet build {task.artifact.path}`"
+    return f"and {task.env} needs its packages once: connect this machine to the internet and build it again"
 
 
-def _unexplained(what: str, output: str, place: Workplace) -> _Unexplained:
+def _unexplained(what: str, output: str, task: Task) -> _Unexplained:
     hint = "if you have not edited its files, generate the artifact again"
-    return _Unexplained(f"{what}; {hint}:\n{_said(output, place)}")
+    if task.env != task.board.baremetal_env:
+        hint += "; `firmnet clean --all` makes PlatformIO fetch its packages anew"
+    return _Unexplained(f"{what}; {hint}:\n{_said(output, task.place)}")
 
 
 SHOWN_LINES = 40
