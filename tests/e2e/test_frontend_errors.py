@@ -54,6 +54,43 @@ class Counting(nn.Module):
         return torch.relu(x)
 
 
+class Batches(nn.Module):
+    """Reads and changes the counter of its own batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.norm.num_batches_tracked += 1
+        return self.norm(x) * self.norm.num_batches_tracked
+
+
+class Runs(nn.Module):
+    """Remembers in Python how often it ran."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.runs = nn.Linear(4, 4), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.runs += 1
+        return self.fc(x) * self.runs
+
+
+class SmallOutputs(nn.Module):
+    """What torch.export changes of it is far below 1, and so is all that it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.dropout, self.clamp = nn.Linear(4, 4), nn.Dropout(), nn.Hardtanh(0, 1, inplace=True)
+        nn.init.constant_(self.fc.weight, 1e-4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.fc(x)
+        return y + self.clamp(self.dropout(y))
+
+
 class BehindDropout(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = torch.nn.functional.dropout(x, 0.5, self.training)
@@ -88,8 +125,25 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
         (Forward(lambda y: (y, y + y)), torch.zeros(1, 4), "returns 2 values"),
         (Forward(lambda y: 3), torch.zeros(1, 4), "returns a value that is not a tensor"),
         (nn.Dropout(), torch.zeros(1, 4), "computes nothing from its input"),
-        (Counting(), torch.zeros(1, 4), "changes its buffer 'seen'"),
+        (Forward(lambda y: (y, 3)), torch.zeros(1, 4), "returns 2 values"),
+        (Forward(lambda y: ()), torch.zeros(1, 4), "returns a value that is not a tensor"),
+        (Forward(lambda y: y.sum()), torch.zeros(1, 4), "y.reshape(1, 1)"),
+        (Forward(lambda y: y.double()), torch.zeros(1, 4), "returns float64"),
+        (Forward(lambda y: torch.ones(1, 4)), torch.zeros(1, 4), "computes nothing from its input"),
+        (
+            Counting(),
+            torch.zeros(1, 4),
+            "'seen' while it runs, and firmnet keeps no state",
+        ),
+        (Batches(), torch.zeros(1, 4), "change no statistics in forward"),
+        (Runs(), torch.zeros(1, 4), "gives two answers for one input"),
         (BehindDropout(), torch.zeros(1, 4), "inplace=True"),
+        (SmallOutputs(), torch.zeros(1, 4), "inplace=True"),
+        (nn.LazyLinear(3), torch.zeros(1, 4), "has no size yet"),
+        (nn.Linear(4, 4, device="meta"), torch.zeros(1, 4), "without values"),
+        (torch.jit.trace(nn.Linear(4, 4), torch.zeros(1, 4)), torch.zeros(1, 4), "is TorchScript"),
+        (torch.jit.script(nn.Linear(4, 4)), torch.zeros(1, 4), "is TorchScript"),
+        (Forward(lambda y: y if y.sum() > 0 else -y), torch.zeros(1, 4), "torch.export cannot follow"),
     ],
     ids=str,
 )
@@ -116,6 +170,37 @@ def test_an_operator_that_comes_two_hundred_times_is_one_line() -> None:
     assert "1 unsupported operator" in head
     assert "test_frontend_errors.py, line " in line
     assert "and 199 other places: aten.tanh.default on (1, 4): use nn.Hardtanh" in line
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda y: y + torch.rand(4), "aten.rand.default: it draws random numbers"),
+        (lambda y: y + torch.rand_like(y), "aten.rand_like.default on (1, 4): it draws random numbers"),
+        (lambda y: torch.nn.functional.dropout(y), "training=self.training"),
+        (lambda y: torch.nn.functional.linear(y, y.repeat(3, 1)), "'weight' is computed by the network"),
+        (lambda y: torch.fft.fft(y).real, "aten.fft_fft.default"),
+        (lambda y: y * float("nan"), "NaN or infinite"),
+        (lambda y: y[:, :0], "empty"),
+        (lambda y: y[y > 0], "size depends on the data"),
+        (lambda y: torch.cond(y.sum() > 0, torch.neg, torch.relu, (y,)), "cond on"),
+        (lambda y: y.long().float(), "conversion to torch.int64"),
+        (lambda y: torch.zeros(2**27) + y.sum(), "too large"),
+    ],
+    ids=range(11),
+)
+def test_what_a_layer_cannot_be_made_of_is_refused(
+    function: object, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refusal(Forward(function), example=torch.zeros(1, 4))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_negative_variance_is_named() -> None:
+    module = nn.Sequential(nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3))
+    module[1].running_var[1] = -0.5
+    assert "1: " in refusal(module, example=torch.zeros(1, 1, 4, 4))
+    assert "running variance is -0.5 in channel 1" in refusal(module, example=torch.zeros(1, 1, 4, 4))
 
 
 def test_one_unsupported_operator_is_one_operator() -> None:
@@ -145,7 +230,7 @@ def test_pt2_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     dynamic = export(
         tmp_path / "dynamic.pt2", fc, (8, 3), dynamic_shapes={"input": {0: torch.export.Dim("n")}}
     )
-    assert "has a dynamic shape" in refusal(dynamic)
+    assert "without dynamic_shapes" in refusal(dynamic)
     training = export(
         tmp_path / "training.pt2", nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2)), (1, 1, 3, 3)
     )
@@ -156,7 +241,7 @@ def test_files_that_are_no_archive_are_refused(tmp_path: Path, capfd: pytest.Cap
     (tmp_path / "text.pt2").write_text("hello")
     torch.save(nn.Linear(3, 2), tmp_path / "pickle.pt2")
     for name in ("text.pt2", "pickle.pt2"):
-        assert "is not a torch.export archive" in refusal(tmp_path / name)
+        assert "torch.export.save(torch.export.export(" in refusal(tmp_path / name)
     assert "there is no file" in refusal(tmp_path / "missing.pt2")
     assert capfd.readouterr() == ("", "")
 

@@ -1,6 +1,9 @@
 """Does importing keep what PyTorch computes, and what the user called it?"""
 
+from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from firmnet.errors import UserError
 from firmnet.frontends import load
 from firmnet.interpret import run_float
 from firmnet.ir import Graph
@@ -104,6 +108,30 @@ class Tokens(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.fc(self.conv(x).flatten(2).permute(0, 2, 1))
+
+
+class Function(nn.Module):
+    """A linear layer and a function of what it makes."""
+
+    def __init__(self, function: Any, size: int = 4) -> None:
+        super().__init__()
+        self.fc, self.function = nn.Linear(size, size), function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(self.fc(x))
+
+
+Named = namedtuple("Named", "logits")
+
+
+@dataclass
+class Output:
+    logits: torch.Tensor
+    loss: torch.Tensor | None = None
+
+
+class OwnMapping(OrderedDict[str, Any]):
+    """As model libraries have it: a mapping with attributes."""
 
 
 def digits_like() -> nn.Sequential:
@@ -263,3 +291,131 @@ def test_constants_are_computed_at_import() -> None:
             return F.linear(x, self.weight / self.weight.norm(), torch.arange(4) * 0.5)
 
     assert ops(imported(Scaled(), 1, 3)) == ["linear"]
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda y: (y,),
+        lambda y: [y],
+        lambda y: (y, None),
+        lambda y: {"logits": y},
+        lambda y: {"scores": [(y,)]},
+        Named,
+        Output,
+        lambda y: OwnMapping(logits=y),
+    ],
+    ids=["tuple", "list", "with-none", "dict", "nested", "namedtuple", "dataclass", "own-mapping"],
+)
+def test_one_tensor_may_be_wrapped_in_anything(wrapped: Any) -> None:
+    module = Function(wrapped)
+    graph = load(module, example=torch.zeros(1, 4)).graph
+    x = torch.randn(1, 4)
+    with torch.no_grad():
+        np.testing.assert_allclose(run_float(graph, x.numpy()), module.fc(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: torch.hstack([x, x]), {"concat"}),
+        (lambda x: torch.vstack([x, x]), {"concat"}),
+        (lambda x: torch.dstack([x, x]), {"concat"}),
+        (lambda x: torch.column_stack([x.flatten(1), x.flatten(1)]), {"concat"}),
+        (lambda x: torch.concatenate([x, x.clip(0, 1)], 1), {"concat"}),
+        (lambda x: x.square(), {"mul"}),
+        (lambda x: x.clone().clamp_(0, 6).type_as(x), {"clamp"}),
+        (lambda x: F.threshold(x, 0, 0), {"clamp"}),
+        (nn.ChannelShuffle(2), {"transpose"}),
+        (nn.PixelShuffle(2), {"transpose"}),
+        (nn.PixelUnshuffle(2), {"transpose"}),
+        (lambda x: x.mean((2, 3), keepdim=True)[:, :, 0, 0], {"avg_pool2d"}),
+        (lambda x: x.mean(3).mean(2), {"avg_pool2d"}),
+        (lambda x: x.mean([-1, -2]), {"avg_pool2d"}),
+        (lambda x: x[:, :, ::2, ::2], {"max_pool2d"}),
+        (lambda x: torch.einsum("bchw,oc->bohw", x, torch.ones(3, 4)), {"linear"}),
+        (lambda x: torch.tensordot(x, torch.ones(3, 4), ([1], [1])), {"linear"}),
+        (lambda x: torch.baddbmm(torch.ones(1, 1, 3), x.flatten(2).mT, torch.ones(1, 4, 3)), {"linear"}),
+        (lambda x: torch.addbmm(torch.ones(1, 3), x.flatten(2).mT, torch.ones(1, 4, 3)), {"linear"}),
+        (lambda x: torch.inner(x, torch.ones(3, 6)), {"linear"}),
+        (lambda x: torch.ones(5, 6) @ x, {"linear"}),
+        (lambda x: torch.linalg.multi_dot([x.view(4, 36), torch.ones(36, 2), torch.ones(2, 3)]), {"linear"}),
+        (lambda x: torch.outer(x.flatten(), torch.ones(3)), {"linear"}),
+        (lambda x: torch.lerp(x, x.relu(), 0.25), {"add"}),
+        (lambda x: torch.addcmul(x, x, x.relu(), value=0.5), {"mul", "add"}),
+        (lambda x: torch.add(x, x.relu(), alpha=-2), {"add"}),
+        (lambda x: 1 - torch.subtract(x, x.relu()), {"add"}),
+        (lambda x: x.tile(2, 1, 1).repeat_interleave(2, 3), {"concat"}),
+        (lambda x: torch.stack([x, x], 1).movedim(1, -1).flatten(3), {"concat", "transpose"}),
+        (lambda x: (x - torch.arange(4.0).view(4, 1, 1)) / 3 + torch.zeros_like(x), {"conv2d"}),
+        (lambda x: x * x.mean((2, 3), keepdim=True).expand_as(x), {"avg_pool2d", "mul"}),
+        (lambda x: torch.relu_(x + x).unflatten(1, (2, 2)).swapaxes(1, 2).contiguous(), {"add"}),
+    ],
+    ids=range(32),
+)
+def test_other_spellings_are_what_they_spell(function: Any, expected: set[str]) -> None:
+    module = function if isinstance(function, nn.Module) else nn.Sequential(Only(function))
+    assert expected <= set(ops(imported(module, 1, 4, 6, 6)))
+
+
+class Only(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(x)
+
+
+def test_a_gate_that_is_expanded_is_not_copied() -> None:
+    module = Only(lambda x: x * x.mean((2, 3), keepdim=True).expand_as(x))
+    assert ops(imported(module, 1, 4, 6, 6)) == ["avg_pool2d", "mul"]
+
+
+def test_factors_and_shifts_go_into_the_layer_before() -> None:
+    assert ops(imported(Function(lambda y: (y - 0.5) / 2 * torch.arange(1.0, 5)), 1, 4)) == ["linear"]
+    conv = nn.Sequential(nn.Conv2d(2, 3, 3), Only(lambda y: y / 4 + torch.arange(3.0).view(3, 1, 1)))
+    assert ops(imported(conv, 1, 2, 6, 6)) == ["conv2d"]
+
+
+def test_a_bias_of_one_row_is_a_bias() -> None:
+    bias, weight = torch.randn(1, 3), torch.randn(4, 3)
+    assert ops(imported(Function(lambda y: torch.addmm(bias, y, weight)), 1, 4)) == ["linear", "linear"]
+
+
+def test_a_module_is_left_as_it_was() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout()).train()
+    module[1].eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    seed = torch.random.get_rng_state()
+    load(module, example=torch.zeros(1, 4))
+    assert [part.training for part in module] == [True, False, True]
+    assert torch.equal(torch.random.get_rng_state(), seed)
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_what_wraps_a_module_and_computes_the_same_is_taken_off() -> None:
+    for wrapped in (torch.compile(nn.Linear(4, 3)), nn.DataParallel(nn.Linear(4, 3))):
+        assert ops(load(wrapped, "net", torch.zeros(1, 4)).graph) == ["linear"]
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e20])
+def test_very_small_and_very_large_outputs_are_compared(size: float) -> None:
+    load(Function(lambda y: y * size), example=torch.zeros(1, 4))
+
+
+def test_the_import_is_compared_on_the_calibration_samples() -> None:
+    class Rare(nn.Module):
+        """What torch.export cannot know: a value that only real samples have."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(x) if torch.compiler.is_exporting() or x.max() < 99 else x + 1
+
+    samples = np.zeros((50, 4), np.float32)
+    load(Rare(), "net", torch.zeros(1, 4), samples)
+    samples[-1] = 100
+    with pytest.raises(UserError, match="changes what model 'net' computes"):
+        load(Rare(), "net", torch.zeros(1, 4), samples)

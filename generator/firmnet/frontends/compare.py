@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 from torch.func import functional_call
-from torch.utils import _pytree as pytree
 
 from ..errors import UserError, first_line
 from ..interpret import run_float
 from ..ir import Array, Graph, Shape
+from .containers import tensors_of
 from .torch_source import quiet
 
 SAME_FLOAT64, SAME_FLOAT32 = 1e-4, 1e-3
@@ -105,7 +105,7 @@ def _run(module: torch.nn.Module, dtype: torch.dtype | None, x: Array) -> Array:
             own = [*module.named_parameters(), *module.named_buffers()]
             copies = {k: t.detach().clone().to(dtype if t.is_floating_point() else t.dtype) for k, t in own}
             returned = functional_call(module, copies, (given.to(dtype),))
-    (tensor,) = [leaf for leaf in pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+    (tensor,) = tensors_of(returned)
     values: Array = tensor.detach().cpu().to(torch.float64).numpy()
     return values
 

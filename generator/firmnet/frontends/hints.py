@@ -1,59 +1,453 @@
-"""What can a user do about an operator firmnet does not have?"""
+"""What can a user do about an operator firmnet does not have? Advice, each with a network that follows it."""
 
-HINTS = {
-    "sigmoid": "use nn.ReLU6 inside; leave a final sigmoid out and move its threshold",
-    "tanh": "use nn.Hardtanh",
-    "gelu": "use nn.ReLU or nn.ReLU6 and train again",
-    "silu": "use nn.ReLU6 and train again",
-    "elu": "use nn.ReLU and train again",
-    "hardswish": "use nn.ReLU6 and train again",
-    "hardsigmoid": "use nn.ReLU6 and train again",
-    "leaky_relu": "use nn.ReLU",
-    "prelu": "use nn.ReLU",
-    "softplus": "use nn.ReLU",
-    "log_softmax": "leave it out and use the raw scores, or use nn.Softmax",
-    "layer_norm": "use nn.BatchNorm1d or nn.BatchNorm2d: it costs nothing on the board",
-    "group_norm": "use nn.BatchNorm2d: it costs nothing on the board",
-    "instance_norm": "use nn.BatchNorm2d: it costs nothing on the board",
-    "lstm": "recurrent layers are not there yet: use nn.Conv2d over the time axis",
-    "gru": "recurrent layers are not there yet: use nn.Conv2d over the time axis",
-    "rnn_tanh": "recurrent layers are not there yet: use nn.Conv2d over the time axis",
-    "rnn_relu": "recurrent layers are not there yet: use nn.Conv2d over the time axis",
-    "scaled_dot_product_attention": "attention is not there yet: use convolutions",
-    "embedding": "look the rows up outside the model and give them as its float32 input",
-    "conv1d": "use nn.Conv2d with kernel (1, k) on x.unsqueeze(2)",
-    "conv3d": "fold depth into the channels and use nn.Conv2d",
-    "conv_transpose1d": "deploy the encoder alone, or enlarge the picture on the host",
-    "conv_transpose2d": "deploy the encoder alone, or enlarge the picture on the host",
-    "upsample_nearest2d": "enlarge the picture on the host, outside the model",
-    "upsample_bilinear2d": "enlarge the picture on the host, outside the model",
-    "avg_pool1d": "use nn.AvgPool2d on x.unsqueeze(2)",
-    "max_pool1d": "use nn.MaxPool2d on x.unsqueeze(2)",
-    "adaptive_max_pool2d": "use nn.MaxPool2d with the sizes written out, or nn.AdaptiveAvgPool2d",
-    "mul": "fold a constant into the weights before it",
-    "div": "fold a constant divisor into the weights of the layer before it",
-    "sub": "negate the weights of the branch and add; fold a constant into a bias",
-    "matmul": "use nn.Linear for constant weights; products of two activations are not there yet",
-    "mm": "use nn.Linear for constant weights; products of two activations are not there yet",
-    "bmm": "products of two activations are not there yet",
-    "mean": "use nn.AdaptiveAvgPool2d(1) for the mean over height and width",
-    "sum": "use nn.AdaptiveAvgPool2d(1): a mean differs from the sum by a constant factor only",
-    "slice": "cut the data before it enters the model, or split the layer that makes it in two",
-    "select": "cut the data before it enters the model, or use flatten to drop axes of size 1",
-    "split": "replace the layer before it by one layer per part",
-    "split_with_sizes": "replace the layer before it by one layer per part",
-    "chunk": "replace the layer before it by one layer per part",
-    "stack": "use torch.cat",
-    "expand": "let the layer before it produce the full shape",
-    "repeat": "let the layer before it produce the full shape",
-    "argmax": "leave it out: predict() returns the class with the highest score",
-    "to": "keep the model in float32 throughout",
-    "pad": "only padding height and width with zeros is supported: use the padding option of nn.Conv2d",
-    "bernoulli": "switch dropout off: export the model after model.eval()",
-    "native_batch_norm": "export the model after model.eval()",
-    "native_batch_norm_legit": "export the model after model.eval()",
-}
-DEFAULT = "replace it by layers firmnet has (see docs), or compute it outside the model"
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..ir import Shape
+
+DEFAULT = 'firmnet has no such operator: "What networks it takes" in the README lists those it has'
+
+
+@dataclass(frozen=True)
+class Example:
+    """A network with the operator and what the advice makes of it; both take an input of `shape`.
+
+    What the advice leaves to the host is done to the input by `given` and to the output by `outside`. Then
+    both compute the same, unless the advice is to train another network (`trained_again`).
+    """
+
+    before: Callable[[Any], Any]
+    after: Callable[[Any], Any]
+    shape: Shape
+    trained_again: bool = False
+    given: Callable[[Any], Any] = lambda x: x
+    outside: Callable[[Any], Any] = lambda y: y
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Advice for some operators, by their bare names; the tests apply it to every example."""
+
+    operators: tuple[str, ...]
+    advice: str
+    examples: tuple[Example, ...]
+
+
+class Network(nn.Module):
+    """A function of one tensor as a network."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+VECTOR, TOKENS, LINE, IMAGE = (1, 6), (1, 5, 4), (1, 4, 8), (1, 4, 6, 6)
+W = torch.linspace(-1, 1, 36).reshape(6, 6).roll(5, 1)
+T = torch.linspace(-1, 1, 12).reshape(3, 4)
+
+
+def linear(x: Tensor) -> Tensor:
+    """The layer before or behind the operator of an example."""
+    return F.linear(x, W)
+
+
+HINTS = (
+    Hint(
+        ("sigmoid",),
+        "a final one can be left out: its input is above 0 where it is above 0.5; "
+        "inside use nn.Hardtanh(0, 1) and train again",
+        (
+            Example(lambda x: linear(x).sigmoid(), linear, VECTOR, outside=torch.sigmoid),
+            Example(nn.Sigmoid(), nn.Hardtanh(0, 1), VECTOR, trained_again=True),
+        ),
+    ),
+    Hint(("tanh",), "use nn.Hardtanh and train again", (Example(nn.Tanh(), nn.Hardtanh(), VECTOR, True),)),
+    Hint(
+        ("gelu", "silu", "mish", "elu", "celu", "selu", "softplus", "log_sigmoid", "rrelu", "glu"),
+        "use nn.ReLU or nn.ReLU6 and train again",
+        (
+            Example(nn.GELU(), nn.ReLU(), VECTOR, trained_again=True),
+            Example(nn.SiLU(), nn.ReLU6(), VECTOR, trained_again=True),
+        ),
+    ),
+    Hint(
+        ("hardswish",),
+        "write it as x * F.relu6(x + 3) / 6, or use nn.ReLU6 and train again",
+        (
+            Example(nn.Hardswish(), lambda x: x * F.relu6(x + 3) / 6, IMAGE),
+            Example(nn.Hardswish(), nn.ReLU6(), IMAGE, trained_again=True),
+        ),
+    ),
+    Hint(
+        ("hardsigmoid",),
+        "write it as F.hardtanh(x / 6 + 0.5, 0, 1)",
+        (Example(nn.Hardsigmoid(), lambda x: F.hardtanh(x / 6 + 0.5, 0, 1), IMAGE),),
+    ),
+    Hint(
+        ("leaky_relu", "prelu"),
+        "write it as F.relu(x) - slope * F.relu(-x), or use nn.ReLU and train again",
+        (
+            Example(nn.LeakyReLU(0.1), lambda x: F.relu(x) - 0.1 * F.relu(-x), IMAGE),
+            Example(nn.PReLU(), lambda x: F.relu(x) - 0.25 * F.relu(-x), IMAGE),
+            Example(nn.LeakyReLU(), nn.ReLU(), IMAGE, trained_again=True),
+        ),
+    ),
+    Hint(
+        ("abs",),
+        "write it as F.relu(x) + F.relu(-x)",
+        (Example(torch.abs, lambda x: F.relu(x) + F.relu(-x), VECTOR),),
+    ),
+    Hint(
+        ("maximum", "minimum"),
+        "write the larger of two as y + F.relu(x - y), the smaller as y - F.relu(y - x)",
+        (
+            Example(lambda x: torch.maximum(linear(x), x), lambda x: x + F.relu(linear(x) - x), VECTOR),
+            Example(lambda x: torch.minimum(linear(x), x), lambda x: x - F.relu(x - linear(x)), VECTOR),
+        ),
+    ),
+    Hint(
+        ("min", "amin"),
+        "write it as -(-x).amax(dim)",
+        (
+            Example(lambda x: x.amin(1), lambda x: -(-x).amax(1), TOKENS),
+            Example(lambda x: x.min(1)[0], lambda x: -(-x).amax(1), TOKENS),
+        ),
+    ),
+    Hint(
+        ("max",),
+        "write the largest value of all as x.amax()",
+        (Example(lambda x: x.max().reshape(1, 1), lambda x: x.amax().reshape(1, 1), VECTOR),),
+    ),
+    Hint(
+        ("where", "masked_fill", "gt", "ge", "lt", "le", "sign"),
+        "choose by arithmetic instead: F.relu, F.hardtanh, clamp, or a product with a gate",
+        (Example(lambda x: torch.where(x > 0, x, 0.0), F.relu, VECTOR),),
+    ),
+    Hint(
+        ("log_softmax",),
+        "leave it out, the order of the scores is the same, and take it of the scores on the host",
+        (
+            Example(
+                lambda x: linear(x).log_softmax(1),
+                linear,
+                VECTOR,
+                outside=lambda y: y.log_softmax(1),
+            ),
+        ),
+    ),
+    Hint(
+        ("layer_norm", "rms_norm", "group_norm", "instance_norm"),
+        "use a batch norm over the channels and train again, free on the board: nn.BatchNorm2d for "
+        "images, nn.BatchNorm1d for vectors (1, C), and for tokens (1, T, C) nn.BatchNorm1d(C) on "
+        "x.transpose(1, 2), transposed back",
+        (
+            Example(nn.GroupNorm(2, 4), nn.BatchNorm2d(4), IMAGE, trained_again=True),
+            Example(nn.LayerNorm(6), nn.BatchNorm1d(6), VECTOR, trained_again=True),
+            Example(
+                nn.LayerNorm(4),
+                lambda x: Tokens(nn.BatchNorm1d(4).eval())(x),
+                TOKENS,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("var", "std"),
+        "write the variance as the mean of squares less the square of the mean",
+        (
+            Example(
+                lambda x: x.var(1, correction=0),
+                lambda x: (x * x).mean(1) - x.mean(1) ** 2,
+                TOKENS,
+            ),
+        ),
+    ),
+    Hint(
+        ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
+        "recurrent layers are not there yet: use nn.Conv1d over time, on x.transpose(1, 2), and train again",
+        (
+            Example(
+                nn.Sequential(nn.GRU(4, 4, batch_first=True), Network(lambda y: y[0])),
+                lambda x: F.conv1d(x.mT, W[:4, :4, None], padding="same").mT,
+                TOKENS,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("scaled_dot_product_attention",),
+        "attention is not there yet: mix the tokens with nn.Linear on x.transpose(1, 2), and train again",
+        (
+            Example(
+                lambda x: F.scaled_dot_product_attention(x, x, x),
+                Network(lambda x: F.linear(x.transpose(1, 2), W[:5, :5]).transpose(1, 2)),
+                TOKENS,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("matmul", "mm", "bmm", "baddbmm", "addmm", "linear"),
+        "where both are small activations write x @ y as (x.unsqueeze(-1) * y.unsqueeze(-3)).sum(-2), and "
+        "F.linear(x, y) as (x.unsqueeze(-2) * y.unsqueeze(-3)).sum(-1)",
+        (
+            Example(
+                lambda x: x @ x.transpose(1, 2),
+                lambda x: (x.unsqueeze(-1) * x.transpose(1, 2).unsqueeze(-3)).sum(-2),
+                TOKENS,
+            ),
+            Example(
+                lambda x: F.linear(x, linear(x).view(3, 2).repeat(1, 3)),
+                lambda x: (x.unsqueeze(-2) * linear(x).view(3, 2).repeat(1, 3).unsqueeze(-3)).sum(-1),
+                VECTOR,
+            ),
+        ),
+    ),
+    Hint(
+        ("embedding",),
+        "look the rows up outside the model and give them as its float32 input",
+        (
+            Example(
+                lambda x: F.linear(F.embedding(x.abs().long().clamp(max=5), W), W),
+                linear,
+                VECTOR,
+                given=lambda x: F.embedding(x.abs().long().clamp(max=5), W),
+            ),
+        ),
+    ),
+    Hint(
+        ("conv3d",),
+        "fold the depth into the channels, x.flatten(1, 2), use nn.Conv2d and train again",
+        (
+            Example(
+                nn.Conv3d(2, 1, (2, 3, 3)),
+                nn.Sequential(nn.Flatten(1, 2), nn.Conv2d(4, 1, 3), nn.Unflatten(1, (1, 1))),
+                (1, 2, 2, 5, 5),
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("max_pool3d", "max_pool3d_with_indices", "avg_pool3d"),
+        "pool height and width of x.flatten(1, 2) first, then the depth with a kernel (k, 1)",
+        (
+            Example(
+                nn.MaxPool3d(2),
+                lambda x: F.max_pool2d(F.max_pool2d(x.flatten(1, 2), 2).view(1, 3, 4, 9), (2, 1)).view(
+                    1, 3, 2, 3, 3
+                ),
+                (1, 3, 4, 6, 6),
+            ),
+        ),
+    ),
+    Hint(
+        ("conv_transpose2d",),
+        "use nn.Conv2d with r * r times the channels, then nn.PixelShuffle(r), and train again",
+        (
+            Example(
+                nn.ConvTranspose2d(4, 2, 2, stride=2),
+                nn.Sequential(nn.Conv2d(4, 2 * 4, 1), nn.PixelShuffle(2)),
+                IMAGE,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("conv_transpose1d",),
+        "use nn.Conv1d with r times the channels C, then y.unflatten(1, (C, r)).transpose(2, 3).flatten(2), "
+        "and train again",
+        (
+            Example(
+                nn.ConvTranspose1d(4, 3, 2, stride=2),
+                nn.Sequential(
+                    nn.Conv1d(4, 3 * 2, 1),
+                    Network(lambda y: y.unflatten(1, (3, 2)).transpose(2, 3).flatten(2)),
+                ),
+                LINE,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("upsample_nearest2d",),
+        "write it as x.repeat_interleave(r, 2).repeat_interleave(r, 3)",
+        (
+            Example(
+                nn.Upsample(scale_factor=2),
+                lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3),
+                IMAGE,
+            ),
+        ),
+    ),
+    Hint(
+        ("upsample_nearest1d",),
+        "write it as x.repeat_interleave(r, 2)",
+        (Example(nn.Upsample(scale_factor=2), lambda x: x.repeat_interleave(2, 2), LINE),),
+    ),
+    Hint(
+        ("upsample_bilinear2d", "upsample_bicubic2d"),
+        "at the end enlarge on the host; inside use x.repeat_interleave(r, 2).repeat_interleave(r, 3) and "
+        "train again",
+        (
+            Example(
+                lambda x: F.interpolate(F.relu(x), scale_factor=2, mode="bilinear"),
+                F.relu,
+                IMAGE,
+                outside=lambda y: F.interpolate(y, scale_factor=2, mode="bilinear"),
+            ),
+            Example(
+                nn.UpsamplingBilinear2d(scale_factor=2),
+                lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3),
+                IMAGE,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("adaptive_max_pool2d",),
+        "use nn.MaxPool2d with its sizes written out and train again",
+        (Example(nn.AdaptiveMaxPool2d(4), nn.MaxPool2d(3, 1), IMAGE, trained_again=True),),
+    ),
+    Hint(
+        ("argmax", "topk", "sort", "argsort"),
+        "leave it out: predict() returns the class with the highest score, and the host can sort",
+        (
+            Example(
+                lambda x: linear(x).topk(2)[0],
+                linear,
+                VECTOR,
+                outside=lambda y: y.topk(2)[0],
+            ),
+        ),
+    ),
+    Hint(
+        ("slice", "select", "split", "split_with_sizes", "chunk", "unbind", "narrow", "unsafe_split"),
+        "firmnet cuts no parts out yet: replace the layer that makes it by one layer per part; of the "
+        "model's input give the part alone",
+        (
+            Example(
+                lambda x: linear(x)[:, 2:4],
+                lambda x: F.linear(x, W[2:4]),
+                VECTOR,
+            ),
+            Example(
+                lambda x: torch.add(*linear(x).chunk(2, 1)),
+                lambda x: F.linear(x, W[:3]) + F.linear(x, W[3:]),
+                VECTOR,
+            ),
+            Example(lambda x: F.relu(x[:, 3]), F.relu, TOKENS, given=lambda x: x[:, 3]),
+        ),
+    ),
+    Hint(
+        ("flip", "roll", "index", "index_select", "gather"),
+        "put the weights of the layer before it, or of the one after it, in that order",
+        (
+            Example(lambda x: linear(x).flip(1), lambda x: F.linear(x, W.flip(0)), VECTOR),
+            Example(
+                lambda x: F.linear(x[:, [5, 1, 2, 3, 4, 0]], W),
+                lambda x: F.linear(x, W[:, [5, 1, 2, 3, 4, 0]]),
+                VECTOR,
+            ),
+        ),
+    ),
+    Hint(
+        ("to", "to_copy"),
+        "keep the model in float32 throughout",
+        (Example(lambda x: linear(x).half().float().relu(), lambda x: linear(x).relu(), VECTOR, True),),
+    ),
+    Hint(
+        ("pad",),
+        "pad with zeros and train again; for a constant c pad x - c with zeros, then add c",
+        (
+            Example(nn.ReflectionPad2d(1), nn.ZeroPad2d(1), IMAGE, trained_again=True),
+            Example(nn.ConstantPad2d(1, 2.0), lambda x: F.pad(x - 2, (1, 1, 1, 1)) + 2, IMAGE),
+        ),
+    ),
+    Hint(
+        ("dropout", "native_dropout", "feature_dropout", "alpha_dropout"),
+        "switch dropout off: export after model.eval(), and give F.dropout training=self.training",
+        (Example(lambda x: F.dropout(linear(x)), linear, VECTOR, trained_again=True),),
+    ),
+    Hint(
+        ("batch_norm", "native_batch_norm", "native_batch_norm_legit", "native_batch_norm_legit_functional"),
+        "batch norm in training mode: export the model after model.eval()",
+        (
+            Example(
+                lambda x: F.batch_norm(x, torch.zeros(4), torch.ones(4), training=True),
+                lambda x: F.batch_norm(x, torch.zeros(4), torch.ones(4)),
+                IMAGE,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("cond", "while_loop", "map_impl", "scan", "associative_scan"),
+        "the board runs the same layers for every input: compute every way, and weigh the results by a gate",
+        (
+            Example(
+                lambda x: torch.cond(x.sum() > 0, torch.neg, torch.relu, (x,)),
+                lambda x: x.relu() * F.hardtanh(x.sum(1, keepdim=True), 0, 1),
+                VECTOR,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("item", "local_scalar_dense"),
+        "keep the number a tensor, e.g. x.sum(1, keepdim=True)",
+        (Example(lambda x: x * x.sum().item(), lambda x: x * x.sum(1, keepdim=True), VECTOR),),
+    ),
+    Hint(
+        ("exp", "log", "log1p", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "erf", "round", "floor", "ceil"),
+        "compute it outside the model where it is at the model's input or output; inside use clamp or F.relu "
+        "and train again",
+        (
+            Example(lambda x: linear(x).exp(), linear, VECTOR, outside=torch.exp),
+            Example(torch.sin, lambda x: x.clamp(-1, 1), VECTOR, trained_again=True),
+        ),
+    ),
+    Hint(
+        ("fft_rfft", "fft_fft", "stft", "fft_rfft2", "fft_fft2"),
+        "compute the spectrum on the host and give it to the model as its input",
+        (
+            Example(
+                lambda x: torch.view_as_real(torch.fft.rfft(x)).flatten(1) @ T.repeat(3, 1)[:8],
+                lambda x: x @ T.repeat(3, 1)[:8],
+                VECTOR,
+                given=lambda x: torch.view_as_real(torch.fft.rfft(x)).flatten(1),
+            ),
+        ),
+    ),
+    Hint(
+        ("linalg_vector_norm", "norm", "cosine_similarity"),
+        "leave it out and train again with nn.BatchNorm1d in its place, or normalize on the host",
+        (
+            Example(lambda x: F.normalize(linear(x)), linear, VECTOR, outside=F.normalize),
+            Example(F.normalize, nn.BatchNorm1d(6), VECTOR, trained_again=True),
+        ),
+    ),
+)
+
+ADVICE = {operator: hint.advice for hint in HINTS for operator in hint.operators}
+
+
+class Tokens(nn.Module):
+    """A layer of channels applied to tokens (1, T, C)."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Any:
+        return self.layer(x.transpose(1, 2)).transpose(1, 2)
 
 
 def op_name(target: str) -> str:
@@ -62,6 +456,7 @@ def op_name(target: str) -> str:
     return parts[1 if len(parts) > 1 else 0].strip("_")
 
 
-def hint(target: str) -> str:
-    """What to do instead of the operator named by its full name in the exported graph."""
-    return HINTS.get(op_name(target), DEFAULT)
+def hint(target: str, reason: str = "") -> str:
+    """What to do instead of the operator named by its full name, or about the `reason` why it does not go."""
+    advice = ADVICE.get(op_name(target), "" if reason else DEFAULT)
+    return "; ".join(filter(None, (reason, advice)))

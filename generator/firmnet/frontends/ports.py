@@ -89,7 +89,7 @@ def _changes(buffers: list[str]) -> str:
     if len(buffers) > 1:
         what = f"changes its buffers {', '.join(map(repr, buffers))} while it runs"
     if all(buffer.endswith(STATISTICS) for buffer in buffers):
-        return f"{what}: export it after model.eval()"
+        return f"{what}: export it after model.eval(), and change no statistics in forward"
     return (
         f"{what}, and firmnet keeps no state between runs: take that out of forward, or hand it in as input"
     )

@@ -1,6 +1,7 @@
 """How does a PyTorch model become a float graph? Through torch.export, at the level of whole layers."""
 
 import inspect
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ..ir import Graph, Tensor, check
 from ..ops.builder import Builder
 from . import torch_source
 from .compare import compare, unchanged
+from .containers import tell_torch
 from .imported import Imported
 from .ports import input_nodes, output_node
 from .refusals import Refusals
@@ -37,6 +39,7 @@ def load(source: Any, name: str | None = None, example: Any = None, calibration:
         compare(graph, found.model, known)
     else:
         module = unwrapped(found.model)
+        _require_values(module, found.name)
         with unchanged(module):
             graph = to_graph(decompose(export(module, found), found.name), found.name)
             compare(graph, module, known)
@@ -59,6 +62,8 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
     _require_one_argument(module, source.name)
     _require_float32(module, source.name)
     assert source.example is not None  # torch_source refuses a module without one
+    with suppress(Exception), quiet(), torch.no_grad():  # what fails here fails in the export too
+        tell_torch(module(source.example.clone()))
     try:
         with quiet(), torch.no_grad():
             return torch.export.export(module, (source.example,))
@@ -131,15 +136,21 @@ def _require_one_argument(module: torch.nn.Module, name: str) -> None:
         )
 
 
-def _require_float32(module: torch.nn.Module, name: str) -> None:
+def _require_values(module: torch.nn.Module, name: str) -> None:
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UserError(f"model {name!r} is TorchScript: give the torch.nn.Module that it was made from")
     for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if is_lazy(tensor):
             raise UserError(
                 f"model {name!r}: its {key!r} has no size yet: run the model once on an example and train it"
             )
+        if tensor.is_meta:
+            raise UserError(f"model {name!r}: its {key!r} is on the device 'meta', without values: load them")
+
+
+def _require_float32(module: torch.nn.Module, name: str) -> None:
+    for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             raise UserError(
                 f"model {name!r}: its {key!r} is {dtype_name(tensor.dtype)}: call model.float() first"
             )
-        if tensor.is_meta:
-            raise UserError(f"model {name!r}: its {key!r} is on the device 'meta', without values: load them")

@@ -6,7 +6,9 @@ and class numbers), `labels`, `name`. `example` is one float32 input with its ba
 samples along axis 0.
 """
 
+import contextlib
 import importlib.util
+import io
 import keyword
 import logging
 import re
@@ -238,9 +240,9 @@ def dtype_name(dtype: torch.dtype) -> str:
 def quiet() -> Iterator[None]:
     """Keep torch's warnings and log lines about its own internals from the user."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -14,7 +14,7 @@ from ..ir import Array, Shape, Tensor
 from ..ops import OPS
 from ..ops.arguments import call
 from ..ops.builder import Builder, Unsupported
-from .hints import hint
+from .hints import hint, op_name
 from .places import layer_name, place
 from .refusals import Refusals
 from .torch_source import quiet
@@ -22,6 +22,9 @@ from .torch_source import quiet
 SOURCES = {target: build for op in OPS.values() for target, build in op.sources.items()}
 CHECKS = {"aten._assert_tensor_metadata.default", "aten._assert_async.msg", "aten._assert_scalar.default"}
 """Operators that compute nothing."""
+OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}
+"""Operators that read nothing of an activation but its shape."""
+RANDOM = "it draws random numbers: take it out, or make it a constant buffer"
 LARGEST_CONSTANT = 2**26
 """Elements of a tensor that is computed at import."""
 LARGEST_ACTIVATION = 2**23
@@ -75,16 +78,18 @@ class Walk:
             self.refuse(node, hint(str(target)))
         elif not _holds(everything, Tensor):
             self.compute(node, args, kwargs)
+        elif op_name(str(target)) in OF_SHAPE:
+            self.compute(node, [torch.zeros(args[0].shape), *args[1:]], kwargs)
         elif str(target) in SOURCES:
             self.build(node, args, kwargs)
         else:
-            self.refuse(node, hint(str(target)))
+            self.refuse(node, hint(str(target), RANDOM if _is_random(target) else ""))
 
     def compute(self, node: FxNode, args: Any, kwargs: dict[str, Any]) -> None:
         """What depends on constants alone is a constant."""
         target: Any = node.target
-        if torch.Tag.nondeterministic_seeded in getattr(target, "tags", ()):
-            self.refuse(node, "it draws random numbers: take it out, or make it a constant buffer")
+        if _is_random(target):
+            self.refuse(node, RANDOM)
             return
         if any(_size(value) > LARGEST_CONSTANT for value in _as_list(node.meta.get("val"))):
             self.refuse(node, "the constant it makes is too large for a microcontroller")
@@ -109,7 +114,7 @@ class Walk:
                 raise Unsupported(f"its result has shape {expected[0]}, which no microcontroller holds")
             built = call(SOURCES[str(node.target)], self.builder, _to_numpy(args), _to_numpy(kwargs))
         except Unsupported as reason:
-            self.refuse(node, str(reason))
+            self.refuse(node, hint(str(node.target), str(reason)))
             return
         except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
             self.refuse(node, f"this form of it is not supported ({first_line(error)})")
@@ -140,6 +145,10 @@ class Walk:
         if isinstance(value, list | tuple):
             return [self.resolve(item) for item in value]
         return value
+
+
+def _is_random(target: Any) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(target, "tags", ())
 
 
 def _to_numpy(value: Any) -> Any:

@@ -88,7 +88,7 @@ def from_aten_batch_norm(
     cudnn_enabled: bool = False,
 ) -> Tensor:
     if training:
-        raise Unsupported("batch norm in training mode: call model.eval() before the export")
+        raise Unsupported("it takes the statistics of its input")
     return from_aten_inference(b, x, weight, bias, running_mean, running_var, momentum, eps)
 
 

@@ -63,7 +63,7 @@ def from_aten_minimum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> T
 def _activation_and_bound(name: str, x: Tensor | Array, other: Tensor | Array) -> tuple[Tensor, float]:
     activation, bound = (x, other) if isinstance(x, Tensor) else (other, x)
     if not isinstance(activation, Tensor) or isinstance(bound, Tensor):
-        raise Unsupported(f"{name} of two activations: only one with a constant number is supported")
+        raise Unsupported(f"{name} of two activations: firmnet has that with a constant number only")
     if np.ptp(bound):
         raise Unsupported(f"{name} with a constant per element: only one number is supported")
     return activation, float(bound.flat[0])

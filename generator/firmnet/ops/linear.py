@@ -59,7 +59,7 @@ def from_aten_addmm(
 def from_aten_matmul(b: Builder, x: Value, other: Value) -> Tensor:
     """x @ other with a constant on either side: a vector, a matrix, or a stack of one matrix."""
     if isinstance(x, Tensor) and isinstance(other, Tensor):
-        raise Unsupported("a product of two activations: one of them must be a constant, as in nn.Linear")
+        raise Unsupported("a product of two activations: firmnet needs a constant on one side")
     if isinstance(x, Tensor):
         assert isinstance(other, np.ndarray)
         matrix = _matrix(other)

@@ -37,7 +37,6 @@ class MaxPool2dAttrs:
         return Window(self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
-CUT = "firmnet cuts no parts out yet: replace the layer before it by one layer per part"
 Span = tuple[int, int]
 """The first row (or column) of the image that a window reads, and how many it reads."""
 MAX_TAPS = 64
@@ -79,7 +78,7 @@ def from_aten_adaptive_max_pool2d(b: Builder, x: Tensor, output_size: Sizes) -> 
     require_image("adaptive_max_pool2d", x.shape)
     size = pair(output_size)
     if any(n % m for n, m in zip(x.shape[2:], size, strict=True)):
-        raise Unsupported(f"windows of several sizes, from {x.shape[2:]} to {size}: use nn.MaxPool2d")
+        raise Unsupported(f"windows of several sizes, from {x.shape[2:]} to {size}")
     height, width = (n // m for n, m in zip(x.shape[2:], size, strict=True))
     return from_aten_max_pool2d(b, x, (height, width))
 
@@ -100,10 +99,10 @@ def from_aten_slice(
     size = x.shape[axis]
     first, last, _ = slice(start, end).indices(size)
     if first:
-        raise Unsupported(f"values {first} to {last} of {size} along axis {axis}: {CUT}")
+        raise Unsupported(f"values {first} to {last} of {size} along axis {axis}")
     if last < size:
         if last > 1:
-            raise Unsupported(f"the first {last} values of {size} along axis {axis}: {CUT}")
+            raise Unsupported(f"the first {last} values of {size} along axis {axis}")
         step = size
     if step == 1:
         return x
@@ -123,7 +122,7 @@ def from_aten_select(b: Builder, x: Tensor, dim: int, index: int) -> Tensor:
     """x[:, 0]: the first entry of an axis, which vanishes; the only one costs nothing."""
     axis = dim % len(x.shape)
     if index % x.shape[axis]:
-        raise Unsupported(f"entry {index} of {x.shape[axis]} along axis {axis}: {CUT}")
+        raise Unsupported(f"entry {index} of {x.shape[axis]} along axis {axis}")
     first = from_aten_slice(b, x, axis, 0, 1)
     return reshaped(b, first, (*x.shape[:axis], *x.shape[axis + 1 :]))
 

@@ -30,7 +30,7 @@ class PadAttrs:
 def from_aten_constant_pad_nd(b: Builder, x: Tensor, pad: Sequence[int], value: float | None = 0.0) -> Tensor:
     """pad = (before, after) of the last axis, then of the one before it, and so on."""
     if value:
-        raise Unsupported(f"padding with {value}: only zero padding is supported")
+        raise Unsupported(f"padding with {value}: firmnet pads with zeros")
     if min(pad, default=0) < 0:
         raise Unsupported(
             f"negative padding {tuple(pad)} crops: use less padding in the layer before, or smaller inputs"
@@ -44,7 +44,7 @@ def from_aten_pad(
     b: Builder, x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Tensor:
     if mode != "constant":
-        raise Unsupported(f"padding mode {mode!r}: only zero padding is supported")
+        raise Unsupported(f"padding mode {mode!r}: firmnet pads with zeros")
     return from_aten_constant_pad_nd(b, x, pad, value)
 
 

@@ -63,15 +63,13 @@ def from_aten_identity(b: Builder, x: Value, *options: Any, **keywords: Any) -> 
 
 def from_aten_dropout(b: Builder, x: Value, p: float = 0.5, train: bool = False) -> Value:
     if train:
-        raise Unsupported("dropout in training mode: call model.eval() before the export")
+        raise Unsupported("dropout in training mode")
     return x
 
 
 def from_aten_to_copy(b: Builder, x: Value, dtype: Any = None, *options: Any, **keywords: Any) -> Value:
     if dtype is not None and str(dtype) not in ("torch.float32", "torch.float64"):
-        raise Unsupported(
-            f"conversion to {dtype}: firmnet networks compute in float until they are quantized"
-        )
+        raise Unsupported(f"conversion to {dtype}")
     return x
 
 
