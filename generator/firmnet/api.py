@@ -20,12 +20,15 @@ from .ir import Array, Graph
 from .passes import optimize
 from .qmath import quantize_input
 from .quantize import (
+    Accuracy,
     LayerQuality,
     Lost,
     Method,
     check_samples,
     check_shape,
+    check_test,
     lost_events,
+    measure_accuracy,
     poor_layers,
     quantize,
     read_samples,
@@ -55,6 +58,7 @@ class Deployment:
     samples: Array
     firmware: Firmware
     test: tuple[Array, Array] | None = None
+    accuracy: Accuracy | None = None
     lost: tuple[Lost, ...] = ()
     artifact: Artifact | None = field(default=None, repr=False)
 
@@ -142,6 +146,7 @@ def compile(
     scores = graph.tensors[graph.output].size
     if names and len(names) != scores:
         raise UserError(f"there are {len(names)} labels for {scores} output values: give one for each")
+    test = imported.test and check_test(imported.test, graph)
     quantized = quantize(graph, samples, ranges, progress)
     deployment = Deployment(
         graph=quantized.graph,
@@ -150,7 +155,8 @@ def compile(
         quality=quantized.quality,
         samples=_kept(quantized.graph, samples),
         firmware=firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes),
-        test=imported.test,
+        test=test,
+        accuracy=measure_accuracy(graph, quantized.graph, test, progress) if test else None,
         lost=quantized.lost,
     )
     for sentence in deployment.warnings:

@@ -222,6 +222,8 @@ def generate(
         )
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
+    if deployment.accuracy:
+        screen.line(deployment.accuracy.line())
     for warning in deployment.warnings:
         screen.warning(warning)
     return Outcome(
@@ -229,6 +231,7 @@ def generate(
             "artifact": str(artifact.path),
             "manifest": made,
             "quality": deployment.quality,
+            "accuracy": deployment.accuracy,
             "warnings": deployment.warnings,
         }
     )

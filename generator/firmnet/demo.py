@@ -5,13 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from . import api
 from .assets import assets
 from .build import BuildReport
 from .errors import UserError
-from .interpret import run_float, run_int
+from .quantize import share_right
 from .verify import Verdict
 
 BOARD = "netduinoplus2"
@@ -69,6 +67,7 @@ def demo(path: str | Path | None, step: Step, progress: Callable[[int, int], Non
     step("training a small CNN on scikit-learn's digits, quantizing it, generating firmware")
     deployment = api.compile(f"{assets('examples') / MODEL}", board=BOARD, progress=progress)
     assert deployment.test is not None
+    assert deployment.accuracy is not None
     images, classes = deployment.test
     artifact = deployment.save(path)
     step(f"building the firmware with PlatformIO in {artifact.path}")
@@ -77,16 +76,11 @@ def demo(path: str | Path | None, step: Step, progress: Callable[[int, int], Non
     inputs = api.inputs_for(artifact, images)
     verdict = api.verify(artifact, inputs, emulate=True, progress=lambda done: progress(done, len(images)))
 
-    def accuracy(outputs: list[Any]) -> float:
-        return float(np.mean([np.argmax(y) == label for y, label in zip(outputs, classes, strict=True)]))
-
     return Demo(
         images=len(images),
-        float_accuracy=accuracy([run_float(deployment.float_graph, x[None]) for x in images]),
-        oracle_accuracy=accuracy(
-            [run_int(deployment.graph, x) for x in artifact.manifest.input.stored(inputs)]
-        ),
-        board_accuracy=accuracy(list(verdict.outputs)),
+        float_accuracy=deployment.accuracy.float_accuracy,
+        oracle_accuracy=deployment.accuracy.int8_accuracy,
+        board_accuracy=share_right(verdict.outputs, classes),
         build=report,
         artifact=artifact.path,
         verdict=verdict,

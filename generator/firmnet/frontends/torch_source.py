@@ -190,10 +190,11 @@ def test_set(data: Any, source: str) -> tuple[Array, Array] | None:
         return None
     try:
         x, y = data
-        inputs, classes = samples(x, f"{source}: test"), np.asarray(y).astype(np.int64)
+        inputs, numbers = samples(x, f"{source}: test"), np.asarray(y)
+        classes = numbers.astype(np.int64)
     except (TypeError, ValueError):
-        inputs, classes = None, np.array([])
-    if inputs is None or inputs.ndim == 0 or classes.shape != inputs.shape[:1]:
+        inputs, numbers, classes = None, np.array([]), np.array([])
+    if inputs is None or inputs.ndim == 0 or classes.shape != inputs.shape[:1] or (classes != numbers).any():
         raise UserError(
             f"{source}: test is not a pair of equally many samples and class numbers: return test=(x, y)"
         )

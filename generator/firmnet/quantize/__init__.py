@@ -1,5 +1,6 @@
 """How does a float graph become an int8 one? Calibrate, choose scales, apply, and measure what was lost."""
 
+from .accuracy import Accuracy, check_test, measure_accuracy, share_right
 from .apply import Quantized, apply, quantize
 from .lost import Lost, lost_events
 from .observe import Histogram, Method, Progress, Ranges, calibrate
@@ -7,6 +8,7 @@ from .quality import LayerQuality, measure, poor_layers
 from .samples import check_samples, check_shape, read_samples
 
 __all__ = [
+    "Accuracy",
     "Histogram",
     "LayerQuality",
     "Lost",
@@ -18,9 +20,12 @@ __all__ = [
     "calibrate",
     "check_samples",
     "check_shape",
+    "check_test",
     "lost_events",
     "measure",
+    "measure_accuracy",
     "poor_layers",
     "quantize",
     "read_samples",
+    "share_right",
 ]
