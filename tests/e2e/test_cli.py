@@ -31,6 +31,14 @@ def pixels():
 def labelled():
     return dict(zip(("module", "example", "calibration"), model()), labels=["cat", "dog"])
 
+def tested(classes=3):
+    x, _, samples = model()
+    test = torch.rand(9, 1, 6, 6), torch.arange(9) % classes
+    return {"module": x, "example": samples[:1], "calibration": samples, "test": test}
+
+def tested_wrongly():
+    return tested(4)
+
 def broken():
     return 1 / 0
 
@@ -239,6 +247,23 @@ def test_generate_writes_an_artifact_and_says_so(firmnet: Firmnet, tmp_path: Pat
     assert said["manifest"]["board"] == "netduinoplus2"
     assert {"conv2d", "linear"} <= {layer["op"] for layer in said["quality"]}
     assert (tmp_path / "made" / "here" / "manifest.json").is_file()
+
+
+def test_generate_tells_the_accuracy_on_the_models_own_test_set(firmnet: Firmnet) -> None:
+    line = GENERATE.replace(":model", ":tested")
+    ended = firmnet(*line.split(), "-o", "made", "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)["accuracy"]
+    assert (found["samples"], found["total"]) == (9, 9)
+    assert (
+        f"float {found['float_accuracy']:.2%}, int8 {found['int8_accuracy']:.2%} (9 test samples)"
+        in ended.err
+    )
+    ended = firmnet(*line.replace(":tested", ":tested_wrongly").split(), "-o", "made")
+    assert ended.code == 2
+    assert (
+        "test data: sample 3 is of class 3, but the model's 3 output values are classes 0 to 2" in ended.err
+    )
 
 
 def test_an_artifact_of_which_a_part_is_gone_is_not_built(firmnet: Firmnet, tmp_path: Path) -> None:
