@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,11 +43,13 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 """Called with (done, total) of the step at hand."""
 
+SHOWN_LAYERS = 12
+"""Layers that the repr of a deployment names."""
 KEPT_SAMPLES = 16
 """Calibration samples that travel in the artifact, so that it can be verified with no data at hand."""
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class Deployment:
     """A network generated for one board: `save`, `build`, `verify` it, or `deploy` for all at once."""
 
@@ -60,7 +62,25 @@ class Deployment:
     test: tuple[Array, Array] | None = None
     accuracy: Accuracy | None = None
     lost: tuple[Lost, ...] = ()
-    artifact: Artifact | None = field(default=None, repr=False)
+    artifact: Artifact | None = None
+
+    def __repr__(self) -> str:
+        """One screen: what it is for, what it takes, the layers, and what to know of them."""
+        made = self.firmware.manifest
+        layers = [f"{row.name:.40} ({row.op}, {row.snr_db:.1f} dB)" for row in self.quality]
+        more = [f"and {len(layers) - SHOWN_LAYERS} more"] if len(layers) > SHOWN_LAYERS else []
+        constants = sum(layer.flash_bytes for layer in made.layers)
+        lines = [
+            f"Deployment of {made.name} for {self.board.name} ({self.board.id})",
+            f"input     {made.input.model_shape}, output {made.output.model_shape}",
+            f"RAM       {made.arena_bytes:,} B of arena, {made.stack_bytes:,} B of stack",
+            f"flash     {constants:,} B of weights and tables, code comes to it",
+            *(f"{'' if i else 'layers':<9} {text}" for i, text in enumerate([*layers[:SHOWN_LAYERS], *more])),
+            *([self.accuracy.line()] if self.accuracy else []),
+            *(f"warning   {sentence}" for sentence in self.warnings),
+            f"artifact  {self.artifact.path if self.artifact else 'not saved yet: call save()'}",
+        ]
+        return "\n".join(lines)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -130,6 +150,11 @@ def compile(
     cannot be used, and for a model that cannot run within the limit.
     """
     target = load_board(board)
+    if calibration is None and not isinstance(model, str | Path):
+        raise UserError(
+            "the argument `calibration` is missing: give typical float inputs, an array (N, …) or the path "
+            "of a .npy or .npz file"
+        )
     samples = read_samples(calibration) if isinstance(calibration, str | Path) else calibration
     has_example = samples is None or isinstance(model, str | Path)
     example = None if has_example else _example(samples)
@@ -138,7 +163,8 @@ def compile(
         samples = imported.calibration
     if samples is None:
         raise UserError(
-            "calibration data are missing: give --calib FILE, or return them from the model's function"
+            "calibration data is missing: return it from the model's function, or give it (on the command "
+            "line --calib FILE, in Python the argument `calibration`)"
         )
     graph = optimize(imported.graph)
     samples = check_samples(samples, graph)

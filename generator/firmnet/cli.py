@@ -298,7 +298,8 @@ def profile(
         str | None, typer.Option("--core", help="A core instead of a board: cortex-m7, …", metavar="CORE")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option("--plot", help="Also draw the time per layer as SVG.", metavar="FILE")
+        Path | None,
+        typer.Option("--plot", help="Also draw the time per layer: .svg, .png or .pdf.", metavar="FILE"),
     ] = None,
     json: Json = False,
 ) -> Outcome:
@@ -306,6 +307,8 @@ def profile(
     from . import api
     from . import profile as profiling
 
+    if plot:
+        profiling.check_plot(plot)
     with screen.step("profile") as step:
         result = api.profile(artifact, board=board, core=core)
         step.summary = f"{result.name} on {result.board or result.core} ({result.cycle_model})"
@@ -314,6 +317,7 @@ def profile(
         screen.line(line)
     if plot:
         profiling.plot(result, plot)
+        screen.line(f"plot      {plot}")
     return Outcome(result)
 
 

@@ -107,7 +107,7 @@ def read_image(elf: Path) -> Image:
             table = parsed.get_section_by_name(".symtab")
             entries = list(_entries(table)) if isinstance(table, SymbolTableSection) else []
     except (OSError, ELFError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{elf} is no whole firmware file ({error}): build it again") from None
+        raise UserError(f"{elf} is not a complete firmware file ({error}): build it again") from None
     moved = [region for region in regions if region.address != region.linked]
     functions = [piece for region in moved for piece in _in_ram(entries, region)]
     return Image(

@@ -448,6 +448,21 @@ def test_command_prints_and_draws(
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "begin"), [("time.png", b"\x89PNG\r\n"), ("time.PNG", b"\x89PNG\r\n"), ("time.pdf", b"%PDF-")]
+)
+def test_the_suffix_is_the_format(
+    small: Artifact, name: str, begin: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / name, tmp_path / f"again_{name}"]
+    for path in paths:
+        code, out, _ = firmnet(capsys, "profile", str(small.path), "--plot", str(path))
+        assert code == 0
+        assert str(path) in out
+        assert path.read_bytes().startswith(begin)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
 def test_command_speaks_json(small: Artifact, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = firmnet(capsys, "profile", str(small.path), "--core", "cortex-m7", "--json")
     said: dict[str, Any] = json.loads(out)
@@ -466,8 +481,13 @@ def test_command_speaks_json(small: Artifact, capsys: pytest.CaptureFixture[str]
         (("--board", "nano33bel"), "did you mean nano33ble"),
         (("--board", "nano33ble", "--core", "cortex-m4"), "choose a board or a core, not both"),
         (("--plot", "missing/time.svg"), "cannot write missing/time.svg"),
+        (
+            ("--plot", "time.jpg"),
+            "a plot is drawn as .svg, .png, .pdf: 'time.jpg' has none of these suffixes",
+        ),
+        (("--plot", "time"), "has none of these suffixes"),
     ],
-    ids=["core", "board", "both", "plot"],
+    ids=["core", "board", "both", "plot", "plot_format", "plot_without_format"],
 )
 def test_bad_input_is_named(
     small: Artifact, options: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]

@@ -104,7 +104,9 @@ def _build(
 def _check_whole(artifact: Artifact) -> None:
     parts = ("platformio.ini", f"lib/{artifact.manifest.name}", "src")
     if not all((artifact.firmware / part).exists() for part in parts):
-        raise UserError(f"{artifact.firmware} is no whole PlatformIO project: generate the artifact again")
+        raise UserError(
+            f"{artifact.firmware} is not a complete PlatformIO project: generate the artifact again"
+        )
 
 
 def _mark(artifact: Artifact, board: Board) -> bytes:

@@ -47,16 +47,15 @@ class Sizes:
         return self.arena_bytes + self.variables_bytes + self.stack_bytes + self.malloc_bytes
 
     def lines(self) -> list[str]:
-        """For people."""
-        flash = f"{self.flash_bytes:,} of {self.flash_limit_bytes:,} bytes"
-        ram = f"{self.ram_bytes:,} of {self.ram_limit_bytes:,} bytes"
-        malloc = f"the core's malloc {self.malloc_bytes:,}, " if self.malloc_bytes else ""
-        parts = (
-            f"arena {self.arena_bytes:,}, stack {self.stack_bytes:,}, {malloc}other {self.variables_bytes:,}"
-        )
+        """For people, in the words of `firmnet profile`; docs/profiling.md puts both beside each other."""
+        flash = f"{self.flash_bytes:,} of {self.flash_limit_bytes:,} B"
+        ram = f"{self.ram_bytes:,} of {self.ram_limit_bytes:,} B"
+        model, rest = self.model_flash_bytes, self.flash_bytes - self.model_flash_bytes
+        malloc = f", the core's malloc {self.malloc_bytes:,}" if self.malloc_bytes else ""
+        parts = f"arena {self.arena_bytes:,}, variables {self.variables_bytes:,}, stack {self.stack_bytes:,}"
         return [
-            f"flash     {flash} (the model {self.model_flash_bytes:,})",
-            f"RAM       {ram} ({parts}); MicroPython heap left {self.heap_bytes:,}",
+            f"flash     {flash}: the model {model:,} (code, weights, tables), MicroPython and board {rest:,}",
+            f"RAM       {ram}: {parts}{malloc}; MicroPython heap left {self.heap_bytes:,}",
         ]
 
 

@@ -1,7 +1,7 @@
 """What does a model cost on a microcontroller? It runs in a simulator; cycles go by the manual."""
 
 from .measure import LayerProfile, OneByOne, Profile, profile, profile_graph
-from .plot import plot
+from .plot import check_plot, plot
 from .summary import HEADS, lines, rows
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "LayerProfile",
     "OneByOne",
     "Profile",
+    "check_plot",
     "lines",
     "plot",
     "profile",

@@ -7,13 +7,28 @@ from .measure import Profile
 
 BAR_INCHES = 0.28
 FRAME_INCHES = 1.2
+FORMATS: dict[str, dict[str, None]] = {
+    ".svg": {"Date": None},
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None},
+}
+"""Suffix of the file → what matplotlib must not write, so that the same profile gives the same bytes."""
+
+
+def check_plot(path: Path) -> None:
+    """UserError unless the file's suffix says in which format to draw."""
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"a plot is drawn as {', '.join(FORMATS)}: {str(path)!r} has none of these suffixes")
 
 
 def plot(profile: Profile, path: Path) -> None:
-    """Write the time per layer as SVG: cycles, or instructions where cycles are not modelled.
+    """Draw the time per layer: cycles, or instructions where cycles are not modelled.
 
-    The same profile gives the same bytes. UserError without matplotlib or when `path` cannot be written.
+    The suffix of `path` says in which format; see FORMATS. UserError for any other, without matplotlib, or
+    when `path` cannot be written.
     """
+    check_plot(path)
+    suffix = path.suffix.lower()
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -34,6 +49,6 @@ def plot(profile: Profile, path: Path) -> None:
         axes.set_xlabel("instructions" if profile.cycles is None else "modelled cycles")
         axes.set_title(f"{profile.name} on {profile.board or profile.core}: time per layer", loc="left")
         try:
-            figure.savefig(path, format="svg", metadata={"Date": None})
+            figure.savefig(path, format=suffix[1:], metadata=FORMATS[suffix])
         except OSError as error:
             raise UserError(f"cannot write {path} ({error.strerror}): choose another --plot") from None
