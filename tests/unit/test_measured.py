@@ -112,7 +112,7 @@ def test_a_firmware_file_that_is_none_is_refused(tmp_path: Path) -> None:
     assert joined.data == b"codefirst values"
     for damaged in (b"", b"\x7fELF", whole[:60], whole[:-30]):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match="is no whole firmware file"):
+        with pytest.raises(UserError, match="is not a complete firmware file"):
             read_image(path)
     chance = np.random.default_rng(0)
     for _ in range(300):
