@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from firmnet.artifact import Artifact, Edge, LayerEntry, Manifest, save
+from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, save
 from firmnet.assets import assets
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Tensor
@@ -77,7 +77,7 @@ def save_artifact(path: Path, graph: Graph, fingerprint: bytes = FINGERPRINT) ->
     layers = tuple(
         LayerEntry(node.name, node.op, "", graph.tensors[node.output].shape, 0, 0, ()) for node in graph.nodes
     )
-    manifest = Manifest(1, "0", graph.name, "netduinoplus2", fingerprint.hex(), (), *edges, layers, 0, 0)
+    manifest = Manifest(FORMAT, "0", graph.name, "netduinoplus2", fingerprint.hex(), (), *edges, layers, 0, 0)
     artifact = save(path, manifest, graph, inputs(4), {})
     artifact.firmware.mkdir(exist_ok=True)
     file = artifact.firmware / "firmware.elf"

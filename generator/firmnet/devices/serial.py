@@ -198,9 +198,12 @@ class SerialDevice(Closing):
         numbers = np.empty((len(inputs), tails), np.uint32)
         for i, row in enumerate(stored(self._manifest.input, inputs)):
             kind = Kind.CHECKSUMS if layers else Kind.RUN
+            asked = time.monotonic()
             answer = self._ask(kind, row.tobytes(), output_bytes + 4 * tails)
             outputs[i] = np.frombuffer(answer, np.int8, output_bytes)
             numbers[i] = np.frombuffer(answer, "<u4", offset=output_bytes)
+            if not layers:
+                self._check_duration(int(numbers[i, 0]) / 1e6, time.monotonic() - asked)
             if progress:
                 progress(i + 1)
         outputs = self._manifest.output.samples(outputs)
@@ -240,6 +243,14 @@ class SerialDevice(Closing):
         stranger = hello.fingerprint.hex() != self._manifest.fingerprint
         if self._refusal and (self._known or not stranger):
             raise VerificationError(self._refusal)
+
+    def _check_duration(self, claimed_s: float, waited_s: float) -> None:
+        """VerificationError when the board's own clock says what cannot be; clocks may be wrong by much."""
+        if claimed_s > 10 * waited_s + 1:
+            raise VerificationError(
+                f"{self._name} claims to have computed for {claimed_s:.4g} s, and answered after "
+                f"{waited_s:.2g} s: its clock is set wrong, or it runs another firmware"
+            )
 
     def _ask(self, kind: Kind, payload: bytes, answer_bytes: int) -> bytes:
         """The answer, which must have exactly `answer_bytes`."""
