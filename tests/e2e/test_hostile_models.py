@@ -190,6 +190,10 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files], str]] = {
         node(lambda n: n.update(target="torch.ops.aten.from_file.default")),
         "from_file",
     ),
+    "operator-cut-short": (
+        node(lambda n: n.update(target="torch.ops.aten.softmax.in")),
+        "'torch.ops.aten.softmax.in'",
+    ),
     "operator-of-torchscript": (
         node(lambda n: n.update(target="torch.ops.aten.save.default")),
         "no plain operator",

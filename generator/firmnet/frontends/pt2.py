@@ -12,6 +12,7 @@ import pickletools
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -574,7 +575,7 @@ def _is_plain_operator(target: str) -> bool:
     base, overload = found[1], found[2]
     if ODD_OPERATORS.search(base) or (base.startswith("_") and base not in PRIVATE_OPERATORS | DUNDER):
         return False
-    if not torch._C._dispatch_has_kernel(f"aten::{base}" + ("" if overload == "default" else f".{overload}")):
+    if f"aten::{base}" + ("" if overload == "default" else f".{overload}") not in _operators():
         return False
     operator = getattr(getattr(torch.ops.aten, base), overload, None)
     if not isinstance(operator, torch._ops.OpOverload):
@@ -582,6 +583,11 @@ def _is_plain_operator(target: str) -> bool:
     arguments = operator._schema.arguments
     types = [str(argument.type) for argument in (*arguments, *operator._schema.returns)]
     return not any(map(ODD_TYPES.search, types)) and not any(argument.is_out for argument in arguments)
+
+
+@cache
+def _operators() -> frozenset[str]:
+    return frozenset(torch._C._dispatch_get_all_op_names())
 
 
 DUNDER = {f"__{name}__" for name in ("and", "or", "xor", "lshift", "rshift", "iand", "ior", "ixor")}
