@@ -254,6 +254,15 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files], str]] = {
         "gives 'fc.weight' two shapes or types",
     ),
     "weight-of-no-type": (first_weight(lambda m: m.update(dtype=28)), "two shapes or types"),
+    "calls-a-number": (
+        model(lambda program: program["graph_module"].update(module_call_graph=5)),
+        "is not a torch.export archive",
+    ),
+    "inputs-a-list": (set_tree([]), "is not a torch.export archive"),
+    "inputs-of-no-keys": (
+        set_tree({"type": "builtins.dict", "context": None, "children_spec": []}),
+        "is not a torch.export archive",
+    ),
     "not-json": (put(MODEL, b"import os"), "is not a torch.export archive"),
     "not-utf8": (put(MODEL, b"\xff\xfe{"), "is not a torch.export archive"),
     "list-for-a-model": (put(MODEL, b"[]"), "is damaged"),

@@ -10,7 +10,9 @@ import json
 import keyword
 import pickletools
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -69,6 +71,11 @@ FIX = (
     "firmnet takes a .pt2 as plain data, as torch.export.save(torch.export.export(model.eval(), (example,)), "
     "path) of torch 2.13 writes it"
 )
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError),
+    *(NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What reading an archive that was cut off or written over may end in."""
 STATIC = "export it without dynamic_shapes"
 
 
@@ -89,7 +96,7 @@ def load(path: Path) -> ExportedProgram:
         raise UserError(f"{path} {_complaint(error)}") from None
     except RecursionError:
         raise UserError(f"{path} is nested too deeply: {FIX}") from None
-    except (OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} is not a torch.export archive ({first_line(error)}): {FIX}") from None
     try:
         program = torch.export.load(io.BytesIO(data))
@@ -283,7 +290,7 @@ def _symbolic(values: Any) -> Any:
 
 
 ARGUMENTS: dict[str, TypeAdapter[Any]] = {
-    kind: TypeAdapter(annotation, config=None)
+    kind: TypeAdapter(annotation)
     for kind, annotation in {
         "as_none": Any,
         "as_tensor": Named,
