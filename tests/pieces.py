@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from firmnet.artifact import Artifact
+from firmnet.board import load_board
 from firmnet.devices.runner import Model
+from firmnet.provenance import fingerprint_on_disk
 
 STEP = re.compile(
     r"(?P<kernel>    \w+\(.*\);\n)"
@@ -35,12 +37,21 @@ def in_pieces(model: Model, rewrite: Callable[[str], str]) -> Model:
 
 
 def halved_copy(artifact: Artifact, path: Path) -> Artifact:
-    """The artifact in another folder, its C halved; what was built of it is still that of the original."""
+    """The artifact in another folder, as if its C had been generated halved.
+
+    What was built of it is still that of the original.
+    """
     copy = replace(artifact, path=Path(shutil.copytree(artifact.path, path)))
     name = artifact.manifest.name
     source = copy.firmware / "lib" / name / f"{name}.c"
     source.write_text(halved(source.read_text()))
-    return copy
+    return as_generated(copy)
+
+
+def as_generated(artifact: Artifact) -> Artifact:
+    """The artifact with the fingerprint of its sources as they are, edited as they may be."""
+    fingerprint = fingerprint_on_disk(artifact, load_board(artifact.manifest.board))
+    return replace(artifact, manifest=replace(artifact.manifest, fingerprint=fingerprint.hex()))
 
 
 def _steps(source: str) -> list[re.Match[str]]:
