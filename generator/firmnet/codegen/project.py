@@ -1,6 +1,8 @@
 """What surrounds the model in a firmware? A PlatformIO project: board, MicroPython glue, frozen modules."""
 
 import json
+import keyword
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,12 +23,17 @@ PLATFORM = ("platform.json", "platform.py", "builder/main.py", "cortexm.ld", "st
 
 PYTHON_MODULES = (
     "array", "binascii", "builtins", "collections", "firmnet_link", "gc", "io", "json", "math", "micropython",
-    "os", "random", "select", "struct", "sys", "time", "vfs",
+    "machine", "os", "random", "select", "struct", "sys", "time", "vfs",
 )  # fmt: skip
 C_HEADERS = (
-    "alloca", "assert", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale", "math", "signal",
-    "mpconfigport", "mphalport", "setjmp", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib",
-    "string",
+    "alloca", "ar", "arduino", "argz", "assert", "complex", "cpio", "ctype", "devctl", "dirent", "elf",
+    "envlock", "envz", "errno", "fastmath", "fcntl", "fenv", "float", "fnmatch", "getopt", "glob", "grp",
+    "iconv", "ieeefp", "inttypes", "iso646", "langinfo", "libgen", "limits", "locale", "malloc", "math",
+    "mbed", "memory", "mpconfigport", "mphalport", "newlib", "paths", "pthread", "pwd", "reent", "regdef",
+    "regex", "sched", "search", "setjmp", "signal", "spawn", "stdalign", "stdarg", "stdatomic", "stdbool",
+    "stddef", "stdfix", "stdint", "stdio", "stdlib", "stdnoreturn", "string", "strings", "tar", "termios",
+    "tgmath", "threads", "unctrl", "unistd", "unwind", "utime", "utmp", "varargs", "variant", "wchar",
+    "wctype", "wiring", "wordexp",
 )  # fmt: skip
 """Names a model cannot have, because the firmware imports or includes them."""
 
@@ -40,7 +47,8 @@ def project_files(
 
     Raises UserError for a model whose name means something else in the firmware.
     """
-    if graph.name in (*PYTHON_MODULES, *C_HEADERS) or graph.name.startswith("fn_"):
+    reserved = graph.name in (*PYTHON_MODULES, *C_HEADERS) or f"{graph.name}_".startswith(("fn_", "_"))
+    if reserved or keyword.iskeyword(graph.name) or not re.fullmatch(r"[a-z]\w*", graph.name, re.ASCII):
         raise UserError(f"a model cannot be called {graph.name!r}, the firmware has its own: choose another")
     files = {"platformio.ini": render("project/platformio.ini.j2", model=graph.name, board=board)}
     files["include/fn_board_config.h"] = render("project/fn_board_config.h.j2", board=board)

@@ -8,9 +8,26 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ..assets import assets
 
 
+def c_string(text: str) -> str:
+    """A C string literal of the text in UTF-8; quotes, backslashes, trigraphs and controls are escaped."""
+    plain = set(range(0x20, 0x7F)) - set(b'"\\?')
+    content = text.encode(errors="replace")
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in content) + '"'
+
+
+def one_line(text: str) -> str:
+    """The text without line ends and other controls: it cannot leave a comment that ends with its line."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def c_comment(text: str) -> str:
+    """The text so that it can neither end a C comment nor begin another."""
+    return one_line(text).replace("*/", "* /").replace("/*", "/ *").rstrip("\\")
+
+
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(assets("templates")),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -18,6 +35,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.filters |= {f.__name__: f for f in (c_string, c_comment, one_line)} | {"python": repr}
+    return environment
 
 
 def render(template: str, **context: Any) -> str:
