@@ -78,11 +78,12 @@ def ended(process: subprocess.Popen[str]) -> None:
     _tell(f"- {process.pid}")
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """End a program and everything it started, asking first; returns when it has ended."""
-    _signal(process, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_S)
+def end(process: subprocess.Popen[str], *, grace_s: float = GRACE_S) -> None:
+    """End a program and all it started, asking first where there is a grace; returns when it has ended."""
+    if grace_s:
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace_s)
     _signal(process, signal.SIGKILL)  # also to those of its group that outlived it
     process.wait()
     ended(process)
