@@ -24,7 +24,6 @@ from firmnet.assets import assets
 CORE = Path(__file__).parent / "usb_core"
 
 SHAPES = {
-    1_849: (43, 43, 4),
     2_049: (3, 683, 3),
     2_116: (46, 46, 4),
     16_384: (128, 128, 16),
@@ -47,7 +46,7 @@ for size, (height, width, pool) in json.loads(sys.argv[1]).items():
     samples = np.random.default_rng(0).random((3, 1, height, width), np.float32)
     deployment = firmnet.compile(model, samples, board="usb_board", name="pool")
     deployment.build(size, emulate=True)
-    values = np.random.default_rng(1).integers(-128, 128, (2, height, width, 1)).astype(np.int8)
+    values = np.random.default_rng(1).integers(-128, 128, (2, 1, height, width)).astype(np.int8)
     with qemu.open(deployment.artifact, timeout_s=120) as device:
         verdict = verify(deployment.artifact, device, values, layers=True)
     print(json.dumps([size, verdict.ok, verdict.sentence()]), flush=True)

@@ -10,6 +10,7 @@ import pytest
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
+from firmnet import cli
 from firmnet.api import check_target
 from firmnet.artifact import Artifact, Edge, Manifest
 from firmnet.board import load_board
@@ -307,3 +308,15 @@ def test_a_build_without_usb_asks_for_its_adapter_first(
 @pytest.mark.parametrize("board", ["nucleo_f446re", "nano33ble", "netduinoplus2"])
 def test_over_a_connection_nothing_is_flashed(offline: Path, board: str) -> None:
     assert not check_target(board, port="socket://127.0.0.1:4444")
+
+
+def test_deploy_looks_for_the_board_before_it_opens_the_model(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program(offline, "openocd")
+    monkeypatch.chdir(offline)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["deploy", "there_is_no_such_model.py:model", "--board", "nucleo_f446re"])
+    assert ended.value.code == 2
+    assert "no ST Nucleo-F446RE is connected (USB id 0483:374b or 6 others)" in capsys.readouterr().err
+    assert list(offline.iterdir()) == [offline / "openocd"]

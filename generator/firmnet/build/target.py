@@ -99,11 +99,11 @@ def _named(seen: Sequence[Port], wanted: str) -> Port:
 def _own_port(board: Board, seen: Sequence[Port], named: Port | None) -> Port | None:
     """The port that shows the board's ids: the named one, or the only one."""
     ids = (*board.link.usb_ids, *board.link.bootloader_usb_ids)
+    shown = " or ".join(ids) if len(ids) < 4 else f"{ids[0]} or {len(ids) - 1} others"
     if named and named.usb_id not in ids:
         raise UserError(
-            f"{named.path} is not {board.name} (USB id {' or '.join(ids)}) but "
-            f"{named.usb_id or 'without a USB id'} {named.description}: nothing is written to it; found "
-            f"{listed(seen)}"
+            f"{named.path} is not {board.name} (USB id {shown}), it shows {named.usb_id or 'no USB id'}: "
+            f"nothing is written to it; found {listed(seen)}"
         )
     found = [named] if named else [port for port in seen if port.usb_id in ids]
     if len(found) > 1:
@@ -111,9 +111,7 @@ def _own_port(board: Board, seen: Sequence[Port], named: Port | None) -> Port | 
         raise UserError(f"{paths} could all be {board.name}: choose one with --port")
     if found or (board.link.transport == "usb_cdc" and not board.link.touch_1200):
         return found[0] if found else None  # a board behind a probe may be blank and show no port yet
-    raise UserError(
-        f"no {board.name} is connected (USB id {' or '.join(ids)}): found {listed(seen)}; connect it"
-    )
+    raise UserError(f"no {board.name} is connected (USB id {shown}): found {listed(seen)}; connect it")
 
 
 def _probe(port: Port, seen: Sequence[Port]) -> str:
