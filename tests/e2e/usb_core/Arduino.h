@@ -29,7 +29,7 @@ public:
     {
         if (at == end) {
             at = end = 0;
-            for (int byte = core_take(0); byte >= 0; byte = end < 64 ? core_take(3) : -1) {
+            for (int byte = core_take(0); byte >= 0; byte = end < 64 ? core_take(20) : -1) {
                 packet[end++] = (uint8_t)byte;
                 opened = true;
             }
