@@ -212,7 +212,7 @@ def check_target(board: str, *, emulate: bool = False, port: str | None = None) 
     """
     target = load_board(board)
     if emulate and port:
-        raise UserError("--emulate and --port exclude each other: leave one out")
+        raise UserError("--emulate and --port cannot be used together: leave one out")
     if emulate and target.emulator is None:
         able = ", ".join(other for other in board_ids() if load_board(other).emulator)
         raise UserError(f"board {board!r} has no emulator: leave out --emulate, or choose one of {able}")

@@ -278,7 +278,7 @@ def verify(
     from . import api
 
     if emulate and port:
-        raise UserError("--emulate and --port exclude each other: leave one out")
+        raise UserError("--emulate and --port cannot be used together: leave one out")
     with screen.step("verify") as step:
         verdict = api.verify(
             artifact, inputs, emulate=emulate, port=port, layers=layers, progress=step.advance

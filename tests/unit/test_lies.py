@@ -175,7 +175,7 @@ CASES = {
     "another hello after a reconnection": Case(
         other_hello_later, r"its output bytes \(5\) should be 10", awake_s=0.0
     ),
-    "reset and kept quiet": Case(reset_in_secret, r"was reset in the midst of the run", awake_s=0.0),
+    "reset and kept quiet": Case(reset_in_secret, r"was reset in the middle of the run", awake_s=0.0),
     "served another meanwhile": Case(talks_to_others, r"talked to another program", awake_s=0.0),
     "empty output": Case(in_payload(RUN, lambda p: b""), r"answered a run frame with 0 bytes instead of 14"),
     "output too short": Case(in_payload(RUN, lambda p: p[:-1]), r"with 13 bytes instead of 14"),

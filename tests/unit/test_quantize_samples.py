@@ -67,7 +67,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "ragged": ([np.zeros((3, 5, 7)), np.zeros((3, 5, 8))], "stack samples of equal shape"),
     "uint8": (images().astype(np.uint8), r"is uint8 .*astype\('float32'\) / 255"),
     "int64": (images().astype(np.int64), "is int64 .* takes floats"),
-    "complex": (images().astype(complex), "has dtype complex128, which is not real numbers"),
+    "complex": (images().astype(complex), "has dtype complex128, which holds no real numbers"),
     "object": (images().astype(object), "has dtype object"),
     "text": (images().astype(str), "has dtype str"),
 }

@@ -382,7 +382,7 @@ class Link:
             return
         happened = "was reset" if not hello.session_before else "talked to another program"
         raise VerificationError(
-            f"{self._line}: the board {happened} in the midst of the run, after {self._answers} good "
+            f"{self._line}: the board {happened} in the middle of the run, after {self._answers} good "
             "answers: look for a watchdog, a weak supply, a crash or a second program, and start again"
         )
 

@@ -120,7 +120,7 @@ def _check_dtype(dtype: np.dtype[Any], what: str) -> None:
         fix = "convert it as for the model, e.g. x.astype('float32') / 255"
         raise UserError(f"{what} is {dtype.name} from sample 0 on and the model takes floats: {fix}")
     if dtype.kind != "f":
-        raise UserError(f"{what} has dtype {dtype.name}, which is not real numbers: save it as float32")
+        raise UserError(f"{what} has dtype {dtype.name}, which holds no real numbers: save it as float32")
 
 
 def _check_finite(values: Array, what: str) -> None:
