@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import firmnet
 from firmnet.errors import UserError
 from firmnet.frontends import load
 from firmnet.interpret import run_float
@@ -419,3 +420,17 @@ def test_the_import_is_compared_on_the_calibration_samples() -> None:
     samples[-1] = 100
     with pytest.raises(UserError, match="changes what model 'net' computes"):
         load(Rare(), "net", torch.zeros(1, 4), samples)
+
+
+def test_what_is_composed_of_other_layers_is_bit_exact_too(tmp_path: Path) -> None:
+    def head(y: torch.Tensor) -> torch.Tensor:
+        gate = (y * y).mean((2, 3), keepdim=True).expand_as(y)
+        z = 1 - (y - gate.relu() * y) / 3 + torch.linspace(0, 1, 36).view(1, 1, 6, 6)
+        return F.pixel_shuffle(z[:, :, ::2], 2).sum(3) + y.amax((2, 3)).repeat(1, 2)[:, :1, None]
+
+    network = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), Only(head))
+    samples = np.random.default_rng(0).normal(size=(16, 4, 6, 6)).astype(np.float32)
+    deployment = firmnet.compile(network, samples, board="netduinoplus2", name="composed")
+    deployment.save(tmp_path / "composed")
+    assert deployment.verify(device="host", layers=True).ok
+    assert deployment.quality[-1].snr_db > 25
