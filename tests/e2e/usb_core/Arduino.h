@@ -28,8 +28,9 @@ public:
     int available()
     {
         if (at == end) {
+            const int more = end == 64 ? 20 : 0; /* behind a full packet the next is on its way */
             at = end = 0;
-            for (int byte = core_take(0); byte >= 0; byte = end < 64 ? core_take(20) : -1) {
+            for (int byte = core_take(more); byte >= 0; byte = end < 64 ? core_take(20) : -1) {
                 packet[end++] = (uint8_t)byte;
                 opened = true;
             }
