@@ -1,9 +1,9 @@
-"""What does a bad cable do? A TCP proxy that flips and drops bytes, goes silent or breaks, from a seed."""
+"""What does a bad line do? A TCP proxy that flips, drops or translates bytes, goes silent or breaks."""
 
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -13,12 +13,17 @@ from board_twin import listening, shut
 
 @dataclass
 class Damage:
-    """Chances per byte in both directions; silence or a break after so many bytes from the board."""
+    """Chances per byte in both directions; silence or a break after so many bytes from the board.
+
+    `towards` and `back` are what the line makes of the bytes for the board, and of those from it.
+    """
 
     flip: float = 0.0
     drop: float = 0.0
     silent_after: int | None = None
     broken_after: int | None = None
+    towards: Callable[[bytes], bytes] = bytes
+    back: Callable[[bytes], bytes] = bytes
     done: int = 0
 
 
@@ -53,7 +58,8 @@ def carry(
                 break
             if limited and damage.silent_after is not None and carried > damage.silent_after:
                 continue
-            sink.sendall(damaged(data, damage, chance))
+            translated = (damage.back if limited else damage.towards)(data)
+            sink.sendall(damaged(translated, damage, chance))
     except OSError:
         pass
     shut(source)

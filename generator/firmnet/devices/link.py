@@ -26,7 +26,7 @@ from .frames import (
     Port,
     Receiver,
 )
-from .transparency import Examination, examine
+from .transparency import EIGHTH_BIT, Examination, examine, sentence
 
 PATIENCE_S = 1.0
 """The first wait for an answer before asking again, beside the time the bytes need on the line."""
@@ -324,7 +324,10 @@ class Link:
             self._until(RAW_PROMPT, deadline) is not None
             and self._until(b">", max(deadline, time.monotonic() + 0.2)) is not None
         )
-        self._prompted |= entered or b">>> " in self._receiver.stray
+        stray = bytes(self._receiver.stray)
+        if RAW_PROMPT in bytes(value & 0x7F for value in stray) and RAW_PROMPT not in stray:
+            raise VerificationError(f"{self._line}: {sentence((), (EIGHTH_BIT,))}")
+        self._prompted |= entered or b">>> " in stray
         return entered
 
     def _start_serving(self, deadline: float) -> str:
@@ -392,6 +395,7 @@ class Link:
             return
         self._examined = True
         with suppress(OSError):
+            self._write(Frame(Kind.RESET, self._session, self._number + 1).encode())
             said = examine(Examination(self._port, self._receiver, self._bytes_per_s))
             if said:
                 raise VerificationError(f"{self._line}: {said}")

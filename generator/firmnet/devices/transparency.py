@@ -17,7 +17,7 @@ PROBE = (
     "print(chr(91)+str(n)+chr(58)+b.hexlify(r).decode()+chr(93))"
 )
 """Has none of the characters <, [ and ] that mark what it prints, for the REPL may echo it."""
-KEYS = ((b"\r\x03\x03\r\x01", b"\x04"), (b"\r\x03\x03\x02\r", b"\r"))
+KEYS = ((b"\x03\x03\r\x01", b"\x04"), (b"\x03\x03\x02\r", b"\r"))
 """How to reach the raw and the friendly REPL, and have it execute: where one fails, the other may not."""
 SETTLE_S = 7.0
 """A board that still serves frames is back at its REPL by then."""
@@ -40,6 +40,9 @@ class Change:
 
     does: str
     fix: str
+
+
+EIGHTH_BIT = Change("changes the eighth bit", "set it to 8 data bits, no parity")
 
 
 def examine(line: Examination) -> str:
@@ -72,7 +75,7 @@ def changes(got: bytes) -> tuple[Change, ...]:
     """What a line did to EVERY_BYTE that made it `got`; empty for nothing, or nothing that is regular."""
     seven_bits = bytes(value & 0x7F for value in EVERY_BYTE)
     if got != EVERY_BYTE and bytes(value & 0x7F for value in got) == seven_bits:
-        return (Change("changes the eighth bit", "set it to 8 data bits, no parity"),)
+        return (EIGHTH_BIT,)
     lost: set[int] = set()
     moved: set[int] = set()
     for what, start, end, at, to in SequenceMatcher(None, EVERY_BYTE, got, autojunk=False).get_opcodes():

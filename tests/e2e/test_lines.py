@@ -1,0 +1,53 @@
+"""Is a line that changes bytes recognised and named? The emulated board is behind each of these."""
+
+from collections.abc import Callable
+
+import pytest
+from board_checks import random_inputs
+from noisy_line import Damage, noisy
+
+from firmnet.artifact import Artifact
+from firmnet.devices import qemu, serial
+from firmnet.errors import VerificationError
+from firmnet.verify import verify
+
+
+def seven_bits(data: bytes) -> bytes:
+    return bytes(value & 0x7F for value in data)
+
+
+def even_parity(data: bytes) -> bytes:
+    return bytes(value & 0x7F | (value & 0x7F).bit_count() % 2 << 7 for value in data)
+
+
+def without(*values: int) -> Callable[[bytes], bytes]:
+    return lambda data: bytes(value for value in data if value not in values)
+
+
+def replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: data.replace(old, new)
+
+
+LINES = {
+    "seven bits both ways": (seven_bits, seven_bits, "changes the eighth bit.*8 data bits, no parity"),
+    "a parity bit from the board": (bytes, even_parity, "from the board it changes the eighth bit"),
+    "LF becomes CR LF from the board": (bytes, replacing(b"\n", b"\r\n"), "from the board it translates"),
+    "CR becomes LF towards the board": (replacing(b"\r", b"\n"), bytes, "towards the board it translates"),
+    "XON and XOFF swallowed": (without(0x11, 0x13), without(0x11, 0x13), "swallows XON and XOFF.*-ixon"),
+    "Ctrl-C eaten": (without(0x03), bytes, "towards the board it swallows the control characters 0x03"),
+    "Ctrl-D eaten": (without(0x04), bytes, "towards the board it swallows the control characters 0x04"),
+    "Ctrl-A eaten": (without(0x01), bytes, "towards the board it swallows the control characters 0x01"),
+    "telnet": (bytes, replacing(b"\xff", b"\xff\xff"), "from the board it doubles or drops 0xFF.*rfc2217://"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_that_changes_bytes_is_named(small: Artifact, name: str) -> None:
+    towards, back, said = LINES[name]
+    with (
+        qemu.emulated(small) as emulator,
+        noisy(emulator.url, Damage(towards=towards, back=back), 0) as line,
+        pytest.raises(VerificationError, match=rf"the line does not carry every byte: .*{said}"),
+        serial.open(small, line) as device,
+    ):
+        verify(small, device, random_inputs(small, 20))
