@@ -432,6 +432,90 @@ def test_a_board_that_is_unplugged_half_way(artifact: Artifact, url: str) -> Non
         verify(artifact, device, inputs(50))
 
 
+class Faltering(BoardTwin):
+    """A board that computes for `seconds`, damages every other answer, or is reset in run `resets_at`."""
+
+    seconds, damages, resets_at = 0.0, False, 0
+    runs = sent = 0
+
+    def _c_module(self) -> SimpleNamespace:
+        module = super()._c_module()
+        module.write = self._write
+        return module
+
+    def _run(self) -> None:
+        self.runs += 1
+        if self.runs == self.resets_at:
+            self.reset()
+            raise RuntimeError("hard fault")
+        time.sleep(self.seconds)
+        super()._run()
+
+    def _write(self, part: bytes) -> None:
+        data = bytearray(part)
+        if len(data) == len(self._y) and self.damages:
+            self.sent += 1
+            data[3] ^= self.sent % 2
+        self._line.sendall(data)
+
+
+def test_an_answer_that_is_damaged_is_sent_again_and_not_computed_again(artifact: Artifact) -> None:
+    board = Faltering(two_layers())
+    board.damages = True
+    with powered(board) as url, serial.open(artifact, url) as device:
+        assert verify(artifact, device, inputs(20)).ok
+        assert device.link.resends == 20
+        assert board.runs == device.counters().runs == 20
+
+
+def test_a_board_that_computes_for_long_is_waited_for(artifact: Artifact) -> None:
+    board = Faltering(two_layers())
+    board.seconds = 1.0  # five times as long as the first wait
+    with powered(board) as url, serial.open(artifact, url, timeout_s=1.5) as device:
+        assert verify(artifact, device, inputs(3)).ok
+        assert board.runs == device.counters().runs == 3
+        assert device.link.resends < 9
+
+
+def test_a_board_that_computes_beyond_the_timeout_is_given_up(artifact: Artifact) -> None:
+    board = Faltering(two_layers())
+    board.seconds = 2.0
+    with (
+        powered(board) as url,
+        serial.open(artifact, url, timeout_s=0.5) as device,
+        pytest.raises(VerificationError, match=r"the same run frame again and again for 0\.\d+ s"),
+    ):
+        device.run(inputs(1))
+
+
+def test_a_reset_in_the_midst_of_the_run_is_not_papered_over(artifact: Artifact) -> None:
+    board = Faltering(two_layers())
+    board.resets_at = 3
+    with (
+        powered(board) as url,
+        serial.open(artifact, url) as device,
+        pytest.raises(
+            VerificationError, match=r"the board was reset in the midst of the run, after \d+ good"
+        ),
+    ):
+        verify(artifact, device, inputs(5))
+
+
+def test_a_firmware_of_the_first_link_is_named(artifact: Artifact) -> None:
+    def old(line: socket.socket) -> None:
+        while data := line.recv(4096):
+            if b"\x01" in data:
+                line.sendall(b"raw REPL; CTRL-B to exit\r\n>")
+            if b"serve" in data:
+                line.sendall(b"OK" + link.OLD_READY + b"\xaa\x5c\x8b\x0c")
+
+    with (
+        listening(old) as url,
+        pytest.raises(VerificationError, match=r"link version 1, this firmnet version 2"),
+    ):
+        serial.open(artifact, url)
+
+
 def test_a_request_the_board_cannot_meet_is_explained(artifact: Artifact, url: str) -> None:
     with serial.open(artifact, url) as device:
         with pytest.raises(

@@ -6,6 +6,7 @@ import re
 import time
 import zlib
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import numpy as np
 import serial  # pyserial, not this file
@@ -112,6 +113,8 @@ def open_port(url: str, baud: int) -> serial.SerialBase:
             f"cannot open serial port {escaped(url)}: there are no {escaped(scheme)}:// ports; give a serial "
             "port, socket://host:port or rfc2217://host:port"
         )
+    if scheme in ("socket", "rfc2217") and not _has_host_and_port(url):
+        raise UserError(f"cannot open serial port {escaped(url)}: write it as {scheme}://host:port")
     # A write over rfc2217 has no timeout of its own: the network's ends it.
     limits = {} if scheme == "rfc2217" else {"write_timeout": TIMEOUT_S}
     deadline = time.monotonic() + SETTLE_S
@@ -125,6 +128,14 @@ def open_port(url: str, baud: int) -> serial.SerialBase:
                     f"{_remedy(error, scheme)}"
                 ) from None
         time.sleep(POLL_S)
+
+
+def _has_host_and_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
 
 
 def _settling(error: Exception) -> bool:
