@@ -495,7 +495,7 @@ def test_a_reset_in_the_midst_of_the_run_is_not_papered_over(artifact: Artifact)
         powered(board) as url,
         serial.open(artifact, url) as device,
         pytest.raises(
-            VerificationError, match=r"the board was reset in the midst of the run, after \d+ good"
+            VerificationError, match=r"the board was reset in the middle of the run, after \d+ good"
         ),
     ):
         verify(artifact, device, inputs(5))
