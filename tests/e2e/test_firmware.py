@@ -219,6 +219,16 @@ def test_at_the_prompt(board: Prompt, line: str, printed: str) -> None:
     assert board(line) == printed
 
 
+def test_the_clock_never_goes_back(board: Prompt) -> None:
+    look = (
+        "for _ in range(60000):\n now = time.ticks_us()\n back += time.ticks_diff(now, last) < 0\n last = now"
+    )
+    board("import time")
+    board("back, last = 0, time.ticks_us()")
+    board(f"exec({look!r})")
+    assert board("back") == "0"
+
+
 def test_ctrl_c_stops_a_program(board: Prompt) -> None:
     board.start("exec('print(\\'on\\')\\nwhile True: pass')", says="on")
     assert board.key(b"\x03").endswith("KeyboardInterrupt: \n")

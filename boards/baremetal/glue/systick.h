@@ -8,10 +8,12 @@
 #define SYST_RVR (*(volatile uint32_t *)0xE000E014u)
 #define SYST_CVR (*(volatile uint32_t *)0xE000E018u)
 #define ICSR (*(volatile uint32_t *)0xE000ED04u)
+#define SYSTICK_PENDING (1u << 26)
 #define NVIC_ISER(n) (((volatile uint32_t *)0xE000E100u)[n])
 
 static volatile uint32_t elapsed_ms;
 static uint32_t ticks_per_ms;
+static uint32_t latest_us;
 
 void SysTick_Handler(void)
 {
@@ -33,12 +35,20 @@ static uint32_t systick_ms(void)
 
 static uint32_t systick_us(void)
 {
-    uint32_t ms, left;
+    uint32_t ms, left, pending;
     do { /* read again when a tick fell in between */
         ms = elapsed_ms;
+        pending = ICSR & SYSTICK_PENDING;
         left = SYST_CVR;
-    } while (ms != elapsed_ms);
-    return ms * 1000u + (ticks_per_ms - 1u - left) * 1000u / ticks_per_ms;
+    } while (ms != elapsed_ms || pending != (ICSR & SYSTICK_PENDING));
+    if (pending) { /* the counter began anew, and its interrupt has not been taken yet */
+        ms++;
+    }
+    const uint32_t us = ms * 1000u + (ticks_per_ms - 1u - left) * 1000u / ticks_per_ms;
+    if ((int32_t)(us - latest_us) > 0) { /* an emulator's timer may be late, and its counter then step back */
+        latest_us = us;
+    }
+    return latest_us;
 }
 
 static void enable_interrupt(uint32_t number)
