@@ -45,7 +45,7 @@ static uint32_t systick_us(void)
         ms++;
     }
     const uint32_t us = ms * 1000u + (ticks_per_ms - 1u - left) * 1000u / ticks_per_ms;
-    if ((int32_t)(us - latest_us) > 0) { /* an emulator's timer may be late, and its counter then step back */
+    if (latest_us - us > 10000u) { /* else an emulator's timer was late, and has stepped back a little: wait for it */
         latest_us = us;
     }
     return latest_us;
