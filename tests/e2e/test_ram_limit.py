@@ -85,11 +85,12 @@ def test_the_command_line_says_what_a_limit_cost(tmp_path: Path, capsys: pytest.
     assert "more than the limit of 600" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("limit", "code"), [("4K", 0), ("4 KiB", 0), ("0", 2), ("0.5K", 2), ("4M", 2)])
-def test_the_command_line_reads_kilobytes(
+@pytest.mark.parametrize(("limit", "code"), [("4K", 0), ("4 KiB", 0), ("1M", 0), ("0", 2), ("0.5K", 2)])
+def test_the_command_line_reads_sizes(
     limit: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "net.py").write_text(MODEL)
     assert generate(tmp_path, limit) == code
-    expected = f"{limit!r} is no number of bytes" if code else "the RAM limit of 4,096 B is kept"
+    kept = "1,048,576" if limit == "1M" else "4,096"
+    expected = f"{limit!r} is not a size in bytes" if code else f"the RAM limit of {kept} B is kept"
     assert expected in capsys.readouterr().err

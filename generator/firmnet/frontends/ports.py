@@ -79,8 +79,6 @@ def output_node(program: ExportedProgram, refusals: Refusals) -> FxNode | None:
         refusals.because("returns a tensor whose size depends on the data: return one of a fixed shape")
     elif 0 in value.shape:
         refusals.because(f"returns an empty tensor, shape {tuple(value.shape)}: return values")
-    elif not value.ndim:
-        refusals.because("returns a number without axes: keep the batch axis, e.g. y.reshape(1, 1)")
     return node
 
 
