@@ -22,7 +22,7 @@ FLOORS = (
     ("qmath", "board", "folder", "toolchain", "clean"),
     ("ops",),
     ("interpret", "plan", "graph_file", "artifact", "provenance", "image"),
-    ("frontends", "passes", "quantize"),
+    ("frontends", "passes", "quantize", "calls", "coverage"),
     ("codegen",),
     ("build", "devices"),
     ("verify", "measured", "profile", "monitor"),

@@ -3,14 +3,16 @@
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from .artifact import Artifact
 from .board import load_board
-from .devices.device import Device, HasFlash, RunResult, stored
+from .calls import Calls, Prediction, compared, expected_info, prediction, real_samples, wrong_info
+from .coverage import Coverage, Reached
+from .devices.device import Device, HasCalls, HasFlash, RunResult, stored
 from .errors import UserError, VerificationError
 from .interpret import int_values
 from .ir import Array
@@ -57,7 +59,8 @@ class Verdict:
     every layer of every input was checked. A layer may differ while no final output does; with all layers
     checked that is a failure too. `steady`: where no layer was wrong when wrong inputs were run again,
     whether the answers to REPEATS more runs were those of the first. `image_bytes` of the device's memory
-    are as they were built; None where it runs no firmware.
+    are as they were built; None where it runs no firmware. `calls`: what users call, with real numbers; None
+    where the device cannot be called so. `coverage`: what the inputs reach, by the oracle's values.
     """
 
     device: str
@@ -70,18 +73,33 @@ class Verdict:
     outputs: Array = field(repr=False, compare=False)
     steady: bool | None = None
     image_bytes: int | None = None
+    calls: Calls | None = None
+    coverage: Coverage | None = None
 
     @property
     def ok(self) -> bool:
+        return self._exact and not (self.calls and self.calls.wrong)
+
+    @property
+    def _exact(self) -> bool:
         return self.exact == self.total and not self.inputs_with_wrong_layers
+
+    @property
+    def warning(self) -> str:
+        """Why little is proven though nothing was wrong, in one line; "" when the inputs reach every layer."""
+        weak = self.coverage.weakness if self.coverage else ""
+        return f"these inputs prove little: {weak}" if weak else ""
 
     def sentence(self) -> str:
         """For people, in one line."""
         head = f"{self.exact} of {self.total} outputs bit-exact on {self.device}"
-        if self.ok:
+        if self._exact:
             layers = ", every layer too" if self.inputs_with_wrong_layers is not None else ""
             image = f", {self.image_bytes:,} bytes of its flash as built" if self.image_bytes else ""
-            return f"verified: {head}{layers}{image}"
+            if self.calls and self.calls.wrong:
+                return f"not verified: {head}{layers}{image}; but {self.calls.wrong}"
+            calls = f", {self.calls.sentence()}" if self.calls else ""
+            return f"verified: {head}{layers}{image}{calls}" + (f"; but {self.warning}" if self.warning else "")
         if self.layer is None and self.steady:
             where = f"; every layer is right, yet in {REPEATS} more runs the same wrong outputs came"
         elif self.layer is None:
@@ -100,7 +118,7 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         told = {name: value for name, value in asdict(self).items() if name != "outputs"}
-        return {"ok": self.ok, **told}
+        return {"ok": self.ok, "warning": self.warning, **told}
 
 
 @dataclass(frozen=True)
@@ -111,6 +129,14 @@ class Expected:
     checksums: Array
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The float samples that the device is called with, and what must come of them."""
+
+    samples: Array
+    predictions: tuple[Prediction, ...]
+
+
 def verify(
     artifact: Artifact,
     device: Device,
@@ -118,10 +144,13 @@ def verify(
     *,
     layers: bool = False,
     progress: Callable[[int], None] | None = None,
+    clipped: float | None = None,
 ) -> Verdict:
     """Compare every output element for every input (N, *sample shape), int8 in the model's own order.
 
-    With `layers` the CRC-32 of every layer's output is compared as well. Raises UserError when the inputs do
+    With `layers` the CRC-32 of every layer's output is compared as well. A few float samples made from the
+    inputs go all the way that a user's call goes. `clipped`, where the inputs were floats, is the share of
+    their values that int8 does not hold. Raises UserError when the inputs do
     not fit the model, VerificationError when the board runs another firmware or stops answering.
     """
     check_inputs(artifact, inputs)
@@ -129,11 +158,14 @@ def verify(
     if layers:
         check_layers(artifact)
     image_bytes = measure(artifact, device) if isinstance(device, HasFlash) else None
+    reached = Reached(artifact.graph)
     host = ThreadPoolExecutor(1)  # the oracle computes while the board does
     try:
-        soon = [host.submit(oracle, artifact, inputs[i : i + 1], layers) for i in range(len(inputs))]
+        soon = [host.submit(oracle, artifact, inputs[i : i + 1], layers, reached) for i in range(len(inputs))]
+        later = host.submit(_asked, artifact, inputs) if isinstance(device, HasCalls) else None
         result = device.run(inputs, layers=layers, progress=progress)
         expected = _joined([future.result() for future in soon])
+        asked = later and later.result()
     finally:
         host.shutdown(cancel_futures=True)
     got = _like(expected.outputs, result.outputs, f"outputs of {device.name}")
@@ -158,7 +190,23 @@ def verify(
         outputs=result.outputs,
         steady=_stays_the_same(device, inputs, tried, result, layers) if unexplained else None,
         image_bytes=image_bytes,
+        calls=_calls(artifact, device, asked) if isinstance(device, HasCalls) and asked else None,
+        coverage=reached.coverage(clipped),
     )
+
+
+def _asked(artifact: Artifact, inputs: Array) -> Asked:
+    samples = real_samples(artifact, inputs)
+    return Asked(samples, tuple(prediction(artifact, x) for x in samples))
+
+
+def _calls(artifact: Artifact, device: HasCalls, asked: Asked) -> Calls:
+    """What the device says of itself, and what comes of real numbers, against what must."""
+    made = compared(asked.predictions, said) if (said := device.predict(asked.samples)) else Calls(0, "")
+    told, right = device.info(), expected_info(artifact)
+    if isinstance(device, HasFlash):
+        return made if made.wrong else replace(made, wrong=wrong_info(right, told))
+    return made if made.wrong else replace(made, wrong=wrong_info({k: right[k] for k in told}, told))
 
 
 def check_inputs(artifact: Artifact, inputs: Array) -> None:
@@ -191,13 +239,15 @@ def check_layers(artifact: Artifact) -> None:
         )
 
 
-def oracle(artifact: Artifact, inputs: Array, layers: bool) -> Expected:
-    """What the device should answer, the outputs in the model's own order."""
+def oracle(artifact: Artifact, inputs: Array, layers: bool, reached: Reached | None = None) -> Expected:
+    """What the device should answer, the outputs in the model's own order; `reached` sees every value."""
     graph, names = artifact.graph, [layer.name for layer in artifact.manifest.layers]
     outputs, checksums = [], []
     for x in stored(artifact.manifest.input, inputs):
         values = int_values(graph, x)
         outputs.append(values[graph.output].ravel())
+        if reached:
+            reached.add(values)
         if layers:
             checksums.append([zlib.crc32(values[name].tobytes()) for name in names])
     ordered = artifact.manifest.output.samples(np.array(outputs)).reshape(len(inputs), -1)

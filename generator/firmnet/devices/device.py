@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from ..artifact import Edge
+from ..calls import Prediction
 from ..errors import UserError
 from ..ir import Array
 
@@ -91,6 +92,34 @@ class HasFlash(Protocol):
 
     def memory_crc(self, address: int, size: int, crc: int) -> int:
         """CRC-32 continued from `crc` over `size` bytes of memory; VerificationError when it will not say."""
+
+
+@runtime_checkable
+class HasCalls(Protocol):
+    """A device that can be called as users call it: with real numbers, for a label."""
+
+    def predict(self, samples: Array) -> tuple[Prediction, ...]:
+        """What a user's call comes to for each of samples float32 (N, *sample shape), by the device's own code.
+
+        At most 256 different values to a sample. UserError for samples of another shape, NaN and infinity;
+        () where the device's memory holds no sample.
+        """
+
+    def info(self) -> dict[str, Any]:
+        """What the firmware says of itself: all that info() prints at a board's prompt, or a part of it."""
+
+
+def real(edge: Edge, samples: Array) -> Array:
+    """Samples float32 (N, *sample shape), finite; UserError that names the first value which is not."""
+    if samples.dtype != np.float32 or samples.shape[1:] != edge.sample_shape or not samples.ndim:
+        shape = ", ".join(map(str, ("N", *edge.sample_shape)))
+        raise UserError(f"samples must be float32 of shape ({shape}), not {samples.dtype} {samples.shape}")
+    flat = samples.reshape(len(samples), -1)
+    for i, element in np.argwhere(~np.isfinite(flat))[:1]:
+        raise UserError(
+            f"sample {i}: value {element} is {flat[i, element]}: the model takes finite numbers, remove or repair it"
+        )
+    return samples
 
 
 class Closing(ABC):

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..artifact import Artifact
+from ..calls import Prediction, answer
 from ..errors import VerificationError
 from ..ir import Array
 from ..toolchain import run
 from .compiled import Compiler, compiled, grouped
-from .device import Closing, Counters, Progress, RunResult, stored
+from .device import Closing, Counters, Progress, RunResult, real, stored
 from .runner import FINGERPRINT_BYTES, Model, Program, from_artifact, program_files
 
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -114,6 +115,14 @@ class HostModel:
         index = self._c.best(ctypes.byref(value))
         return index, np.float32(value.value)
 
+    def info(self) -> dict[str, Any]:
+        """What C says of the model, named as by info() at a board's prompt."""
+        return {
+            "name": self._c.name.decode(),
+            "fingerprint": self.fingerprint.hex(),
+            "arena_bytes": self._c.arena_bytes,
+        }
+
     def _write(self, inputs: Sequence[Array]) -> None:
         for target, x in zip(self._c.inputs[: self._c.input_count], inputs, strict=True):
             data = np.ascontiguousarray(x, np.int8)
@@ -180,6 +189,22 @@ class HostDevice(Closing):
 
     def dump(self, x: Array, layer: int) -> Array:
         return self._model.run_layers(*stored(self._artifact.manifest.input, x[np.newaxis]))[layer]
+
+    def predict(self, samples: Array) -> tuple[Prediction, ...]:
+        """See Device.predict; labels are the manifest's, all else comes from C."""
+        made = []
+        for x in real(self._artifact.manifest.input, samples):
+            quantized = self._model.quantize(x)
+            self._model.run(quantized)
+            made.append(
+                answer(
+                    quantized, self._model.dequantize(), self._artifact.manifest.labels, self._model.best()
+                )
+            )
+        return tuple(made)
+
+    def info(self) -> dict[str, Any]:
+        return self._model.info()
 
     def counters(self) -> Counters:
         return Counters(runs=self._runs)

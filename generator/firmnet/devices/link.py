@@ -159,17 +159,31 @@ class Link:
         self._pause()
         self._session = 0
 
-    def execute(self, code: str) -> str:
-        """What `code` prints on the board's REPL; VerificationError with the exception it raises."""
+    @property
+    def work_s(self) -> float:
+        """How long the board may compute for one inference: what it took, or at first what it may take."""
+        return max(self._work_s, 3 * self._slowest_s)
+
+    def patience_s(self, request_bytes: int = 0) -> float:
+        """How long an answer to so many bytes may take."""
+        return self._timeout_s + self.work_s + self._on_the_line_s(request_bytes, TEXT_LIMIT_BYTES)
+
+    def execute(self, code: str, patience_s: float | None = None) -> str:
+        """What `code` prints on the board's REPL; VerificationError with the exception it raises.
+
+        `patience_s` is how long to wait for its end, beside the time its bytes take; default: the timeout.
+        """
+        wait_s = self._timeout_s if patience_s is None else patience_s
         self._pause()
-        if not self._raw_repl(self._timeout_s):
-            raise self._silence("Ctrl-C and Ctrl-A", self._timeout_s)
+        if not self._raw_repl(wait_s):
+            raise self._silence("Ctrl-C and Ctrl-A", wait_s)
         self._write(code.encode() + b"\x04")
-        said = self._until(EXECUTED, time.monotonic() + self._timeout_s)
+        wait_s += self._on_the_line_s(len(code), TEXT_LIMIT_BYTES)
+        said = self._until(EXECUTED, time.monotonic() + wait_s)
         self._write(FRIENDLY_REPL)
         if said is None:
-            raise self._silence(f"{code!r} to the REPL", self._timeout_s)
-        output, complaint = said.removeprefix(b"OK").split(b"\x04")[:2]
+            raise self._silence(f"{code!r} to the REPL", wait_s)
+        output, complaint = (*said.removeprefix(b"OK").split(b"\x04"), b"")[:2]
         if complaint:
             last = escaped(complaint.decode(errors="replace").strip().splitlines()[-1])
             raise VerificationError(f"{self._line}: {code!r} failed on the board: {last}")

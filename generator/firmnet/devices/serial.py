@@ -6,6 +6,7 @@ import re
 import time
 import zlib
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -14,11 +15,14 @@ from serial.tools import list_ports
 
 from ..artifact import Artifact, Manifest
 from ..board import Board, load_board
+from ..calls import Prediction
 from ..errors import UserError, VerificationError, escaped, first_line
-from ..ir import Array
-from .device import Closing, Counters, Progress, RunResult, stored
+from ..ir import Array, QParams
+from ..qmath import quantize_input
+from .device import Closing, Counters, Progress, RunResult, real, stored
 from .frames import COUNTERS, CRC, IMAGE, Kind
 from .link import Hello, Link
+from .prompt import BoardPrompt
 
 POLL_S = 0.1
 """How long one read of the port may wait."""
@@ -176,7 +180,9 @@ class SerialDevice(Closing):
         self._port = port
         self._refusal = ""
         self._known = False
-        self._input_bytes, self._output_bytes, *self._layer_bytes = sizes(artifact.manifest)
+        self._input = QParams((artifact.manifest.input.scale,), artifact.manifest.input.zero_point)
+        self._python: BoardPrompt | None = None
+        _, self._output_bytes, *self._layer_bytes = sizes(artifact.manifest)
         board = load_board(artifact.manifest.board)
         self.link = Link(
             port,
@@ -223,6 +229,24 @@ class SerialDevice(Closing):
     def dump(self, x: Array, layer: int) -> Array:
         request = stored(self._manifest.input, x[np.newaxis]).tobytes() + layer.to_bytes(4, "little")
         return np.frombuffer(self._ask(Kind.DUMP, request, self._layer_bytes[layer]), np.int8)
+
+    def predict(self, samples: Array) -> tuple[Prediction, ...]:
+        """See Device.predict: by the board's own module, at its prompt; () where its memory holds no sample."""
+        quantized = quantize_input(real(self._manifest.input, samples), self._input)
+        made = []
+        for x, q in zip(samples, quantized, strict=True):
+            said = self._prompt().predict(x, q)
+            if said is None:
+                return ()
+            made.append(said)
+        return tuple(made)
+
+    def info(self) -> dict[str, Any]:
+        return self._prompt().info()
+
+    def _prompt(self) -> BoardPrompt:
+        self._python = self._python or BoardPrompt(self.link, self._manifest.name)
+        return self._python
 
     def counters(self) -> Counters:
         answer = self._ask(Kind.COUNTERS, b"", COUNTERS.size)
