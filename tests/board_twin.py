@@ -5,7 +5,11 @@ executes what it is sent, and in it runtime_micropython/firmnet_link.py, unchang
 its C module.
 """
 
+import array
+import binascii
 import builtins
+import functools
+import io
 import json
 import socket
 import struct
@@ -23,11 +27,14 @@ import numpy as np
 
 from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, save
 from firmnet.assets import assets
+from firmnet.board import load_board
+from firmnet.codegen.project import project_files
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.casework import activation, bias, output_scale, weight
 from firmnet.provenance import file_digest
+from firmnet.qmath import dequantize_output, quantize_input
 
 FINGERPRINT = bytes(range(32))
 FLASH_ORIGIN, FLASH = 0x0800_0000, np.random.default_rng(7).bytes(70_001)
@@ -108,11 +115,14 @@ class BoardTwin:
         self._x = np.zeros(graph.tensors[graph.input].size, np.int8)
         self._y = np.zeros(graph.tensors[graph.output].size, np.int8)
         self._loaded: dict[str, SimpleNamespace] = {}
+        self._scope: dict[str, Any] = {}
+        self.edited: dict[str, Any] = {}
+        """What of the model's module somebody has changed."""
         self.flash = bytearray(FLASH)
 
     def reset(self) -> None:
         """Lose all that Python on the board knows, as at power on; the line stays."""
-        self._loaded = {}
+        self._loaded, self._scope = {}, {}
 
     def repl(self, line: socket.socket) -> None:
         """Read and execute until the line closes, as MicroPython's raw REPL does."""
@@ -136,12 +146,16 @@ class BoardTwin:
 
     def _execute(self, text: bytes) -> bytes:
         self.executed.append(text.decode(errors="replace").strip())
+        self._scope = self._scope or self._globals()
+        printed = io.StringIO()
+        self._scope["print"] = functools.partial(print, file=printed)
         try:
-            exec(self.executed[-1], self._globals())
+            exec(self.executed[-1], self._scope)
         except (Halt, OSError):
             raise
         except Exception:
             return traceback.format_exc().replace("\n", "\r\n").encode()
+        self._line.sendall(printed.getvalue().replace("\n", "\r\n").encode())
         return b""
 
     def _globals(self) -> dict[str, Any]:
@@ -155,7 +169,11 @@ class BoardTwin:
             "time": lambda: SimpleNamespace(
                 ticks_ms=lambda: int(time.monotonic() * 1000), ticks_diff=lambda a, b: a - b
             ),
-            "struct": lambda: struct,
+            **{
+                module.__name__: functools.partial(lambda it: it, module)
+                for module in (array, binascii, struct)
+            },
+            self.graph.name: self._module,
         }
         if name in stand_ins:
             return stand_ins[name]()
@@ -189,7 +207,11 @@ class BoardTwin:
             last_us=lambda: 42,
             stack_peak=lambda: 640,
             image=self._image,
-            crc32=lambda data, crc=0: zlib.crc32(data, crc),
+            crc32=lambda data, crc=0: zlib.crc32(data.encode() if isinstance(data, str) else data, crc),
+            load=self._load,
+            best=self._best,
+            dequantize=self._dequantize,
+            arena_bytes=lambda: 0,
             read=self._read,
             write=lambda data: self._line.sendall(data),
         )
@@ -197,6 +219,28 @@ class BoardTwin:
     def _run(self) -> None:
         self._values = int_values(self.graph, self._x.copy())
         self._y[:] = self._values[self.graph.output].ravel()
+
+    def _module(self) -> SimpleNamespace:
+        """The module that users import: the very shim of the firmware."""
+        shim = project_files(self.graph, load_board("netduinoplus2"), stack_bytes=0, version="0")
+        scope = self._globals()
+        exec(shim[f"frozen/{self.graph.name}.py"], scope)
+        scope |= self.edited
+        return SimpleNamespace(**scope)
+
+    def _load(self, values: Any, pixels: bool = False) -> None:
+        assert values.typecode == "f"
+        self._x[:] = quantize_input(np.array(values, np.float32), self.graph.tensors[self.graph.input].q)
+
+    def _real(self) -> Array:
+        return dequantize_output(self._y, self.graph.tensors[self.graph.output].q)
+
+    def _best(self) -> tuple[int, float]:
+        real = self._real()
+        return int(real.argmax()), float(real.max())
+
+    def _dequantize(self, into: Any) -> None:
+        memoryview(into)[:] = memoryview(self._real())
 
     def _run_crc(self, into: bytearray) -> None:
         self._run()

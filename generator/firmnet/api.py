@@ -12,9 +12,10 @@ import numpy as np
 from . import artifact as artifacts
 from . import build as builder
 from . import devices
-from .artifact import Artifact
+from .artifact import Artifact, Edge
 from .board import Board, board_ids, load_board
 from .codegen.firmware import Firmware, firmware
+from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
 from .ir import Array, Graph
 from .passes import optimize
@@ -45,8 +46,12 @@ Progress = Callable[[int, int], None]
 
 SHOWN_LAYERS = 12
 """Layers that the repr of a deployment names."""
-KEPT_SAMPLES = 16
-"""Calibration samples that travel in the artifact, so that it can be verified with no data at hand."""
+KEPT = 24
+"""Inputs that travel in the artifact, so that it can be verified with no data at hand; by what they reach."""
+KEPT_SAMPLES, NOISE, ENDS = 12, 4, (-128, 127)
+"""Of these so many are calibration samples, noise, and constant, whatever they reach."""
+MORE = 6
+"""So many more samples, and as much noise, may be chosen for what they reach."""
 
 
 @dataclass(repr=False, eq=False)
@@ -102,7 +107,8 @@ class Deployment:
         """Compare the device's every output with the oracle's; `device` as in `open`."""
         artifact = self.artifact or self.save()
         with open(device, artifact) as opened:
-            return compare(artifact, opened, inputs_for(artifact, inputs), layers=layers)
+            values, clipped = _int8(artifact, inputs)
+            return compare(artifact, opened, values, layers=layers, clipped=clipped)
 
     def deploy(
         self, path: str | Path | None = None, *, emulate: bool = False, port: str | None = None
@@ -174,13 +180,14 @@ def compile(
         raise UserError(f"there are {len(names)} labels for {scores} output values: give one for each")
     test = imported.test and check_test(imported.test, graph)
     quantized = quantize(graph, samples, ranges, progress)
+    made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes)
     deployment = Deployment(
         graph=quantized.graph,
         float_graph=graph,
         board=target,
         quality=quantized.quality,
-        samples=_kept(quantized.graph, samples),
-        firmware=firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes),
+        samples=_kept(quantized.graph, made.manifest.input, samples),
+        firmware=made,
         test=test,
         accuracy=measure_accuracy(graph, quantized.graph, test, progress) if test else None,
         lost=quantized.lost,
@@ -238,10 +245,10 @@ def verify(
 ) -> Verdict:
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
     opened = _opened(artifact)
-    values = inputs_for(opened, inputs)
+    values, clipped = _int8(opened, inputs)
     address = "qemu" if emulate else port or devices.find_port(load_board(opened.manifest.board))
     with open(address, opened) as device:
-        return compare(opened, device, values, layers=layers, progress=progress)
+        return compare(opened, device, values, layers=layers, progress=progress, clipped=clipped)
 
 
 def profile(
@@ -262,27 +269,52 @@ def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:
     From nothing (the artifact's samples), from float samples or int8 ones that are quantized already, or from
     a file of either, all of shape (N, …) in the model's own order.
     """
+    return _int8(artifact, inputs)[0]
+
+
+def _int8(artifact: Artifact, inputs: Any) -> tuple[Array, float | None]:
+    """What `inputs_for` gives, and of float inputs the share of values that int8 does not hold."""
     if inputs is None:
-        return artifact.samples
+        return artifact.samples, None
     values = read_samples(inputs) if isinstance(inputs, str | Path) else np.asarray(inputs)
     graph = artifact.graph
     if values.dtype == np.int8:
-        return check_shape(values, graph, "input data")
+        return check_shape(values, graph, "input data"), None
     if values.dtype.kind in "iub":
         raise UserError(
             f"input data is {values.dtype.name}: give floats as for the model, e.g. "
             "x.astype('float32') / 255, or int8 that is quantized already"
         )
-    return quantize_input(check_samples(values, graph, "input data"), graph.tensors[graph.input].q)
+    q = graph.tensors[graph.input].q
+    samples = check_samples(values, graph, "input data")
+    return quantize_input(samples, q), clipped_share(samples, q)
 
 
-def _kept(graph: Graph, samples: Array) -> Array:
-    """Some calibration samples and seeded noise and both extremes, int8 in the model's own order."""
-    shape = samples.shape[1:]
-    real = quantize_input(samples[:KEPT_SAMPLES], graph.tensors[graph.input].q)
-    noise = np.random.default_rng(0).integers(-128, 128, (6, *shape)).astype(np.int8)
-    extremes = np.stack([np.full(shape, value, np.int8) for value in (-128, 127)])
-    return np.concatenate([real, noise, extremes])
+def _kept(graph: Graph, edge: Edge, samples: Array) -> Array:
+    """What travels in the artifact, int8 in the model's own order: enough that every layer varies.
+
+    Calibration samples from all over, seeded noise and both extremes; the rest are those of more samples and
+    fainter noise that move most channels which had not varied yet.
+    """
+    shape, zero_point = samples.shape[1:], graph.tensors[graph.input].zero_point
+    spread = quantize_input(_spread(samples, KEPT_SAMPLES + MORE), graph.tensors[graph.input].q)
+    noise = np.random.default_rng(0).integers(-128, 128, (MORE, *shape)).astype(np.int8)
+    faint = [np.clip(noise // 2**n + zero_point, -128, 127).astype(np.int8) for n in (1, 2, 3, 5)]
+    certain = [
+        *_spread(spread, KEPT_SAMPLES),
+        *noise[:NOISE],
+        *(np.full(shape, end, np.int8) for end in ENDS),
+    ]
+    pool = [*spread, *noise[NOISE:], *(x for some in faint for x in some[:2])]
+    stored = [edge.stored(x[np.newaxis])[0] for x in (*certain, *pool)]
+    chosen = most_telling(graph, stored, len(certain), KEPT)
+    return np.stack([(*certain, *pool)[i] for i in chosen])
+
+
+def _spread(samples: Array, count: int) -> Array:
+    """At most `count` of the samples, evenly over all."""
+    chosen: Array = samples[np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int))]
+    return chosen
 
 
 def _example(samples: Any) -> Array:

@@ -1,4 +1,4 @@
-"""What must a user's call answer: floats in, quantized, run, dequantized, best, label? By the oracle, and compared."""
+"""What must a call come to, from real numbers to a label? By the oracle; and what a device makes of it."""
 
 import zlib
 from collections.abc import Mapping, Sequence

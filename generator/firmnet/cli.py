@@ -285,6 +285,10 @@ def verify(
         )
         step.summary = verdict.device
     screen.line(verdict.sentence(), "bold green" if verdict.ok else "bold red")
+    if verdict.coverage and (limits := verdict.coverage.limits()):
+        screen.line(limits)
+    if verdict.warning:
+        screen.warning(f"{verdict.warning}; give more inputs, as different as those the model will meet")
     return Outcome(verdict.to_json(), verdict.ok)
 
 

@@ -1,11 +1,12 @@
 """How much of a network do some inputs reach? What never varies over all of them is not proven by them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .ir import Array, Graph, Node
+from .interpret import int_values
+from .ir import Array, Graph, Node, QParams
 from .ops import OPS
 from .ops.tables import TableOp
 
@@ -72,7 +73,7 @@ class Coverage:
         return f"every layer varies over the {self.inputs} inputs{idle}"
 
     def limits(self) -> str:
-        """For people, in one line: what of the inputs was clipped, and where it saturates; "" without floats."""
+        """For people, in one line: what was clipped at the input, and saturates; "" where inputs are int8."""
         if self.clipped is None:
             return ""
         most = max(self.layers, key=lambda layer: layer.saturated, default=None)
@@ -101,8 +102,7 @@ class Reached:
         self.count += 1
         for name, y in values.items():
             levels = np.bincount(y.view(np.uint8).ravel(), minlength=256)
-            flat = y.reshape(-1, y.shape[-1] if y.ndim else 1)
-            low, high = flat.min(axis=0), flat.max(axis=0)
+            low, high = _ends(y)
             if name in self.seen:
                 self.seen[name] += levels
                 low, high = np.minimum(low, self.low[name]), np.maximum(high, self.high[name])
@@ -116,10 +116,13 @@ class Reached:
         vary = bool((self.low[output] != self.high[output]).any())
         return Coverage(self.count, vary, tuple(map(self._layer, layers)), clipped)
 
-    def varying(self) -> int:
-        """How many channels of all layers have varied so far."""
-        names = [node.output for node in self.graph.nodes if not OPS[node.op].view]
-        return sum(int((self.low[name] != self.high[name]).sum()) for name in names)
+    def moved_by(self, values: Mapping[str, Array]) -> int:
+        """How many channels that have not varied so far would, after one more inference."""
+        moved = 0
+        for name, (low, high) in {name: _ends(y) for name, y in values.items()}.items():
+            still = self.low[name] == self.high[name]
+            moved += int((still & ((low != self.low[name]) | (high != self.high[name]))).sum())
+        return moved
 
     def _layer(self, node: Node) -> LayerCoverage:
         name, seen = node.output, self.seen[node.output]
@@ -138,13 +141,37 @@ class Reached:
         )
 
 
+def _ends(y: Array) -> tuple[Array, Array]:
+    """The least and the largest value of every channel, the last axis as it is stored."""
+    flat = y.reshape(-1, y.shape[-1] if y.ndim else 1)
+    return flat.min(axis=0), flat.max(axis=0)
+
+
 def _saturated(graph: Graph, name: str, seen: Array) -> float:
     """The share of values at 127, and at −128 where that is not zero, an activation's own lower end."""
     at_ends = seen[127] + (seen[128] if graph.tensors[name].zero_point != -128 else 0)
     return float(at_ends / seen.sum())
 
 
-def clipped(samples: Array, scale: float, zero_point: int) -> float:
+def most_telling(graph: Graph, inputs: Sequence[Array], certain: int, count: int) -> list[int]:
+    """Which of some inputs, int8 as stored, to verify with: at most `count`, by index.
+
+    The first `certain` whatever they reach, then each time the one that moves most channels which have not
+    varied; of equals the first.
+    """
+    reached = Reached(graph)
+    for x in inputs[:certain]:
+        reached.add(int_values(graph, x))
+    chosen = list(range(certain))
+    left = {i: int_values(graph, x) for i, x in enumerate(inputs) if i >= certain}
+    while left and len(chosen) < count:
+        best = max(left, key=lambda i: (reached.moved_by(left[i]), -i))
+        reached.add(left.pop(best))
+        chosen.append(best)
+    return chosen
+
+
+def clipped_share(samples: Array, q: QParams) -> float:
     """The share of float values that lie beyond what int8 holds, by more than rounding."""
-    low, high = (scale * (level - zero_point) for level in (-128.5, 127.5))
+    low, high = (q.scale[0] * (level - q.zero_point) for level in (-128.5, 127.5))
     return float(((samples < low) | (samples > high)).mean())

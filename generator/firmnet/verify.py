@@ -86,7 +86,7 @@ class Verdict:
 
     @property
     def warning(self) -> str:
-        """Why little is proven though nothing was wrong, in one line; "" when the inputs reach every layer."""
+        """Why little is proven though all was right, in one line; "" when the inputs reach every layer."""
         weak = self.coverage.weakness if self.coverage else ""
         return f"these inputs prove little: {weak}" if weak else ""
 
@@ -99,7 +99,9 @@ class Verdict:
             if self.calls and self.calls.wrong:
                 return f"not verified: {head}{layers}{image}; but {self.calls.wrong}"
             calls = f", {self.calls.sentence()}" if self.calls else ""
-            return f"verified: {head}{layers}{image}{calls}" + (f"; but {self.warning}" if self.warning else "")
+            return f"verified: {head}{layers}{image}{calls}" + (
+                f"; but {self.warning}" if self.warning else ""
+            )
         if self.layer is None and self.steady:
             where = f"; every layer is right, yet in {REPEATS} more runs the same wrong outputs came"
         elif self.layer is None:

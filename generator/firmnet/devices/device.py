@@ -99,7 +99,7 @@ class HasCalls(Protocol):
     """A device that can be called as users call it: with real numbers, for a label."""
 
     def predict(self, samples: Array) -> tuple[Prediction, ...]:
-        """What a user's call comes to for each of samples float32 (N, *sample shape), by the device's own code.
+        """What a user's call comes to for each of samples float32 (N, *sample shape), by the device's code.
 
         At most 256 different values to a sample. UserError for samples of another shape, NaN and infinity;
         () where the device's memory holds no sample.
@@ -117,7 +117,8 @@ def real(edge: Edge, samples: Array) -> Array:
     flat = samples.reshape(len(samples), -1)
     for i, element in np.argwhere(~np.isfinite(flat))[:1]:
         raise UserError(
-            f"sample {i}: value {element} is {flat[i, element]}: the model takes finite numbers, remove or repair it"
+            f"sample {i}: value {element} is {flat[i, element]}: the model takes finite numbers; "
+            "remove or repair it"
         )
     return samples
 

@@ -191,7 +191,7 @@ class HostDevice(Closing):
         return self._model.run_layers(*stored(self._artifact.manifest.input, x[np.newaxis]))[layer]
 
     def predict(self, samples: Array) -> tuple[Prediction, ...]:
-        """See Device.predict; labels are the manifest's, all else comes from C."""
+        """See HasCalls.predict; labels are the manifest's, all else comes from C."""
         made = []
         for x in real(self._artifact.manifest.input, samples):
             quantized = self._model.quantize(x)

@@ -231,15 +231,9 @@ class SerialDevice(Closing):
         return np.frombuffer(self._ask(Kind.DUMP, request, self._layer_bytes[layer]), np.int8)
 
     def predict(self, samples: Array) -> tuple[Prediction, ...]:
-        """See Device.predict: by the board's own module, at its prompt; () where its memory holds no sample."""
+        """See HasCalls.predict: by the board's own module, at its prompt."""
         quantized = quantize_input(real(self._manifest.input, samples), self._input)
-        made = []
-        for x, q in zip(samples, quantized, strict=True):
-            said = self._prompt().predict(x, q)
-            if said is None:
-                return ()
-            made.append(said)
-        return tuple(made)
+        return self._prompt().predict(samples, quantized)
 
     def info(self) -> dict[str, Any]:
         return self._prompt().info()

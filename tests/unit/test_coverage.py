@@ -1,0 +1,93 @@
+"""Is it said what a set of inputs reaches of a network, and what it does not?"""
+
+import numpy as np
+import pytest
+
+from firmnet.coverage import Coverage, Reached, clipped_share, most_telling
+from firmnet.interpret import int_values
+from firmnet.ir import Array, Graph, Node, QParams, Tensor
+from firmnet.ops import OPS
+from firmnet.ops.casework import activation, bias, output_scale, weight
+
+
+def network() -> Graph:
+    """linear 6 → 4, whose last channel is dead, then a linear 4 → 3."""
+    x = activation("x", (1, 6))
+    w, v = weight("w", (4, 6), 1), weight("v", (3, 4), 2)
+    values = w.values.copy()
+    values[3] = 0
+    w = Tensor("w", w.shape, w.qparams, values)
+    hidden = Tensor("hidden", (1, 4), QParams((output_scale(x, w),), 0))
+    scores = Tensor("scores", (1, 3), QParams((output_scale(hidden, v),), 0))
+    tensors = (x, w, v, bias("b", x, w, 1), bias("c", hidden, v, 2), hidden, scores)
+    linear = OPS["linear"].attrs()
+    nodes = (
+        Node("hidden", "linear", linear, ("x", "w", "b"), "hidden"),
+        Node("scores", "linear", linear, ("hidden", "v", "c"), "scores"),
+    )
+    return Graph("net", nodes, {t.name: t for t in tensors}, ("x",), "scores")
+
+
+def coverage_of(*inputs: Array) -> Coverage:
+    reached = Reached(network())
+    for x in inputs:
+        reached.add(int_values(reached.graph, x))
+    return reached.coverage()
+
+
+def noise(count: int) -> list[Array]:
+    return list(np.random.default_rng(0).integers(-128, 128, (count, 6)).astype(np.int8))
+
+
+def test_channels_that_never_vary_are_counted() -> None:
+    found = coverage_of(*noise(20))
+    assert [(layer.name, layer.varying_channels, layer.channels) for layer in found.layers] == [
+        ("hidden", 3, 4),
+        ("scores", 3, 3),
+    ]
+    assert found.weakness == ""
+    assert found.sentence() == "every layer varies over the 20 inputs, 1 of 7 channels never do"
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_one_constant_input_proves_little(count: int) -> None:
+    found = coverage_of(*[np.zeros(6, np.int8)] * count)
+    head = "there is only one" if count == 1 else "the outputs never vary"
+    assert found.weakness == f"{head}; hidden, scores stay constant"
+    assert not found.outputs_vary
+
+
+def test_layers_at_the_ends_of_their_range_are_named() -> None:
+    graph = network()
+    reached = Reached(graph)
+    for level in (127, -128):
+        full = {name: np.full(t.shape, level, np.int8) for name, t in graph.tensors.items() if t.data is None}
+        reached.add(full)
+    found = reached.coverage()
+    assert found.layers[0].saturated == 1
+    assert found.weakness == "hidden, scores saturate"
+
+
+def test_the_share_of_clipped_values() -> None:
+    x = np.array([-1.29, -1.28, 0.0, 1.27, 1.274, 1.28], np.float32)
+    assert clipped_share(x, QParams((0.01,))) == pytest.approx(2 / 6)
+    assert clipped_share(x, QParams((0.02,))) == 0
+
+
+def test_clipping_and_saturation_are_told_in_one_line() -> None:
+    reached = Reached(network())
+    for x in noise(5):
+        reached.add(int_values(reached.graph, x))
+    told = reached.coverage(clipped=0.125).limits()
+    assert told.startswith(
+        "12.5% of the input values lie beyond the calibrated range and were clipped; at most "
+    )
+    assert reached.coverage().limits() == ""
+
+
+def test_inputs_are_chosen_for_what_they_move() -> None:
+    zeros, varied = np.zeros(6, np.int8), noise(4)
+    graph = network()
+    assert most_telling(graph, [zeros, zeros, zeros, varied[0], zeros], 1, 3) == [0, 3, 1]
+    assert most_telling(graph, [zeros, *varied], 1, 9) == most_telling(graph, [zeros, *varied], 1, 9)
+    assert len(most_telling(graph, [zeros, *varied], 1, 9)) == 5
