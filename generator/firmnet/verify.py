@@ -159,15 +159,15 @@ def verify(
     check_fingerprint(artifact, device)
     if layers:
         check_layers(artifact)
-    image_bytes = measure(artifact, device) if isinstance(device, HasFlash) else None
     reached = Reached(artifact.graph)
     host = ThreadPoolExecutor(1)  # the oracle computes while the board does
     try:
+        asked = host.submit(_asked, artifact, inputs) if isinstance(device, HasCalls) else None
         soon = [host.submit(oracle, artifact, inputs[i : i + 1], layers, reached) for i in range(len(inputs))]
-        later = host.submit(_asked, artifact, inputs) if isinstance(device, HasCalls) else None
+        image_bytes = measure(artifact, device) if isinstance(device, HasFlash) else None
+        calls = _calls(artifact, device, asked.result()) if isinstance(device, HasCalls) and asked else None
         result = device.run(inputs, layers=layers, progress=progress)
         expected = _joined([future.result() for future in soon])
-        asked = later and later.result()
     finally:
         host.shutdown(cancel_futures=True)
     got = _like(expected.outputs, result.outputs, f"outputs of {device.name}")
@@ -192,7 +192,7 @@ def verify(
         outputs=result.outputs,
         steady=_stays_the_same(device, inputs, tried, result, layers) if unexplained else None,
         image_bytes=image_bytes,
-        calls=_calls(artifact, device, asked) if isinstance(device, HasCalls) and asked else None,
+        calls=calls,
         coverage=reached.coverage(clipped),
     )
 
