@@ -60,7 +60,8 @@ class Verdict:
     checked that is a failure too. `steady`: where no layer was wrong when wrong inputs were run again,
     whether the answers to REPEATS more runs were those of the first. `image_bytes` of the device's memory
     are as they were built; None where it runs no firmware. `calls`: what users call, with real numbers; None
-    where the device cannot be called so. `coverage`: what the inputs reach, by the oracle's values.
+    where the device cannot be called so, or is wrong already. `coverage`: what the inputs reach, by the
+    oracle's values.
     """
 
     device: str
@@ -165,9 +166,9 @@ def verify(
         asked = host.submit(_asked, artifact, inputs) if isinstance(device, HasCalls) else None
         soon = [host.submit(oracle, artifact, inputs[i : i + 1], layers, reached) for i in range(len(inputs))]
         image_bytes = measure(artifact, device) if isinstance(device, HasFlash) else None
-        calls = _calls(artifact, device, asked.result()) if isinstance(device, HasCalls) and asked else None
         result = device.run(inputs, layers=layers, progress=progress)
         expected = _joined([future.result() for future in soon])
+        wanted = asked and asked.result()
     finally:
         host.shutdown(cancel_futures=True)
     got = _like(expected.outputs, result.outputs, f"outputs of {device.name}")
@@ -181,6 +182,7 @@ def verify(
     tried = suspects[:SUSPECTS]
     wrong_layer = _first_wrong_layer(artifact, device, inputs, tried)
     unexplained = len(tried) > 0 and wrong_layer is None
+    steady = _stays_the_same(device, inputs, tried, result, layers) if unexplained else None
     return Verdict(
         device=device.name,
         total=len(inputs),
@@ -190,9 +192,11 @@ def verify(
         layer=wrong_layer,
         inputs_with_wrong_layers=None if bad_layers is None else int(bad_layers.sum()),
         outputs=result.outputs,
-        steady=_stays_the_same(device, inputs, tried, result, layers) if unexplained else None,
+        steady=steady,
         image_bytes=image_bytes,
-        calls=calls,
+        calls=_calls(artifact, device, wanted)
+        if isinstance(device, HasCalls) and wanted and not len(tried)
+        else None,
         coverage=reached.coverage(clipped),
     )
 

@@ -236,7 +236,10 @@ class SerialDevice(Closing):
         return self._prompt().predict(samples, quantized)
 
     def info(self) -> dict[str, Any]:
-        return self._prompt().info()
+        """See HasCalls.info; the board serves again after it."""
+        said = self._prompt().info()
+        self.hello = self.link.enter()
+        return said
 
     def _prompt(self) -> BoardPrompt:
         self._python = self._python or BoardPrompt(self.link, self._manifest.name)
