@@ -1,9 +1,10 @@
 """What does a linked firmware put into flash, and what is each byte of it?"""
 
-import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -12,13 +13,9 @@ from elftools.elf.sections import Section, SymbolTableSection
 
 from .errors import UserError
 
-ALLOCATED = 2  # SHF_ALLOC: the section takes memory on the board
-OBJECT, FUNCTION, FILE = 1, 2, 4  # STT_OBJECT, STT_FUNC, STT_FILE
-LOCAL, RESERVED_SECTIONS = 0, 0xFF00  # STB_LOCAL, SHN_LORESERVE
-UNREADABLE = (
-    *(OSError, ELFError, struct.error, ValueError),
-    *(LookupError, TypeError, AttributeError, RecursionError),
-)
+ALLOCATED, EXECUTABLE = 2, 4  # SHF_ALLOC, SHF_EXECINSTR: takes memory on the board, holds instructions
+NAMED = ("STT_FUNC", "STT_OBJECT")
+UNREADABLE = (OSError, ELFError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a damaged file may end in."""
 THUMB = 1  # the lowest bit of a function's address says which instructions it has
 
@@ -52,12 +49,28 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Image:
-    """A firmware file: what of it stays as it is in memory, ascending, and what it calls its parts."""
+    """A firmware file: what of it stays as it is in memory, ascending, and what it calls its parts.
 
+    Names are read when they are asked for: a firmware has thousands, and one that is as built needs none.
+    """
+
+    path: Path
     regions: tuple[Region, ...]
-    symbols: tuple[Symbol, ...]
-    marks: tuple[Symbol, ...]
-    """Where the code and constants of a source begin, ascending."""
+
+    @cached_property
+    def _entries(self) -> tuple["_Entry", ...]:
+        return read_entries(self.path)
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """Functions and variables."""
+        return tuple(_symbol(entry) for entry in self._entries if entry.kind in NAMED and entry.size)
+
+    @cached_property
+    def marks(self) -> tuple[Symbol, ...]:
+        """Where the code and constants of a source begin, ascending."""
+        marks = map(_symbol, filter(_is_mark, self._entries))
+        return tuple(sorted(marks, key=lambda mark: mark.address))
 
     @property
     def size(self) -> int:
@@ -99,7 +112,7 @@ class _Entry:
     """A line of the symbol table that has an address."""
 
     name: str
-    kind: int
+    kind: str
     address: int
     size: int
     source: str
@@ -107,20 +120,34 @@ class _Entry:
 
 def read_image(elf: Path) -> Image:
     """The image of a firmware.elf; UserError when it is none."""
+    with _reading(elf) as parsed:
+        sections = [section for section in parsed.iter_sections() if _is_loaded(section)]
+        regions = [_region(parsed, section) for section in sections]
+    copied = [
+        region
+        for region, section in zip(regions, sections, strict=True)
+        if region.address != region.linked and section["sh_flags"] & EXECUTABLE
+    ]
+    if copied:
+        entries = read_entries(elf)
+        regions += [piece for region in copied for piece in _in_ram(entries, region)]
+    return Image(elf, tuple(sorted(regions, key=lambda region: region.address)))
+
+
+def read_entries(elf: Path) -> tuple["_Entry", ...]:
+    """The symbol table of a firmware.elf; UserError when it cannot be read."""
+    with _reading(elf) as parsed:
+        table = parsed.get_section_by_name(".symtab")
+        return tuple(_entries(table)) if isinstance(table, SymbolTableSection) else ()
+
+
+@contextmanager
+def _reading(elf: Path) -> Iterator[ELFFile]:
     try:
         with elf.open("rb") as file:
-            parsed = ELFFile(file)
-            regions = [_region(parsed, section) for section in parsed.iter_sections() if _is_loaded(section)]
-            entries = list(_entries(parsed))
+            yield ELFFile(file)
     except UNREADABLE as error:
         raise UserError(f"{elf} is not a complete firmware file ({error}): build it again") from None
-    moved = [region for region in regions if region.address != region.linked]
-    functions = [piece for region in moved for piece in _in_ram(entries, region)]
-    return Image(
-        tuple(sorted((*regions, *functions), key=lambda region: region.address)),
-        tuple(_symbol(entry) for entry in entries if entry.kind in (OBJECT, FUNCTION) and entry.size),
-        tuple(sorted(map(_symbol, filter(_is_mark, entries)), key=lambda mark: mark.address)),
-    )
 
 
 def _is_loaded(section: Section) -> bool:
@@ -137,23 +164,16 @@ def _region(parsed: ELFFile, section: Section) -> Region:
     return Region(section.name, linked, linked, data)
 
 
-def _entries(parsed: ELFFile) -> Iterator[_Entry]:
-    """What has an address; local symbols come behind the symbol of their file.
-
-    Read here by hand: pyelftools takes half a second for the thousands that a firmware has.
-    """
-    table = parsed.get_section_by_name(".symtab")
-    if not isinstance(table, SymbolTableSection):
-        return
-    names, source = table.stringtable.data(), ""
-    for start, address, size, info, _, section in struct.iter_unpack("<IIIBBH", table.data()):
-        kind, local = info & 15, info >> 4 == LOCAL
-        name = names[start : names.index(b"\0", start)].decode(errors="replace")
-        if kind == FILE:
-            source = name
-        elif section and section < RESERVED_SECTIONS:
-            address = address & ~THUMB if kind == FUNCTION else address
-            yield _Entry(name, kind, address, size, source if local else "")
+def _entries(table: SymbolTableSection) -> Iterator[_Entry]:
+    """What has an address; local symbols come behind the symbol of their file."""
+    source = ""
+    for symbol in table.iter_symbols():
+        kind, local = symbol["st_info"]["type"], symbol["st_info"]["bind"] == "STB_LOCAL"
+        if kind == "STT_FILE":
+            source = symbol.name
+        elif isinstance(symbol["st_shndx"], int):
+            address = symbol["st_value"] & ~THUMB if kind == "STT_FUNC" else symbol["st_value"]
+            yield _Entry(symbol.name, kind, address, symbol["st_size"], source if local else "")
 
 
 def _is_mark(entry: _Entry) -> bool:
@@ -169,7 +189,7 @@ def _in_ram(entries: Sequence[_Entry], region: Region) -> Iterator[Region]:
     """Functions that run in RAM: there they must stay as they were copied."""
     for entry in entries:
         start = entry.address - region.linked
-        if entry.kind == FUNCTION and entry.size and 0 <= start <= len(region.data) - entry.size:
+        if entry.kind == "STT_FUNC" and entry.size and 0 <= start <= len(region.data) - entry.size:
             data = region.data[start : start + entry.size]
             yield Region(f"{region.section} in RAM", entry.address, entry.address, data)
 
