@@ -296,6 +296,25 @@ def test_a_missing_uploader_of_an_official_platform_is_said_first(
     check_flashable(load_board("nano33ble"), lambda: [NANO])
 
 
+def test_damaged_settings_are_one_sentence(tmp_path: Path) -> None:
+    artifact = built(tmp_path, "nucleo_f446re", "nucleo_f446re")
+    (artifact.firmware / "platformio.ini").write_text("upload_protocol = dfu")
+    with pytest.raises(UserError, match=r"platformio.ini cannot be read .*: generate it again"):
+        flash(artifact, lambda: [STLINK])
+
+
+@pytest.mark.parametrize("described", ["", "[1]", '{"packages": 3}', "{" * 9])
+def test_a_damaged_platform_names_no_packages(
+    described: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMNET_CACHE", str(tmp_path))
+    monkeypatch.setenv("FIRMNET_PLATFORMIO", "registry")
+    platform = tmp_path / "platformio" / "platforms" / "nordicnrf52"
+    platform.mkdir(parents=True)
+    (platform / "platform.json").write_text(described)
+    check_flashable(load_board("nano33ble"), lambda: [NANO])
+
+
 def test_a_build_without_usb_asks_for_its_adapter_first(
     offline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,13 +4,14 @@ import configparser
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ..artifact import Artifact
 from ..board import Board, load_board
-from ..cache import cache_dir
-from ..errors import UserError, VerificationError
+from ..cache import cache_dir, check_writable, in_use
+from ..errors import UserError, VerificationError, first_line
+from ..folder import lock
 from ..provenance import built, check_unchanged
 from ..toolchain import find, pio, registry_answers
 from .compile import choose_env, read_report
@@ -75,7 +76,9 @@ def flash(
     protocol = _protocol(board, env, artifact.firmware / "platformio.ini")
     target = find_target(board, env, protocol, ports(), port)
     _check_uploader(board, env, protocol)
-    with workplace(artifact.firmware) as place:
+    check_writable()
+    with in_use(), lock(artifact.path), workplace(artifact.firmware) as place:
+        _check_unchanged(artifact)  # again: whoever was waited for may have built it anew
         place.put(env)
         _upload(place, board, env, protocol, target, on_line)
     if target.line or not owns_port(board, env):
@@ -115,8 +118,10 @@ def _protocol(board: Board, env: str, project: Path | None = None) -> str:
     official = board.platformio.upload_protocol if board.platformio else ""
     default = board.baremetal.upload_protocol if env == board.baremetal_env else official
     settings = configparser.ConfigParser(interpolation=None, strict=False)
-    if project:
-        settings.read(project)
+    try:
+        settings.read(project or ())
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{project} cannot be read ({first_line(error)}): generate it again") from None
     return settings.get(f"env:{env}", "upload_protocol", fallback=default)
 
 
@@ -129,8 +134,7 @@ def _check_uploader(board: Board, env: str, protocol: str) -> None:
     assert board.platformio
     platform = board.platformio.platform.split("@")[0]
     tool = PACKAGED_TOOLS.get(protocol, "")
-    described = cache_dir() / "platformio" / "platforms" / platform / "platform.json"
-    if not described.is_file() or tool not in json.loads(described.read_text()).get("packages", {}):
+    if tool not in _packages(platform):
         return
     here = any((cache_dir() / "platformio" / "packages").glob(f"{tool}*"))
     if not here and not registry_answers(platform):
@@ -138,6 +142,16 @@ def _check_uploader(board: Board, env: str, protocol: str) -> None:
             f"{board.name} is flashed by PlatformIO's package {tool}, which is not installed, and its "
             "registry does not answer: connect to the network once, for the first flash"
         )
+
+
+def _packages(platform: str) -> Collection[str]:
+    """The packages that an installed platform names; none when it is not installed or damaged."""
+    described = cache_dir() / "platformio" / "platforms" / platform / "platform.json"
+    try:
+        packages = json.loads(described.read_bytes())["packages"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ()
+    return packages if isinstance(packages, dict) else ()
 
 
 # ---- writing ----
