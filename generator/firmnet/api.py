@@ -215,7 +215,7 @@ def build(
 def check_target(board: str, *, emulate: bool = False, port: str | None = None) -> bool:
     """Whether a deployment to this board will flash it; a connection (socket://…) is only verified over.
 
-    UserError, in seconds, for a target that cannot be had: no emulator, no board plugged in, no uploader.
+    UserError, in seconds, for a target that cannot be had: no emulator, board, uploader or such URL.
     """
     target = load_board(board)
     if emulate and port:
@@ -223,7 +223,10 @@ def check_target(board: str, *, emulate: bool = False, port: str | None = None) 
     if emulate and target.emulator is None:
         able = ", ".join(other for other in board_ids() if load_board(other).emulator)
         raise UserError(f"board {board!r} has no emulator: leave out --emulate, or choose one of {able}")
-    if emulate or builder.is_connection(port):
+    if emulate:
+        return False
+    if port and builder.is_connection(port):
+        devices.check_url(port)
         return False
     builder.check_flashable(target, devices.ports, port)
     return True

@@ -159,14 +159,20 @@ def deploy(
 ) -> Outcome:
     """Generate, build, flash and verify: from a model to a board that is proven to compute it."""
     from . import api
+    from .artifact import Artifact
+    from .quantize import read_samples
 
     _check_tools(emulate)
     with screen.waiting("looking for the board"):
         flashes = api.check_target(board, emulate=emulate, port=port)
     if not emulate and not flashes:
         screen.line(f"flashing is skipped: behind {port} there must be a board with this very firmware")
+    if inputs:
+        read_samples(inputs)
     generated = generate(model, board, calib, out, name, ranges, ram_limit)
     artifact = Path(generated.data["artifact"])
+    if inputs:
+        api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
     built = build(artifact, emulate)
     flashed = flash(artifact, port).data if flashes else None
     screen.line(f"artifact  {artifact}")

@@ -156,6 +156,27 @@ def test_deploy_misses_a_tool_before_it_does_any_work(
         assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ("--emulate --inputs nothing.npy", "nothing.npy"),
+        ("--emulate --inputs integers.npy", "int32"),
+        ("--emulate --inputs tall.npy", "7, 6)"),
+        ("--port sockt://there:1", "there are no sockt:// ports"),
+        ("--port socket://there", "write it as socket://host:port"),
+        ("--port rfc2217://there:99999", "write it as rfc2217://host:port"),
+    ],
+)
+def test_deploy_says_what_verify_cannot_use_before_it_builds(
+    firmnet: Firmnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: str, named: str
+) -> None:
+    np.save(tmp_path / "tall.npy", np.ones((4, 1, 7, 6), np.float32))
+    monkeypatch.setattr(cli, "build", lambda *_: pytest.fail("it was built"))
+    ended = firmnet("deploy", "small.py:model", "--board", "netduinoplus2", *options.split())
+    assert ended.code == 2
+    assert named in ended.err
+
+
 def test_a_place_that_is_taken_is_refused_before_the_model_is_read(firmnet: Firmnet) -> None:
     ended = firmnet("deploy", "small.py:broken", "--board", "netduinoplus2", "--emulate", "-o", "small.py")
     assert "small.py is a file" in ended.err

@@ -176,6 +176,14 @@ def test_an_operator_that_comes_two_hundred_times_is_one_line() -> None:
     [
         (lambda y: y + torch.rand(4), "aten.rand.default: it draws random numbers"),
         (lambda y: y + torch.rand_like(y), "aten.rand_like.default on (1, 4): it draws random numbers"),
+        (
+            lambda y: nn.functional.scaled_dot_product_attention(y, y, y),
+            "aten.scaled_dot_product_attention.default on (1, 4): attention is not there yet",
+        ),
+        (
+            lambda y: nn.functional.linear(y, torch.eye(4), y[0]),
+            "its 'bias' is computed by the network: leave it out there, and add it with + afterwards",
+        ),
         (lambda y: torch.nn.functional.dropout(y), "training=self.training"),
         (lambda y: torch.nn.functional.linear(y, y.repeat(3, 1)), "'weight' is computed by the network"),
         (lambda y: torch.fft.fft(y).real, "aten.fft_fft.default"),
@@ -186,7 +194,7 @@ def test_an_operator_that_comes_two_hundred_times_is_one_line() -> None:
         (lambda y: y.long().float(), "conversion to torch.int64"),
         (lambda y: torch.zeros(2**27) + y.sum(), "too large"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_a_layer_cannot_be_made_of_is_refused(
     function: object, said: str, capfd: pytest.CaptureFixture[str]

@@ -47,7 +47,7 @@ def refusal(path: Path, board: str, env: str, ports: Sequence[PortInfo], port: s
 def test_no_board_lists_what_is_there(tmp_path: Path) -> None:
     said = refusal(tmp_path, "nano33ble", "nano33ble", [CONSOLE, STLINK])
     assert said.startswith("no Arduino Nano 33 BLE is connected (USB id 2341:805a or 2341:005a)")
-    assert "/dev/ttyS0 (no USB ttyS0), /dev/ttyACM2 (0483:374b STM32 STLink)" in said
+    assert "/dev/ttyS0 (not on USB), /dev/ttyACM2 (0483:374b STM32 STLink)" in said
 
 
 def test_no_port_at_all_is_said(tmp_path: Path) -> None:
@@ -89,6 +89,14 @@ def test_a_failing_upload_shows_what_platformio_said(tmp_path: Path, monkeypatch
         UserError, match=r"flashing Arduino Nano 33 BLE failed(.|\n)*--upload-port /dev/ttyACM0"
     ):
         flash(artifact, lambda: [CONSOLE, NANO])
+
+
+@pytest.mark.parametrize("edited", [b"garbage\n[env]\n", b"[env]\xa7\xff", b"[env"])
+def test_settings_that_cannot_be_read_are_named(tmp_path: Path, edited: bytes) -> None:
+    artifact = built(tmp_path, "nucleo_f446re", "nucleo_f446re")
+    (artifact.firmware / "platformio.ini").write_bytes(edited)
+    with pytest.raises(UserError, match=r"platformio\.ini cannot be read .*generate it again"):
+        flash(artifact, lambda: [STLINK])
 
 
 # ---- which port ----

@@ -148,7 +148,7 @@ def _stlinks_on_bus(bus: Path) -> list[str]:
 
 
 def listed(ports: Sequence[Port]) -> str:
-    shown = (f"{p.path} ({p.usb_id or 'no USB'} {p.description})" for p in ports)
+    shown = (f"{p.path} ({f'{p.usb_id} {p.description}' if p.usb_id else 'not on USB'})" for p in ports)
     return ", ".join(shown) or "no serial port at all"
 
 

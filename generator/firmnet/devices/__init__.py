@@ -4,7 +4,7 @@ from importlib import import_module
 
 from ..artifact import Artifact
 from .device import Counters, Device, Progress, RunResult
-from .serial import PortInfo, find_port, ports
+from .serial import PortInfo, check_url, find_port, ports
 
 KINDS = ("host", "core", "qemu")
 """Devices that need no address; every other name is a serial port or pyserial URL."""
@@ -17,4 +17,15 @@ def open(device: str, artifact: Artifact) -> Device:
     return opened
 
 
-__all__ = ["KINDS", "Counters", "Device", "PortInfo", "Progress", "RunResult", "find_port", "open", "ports"]
+__all__ = [
+    "KINDS",
+    "Counters",
+    "Device",
+    "PortInfo",
+    "Progress",
+    "RunResult",
+    "check_url",
+    "find_port",
+    "open",
+    "ports",
+]

@@ -111,14 +111,7 @@ def open_port(url: str, baud: int) -> serial.SerialBase:
 
     A port that is not ready yet, as after a board's reset, is tried again for some seconds.
     """
-    scheme = url.partition("://")[0].lower() if "://" in url else ""
-    if scheme and scheme not in SCHEMES:
-        raise UserError(
-            f"cannot open serial port {escaped(url)}: there are no {escaped(scheme)}:// ports; give a serial "
-            "port, socket://host:port or rfc2217://host:port"
-        )
-    if scheme in ("socket", "rfc2217") and not _has_host_and_port(url):
-        raise UserError(f"cannot open serial port {escaped(url)}: write it as {scheme}://host:port")
+    scheme = check_url(url)
     # A write over rfc2217 has no timeout of its own: the network's ends it.
     limits = {} if scheme == "rfc2217" else {"write_timeout": TIMEOUT_S}
     deadline = time.monotonic() + SETTLE_S
@@ -132,6 +125,19 @@ def open_port(url: str, baud: int) -> serial.SerialBase:
                     f"{_remedy(error, scheme)}"
                 ) from None
         time.sleep(POLL_S)
+
+
+def check_url(url: str) -> str:
+    """The scheme of a pyserial URL, "" of a port's name; UserError for one that can never be opened."""
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if scheme and scheme not in SCHEMES:
+        raise UserError(
+            f"cannot open serial port {escaped(url)}: there are no {escaped(scheme)}:// ports; give a serial "
+            "port, socket://host:port or rfc2217://host:port"
+        )
+    if scheme in ("socket", "rfc2217") and not _has_host_and_port(url):
+        raise UserError(f"cannot open serial port {escaped(url)}: write it as {scheme}://host:port")
+    return scheme
 
 
 def _has_host_and_port(url: str) -> bool:

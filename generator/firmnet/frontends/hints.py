@@ -456,7 +456,10 @@ def op_name(target: str) -> str:
     return parts[1 if len(parts) > 1 else 0].strip("_")
 
 
-def hint(target: str, reason: str = "") -> str:
-    """What to do instead of the operator named by its full name, or about the `reason` why it does not go."""
-    advice = ADVICE.get(op_name(target), "" if reason else DEFAULT)
+def hint(target: str, reason: str = "", otherwise: str = "") -> str:
+    """What to do instead of the operator named by its full name, or about the `reason` why it does not go.
+
+    `otherwise` is said of an operator of which no more is known.
+    """
+    advice = ADVICE.get(op_name(target), otherwise or ("" if reason else DEFAULT))
     return "; ".join(filter(None, (reason, advice)))

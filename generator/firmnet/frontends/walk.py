@@ -83,7 +83,7 @@ class Walk:
         elif str(target) in SOURCES:
             self.build(node, args, kwargs)
         else:
-            self.refuse(node, hint(str(target), RANDOM if _is_random(target) else ""))
+            self.refuse(node, hint(str(target), otherwise=RANDOM if _is_random(target) else ""))
 
     def compute(self, node: FxNode, args: Any, kwargs: dict[str, Any]) -> None:
         """What depends on constants alone is a constant."""

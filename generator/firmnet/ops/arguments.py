@@ -83,6 +83,8 @@ def _expected(value: Any, fits: bool) -> Any:
 
 def _complaint(name: str, value: Any, annotation: Any) -> str:
     what = f"its {name.rstrip('_')!r}"
+    if _holds(value, Tensor) and name == "bias":
+        return f"{what} is computed by the network: leave it out there, and add it with + afterwards"
     if _holds(value, Tensor):
         return f"{what} is computed by the network: firmnet needs a constant there, a parameter or a buffer"
     if _holds(value, np.ndarray) and "Tensor" in str(annotation):
