@@ -12,6 +12,13 @@
 #define FN_KERNEL static __attribute__((noinline))
 #endif
 
+/* What runs once around run(), over few values: small code is worth more there than fast code. */
+#if defined(__GNUC__)
+#define FN_EDGE static __attribute__((cold))
+#else
+#define FN_EDGE static
+#endif
+
 typedef struct fn_input {
     int8_t *data; /* write before every run(): the memory is reused while it runs */
     uint32_t bytes;
