@@ -142,7 +142,7 @@ static int32_t quantize(const float *x)
     return bad;
 }
 
-static void arrange(const int8_t *x)
+FN_EDGE void arrange(const int8_t *x)
 {
     int8_t *q = inputs[0].data;
     for (int32_t i0 = 0; i0 < 40; i0++) {
@@ -150,7 +150,7 @@ static void arrange(const int8_t *x)
     }
 }
 
-static void dequantize(float *y)
+FN_EDGE void dequantize(float *y)
 {
     const int8_t *q = arena + 0;
     for (int32_t i0 = 0; i0 < 4; i0++) {
@@ -158,7 +158,7 @@ static void dequantize(float *y)
     }
 }
 
-static uint32_t best(float *value)
+FN_EDGE uint32_t best(float *value)
 {
     const int8_t *q = arena + 0;
     uint32_t i = 0, largest = 0;
