@@ -17,7 +17,7 @@ demo: setup
 	@$(BIN)/firmnet demo
 
 test: lint
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check
