@@ -160,6 +160,7 @@ def verify(
     check_fingerprint(artifact, device)
     if layers:
         check_layers(artifact)
+        layers = bool(artifact.manifest.layers)  # what only gives its input another shape has none to check
     reached = Reached(artifact.graph)
     host = ThreadPoolExecutor(1)  # the oracle computes while the board does
     try:

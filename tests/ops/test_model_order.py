@@ -48,6 +48,7 @@ NETWORKS: dict[str, tuple[nn.Module, tuple[int, ...], tuple[int, ...]]] = {
     "matrix": (Shaped(nn.Linear(8, 12), "rows"), (8,), (4, 3)),
     "turned": (Shaped(nn.Conv2d(2, 3, 1), "turn"), (2, 4, 6), (6, 4, 1, 3)),
     "flipped": (Shaped(nn.Linear(8, 5), "flip"), (8,), (5, 1)),
+    "only_seen_otherwise": (nn.Flatten(), (3, 2), (6,)),
     "channels_first": (Shaped(nn.Conv2d(2, 3, 1), "flip", "patches"), (2, 4, 4), (3, 8, 2)),
 }
 """Network, shape of a sample, and of its output where there are many."""

@@ -134,7 +134,7 @@ def test_batch_norm_stays_where_folding_would_be_wrong(reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "axis"), [((1, 5), 1), ((1, 4, 6), 1), ((1, 3, 4, 5), 1), ((1, 3, 4, 5), 3)]
+    ("shape", "axis"), [((5,), 0), ((1, 5), 1), ((1, 4, 6), 1), ((1, 3, 4, 5), 1), ((1, 3, 4, 5), 3)]
 )
 def test_leftover_batch_norm_becomes_a_depthwise_convolution(shape: Shape, axis: int) -> None:
     s = Sketch(*shape)

@@ -14,6 +14,7 @@ from ..board import Board
 from ..cache import NO_SPACE, cache_dir, disk_full
 from ..errors import UserError, VerificationError
 from ..toolchain import apt_line, forget_scons, pio, provision_scons
+from .leftovers import trusted
 from .sizes import overflow, too_big
 
 PLAIN = re.compile(r"[\w ./+~=@-]*")
@@ -159,14 +160,20 @@ def _attempt(
     built = place.built(env)
     for name in IMAGES:
         (built / name).unlink(missing_ok=True)
-    done = pio(
-        *("run", "-e", env),
-        what=f"building {board.id}",
-        cwd=place.folder,
-        env={**place.variables(board, env), **(variables or {})},
-        check=False,
-        on_line=watch,
-    )
+    with trusted(place.folder / ".pio", env) as changed:
+        if changed:
+            files_changed = "1 file" if changed == 1 else f"{changed} files"
+            say(
+                f"{files_changed} in {place.project / '.pio'} had been changed since the last build: made again"
+            )
+        done = pio(
+            *("run", "-e", env),
+            what=f"building {board.id}",
+            cwd=place.folder,
+            env={**place.variables(board, env), **(variables or {})},
+            check=False,
+            on_line=watch,
+        )
     if damaged:
         objects = "1 compiled object" if damaged == 1 else f"{damaged} compiled objects"
         say(f"{objects} in {cache_dir() / 'objects'} had been damaged: compiled again")

@@ -56,5 +56,6 @@ def _spliced(graph: Graph, norm: Node, nodes: list[Node], tensors: dict[str, Ten
 
 
 def _image(shape: Shape) -> Shape:
-    """Channels-last values of rank 2 or more as (1, height, width, channels)."""
-    return 1, int(np.prod(shape[:-2], dtype=np.int64)), shape[-2], shape[-1]
+    """Channels-last values of any rank as (1, height, width, channels)."""
+    *outer, width, channels = (1, *shape)
+    return 1, int(np.prod(outer, dtype=np.int64)), width, channels
