@@ -162,10 +162,8 @@ def _attempt(
         (built / name).unlink(missing_ok=True)
     with trusted(place.folder / ".pio", env) as changed:
         if changed:
-            files_changed = "1 file" if changed == 1 else f"{changed} files"
-            say(
-                f"{files_changed} in {place.project / '.pio'} had been changed since the last build: made again"
-            )
+            which = "1 file" if changed == 1 else f"{changed} files"
+            say(f"{which} in {place.project}/.pio had been changed since the last build: made again")
         done = pio(
             *("run", "-e", env),
             what=f"building {board.id}",
