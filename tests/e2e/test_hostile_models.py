@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -320,6 +321,15 @@ def test_a_value_between_layers_that_would_take_all_memory_is_refused(
 
     said = refused(written(tmp_path / "net.pt2", node(padded)(files)), capsys)
     assert "(1, 4, 1000000004), which no microcontroller holds" in " ".join(said.split())
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "__MACOSX/._model", "other/models/model.json", "notes"])
+def test_a_part_outside_the_archives_folder_is_named(good: Files, tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / "net.pt2", good)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, b"")
+    with pytest.raises(UserError, match=f"has a part of the odd name '{re.escape(name)}'"):
+        load(str(path))
 
 
 def test_a_part_that_is_there_twice_is_refused(

@@ -139,3 +139,9 @@ def test_plot_is_the_same_every_time(tmp_path: Path) -> None:
     plot(PROFILE, tmp_path / "a.svg")
     plot(PROFILE, tmp_path / "b.svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_short_time_is_not_called_nothing() -> None:
+    short = "\n".join(lines(replace(PROFILE, latency_ms=0.00334, baremetal_latency_ms=None)))
+    assert "latency   0.0033 ms at 1 MHz" in short
+    assert "0.0042 to 0.0048 ms to be expected" in short

@@ -144,13 +144,19 @@ def _parts(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         raise Refused(f"has {len(infos):,} parts")
     if sum(info.file_size for info in infos) > MAX_FILE_BYTES:
         raise Refused(f"unpacks to more than {MAX_FILE_BYTES >> 20} MiB, which no microcontroller holds")
-    roots = {info.filename.partition("/")[0] for info in infos}
-    if not any(info.filename.endswith(f"/{MODEL}") for info in infos):
+    folders = [i.filename.removesuffix(f"/{MODEL}") for i in infos if i.filename.endswith(f"/{MODEL}")]
+    if not folders:
         raise Refused(f"is not a torch.export archive (it has no {MODEL})")
     parts: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        name = info.filename.partition("/")[2]
-        if len(roots) > 1 or not name or ".." in name.split("/") or not name.isprintable() or "\\" in name:
+        root, _, name = info.filename.partition("/")
+        if (
+            root != folders[0]
+            or not name
+            or ".." in name.split("/")
+            or not name.isprintable()
+            or "\\" in name
+        ):
             raise Refused(f"has a part of the odd name {info.filename[:80]!r}")
         if name in parts:
             raise Refused(f"has the part {name[:80]!r} twice")

@@ -30,7 +30,7 @@ class Rows:
 
     @property
     def buffer_bytes(self) -> int:
-        """The rolling buffer: row starts[i] lies at its begin during stripe i."""
+        """The rolling buffer: row starts[i] lies at its start during stripe i."""
         return max(e - s for s, e in zip(self.starts, self.ends, strict=True)) * self.row_bytes
 
     def made(self, stripe: int) -> range:

@@ -89,15 +89,20 @@ def _time(p: Profile) -> Iterator[str]:
         yield f"          and {p.unaligned_cycles:,} cycles, not modelled, for loads that are not aligned"
     if p.latency_ms is None or p.clock_hz is None:
         return
-    yield f"latency   {p.latency_ms:.2f} ms at {p.clock_hz / 1e6:g} MHz with zero wait states"
+    yield f"latency   {_ms(p.latency_ms)} ms at {p.clock_hz / 1e6:g} MHz with zero wait states"
     if p.flash_wait_states:
         least, most = (p.latency_ms * factor for factor in MEASURED)
         yield (
-            f"          {least:.2f} to {most:.2f} ms to be expected: the board's flash has "
+            f"          {_ms(least)} to {_ms(most)} ms to be expected: the board's flash has "
             f"{p.flash_wait_states} wait states at {p.clock_hz / 1e6:g} MHz, of which its cache hides a part"
         )
     if p.baremetal_latency_ms is not None and p.baremetal_clock_hz is not None:
         yield (
-            f"          {p.baremetal_latency_ms:.2f} ms at {p.baremetal_clock_hz / 1e6:g} MHz in the "
+            f"          {_ms(p.baremetal_latency_ms)} ms at {p.baremetal_clock_hz / 1e6:g} MHz in the "
             "bare-metal build, which leaves the clock as it is out of reset"
         )
+
+
+def _ms(latency: float) -> str:
+    """Two digits at least, however short."""
+    return f"{latency:.2f}" if latency >= 1 else f"{latency:.2g}"
