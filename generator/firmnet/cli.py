@@ -439,22 +439,27 @@ def _run(arguments: Sequence[str]) -> int:
     """The exit code of one command line."""
     try:
         outcome = typer.main.get_command(app).main(arguments, prog_name="firmnet", standalone_mode=False)
+        if not isinstance(outcome, Outcome):
+            return int(outcome or 0)
+        screen.result(outcome.data)
+        return 0 if outcome.ok else FAILED_CHECK
     except KeyboardInterrupt:
         return INTERRUPTED
     except Asked as asked:
         return 128 + asked.number
     except BrokenPipeError:
-        # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # whoever read our output has gone
         return FAILED_CHECK
     except Exception as error:
         if isinstance(error.__context__, Asked):  # the terminal went away, and with it where bars are drawn
             return 128 + error.__context__.number
         return _report(error, arguments)
-    if not isinstance(outcome, Outcome):
-        return int(outcome or 0)
-    screen.result(outcome.data)
-    return 0 if outcome.ok else FAILED_CHECK
+
+
+def _give_up_stdout() -> None:
+    """Keep the interpreter from complaining at exit about what could not be written."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report(error: Exception, arguments: Sequence[str]) -> int:
@@ -464,7 +469,10 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     sentence, code = _sentence(error, arguments)
     if sentence:
         screen.error(sentence)
-        screen.result({"error": sentence, "exit_code": code})
+        try:
+            screen.result({"error": sentence, "exit_code": code})
+        except OSError:  # the sentence is on stderr
+            _give_up_stdout()
     return code
 
 
@@ -491,9 +499,9 @@ def _internal_fault(error: Exception, arguments: Sequence[str]) -> str:
     try:
         log = cache_dir() / "fault.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text)
+        log.write_text(text, errors="backslashreplace")
     except OSError:
         log = Path(tempfile.mkdtemp(prefix="firmnet-")) / "fault.log"
-        log.write_text(text)
+        log.write_text(text, errors="backslashreplace")
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"firmnet itself failed ({what}): please report it with {log}; FIRMNET_TRACEBACK=1 shows where"

@@ -1,11 +1,15 @@
 """Does every wrong command line end in one sentence and the right exit code, with nothing left behind?"""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -303,3 +307,32 @@ def test_build_without_compiler_names_it(
     ended = firmnet("build", "made")
     assert ended.code == 2
     assert "apt-get install -y gcc-arm-none-eabi" in ended.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    ("command", "code"), [(["boards", "--json"], 2), (["build", "nowhere", "--json"], 2)]
+)
+def test_a_result_that_finds_no_room_is_one_sentence(command: list[str], code: int) -> None:
+    with open("/dev/full", "w") as full:
+        ended = firmnet_process(command, full)
+    assert ended.returncode == code
+    assert re.fullmatch(r"error: [^\n]+\n", ended.stderr.splitlines(keepends=True)[-1])
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [(["boards", "--json"], 1), (["build", "nowhere", "--json"], 2)]
+)
+def test_a_reader_that_has_gone_is_no_fault(command: list[str], code: int) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as pipe:
+        ended = firmnet_process(command, pipe)
+    assert ended.returncode == code
+    assert "Traceback" not in ended.stderr
+
+
+def firmnet_process(command: list[str], stdout: IO[str]) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-c", "from firmnet.cli import main; main()", *command]
+    return subprocess.run(run, stdout=stdout, stderr=subprocess.PIPE, text=True)
