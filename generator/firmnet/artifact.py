@@ -174,9 +174,12 @@ class Artifact:
 
     def edited(self) -> tuple[str, ...]:
         """Files that are not as `generate` wrote them, or are gone."""
-        return tuple(
-            name for name, digest in self.manifest.files.items() if _digest(self.path / name) != digest
-        )
+        return tuple(filter(self.is_edited, self.manifest.files))
+
+    def is_edited(self, name: str) -> bool:
+        """Whether a file that `generate` wrote, by its path in the artifact, is not as it was."""
+        wanted = self.manifest.files.get(name)
+        return wanted is not None and _digest(self.path / name) != wanted
 
     @cached_property
     def graph(self) -> Graph:

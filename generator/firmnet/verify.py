@@ -26,6 +26,10 @@ SUSPECTS = 8
 """So many wrong inputs are run again with layer checksums; the earliest wrong layer of all is named."""
 
 
+ORACLE = ("graph.json", "constants.npz")
+"""The files that the oracle computes from."""
+
+
 @dataclass(frozen=True)
 class Mismatch:
     """One value that differs: which input of those given, which element of the flat output.
@@ -157,6 +161,7 @@ def verify(
     not fit the model, VerificationError when the board runs another firmware or stops answering.
     """
     check_inputs(artifact, inputs)
+    check_oracle(artifact)
     check_fingerprint(artifact, device)
     if layers:
         check_layers(artifact)
@@ -220,6 +225,17 @@ def check_inputs(artifact: Artifact, inputs: Array) -> None:
     """UserError unless inputs is int8 (N, *sample shape) with N ≥ 1."""
     if not len(stored(artifact.manifest.input, inputs)):
         raise UserError("there is no input to verify with: give at least one sample")
+
+
+def check_oracle(artifact: Artifact) -> None:
+    """UserError unless what the oracle computes is what the firmware was generated from."""
+    _ = artifact.graph  # what is damaged is called that
+    for name in ORACLE:
+        if artifact.is_edited(name):
+            raise UserError(
+                f"{artifact.path / name} was changed since it was generated, so it proves nothing about the "
+                "firmware: generate it again"
+            )
 
 
 def check_fingerprint(artifact: Artifact, device: Device) -> None:

@@ -13,6 +13,7 @@ from firmnet.artifact import Artifact
 from firmnet.board import load_board
 from firmnet.codegen.firmware import firmware
 from firmnet.devices import core, runner
+from firmnet.errors import UserError
 from firmnet.ir import Array
 from firmnet.verify import verify
 
@@ -54,6 +55,19 @@ def test_a_changed_weight_is_found_in_its_layer(
     assert not verdict.ok
     assert verdict.layer
     assert verdict.layer.name == "conv"
+
+
+def test_an_oracle_that_was_edited_proves_nothing(artifact: Artifact, tmp_path: Path) -> None:
+    """Where no input reaches the difference too."""
+    copy = shutil.copytree(artifact.path, tmp_path / "changed")
+    with np.load(copy / "constants.npz") as kept:
+        constants = dict(kept)
+    constants["conv_bias"] = constants["conv_bias"] + 1
+    np.savez(copy / "constants.npz", **constants)
+    changed = Artifact.open(copy)
+    wanted = r"constants\.npz was changed since it was generated"
+    with devices.open("host", changed) as device, pytest.raises(UserError, match=wanted):
+        verify(changed, device, inputs(artifact, 3))
 
 
 def change_first_weight(artifact: Artifact, layer: str, copy: Path) -> None:
