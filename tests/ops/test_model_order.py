@@ -32,6 +32,8 @@ class Shaped(nn.Module):
         for step in self.after:
             y = {
                 "squeeze0": lambda y: y.squeeze(0),
+                "scalar": lambda y: y[0, 0],
+                "square": lambda y: y * y,
                 "rows": lambda y: y.view(4, 3),
                 "turn": lambda y: y.permute(3, 2, 0, 1),
                 "flip": lambda y: y.transpose(0, 1),
@@ -45,6 +47,7 @@ NETWORKS: dict[str, tuple[nn.Module, tuple[int, ...], tuple[int, ...]]] = {
     "image": (nn.Conv2d(3, 2, 1), (3, 5, 5), (2, 5, 5)),
     "vector": (Shaped(nn.Linear(8, 5), "squeeze0"), (8,), (5,)),
     "one": (Shaped(nn.Linear(8, 1), "squeeze0"), (8,), ()),
+    "one_squared": (Shaped(nn.Linear(8, 1), "scalar", "square"), (8,), ()),
     "matrix": (Shaped(nn.Linear(8, 12), "rows"), (8,), (4, 3)),
     "turned": (Shaped(nn.Conv2d(2, 3, 1), "turn"), (2, 4, 6), (6, 4, 1, 3)),
     "flipped": (Shaped(nn.Linear(8, 5), "flip"), (8,), (5, 1)),

@@ -129,7 +129,8 @@ class Mul(Op):
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)
         product = (a - k["a_zero_point"]) * (b - k["b_zero_point"])
-        return requantize(product, k["requant"], k["zero_point"], k["lo"], k["hi"])
+        y = requantize(product, k["requant"], k["zero_point"], k["lo"], k["hi"])
+        return y.reshape(product.shape)  # a single value has no axis
 
     def variant(self, call: Call, dsp: bool) -> str:
         """The DSP kernel loads words of both, from a as a whole or from rows that all meet the same b."""
