@@ -40,7 +40,7 @@ TABLE = "def _f(i,t):\n x=array('f',range(len(i)))\n for j in range(len(i)):x[j]
 """And how many floats come from a table of the few that differ."""
 
 Sent = tuple[list[str], str]
-"""How a sample gets onto the board: statements that bring it, and the expression that then is it."""
+"""How a sample gets onto the board: statements that bring it as _b, and the expression that then is it."""
 
 
 class BoardPrompt:
@@ -58,6 +58,8 @@ class BoardPrompt:
 
     def predict(self, samples: Array, quantized: Array) -> tuple[Prediction, ...]:
         """Of float32 samples; where the board has no room for those, of int8; () where for neither."""
+        if self.evaluate(f"_r(lambda:len(bytearray({quantized[0].size})))") is None:
+            return ()  # known before any sample is sent
         said, form = self._said([_floats(x) for x in samples]), "float32"
         if None in said:
             said, form = self._said([_int8(q) for q in quantized]), "int8"
@@ -74,7 +76,7 @@ class BoardPrompt:
     def _said(self, prepared: Sequence[Sent]) -> list[Any]:
         """What _p makes of each sample."""
         for i, (statements, sample) in enumerate(prepared):
-            self._waiting += [*statements, f"_o[{i}]=_r(lambda:_p({sample}))"]
+            self._waiting += [*statements, f"_o[{i}]=_r(lambda:_p({sample}))if _b else None"]
         said = self.evaluate(f"[_o[i] for i in range({len(prepared)})]")
         if not isinstance(said, list) or len(said) != len(prepared):
             raise VerificationError(
@@ -129,20 +131,20 @@ def _floats(sample: Array) -> Sent:
     if len(levels) > 256:
         raise ValueError("a sample for the prompt has at most 256 different values")
     if flat.nbytes <= len(places) + levels.nbytes + len(TABLE):
-        return _data("_t", flat.tobytes()), "array('f',_t)"
-    table, where = _data("_t", levels.tobytes()), _data("_i", places.astype(np.uint8).tobytes())
-    return [TABLE, *table, *where], "_f(_i,array('f',_t))"
+        return _data("_b", flat.tobytes()), "array('f',_b)"
+    table, where = _data("_t", levels.tobytes()), _data("_b", places.astype(np.uint8).tobytes())
+    return [TABLE, *table, *where], "_f(_b,array('f',_t))"
 
 
 def _int8(sample: Array) -> Sent:
-    return _data("_i", sample.astype(np.int8).tobytes()), "array('b',_i)"
+    return _data("_b", sample.astype(np.int8).tobytes()), "array('b',_b)"
 
 
 def _data(name: str, data: bytes) -> list[str]:
-    """Statements that fill a bytearray of that name."""
+    """Statements that fill a bytearray of that name; it is None where the board has no memory for it."""
     pieces = [(i, data[i : i + PIECE_BYTES]) for i in range(0, len(data), PIECE_BYTES)]
-    return [f"{name}=bytearray({len(data)})"] + [
-        f"{name}[{i}:{i + len(piece)}]=_d('{b64encode(piece).decode()}')" for i, piece in pieces
+    return [f"{name}=None", f"{name}=_r(lambda:bytearray({len(data)}))"] + [
+        f"if {name}:{name}[{i}:{i + len(piece)}]=_d('{b64encode(piece).decode()}')" for i, piece in pieces
     ]
 
 
