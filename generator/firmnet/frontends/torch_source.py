@@ -204,6 +204,10 @@ def test_set(data: Any, source: str) -> tuple[Array, Array] | None:
 def model_name(name: str, given: bool) -> str:
     """The name the board imports. One the user chose must fit; one we derived is made to fit."""
     fits = re.fullmatch(r"[a-z][a-z0-9_]*", name) and not keyword.iskeyword(name)
+    if given and keyword.iskeyword(name):
+        raise UserError(
+            f"the name {name!r} cannot be imported on the board: it is one of Python's own words, choose another"
+        )
     if given and not fits:
         raise UserError(
             f"the name {name!r} cannot be imported on the board: use lower-case letters, digits and _"

@@ -16,7 +16,8 @@ def as_image(b: Builder, x: Tensor) -> Tensor:
     """(1, channels, length) as an image of height 1."""
     if len(x.shape) != 3 or x.shape[0] != 1:
         raise Unsupported(
-            f"it needs one line of shape (1, channels, length), got {x.shape}: export with batch 1"
+            f"it needs one line of shape (1, channels, length), got {x.shape}: export with batch 1, "
+            "and fold no other axis into the first one"
         )
     return reshaped(b, x, (*x.shape[:2], 1, x.shape[2]))
 

@@ -107,5 +107,6 @@ def require_image(op: str, shape: Shape) -> None:
     """Raise Unsupported unless the shape is one batched image (1, channels, height, width)."""
     if not is_image(shape):
         raise Unsupported(
-            f"{op} needs one image of shape (1, channels, height, width), got {shape}: export with batch 1"
+            f"{op} needs one image of shape (1, channels, height, width), got {shape}: export with batch 1, "
+            "and fold no other axis into the first one"
         )
