@@ -206,7 +206,7 @@ def model_name(name: str, given: bool) -> str:
     fits = re.fullmatch(r"[a-z][a-z0-9_]*", name) and not keyword.iskeyword(name)
     if given and keyword.iskeyword(name):
         raise UserError(
-            f"the name {name!r} cannot be imported on the board: it is one of Python's own words, choose another"
+            f"the name {name!r} cannot be imported on the board: it is a word of Python's own, choose another"
         )
     if given and not fits:
         raise UserError(
