@@ -33,7 +33,7 @@ CYCLES_PER_MAC = 20
 SETTLE_S = 3.0
 """A port that has just appeared may be missing, closed to us or busy for so long."""
 SETTLING = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN)
-SCHEMES = ("alt", "cp2110", "hwgrep", "loop", "rfc2217", "socket", "spy")
+SCHEMES = ("alt", "cp2110", "loop", "rfc2217", "socket", "spy")
 """What pyserial makes ports of, beside the system's own."""
 BAD_URL = (ValueError, TypeError, AttributeError, LookupError, ImportError, NotImplementedError)
 """What pyserial raises for an URL that it cannot make a port of, beside OSError."""
@@ -130,6 +130,11 @@ def open_port(url: str, baud: int) -> serial.SerialBase:
 def check_url(url: str) -> str:
     """The scheme of a pyserial URL, "" of a port's name; UserError for one that can never be opened."""
     scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if "hwgrep://" in url.lower():
+        raise UserError(
+            f"cannot open serial port {escaped(url)}: it would open whatever port fits first, which may be "
+            "another board's; name the port"
+        )
     if scheme and scheme not in SCHEMES:
         raise UserError(
             f"cannot open serial port {escaped(url)}: there are no {escaped(scheme)}:// ports; give a serial "
