@@ -21,7 +21,6 @@ from elftools.elf.elffile import ELFFile
 import firmnet
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
-from firmnet.board import isa, load_board
 from firmnet.build import BuildReport
 from firmnet.codegen.model import Layer
 from firmnet.devices import core
@@ -29,10 +28,11 @@ from firmnet.errors import UserError
 from firmnet.ops import OPS
 from firmnet.plan import plan
 from firmnet.screen import Screen
+from firmnet.targets import Isa, core_named, isa, load_board
 from firmnet.toolchain import run
 
 BOARD = "netduinoplus2"
-DSP = isa(load_board(BOARD).chip.core).dsp
+DSP = isa(load_board(BOARD).chip.core) >= Isa.DSP
 SEPARATE = ("-fno-inline-functions-called-once", "-fno-inline-functions", "-fno-inline-small-functions")
 """Every kernel stays a function, so that it has a size; the firmware itself inlines them."""
 
@@ -112,7 +112,8 @@ def _kinds(artifact: Artifact, kernels: Sequence[Layer], instructions: list[int]
 def _code_bytes(artifact: Artifact, kernels: Sequence[Layer]) -> Counter[str]:
     """Bytes of code per op, compiled as for the board but not inlined; what ops share is the first one's."""
     name = artifact.manifest.name
-    flags = (*isa(load_board(BOARD).chip.core).cflags, "-std=c11", "-O3", "-ffp-contract=off", *SEPARATE)
+    core = core_named(load_board(BOARD).chip.core)
+    flags = (*core.cflags, "-std=c11", "-O3", "-ffp-contract=off", *SEPARATE)
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "model.o"
         command: list[str | Path] = ["arm-none-eabi-gcc", *flags, "-c", f"{name}.c", "-o", target]

@@ -27,7 +27,6 @@ import numpy as np
 
 from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, save
 from firmnet.assets import assets
-from firmnet.board import load_board
 from firmnet.codegen.project import project_files
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Tensor
@@ -35,6 +34,7 @@ from firmnet.ops import OPS
 from firmnet.ops.casework import activation, bias, output_scale, weight
 from firmnet.provenance import file_digest
 from firmnet.qmath import dequantize_output, quantize_input
+from firmnet.targets import load_board
 
 FINGERPRINT = bytes(range(32))
 FLASH_ORIGIN, FLASH = 0x0800_0000, np.random.default_rng(7).bytes(70_001)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from firmnet.artifact import Artifact
-from firmnet.board import load_board
 from firmnet.devices.runner import Model
 from firmnet.provenance import fingerprint_on_disk
+from firmnet.targets import load_board
 
 STEP = re.compile(
     r"(?P<kernel>    \w+\(.*\);\n)"

@@ -19,7 +19,7 @@ PACKAGE = REPO / "generator" / "firmnet"
 
 FLOORS = (
     ("ir", "arrays", "assets", "errors", "limits", "processes", "cache"),
-    ("qmath", "board", "folder", "toolchain", "clean"),
+    ("qmath", "targets", "folder", "toolchain", "clean"),
     ("ops",),
     ("interpret", "plan", "graph_file", "artifact", "provenance", "image"),
     ("frontends", "passes", "quantize", "calls", "coverage"),

@@ -13,7 +13,6 @@ from . import artifact as artifacts
 from . import build as builder
 from . import devices
 from .artifact import Artifact, Edge
-from .board import Board, board_ids, load_board
 from .codegen.firmware import Firmware, firmware
 from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
@@ -34,6 +33,7 @@ from .quantize import (
     quantize,
     read_samples,
 )
+from .targets import Board, board_ids, load_board
 from .verify import Verdict
 from .verify import verify as compare
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from .artifact import Artifact, Edge
-from .board import load_board
 from .interpret import int_values
 from .ir import Array, QParams
 from .qmath import dequantize_output, quantize_input
+from .targets import load_board
 
 SAMPLES = 3
 """Float samples that every verification sends."""

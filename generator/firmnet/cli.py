@@ -247,7 +247,7 @@ def generate(
 def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -> Outcome:
     """Compile an artifact's firmware with PlatformIO and show what it takes of the board."""
     from . import api
-    from .board import load_board
+    from .targets import load_board
 
     with screen.step("build") as step:
         report = api.build(artifact, emulate=emulate, progress=step.note)
@@ -334,7 +334,7 @@ def profile(
 @app.command()
 def boards(json: Json = False) -> Outcome:
     """List the boards firmnet knows."""
-    from .board import board_ids, load_board
+    from .targets import board_ids, load_board
 
     known = [load_board(board) for board in board_ids()]
     screen.table(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from . import devices, toolchain
-from .board import board_ids, load_board
 from .build.micropython import RELEASE, cached_source, is_whole
 from .cache import cache_dir, check_writable
 from .clean import damaged, entries, listed, sizes
 from .errors import UserError
+from .targets import board_ids, load_board
 
 State = Literal["ok", "missing", "later", "none", "damaged"]
 """`later`: fetched when first needed. `none`: needed only by some, so that its absence is no failure.

@@ -175,7 +175,7 @@ def _check_node(graph: Graph, node: Node) -> None:
         AssertionError,
         MemoryError,
     ) as e:
-        raise ValueError(f"layer {node.name!r} cannot be computed ({e or type(e).__name__})") from None
+        raise ValueError(f"layer {node.name!r} cannot be computed ({str(e) or type(e).__name__})") from None
     if shape != call.output.shape:
         raise ValueError(f"layer {node.name!r} makes shape {shape}, and {call.output.shape} is stored")
 

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from .arrays import read_file
 from .artifact import Artifact
-from .board import Board
 from .errors import UserError, VerificationError
 from .limits import MAX_JSON_BYTES
+from .targets import Board
 
 COUNTED = ("boards", "frozen", "include", "lib", "platform", "scripts", "src")
 """Folders of a project whose files decide, with platformio.ini, what is built: any file added to them too."""

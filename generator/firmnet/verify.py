@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .artifact import Artifact
-from .board import load_board
 from .calls import Calls, Prediction, compared, expected_info, prediction, real_samples, wrong_info
 from .coverage import Coverage, Reached
 from .devices.device import Device, HasCalls, HasFlash, RunResult, stored
@@ -19,6 +18,7 @@ from .ir import Array
 from .measured import measure
 from .ops import OPS
 from .provenance import check_unedited
+from .targets import load_board
 
 REPEATS = 3
 """So often a wrong input is run again before anything is said of whether the answer stays the same."""

@@ -14,11 +14,11 @@ from torch import manual_seed, nn
 
 import firmnet
 from firmnet.artifact import Artifact
-from firmnet.board import Board, board_ids, load_board
 from firmnet.build import BuildReport, build
 from firmnet.devices import qemu
 from firmnet.errors import UserError, VerificationError
 from firmnet.plan import ram_room
+from firmnet.targets import Board, board_ids, load_board
 from firmnet.verify import verify
 
 Made = tuple[Artifact, BuildReport]

@@ -8,9 +8,9 @@ import pytest
 from layered_networks import residual
 
 from firmnet.assets import assets
-from firmnet.board import load_board
 from firmnet.build.sizes import Sizes, check_fit, measure, overflow
 from firmnet.errors import VerificationError
+from firmnet.targets import load_board
 
 MODEL = """
 #include <stdint.h>

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from firmnet.board import board_ids, load_board
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.model import model_sources
 from firmnet.errors import UserError
@@ -24,6 +23,7 @@ from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.ops.softmax import SoftmaxAttrs
+from firmnet.targets import board_ids, load_board
 
 FOLDER = Path(__file__).parent
 REVIEWED = ("tiny.h", "tiny.c", "tiny_weights.c")

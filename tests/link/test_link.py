@@ -23,13 +23,13 @@ from serial.urlhandler import protocol_socket
 
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
-from firmnet.board import load_board
 from firmnet.calls import SAMPLES
 from firmnet.devices import Counters, frames, link, qemu, serial, transparency
 from firmnet.devices.frames import Frame, Kind, Receiver
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import int_values, run_int
 from firmnet.ir import Graph
+from firmnet.targets import load_board
 from firmnet.verify import verify
 
 

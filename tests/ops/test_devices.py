@@ -10,11 +10,11 @@ from layered_networks import noise, residual
 from firmnet import artifact as artifacts
 from firmnet import devices
 from firmnet.artifact import Artifact
-from firmnet.board import load_board
 from firmnet.codegen.firmware import firmware
 from firmnet.devices import core, runner
 from firmnet.errors import UserError
 from firmnet.ir import Array
+from firmnet.targets import load_board
 from firmnet.verify import verify
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from firmnet.assets import assets
-from firmnet.board import board_ids, isa, load_board, read_board
 from firmnet.errors import UserError
+from firmnet.targets import Isa, board_ids, core_named, isa, load_board
+from firmnet.targets.board import read_board
 
 GOOD = (assets("boards") / "nano33ble.toml").read_text()
 
@@ -202,21 +203,28 @@ def test_a_board_like_no_other_is_pointed_to_the_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("core", "dsp", "fpu"),
+    ("core", "instructions", "fpu"),
     [
-        ("cortex-m0plus", False, False),
-        ("cortex-m3", False, False),
-        ("cortex-m4", True, False),
-        ("cortex-m4f", True, True),
-        ("cortex-m7", True, True),
-        ("cortex-m33", True, True),
+        ("cortex-m0plus", Isa.SCALAR, False),
+        ("cortex-m3", Isa.SCALAR, False),
+        ("cortex-m4", Isa.DSP, False),
+        ("cortex-m4f", Isa.DSP, True),
+        ("cortex-m7", Isa.DSP, True),
+        ("cortex-m33", Isa.DSP, True),
     ],
 )
-def test_core_capabilities(core: str, dsp: bool, fpu: bool) -> None:
-    known = isa(core)
-    assert (known.dsp, known.fpu) == (dsp, fpu)
+def test_core_capabilities(core: str, instructions: Isa, fpu: bool) -> None:
+    known = core_named(core)
+    assert (isa(core), known.fpu) == (instructions, fpu)
     assert f"-mfloat-abi={'hard' if fpu else 'soft'}" in known.cflags
     assert f"-mcpu={core.removesuffix('f')}" in known.cflags
+
+
+def test_instruction_sets_are_ordered() -> None:
+    assert Isa.SCALAR < Isa.DSP < Isa.HELIUM
+    assert Isa.DSP >= Isa.DSP > Isa.SCALAR
+    with pytest.raises(TypeError):
+        assert Isa.DSP > True
 
 
 def test_an_unknown_core_is_refused() -> None:

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from firmnet.board import load_board
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.templates import c_comment, c_string, one_line, render
 from firmnet.errors import UserError
 from firmnet.ir import Graph, Node
 from firmnet.ops import OPS
+from firmnet.targets import load_board
 
 HOSTILE = (
     'a"; int evil; "',

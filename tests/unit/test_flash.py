@@ -13,11 +13,11 @@ from serial.tools.list_ports_common import ListPortInfo
 from firmnet import cli
 from firmnet.api import check_target
 from firmnet.artifact import Artifact, Edge, Manifest
-from firmnet.board import load_board
 from firmnet.build import BuildReport, Sizes, check_flashable, flash
 from firmnet.build.target import Target, find_target, returned
 from firmnet.devices import PortInfo, find_port, ports
 from firmnet.errors import UserError
+from firmnet.targets import load_board
 
 CONSOLE = PortInfo("/dev/ttyS0", "ttyS0")
 NANO = PortInfo("/dev/ttyACM0", "Nano 33 BLE", "2341:805a", "1-2:1.0")

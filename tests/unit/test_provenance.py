@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from firmnet.artifact import Artifact, Edge, Manifest, save
-from firmnet.board import load_board
 from firmnet.errors import UserError, VerificationError
 from firmnet.ir import Graph
 from firmnet.provenance import edits, file_digest, fingerprint_on_disk, listed, published
+from firmnet.targets import load_board
 
 BOARD = load_board("netduinoplus2")
 INI = (

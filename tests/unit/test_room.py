@@ -6,7 +6,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from firmnet.board import Board, isa, load_board
 from firmnet.build.sizes import too_big
 from firmnet.codegen.firmware import firmware
 from firmnet.errors import UserError
@@ -17,9 +16,10 @@ from firmnet.plan import STACK_BYTES, least, plan, plan_for, ram_room
 from firmnet.plan.arena import TooLarge
 from firmnet.plan.room import MICROPYTHON_FLASH_BYTES
 from firmnet.quantize import quantize
+from firmnet.targets import Board, Isa, isa, load_board
 
 BOARD = load_board("nucleo_f446re")
-STACK = STACK_BYTES[isa(BOARD.chip.core).dsp]
+STACK = STACK_BYTES[isa(BOARD.chip.core) >= Isa.DSP]
 
 
 @cache

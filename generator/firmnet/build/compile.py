@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 from .. import provenance
 from ..arrays import read_file
 from ..artifact import Artifact
-from ..board import Board, load_board
 from ..cache import check_writable, disk_full, in_use, is_full
 from ..clean import clean_by_itself
 from ..codegen.model import fingerprint_source
@@ -19,6 +18,7 @@ from ..errors import UserError, VerificationError
 from ..folder import lock, say
 from ..image import read_image
 from ..limits import MAX_JSON_BYTES
+from ..targets import Board, load_board
 from ..toolchain import find, pio_mode
 from .micropython import assemble, micropython_source
 from .project import IMAGES, Progress, Task, compile_project, workplace

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from ..artifact import Artifact
-from ..board import Board, load_board
 from ..cache import cache_dir, check_writable, in_use
 from ..errors import UserError, VerificationError, first_line
 from ..folder import lock
 from ..provenance import built, check_unchanged
+from ..targets import Board, load_board
 from ..toolchain import find, pio, registry_answers
 from .compile import choose_env, read_report
 from .project import Workplace, workplace

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..artifact import Artifact
-from ..board import Board
 from ..cache import NO_SPACE, cache_dir, disk_full
 from ..errors import UserError, VerificationError
+from ..targets import Board
 from ..toolchain import apt_line, forget_scons, pio, provision_scons
 from .leftovers import trusted
 from .sizes import overflow, too_big

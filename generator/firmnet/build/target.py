@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..board import Board
 from ..errors import UserError
+from ..targets import Board
 
 STLINK_IDS = (
     *("0483:3744", "0483:3748", "0483:374b", "0483:374d", "0483:374e", "0483:374f"),

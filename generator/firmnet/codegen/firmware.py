@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..artifact import FORMAT, Edge, LayerEntry, Manifest
-from ..board import Board, isa
 from ..errors import UserError
 from ..graph_file import printable
 from ..ir import Graph, Shape
 from ..plan import check_flash, plan_for
 from ..provenance import digest, fingerprint, fingerprint_file
+from ..targets import Board, Isa, isa
 from .blocks import cascade_entry
 from .layers import Layer
 from .model import fingerprint_source, library
@@ -38,7 +38,7 @@ def firmware(
     Raises UserError when the model cannot run in `ram_limit_bytes`, or surely does not fit the board.
     """
     memory, limit_bytes = plan_for(graph, board, ram_limit_bytes)
-    lib = library(graph, dsp=isa(board.chip.core).dsp, memory=memory)
+    lib = library(graph, dsp=isa(board.chip.core) >= Isa.DSP, memory=memory)
     check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)
     _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}

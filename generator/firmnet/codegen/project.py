@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ..assets import assets
-from ..board import Board, isa
 from ..errors import UserError
 from ..interpret import model_shape
 from ..ir import Graph, Shape, Tensor
 from ..qmath import pixel_divisor
+from ..targets import Board, core_named
 from .templates import render
 
 INCLUDES = ("fn_board.h", "fn_firmware.h", "mpconfigport.h", "mphalport.h")
@@ -77,7 +77,7 @@ def _board_json(board: Board) -> str:
         "mcu": chip.mcu,
         "cpu": chip.core.removesuffix("f"),
         "f_cpu": f"{bare.clock_hz}L",
-        "cpu_flags": list(isa(chip.core).cflags),
+        "cpu_flags": list(core_named(chip.core).cflags),
         "defines": {"FN_CLOCK_HZ": bare.clock_hz, "FN_UART_IRQ": bare.uart_irq, **bare.defines},
         "glue": bare.glue,
         "flash_origin": f"{chip.flash_origin:#x}",

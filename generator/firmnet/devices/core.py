@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..artifact import Artifact
-from ..board import isa, load_board
 from ..errors import UserError, VerificationError
 from ..ir import Array
+from ..targets import core_named, load_board
 from ..toolchain import find, run
 from .compiled import Compiler, compiled
 from .device import Closing, Counters, Progress, RunResult, stored
@@ -150,7 +150,7 @@ def _compiler(machine: Machine, cflags: Sequence[str]) -> Compiler:
         "core_ram_bytes": machine.ram_bytes,
     }
     symbols = (f"-Wl,--defsym={name}={value:#x}" for name, value in memory.items())
-    flags = (*isa(machine.core).cflags, *cflags)
+    flags = (*core_named(machine.core).cflags, *cflags)
     return Compiler("arm-none-eabi-gcc", flags, ("-nostartfiles", "-specs=nano.specs", "-Tcore.ld", *symbols))
 
 

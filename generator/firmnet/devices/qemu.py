@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 
 from ..artifact import Artifact
-from ..board import Emulator, load_board
 from ..errors import UserError, VerificationError
 from ..processes import end, start
 from ..provenance import built, published
+from ..targets import load_board
+from ..targets.board import Emulator
 from ..toolchain import clean_environment, find
 from .serial import TIMEOUT_S, SerialDevice, open_port
 

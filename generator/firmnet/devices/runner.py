@@ -11,7 +11,6 @@ import numpy as np
 
 from ..arrays import read_file
 from ..artifact import Artifact
-from ..board import load_board
 from ..codegen.model import fingerprint_source, library
 from ..codegen.templates import render
 from ..errors import UserError, VerificationError, first_line
@@ -19,6 +18,7 @@ from ..ir import Array, Graph
 from ..limits import MAX_JSON_BYTES
 from ..plan import Cascade
 from ..provenance import fingerprint_on_disk
+from ..targets import load_board
 from .compiled import grouped, template_files
 
 FINGERPRINT_BYTES = 32

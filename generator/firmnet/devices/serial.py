@@ -14,11 +14,11 @@ import serial  # pyserial, not this file
 from serial.tools import list_ports
 
 from ..artifact import Artifact, Manifest
-from ..board import Board, load_board
 from ..calls import Prediction
 from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array, QParams
 from ..qmath import quantize_input
+from ..targets import Board, load_board
 from .device import Closing, Counters, Progress, RunResult, real, stored
 from .frames import COUNTERS, CRC, IMAGE, Kind
 from .link import Hello, Link

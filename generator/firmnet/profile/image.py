@@ -8,11 +8,11 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from ..assets import assets
-from ..board import isa
 from ..codegen.templates import render
 from ..devices.compiled import Compiler, compiled
 from ..devices.runner import Model
 from ..ir import Array
+from ..targets import core_named
 from .recorders import Block
 
 FLASH_ORIGIN, FLASH_BYTES = 0x0800_0000, 4 << 20
@@ -71,7 +71,7 @@ def build(model: Model, sample: Array, core: str) -> Image:
     defined = (f"-Wl,--defsym={name}={value:#x}" for name, value in symbols.items())
     compiler = Compiler(
         "arm-none-eabi-gcc",
-        isa(core).cflags,
+        core_named(core).cflags,
         ("-nostartfiles", "-specs=nano.specs", "-Tprofile.ld", *defined),
     )
     return read(compiled(files, compiler))

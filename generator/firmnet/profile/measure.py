@@ -9,7 +9,6 @@ import numpy as np
 import unicorn
 
 from ..artifact import Artifact, CascadeEntry
-from ..board import Board, isa, load_board
 from ..codegen.blocks import cascade_entry
 from ..codegen.model import Library, library
 from ..devices.runner import Model, from_artifact
@@ -17,6 +16,7 @@ from ..errors import UserError, VerificationError
 from ..interpret import run_int
 from ..ir import Array, Graph
 from ..ops import OPS
+from ..targets import Board, Isa, isa, load_board
 from .cycles import Cost, Instruction, cost, decode
 from .image import RAM_ORIGIN, Image, build
 from .recorders import UNAVAILABLE, Block, LoadRecorder, Loads, record_edges
@@ -135,12 +135,12 @@ def profile(artifact: Artifact | str | Path, board: str | None = None, core: str
     core = core or (target.chip.core if target else "")
     own = isa(load_board(artifact.manifest.board).chip.core)
     (sample,) = artifact.manifest.input.stored(artifact.samples[:1])
-    if isa(core).dsp == own.dsp:
-        subject = _subject_of(artifact, isa(core).dsp, sample)
+    if isa(core) is own:
+        subject = _subject_of(artifact, own, sample)
     else:
         limit = artifact.manifest.ram_limit_bytes
-        made = library(artifact.graph, dsp=isa(core).dsp, ram_limit_bytes=limit)
-        subject = _subject(artifact.graph, made, isa(core).dsp, [sample])
+        made = library(artifact.graph, dsp=isa(core) >= Isa.DSP, ram_limit_bytes=limit)
+        subject = _subject(artifact.graph, made, isa(core), [sample])
     return _measure(subject, core, target)
 
 
@@ -154,11 +154,11 @@ def profile_graph(
     rng = np.random.default_rng(seed)
     shapes = [graph.tensors[name].shape for name in graph.inputs]
     inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
-    made = library(graph, dsp=isa(core).dsp, ram_limit_bytes=ram_limit_bytes)
-    return _measure(_subject(graph, made, isa(core).dsp, inputs), core, None)
+    made = library(graph, dsp=isa(core) >= Isa.DSP, ram_limit_bytes=ram_limit_bytes)
+    return _measure(_subject(graph, made, isa(core), inputs), core, None)
 
 
-def _subject_of(artifact: Artifact, dsp: bool, sample: Array) -> Subject:
+def _subject_of(artifact: Artifact, isa: Isa, sample: Array) -> Subject:
     made = artifact.manifest
     return Subject(
         from_artifact(artifact),
@@ -168,11 +168,11 @@ def _subject_of(artifact: Artifact, dsp: bool, sample: Array) -> Subject:
         sample.ravel(),
         run_int(artifact.graph, sample).ravel(),
         made.cascades,
-        library(artifact.graph, dsp=dsp, cascades=()) if made.cascades else None,
+        library(artifact.graph, dsp=isa >= Isa.DSP, cascades=()) if made.cascades else None,
     )
 
 
-def _subject(graph: Graph, made: Library, dsp: bool, inputs: Sequence[Array]) -> Subject:
+def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> Subject:
     expected = run_int(graph, *inputs).ravel()
     layer_bytes = tuple(layer.size for layer in made.layers)
     input_bytes = tuple(x.size for x in inputs)
@@ -192,7 +192,7 @@ def _subject(graph: Graph, made: Library, dsp: bool, inputs: Sequence[Array]) ->
         np.concatenate([x.ravel() for x in inputs]),
         expected,
         tuple(map(cascade_entry, made.plan.cascades)),
-        library(graph, dsp=dsp, cascades=()) if made.plan.cascades else None,
+        library(graph, dsp=isa >= Isa.DSP, cascades=()) if made.plan.cascades else None,
     )
 
 

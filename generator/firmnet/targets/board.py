@@ -1,4 +1,4 @@
-"""Which boards are there, and what does a core's name mean to the compiler? Reads boards/*.toml."""
+"""Which boards are there, and what is known of each? Reads boards/*.toml."""
 
 import difflib
 import re
@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from .arrays import read_file
-from .assets import assets
-from .errors import UserError, first_line
+from ..arrays import read_file
+from ..assets import assets
+from ..errors import UserError, first_line
+from .isa import CoreName
 
 _CLOSED = ConfigDict(extra="forbid")
 
@@ -49,17 +50,6 @@ OpenocdConfig = Annotated[
 ]
 """A file that OpenOCD brings: its scripts are programs."""
 UInt32 = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
-Core = Literal["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m4f", "cortex-m7", "cortex-m33"]
-
-
-@dataclass(frozen=True)
-class Isa:
-    """What a core can do: the DSP extension (SMLAD, SMMLA, SSAT), a float32 unit, and how GCC is told."""
-
-    core: str
-    dsp: bool
-    fpu: bool
-    cflags: tuple[str, ...]
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -67,7 +57,7 @@ class Chip:
     """`clock_hz` as the official core sets it, which may be less than the chip can do; see Board.clock_hz."""
 
     mcu: Word
-    core: Core
+    core: CoreName
     clock_hz: Hertz
     flash_origin: Address
     flash_bytes: Bytes
@@ -224,22 +214,6 @@ class Board:
 
 _GLUE_CHIPS = {"stm32f4_usart": "stm32f4", "stm32l4_usart": "stm32l4"}
 """How the names of the chips begin that a glue is for; the others drive an emulator's own UART."""
-_ISAS = {
-    "cortex-m0plus": (False, False, "-mcpu=cortex-m0plus -mthumb -mfloat-abi=soft"),
-    "cortex-m3": (False, False, "-mcpu=cortex-m3 -mthumb -mfloat-abi=soft"),
-    "cortex-m4": (True, False, "-mcpu=cortex-m4 -mthumb -mfloat-abi=soft"),
-    "cortex-m4f": (True, True, "-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16"),
-    "cortex-m7": (True, True, "-mcpu=cortex-m7 -mthumb -mfloat-abi=hard -mfpu=fpv5-sp-d16"),
-    "cortex-m33": (True, True, "-mcpu=cortex-m33 -mthumb -mfloat-abi=hard -mfpu=fpv5-sp-d16"),
-}
-
-
-def isa(core: str) -> Isa:
-    """The Isa of a core name; UserError for an unknown one."""
-    if core not in _ISAS:
-        raise UserError(f"unknown core {core!r}: firmnet knows {', '.join(_ISAS)}")
-    dsp, fpu, flags = _ISAS[core]
-    return Isa(core, dsp, fpu, tuple(flags.split()))
 
 
 def board_ids() -> tuple[str, ...]:
