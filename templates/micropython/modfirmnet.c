@@ -38,32 +38,47 @@ static uint32_t layer_index(mp_obj_t index_in)
     return (uint32_t)index;
 }
 
-/* ---- running, timed, with the stack below painted to see how deep it goes ---- */
+/* ---- running, timed; now and then with the stack below painted, to see how deep it goes ---- */
 
 #define PAINT 0x5AFEC0DEu
 #define PAINTED_BYTES 4096u
 #define SPARE_BYTES 512u /* beside the model's own stack: for what watches its layers, and for interrupts */
 
-/* Python checks the stack only where it calls Python, so run() may be called with hardly any of it left. */
-static __attribute__((noinline)) void timed_run(fn_observer observer, void *context)
+static uintptr_t stack_pointer(void)
 {
     uintptr_t sp;
     __asm volatile("mov %0, sp" : "=r"(sp));
-    uintptr_t bottom = fn_stack_bottom;
-    if (sp < bottom || sp - bottom < fn_run_stack_bytes + SPARE_BYTES) {
+    return sp;
+}
+
+/* Python checks the stack only where it calls Python, so run() may be called with hardly any of it left. */
+static void expect_stack(void)
+{
+    const uintptr_t sp = stack_pointer();
+    if (sp < fn_stack_bottom || sp - fn_stack_bottom < fn_run_stack_bytes + SPARE_BYTES) {
         mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("too little stack is left to run the model"));
     }
-    if (sp - bottom > PAINTED_BYTES) {
-        bottom = sp - PAINTED_BYTES;
-    }
+}
+
+static void timed_run(fn_observer observer, void *context)
+{
+    const uint32_t start = fn_board_us();
+    fn_deployed->run(observer, context);
+    last_us = fn_board_us() - start;
+}
+
+/* Takes some thousand instructions more, so not every run is one: a model takes the same stack every time. */
+static __attribute__((noinline)) void painted_run(fn_observer observer, void *context)
+{
+    expect_stack();
+    const uintptr_t sp = stack_pointer();
+    const uintptr_t bottom = sp - fn_stack_bottom > PAINTED_BYTES ? sp - PAINTED_BYTES : fn_stack_bottom;
     volatile uint32_t *low = (volatile uint32_t *)((bottom + 3u) & ~(uintptr_t)3);
     volatile uint32_t *high = (volatile uint32_t *)(sp & ~(uintptr_t)3);
     for (volatile uint32_t *word = low; word < high; word++) {
         *word = PAINT;
     }
-    const uint32_t start = fn_board_us();
-    fn_deployed->run(observer, context);
-    last_us = fn_board_us() - start;
+    timed_run(observer, context);
     volatile uint32_t *word = low;
     while (word < high && *word == PAINT) {
         word++;
@@ -74,9 +89,15 @@ static __attribute__((noinline)) void timed_run(fn_observer observer, void *cont
     }
 }
 
+/* run(): the first is painted, so that the peak of the stack is known after any run. */
 static mp_obj_t firmnet_run(void)
 {
-    timed_run(NULL, NULL);
+    if (!stack_peak_bytes) {
+        painted_run(NULL, NULL);
+    } else {
+        expect_stack();
+        timed_run(NULL, NULL);
+    }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_run_obj, firmnet_run);
@@ -98,7 +119,7 @@ static mp_obj_t firmnet_run_crc(mp_obj_t buffer_in)
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
     expect_bytes(4u * fn_deployed->layer_count, buffer.len);
     memset(buffer.buf, 0, buffer.len);
-    timed_run(continue_crc, buffer.buf);
+    painted_run(continue_crc, buffer.buf);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_run_crc_obj, firmnet_run_crc);
@@ -125,7 +146,7 @@ static mp_obj_t firmnet_dump(mp_obj_t layer_in, mp_obj_t buffer_in)
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
     expect_bytes(fn_deployed->layers[layer].bytes, buffer.len);
     copy_request request = {layer, buffer.buf};
-    timed_run(copy_piece, &request);
+    painted_run(copy_piece, &request);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(firmnet_dump_obj, firmnet_dump);
