@@ -24,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from casework import activation, bias, output_scale, weight
 
 from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, save
 from firmnet.assets import assets
@@ -31,7 +32,6 @@ from firmnet.codegen.project import project_files
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Tensor
 from firmnet.ops import OPS
-from firmnet.ops.casework import activation, bias, output_scale, weight
 from firmnet.provenance import file_digest
 from firmnet.qmath import dequantize_output, quantize_input
 from firmnet.targets import load_board

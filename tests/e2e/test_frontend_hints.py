@@ -9,7 +9,7 @@ from torch import nn
 
 from firmnet.errors import UserError
 from firmnet.frontends import load
-from firmnet.frontends.hints import HINTS, Example, Hint, Network, hint
+from firmnet.frontends.torch.hints import HINTS, Example, Hint, Network, hint
 from firmnet.interpret import run_float
 from firmnet.passes import optimize
 

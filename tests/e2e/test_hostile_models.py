@@ -17,7 +17,8 @@ from torch import nn
 
 from firmnet import cli
 from firmnet.errors import UserError
-from firmnet.frontends import load, pt2
+from firmnet.frontends import load
+from firmnet.frontends.torch import pt2
 
 MARKER = "marker"
 OPEN = f"open({MARKER!r}, 'w')"

@@ -12,12 +12,12 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from casework import activation, bias, output_scale, weight
 
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.model import model_sources
 from firmnet.errors import UserError
 from firmnet.ir import Graph, Node, QParams, Tensor
-from firmnet.ops.casework import activation, bias, output_scale, weight
 from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
@@ -77,10 +77,15 @@ def test_a_layer_named_like_anothers_constants_is_refused() -> None:
 def test_a_firmware_is_the_same_in_every_process() -> None:
     """Hash seeds change the order of sets; no file of any board's project may depend on it."""
     script = "import json, test_golden; print(json.dumps(test_golden.firmwares()))"
+    path = os.pathsep.join([str(FOLDER), *sys.path])
     runs = {
         subprocess.run(
             [sys.executable, "-c", script],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": f"{FOLDER}"},
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": seed,
+                "PYTHONPATH": path,
+            },
             capture_output=True,
             check=True,
         ).stdout

@@ -1,34 +1,41 @@
-"""On which devices does the op matrix run? All rows in one library or one image per device."""
+"""On which devices does the op matrix run? All rows of an op in one library or one image per device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 import pytest
-from matrix_rows import MACHINES, ROWS, WARNINGS, Outputs
+from matrix_rows import MACHINES, ROWS, WARNINGS, Outputs, Row
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
 
 
-def on_host() -> Outputs:
-    library = host.HostLibrary(
-        {row.graph.name: model_sources(row.graph, dsp=False) for row in ROWS}, cflags=WARNINGS
-    )
+def on_host(rows: Sequence[Row]) -> Outputs:
+    sources = {row.graph.name: model_sources(row.graph, dsp=False) for row in rows}
+    library = host.HostLibrary(sources, cflags=WARNINGS)
     return {
-        row.id: np.stack([library.run(row.graph.name, *row.split(x)) for x in row.inputs]) for row in ROWS
+        row.id: np.stack([library.run(row.graph.name, *row.split(x)) for x in row.inputs]) for row in rows
     }
 
 
-def on_core(machine: str) -> Outputs:
+def on_core(rows: Sequence[Row], machine: str) -> Outputs:
     dsp = machine != MACHINES["core_m3"]
-    image = core.image([from_graph(row.graph, dsp=dsp) for row in ROWS], machine, cflags=WARNINGS)
-    answers = image.ask([Request(row.graph.name, row.inputs) for row in ROWS])
-    return {row.id: answer.outputs for row, answer in zip(ROWS, answers, strict=True)}
+    image = core.image([from_graph(row.graph, dsp=dsp) for row in rows], machine, cflags=WARNINGS)
+    answers = image.ask([Request(row.graph.name, row.inputs) for row in rows])
+    return {row.id: answer.outputs for row, answer in zip(rows, answers, strict=True)}
 
 
 @pytest.fixture(scope="session")
-def matrix() -> Callable[[str], Outputs]:
-    """Device → row id → outputs int8 (N, bytes), each device run once."""
-    return cache(lambda device: on_host() if device == "host" else on_core(MACHINES[device]))
+def matrix() -> Callable[[str, str], Outputs]:
+    """(device, op) → row id → outputs int8 (N, bytes); built and run once, only for ops that are asked for.
+
+    An image per op: an op that changes is compiled anew alone, however many there are.
+    """
+
+    def outputs(device: str, op: str) -> Outputs:
+        rows = [row for row in ROWS if row.op.name == op]
+        return on_host(rows) if device == "host" else on_core(rows, MACHINES[device])
+
+    return cache(outputs)

@@ -4,18 +4,17 @@ from functools import cache
 
 import numpy as np
 
+from firmnet.frontends.common.builder import Builder
+from firmnet.frontends.torch.rules import RULES
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Tensor
 from firmnet.ops import OPS
-from firmnet.ops.builder import Builder
 from firmnet.passes import optimize
 from firmnet.quantize import quantize
 
-SOURCES = {name: source for op in OPS.values() for name, source in op.sources.items()}
-
 
 class Network:
-    """Grows a float graph through the operators' own import functions, as a frontend does."""
+    """Grows a float graph by the rules of a frontend."""
 
     def __init__(self, name: str, *shape: int, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -24,7 +23,7 @@ class Network:
 
     def __call__(self, source: str, layer: str, *args: object) -> Tensor:
         self.builder.layer = layer
-        return SOURCES[f"aten.{source}"](self.builder, *args)
+        return RULES[f"aten.{source}"](self.builder, *args)
 
     def weights(self, *shape: int) -> Array:
         """Normal, of unit gain."""

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from cases import cases_of
+from casework import Case
 
 from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph, Node
-from firmnet.ops import OPS, Case, Op
+from firmnet.ops import OPS, Op
 
 RANDOM_INPUTS = 100
 MACHINES = {"core": "mps2-an386", "core_m3": "mps2-an385", "core_m7": "mps2-an500", "core_m33": "mps2-an505"}
@@ -62,4 +64,4 @@ class Row:
         return [part.reshape(t.shape) for part, t in zip(np.split(x, ends[:-1]), tensors, strict=True)]
 
 
-ROWS = [Row(op, case) for op in OPS.values() if not (op.view or op.float_only) for case in op.cases()]
+ROWS = [Row(op, case) for op in OPS.values() if not (op.view or op.float_only) for case in cases_of(op.name)]

@@ -17,8 +17,8 @@ every_op = pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in
 
 @pytest.mark.parametrize("device", ["host", *MACHINES])
 @every_row
-def test_bit_exact(row: Row, device: str, matrix: Callable[[str], Outputs]) -> None:
-    np.testing.assert_array_equal(matrix(device)[row.id], row.expected)
+def test_bit_exact(row: Row, device: str, matrix: Callable[[str, str], Outputs]) -> None:
+    np.testing.assert_array_equal(matrix(device, row.op.name)[row.id], row.expected)
 
 
 @every_row

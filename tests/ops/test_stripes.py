@@ -7,12 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from casework import Case
 from matrix_rows import MACHINES, ROWS, Row
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Program, Request, from_graph
 from firmnet.ir import Array
-from firmnet.ops import OPS, Case
+from firmnet.ops import OPS
 from firmnet.ops.spec import Stripe
 
 BY_ID = {row.id: row for row in ROWS}

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from firmnet.errors import UserError
+from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import quantize_sample, run_int
 from firmnet.ir import Array, Graph
-from firmnet.ops.builder import Builder
 from firmnet.ops.spec import OPS
 from firmnet.quantize import Accuracy, check_test, measure_accuracy, quantize, share_right
 from firmnet.quantize.accuracy import in_model_order

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from casework import activation, bias, weight
 
 from firmnet.errors import UserError
 from firmnet.ir import Array, Graph, Node, Tensor, check
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
 from firmnet.ops.avg_pool2d import AvgPool2dAttrs
-from firmnet.ops.casework import activation, bias, weight
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs

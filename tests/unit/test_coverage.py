@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from casework import activation, bias, output_scale, weight
 
 from firmnet.coverage import Coverage, Reached, clipped_share, most_telling
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, QParams, Tensor
 from firmnet.ops import OPS
-from firmnet.ops.casework import activation, bias, output_scale, weight
 
 
 def network() -> Graph:

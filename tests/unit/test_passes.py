@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from firmnet.frontends.common.builder import Builder
+from firmnet.frontends.common.movement import to_nchw, to_nhwc
 from firmnet.interpret import model_shape, run_float
 from firmnet.ir import Graph, Shape, Tensor
 from firmnet.ops.add import AddAttrs
 from firmnet.ops.batch_norm import BatchNormAttrs
-from firmnet.ops.builder import Builder
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs
@@ -18,7 +19,7 @@ from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.pad import PadAttrs
 from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.ops.softmax import SoftmaxAttrs
-from firmnet.ops.transpose import TransposeAttrs, to_nchw, to_nhwc
+from firmnet.ops.transpose import TransposeAttrs
 from firmnet.passes import PIPELINE, optimize
 from firmnet.passes.drop_dead import drop_dead
 from firmnet.passes.fold_batch_norm import fold_batch_norm

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph
-from firmnet.ops.builder import Builder
 from firmnet.ops.spec import OPS
 from firmnet.quantize import Quantized, quantize
 from firmnet.quantize.lost import NAMED, lost_events

@@ -10,8 +10,8 @@ import pytest
 
 from firmnet import interpret
 from firmnet.errors import UserError
+from firmnet.frontends.common.builder import Builder
 from firmnet.ir import Array, Graph, Tensor, check
-from firmnet.ops.builder import Builder
 from firmnet.ops.spec import OPS
 from firmnet.quantize import calibrate, measure, poor_layers, quantize
 

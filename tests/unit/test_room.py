@@ -9,8 +9,8 @@ import pytest
 from firmnet.build.sizes import too_big
 from firmnet.codegen.firmware import firmware
 from firmnet.errors import UserError
+from firmnet.frontends.common.builder import Builder
 from firmnet.ir import Graph
-from firmnet.ops.builder import Builder
 from firmnet.ops.spec import OPS
 from firmnet.plan import STACK_BYTES, least, plan, plan_for, ram_room
 from firmnet.plan.arena import TooLarge

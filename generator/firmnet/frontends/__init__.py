@@ -3,23 +3,23 @@
 from typing import Any
 
 from ..errors import UserError
-from .imported import Imported
+from .common.imported import Imported
 
 __all__ = ["Imported", "load"]
 
 
 def load(source: Any, name: str | None = None, example: Any = None, calibration: Any = None) -> Imported:
-    """Import a module with its example input, a `.pt2` file or `file.py:function` (see `torch_source`).
+    """Import a module with its example input, a `.pt2` file or `file.py:function` (see `torch/source.py`).
 
     `calibration` (N, …): samples to compare the import with, where the source brings none or other ones.
     torch itself is loaded only here. Raises UserError for anything that cannot be imported.
     """
     try:
-        from . import torch_export
+        from .torch import export
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise UserError(
             "torch is not installed, and reading a model needs it: pip install 'firmnet[torch]'"
         ) from None
-    return torch_export.load(source, name, example, calibration)
+    return export.load(source, name, example, calibration)

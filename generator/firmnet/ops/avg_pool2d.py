@@ -1,25 +1,19 @@
 """avg_pool2d: the average of each window, channel by channel; adaptive pooling and image means too."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from ..ir import Array, Call, Shape, Tensor
+from ..ir import Array, Call, Shape
 from ..qmath import Requant, check_accumulator, clamp_bounds, requantize, to_requant
-from .builder import Builder, Unsupported
-from .casework import activation
 from .full_windows import FullWindows, full_windows
-from .lines import as_image, as_line, lying
 from .pooling import pooled_overlap
-from .reductions import reduced
 from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
-from .spec import Case, Constants, Cost, Op, Stripe, register
+from .spec import Constants, Cost, Op, Stripe, register
 from .stripes import cut, window_rows
-from .transpose import to_nchw, to_nhwc
 from .weighted import clamped
-from .windows import Padding, Pair, Sizes, Window, image_size, pair, require_image, symmetric
+from .windows import Padding, Pair, Window, image_size
 
 
 @dataclass(frozen=True)
@@ -50,102 +44,11 @@ class Span:
     divisor: int
 
 
-def from_aten_avg_pool2d(
-    b: Builder,
-    x: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """An empty stride is the kernel size."""
-    require_image("avg_pool2d", x.shape)
-    kernel, step = pair(kernel_size), pair(stride or kernel_size)
-    if divisor_override is not None and divisor_override < 1:
-        raise Unsupported(f"divisor_override={divisor_override}: it must be at least 1")
-    options = bool(ceil_mode), bool(count_include_pad), divisor_override
-    return _pooled(b, x, AvgPool2dAttrs(kernel, step, symmetric(padding), *options))
-
-
-def from_aten_adaptive_avg_pool2d(b: Builder, x: Tensor, output_size: int | Sequence[int | None]) -> Tensor:
-    require_image("adaptive_avg_pool2d", x.shape)
-    sizes = (output_size, output_size) if isinstance(output_size, int) else output_size
-    height, width = (n if size is None else size for size, n in zip(sizes, x.shape[2:], strict=True))
-    return _pooled(b, x, AvgPool2dAttrs(adaptive=(height, width)))
-
-
-def from_aten_avg_pool1d(
-    b: Builder,
-    x: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """A line of values as an image of height 1."""
-    window = lying(kernel_size, 1), lying(stride or kernel_size, 1), lying(padding, 0)
-    y = from_aten_avg_pool2d(b, as_image(b, x), *window, ceil_mode, count_include_pad)
-    return as_line(b, y)
-
-
-def from_aten_adaptive_avg_pool1d(b: Builder, x: Tensor, output_size: Sizes) -> Tensor:
-    return as_line(b, from_aten_adaptive_avg_pool2d(b, as_image(b, x), lying(output_size, 1)))
-
-
-def from_aten_mean(
-    b: Builder, x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, dtype: Any = None
-) -> Tensor:
-    return reduced(b, x, dim, keepdim, _mean)
-
-
-def from_aten_mean_of_all(b: Builder, x: Tensor, dtype: Any = None) -> Tensor:
-    return reduced(b, x, None, False, _mean)
-
-
-def from_aten_sum(
-    b: Builder, x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, dtype: Any = None
-) -> Tensor:
-    return reduced(b, x, dim, keepdim, _sum)
-
-
-def from_aten_sum_of_all(b: Builder, x: Tensor, dtype: Any = None) -> Tensor:
-    return reduced(b, x, None, False, _sum)
-
-
-def _mean(b: Builder, image: Tensor, window: Pair) -> Tensor:
-    counts = (n // k for n, k in zip(image.shape[2:], window, strict=True))
-    height, width = counts
-    return _pooled(b, image, AvgPool2dAttrs(adaptive=(height, width)))
-
-
-def _sum(b: Builder, image: Tensor, window: Pair) -> Tensor:
-    return _pooled(b, image, AvgPool2dAttrs(window, window, divisor_override=1))
-
-
-def _pooled(b: Builder, x: Tensor, attrs: AvgPool2dAttrs) -> Tensor:
-    require_image("avg_pool2d", x.shape)
-    return to_nchw(b, b.add("avg_pool2d", attrs, to_nhwc(b, x)))
-
-
 class AvgPool2d(Op):
     """x (1, H, W, C) → (1, OH, OW, C)."""
 
     name = "avg_pool2d"
     attrs = AvgPool2dAttrs
-    sources = {
-        "aten.avg_pool2d.default": from_aten_avg_pool2d,
-        "aten.adaptive_avg_pool2d.default": from_aten_adaptive_avg_pool2d,
-        "aten._adaptive_avg_pool2d.default": from_aten_adaptive_avg_pool2d,
-        "aten.avg_pool1d.default": from_aten_avg_pool1d,
-        "aten.adaptive_avg_pool1d.default": from_aten_adaptive_avg_pool1d,
-        "aten.mean.dim": from_aten_mean,
-        "aten.mean.default": from_aten_mean_of_all,
-        "aten.sum.dim_IntList": from_aten_sum,
-        "aten.sum.default": from_aten_sum_of_all,
-    }
     clamps = True
 
     def shape(self, attrs: AvgPool2dAttrs, *inputs: Shape) -> Shape:
@@ -246,94 +149,6 @@ class AvgPool2d(Op):
         which = k["rows"][:, None, 2] + k["columns"][None, :, 2]
         r = replace(k["requant"], multiplier=k["multiplier"][which][:, :, None])
         return requantize(acc, r, k["zero_point"], k["lo"], k["hi"])
-
-    def cases(self) -> Iterator[Case]:
-        for seed, (label, shape, options) in enumerate(_CASES):
-            attrs = AvgPool2dAttrs(**options)
-            x = activation("x", shape, 0.05, 17 - 30 * (seed % 3))
-            y = activation(
-                "y", self.shape(attrs, shape), 0.02, -128 if attrs.lo == 0.0 and attrs.hi is None else -9
-            )
-            yield Case(label, Call(attrs, (x,), y))
-
-
-_CASES: list[tuple[str, Shape, dict[str, Any]]] = [
-    ("2x2_odd", (1, 7, 5, 3), {"kernel": (2, 2), "stride": (2, 2)}),
-    ("3x2_pad", (1, 5, 6, 2), {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1, 1, 1)}),
-    (
-        "3x3_pad_ceil_valid_only",
-        (1, 8, 6, 3),
-        {
-            "kernel": (3, 3),
-            "stride": (2, 2),
-            "padding": (1, 1, 1, 1),
-            "ceil_mode": True,
-            "count_include_pad": False,
-        },
-    ),
-    (
-        "3x3_s2_ceil_beyond_the_image",
-        (1, 2, 5, 3),
-        {"kernel": (3, 3), "stride": (2, 2), "ceil_mode": True},
-    ),
-    (
-        "3x3_pad_ceil",
-        (1, 8, 7, 1),
-        {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1), "ceil_mode": True},
-    ),
-    ("divisor_override", (1, 4, 6, 5), {"kernel": (2, 3), "stride": (2, 3), "divisor_override": 5}),
-    ("adaptive_3x5", (1, 7, 8, 3), {"adaptive": (3, 5)}),
-    ("whole_image_relu", (1, 7, 7, 9), {"adaptive": (1, 1), "lo": 0.0}),
-    ("whole_image_of_561", (1, 33, 17, 5), {"adaptive": (1, 1)}),
-    ("2x2_of_4_channels", (1, 6, 9, 4), {"kernel": (2, 2), "stride": (2, 2)}),
-    ("3x3_s1_pad_7_channels", (1, 5, 6, 7), {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)}),
-    ("1x1_of_12_channels", (1, 1, 1, 12), {"adaptive": (1, 1)}),
-    ("line_of_300", (1, 1, 300, 4), {"adaptive": (1, 1)}),
-    ("1x1_relu6", (1, 3, 3, 3), {"kernel": (1, 1), "stride": (1, 1), "lo": 0.0, "hi": 1.5}),
-    ("adaptive_3x4_of_6_rows", (1, 6, 7, 5), {"adaptive": (3, 4)}),
-    ("3x3_s2_pad_of_33x17", (1, 33, 17, 3), {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1)}),
-    ("2x2_of_1_channel", (1, 9, 19, 1), {"kernel": (2, 2), "stride": (2, 2), "hi": 1.5}),
-    (
-        "3x3_s1_pad_valid_only_1_channel",
-        (1, 5, 11, 1),
-        {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "count_include_pad": False},
-    ),
-    (
-        "5x3_s3_pad_ceil_2_channels",
-        (1, 10, 9, 2),
-        {"kernel": (5, 3), "stride": (1, 3), "padding": (2, 2, 1, 1), "ceil_mode": True},
-    ),
-    ("1x1_of_1_channel", (1, 1, 1, 1), {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1)}),
-    ("line_of_19_with_2_channels", (1, 1, 19, 2), {"adaptive": (1, 1)}),
-    ("column_of_128", (1, 128, 1, 3), {"adaptive": (1, 1)}),
-    ("column_of_129", (1, 129, 1, 3), {"adaptive": (1, 1)}),
-    ("column_of_300_with_4_channels", (1, 300, 1, 4), {"adaptive": (1, 1)}),
-    ("2_lines_of_505", (1, 2, 505, 4), {"kernel": (1, 504), "stride": (1, 1)}),
-    ("2x2_of_1400_channels", (1, 2, 2, 1400), {"adaptive": (1, 1)}),
-    ("1x2_of_4097_channels", (1, 1, 2, 4097), {"adaptive": (1, 1)}),
-    (
-        "3x5_s1_pad_of_6_channels",
-        (1, 5, 9, 6),
-        {"kernel": (3, 5), "stride": (1, 1), "padding": (1, 1, 2, 2)},
-    ),
-    ("far_columns", (1, 2, 1501, 3), {"kernel": (2, 1), "stride": (1, 1500)}),
-    ("2x2_relu6_of_8_channels", (1, 6, 9, 8), {"kernel": (2, 2), "stride": (2, 2), "lo": 0.0, "hi": 1.5}),
-    ("2x2_of_6_channels", (1, 7, 9, 6), {"kernel": (2, 2), "stride": (2, 2)}),
-    ("2x2_s1_of_11_channels", (1, 3, 4, 11), {"kernel": (2, 2), "stride": (1, 1)}),
-    ("3x2_of_5_channels", (1, 7, 9, 5), {"kernel": (3, 2), "stride": (2, 3)}),
-    (
-        "3x3_s2_pad_valid_only_7_channels",
-        (1, 9, 11, 7),
-        {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1), "count_include_pad": False},
-    ),
-    ("3x2_of_700_channels", (1, 3, 6, 700), {"kernel": (3, 2), "stride": (1, 2)}),
-    ("adaptive_2x2_of_8_rows", (1, 8, 8, 4), {"adaptive": (2, 2)}),
-    (
-        "2x2_by_1300_relu",
-        (1, 4, 4, 4),
-        {"kernel": (2, 2), "stride": (2, 2), "divisor_override": 1300, "lo": 0.0},
-    ),
-]
 
 
 def _window(attrs: AvgPool2dAttrs) -> Window:

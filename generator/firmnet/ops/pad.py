@@ -1,14 +1,11 @@
 """pad: the input with rows of real zero around it, any axis."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape, Tensor
-from .builder import Builder, Unsupported
-from .casework import activation
-from .spec import Case, Constants, Op, register
+from ..ir import Array, Call, Shape
+from .spec import Constants, Op, register
 from .windows import Padding
 
 
@@ -27,31 +24,9 @@ class PadAttrs:
         return self.before[1], self.after[1], self.before[2], self.after[2]
 
 
-def from_aten_constant_pad_nd(b: Builder, x: Tensor, pad: Sequence[int], value: float | None = 0.0) -> Tensor:
-    """pad = (before, after) of the last axis, then of the one before it, and so on."""
-    if value:
-        raise Unsupported(f"padding with {value}: firmnet pads with zeros")
-    if min(pad, default=0) < 0:
-        raise Unsupported(
-            f"negative padding {tuple(pad)} crops: use less padding in the layer before, or smaller inputs"
-        )
-    missing = [0] * (len(x.shape) - len(pad) // 2)
-    attrs = PadAttrs((*missing, *map(int, pad[-2::-2])), (*missing, *map(int, pad[::-2])))
-    return b.add("pad", attrs, x) if any(pad) else x
-
-
-def from_aten_pad(
-    b: Builder, x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Tensor:
-    if mode != "constant":
-        raise Unsupported(f"padding mode {mode!r}: firmnet pads with zeros")
-    return from_aten_constant_pad_nd(b, x, pad, value)
-
-
 class Pad(Op):
     name = "pad"
     attrs = PadAttrs
-    sources = {"aten.pad.default": from_aten_pad, "aten.constant_pad_nd.default": from_aten_constant_pad_nd}
     keeps_qparams = True
 
     def shape(self, attrs: PadAttrs, *inputs: Shape) -> Shape:
@@ -73,19 +48,6 @@ class Pad(Op):
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return _padded(inputs[0], call.attrs, k["zero_point"])
-
-    def cases(self) -> Iterator[Case]:
-        rows: list[tuple[str, Shape, PadAttrs]] = [
-            ("image_odd", (1, 3, 5, 2), PadAttrs((0, 1, 2, 0), (0, 3, 0, 0))),
-            ("channels", (1, 4, 3, 5), PadAttrs((0, 0, 0, 2), (0, 0, 0, 1))),
-            ("vector", (1, 7), PadAttrs((0, 0), (0, 4))),
-            ("leading_3x1", (3, 1), PadAttrs((2, 0), (1, 0))),
-            ("leading_and_channels", (2, 3, 2, 5), PadAttrs((1, 0, 0, 2), (0, 0, 1, 0))),
-            ("every_axis", (1, 2, 3, 2, 3), PadAttrs((0, 1, 2, 1, 1), (0, 1, 0, 2, 1))),
-        ]
-        for label, shape, attrs in rows:
-            x, y = activation("x", shape), activation("y", self.shape(attrs, shape))
-            yield Case(label, Call(attrs, (x,), y))
 
 
 def _padded(x: Array, attrs: PadAttrs, value: float) -> Array:

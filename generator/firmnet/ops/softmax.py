@@ -1,15 +1,11 @@
 """softmax: exponentials from a table, their sum in uint32, one division per value (design §4)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..ir import Array, Call, QParams, Shape, Tensor
-from .builder import Builder
-from .casework import activation
-from .spec import Case, Constants, Op, Stripe, register
+from ..ir import Array, Call, QParams, Shape
+from .spec import Constants, Op, Stripe, register
 from .stripes import same_rows
 
 OUTPUT = QParams((1 / 256,), -128)
@@ -23,16 +19,11 @@ class SoftmaxAttrs:
     axis: int
 
 
-def from_aten_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords: Any) -> Tensor:
-    return b.add("softmax", SoftmaxAttrs(dim % len(x.shape)), x)
-
-
 class Softmax(Op):
     """Output scale 1/256, zero point −128: a probability of 1 reads as 255/256."""
 
     name = "softmax"
     attrs = SoftmaxAttrs
-    sources = {"aten.softmax.int": from_aten_softmax, "aten._softmax.default": from_aten_softmax}
 
     def shape(self, attrs: SoftmaxAttrs, *inputs: Shape) -> Shape:
         return inputs[0]
@@ -88,29 +79,6 @@ class Softmax(Op):
         total = e.sum(axis, keepdims=True)
         y: Array = np.minimum(127, (256 * e + total // 2) // total - 128)
         return y.astype(np.int8)
-
-    def cases(self) -> Iterator[Case]:
-        rows: list[tuple[str, Shape, int, float]] = [
-            ("3", (1, 3), 1, 0.05),
-            ("5", (1, 5), 1, 0.05),
-            ("8", (1, 8), 1, 0.05),
-            ("10", (1, 10), 1, 0.02),
-            ("11_before_unit_axes", (1, 11, 1, 1), 1, 0.05),
-            ("12", (1, 12), 1, 0.05),
-            ("channels_5x3x7", (1, 5, 3, 7), 3, 0.05),
-            ("rows_5x3x7", (1, 5, 3, 7), 1, 0.01),
-            ("5_lanes_of_9_saturate", (1, 5, 9), 2, 0.3),
-            ("3_lanes_of_23", (1, 3, 23), 2, 0.03),
-            ("24", (1, 24), 1, 0.03),
-            ("300", (1, 300), 1, 0.04),
-            ("leading_4", (4, 3, 5), 0, 0.05),
-            ("channels_behind_leading_4", (4, 3, 2, 9), 3, 0.05),
-            ("rows_behind_leading_4", (4, 9, 2, 3), 1, 0.05),
-            ("2_saturates", (1, 9, 2), 2, 0.3),
-        ]
-        for label, shape, axis, scale in rows:
-            x, y = activation("x", shape, scale), Tensor("y", shape, OUTPUT)
-            yield Case(label, Call(SoftmaxAttrs(axis), (x,), y))
 
 
 def _lies_whole(call: Call) -> bool:

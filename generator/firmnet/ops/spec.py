@@ -1,13 +1,13 @@
 """What must an op say about itself?"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..ir import Array, Call, QParams, Shape, Tensor
+from ..ir import Array, Call, QParams, Shape
 
 Constants = Mapping[str, Any]
 
@@ -28,14 +28,6 @@ class Stripe:
     rows: tuple[range, ...]
 
 
-@dataclass(frozen=True)
-class Case:
-    """One row of the op matrix: a call with quantized tensors, small enough to run everywhere."""
-
-    label: str
-    call: Call
-
-
 class Op(ABC):
     """One operator: its options, shapes, float and integer meaning, and the constants of its C kernel.
 
@@ -46,11 +38,6 @@ class Op(ABC):
 
     name: ClassVar[str]
     attrs: ClassVar[type]
-    sources: ClassVar[Mapping[str, Callable[..., Tensor | Array]]] = {}
-    """Operator name in a frontend ("aten.linear.default") → function(builder, *args) → output tensor.
-
-    Activations arrive as Tensor, weights as arrays; data movement of an array gives an array.
-    """
     weighted: ClassVar[bool] = False
     """Inputs are (x, weight, bias): weight is quantized per entry of axis 0, bias to int32."""
     view: ClassVar[bool] = False
@@ -125,10 +112,6 @@ class Op(ABC):
     def variant(self, call: Call, dsp: bool) -> str:
         """Which kernel template: "" for kernels/<name>.c.j2, "dsp" for kernels/<name>.dsp.c.j2, and so on."""
         return ""
-
-    def cases(self) -> Iterable[Case]:
-        """Rows for the op matrix: an odd size, saturation at both ends, every option."""
-        return ()
 
 
 OPS: dict[str, Op] = {}

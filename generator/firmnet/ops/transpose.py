@@ -1,14 +1,11 @@
 """transpose: the same values with the axes in another order."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape, Tensor
-from .builder import Builder
-from .casework import activation
-from .spec import Case, Constants, Op, register
+from ..ir import Array, Call, Shape
+from .spec import Constants, Op, register
 
 
 @dataclass(frozen=True)
@@ -18,47 +15,9 @@ class TransposeAttrs:
     order: Shape
 
 
-def to_nhwc(b: Builder, x: Tensor) -> Tensor:
-    return b.add("transpose", TransposeAttrs((0, 2, 3, 1)), x, name=f"{b.layer}_nhwc")
-
-
-def to_nchw(b: Builder, x: Tensor) -> Tensor:
-    return b.add("transpose", TransposeAttrs((0, 3, 1, 2)), x, name=f"{b.layer}_nchw")
-
-
-def transposed(b: Builder, x: Tensor, order: Sequence[int]) -> Tensor:
-    """A transpose on the way to or from the layer being imported."""
-    axes = tuple(order)
-    same = axes == tuple(range(len(axes)))
-    return x if same else b.add("transpose", TransposeAttrs(axes), x, name=f"{b.layer}_transposed")
-
-
-def from_aten_permute(b: Builder, x: Tensor | Array, dims: Sequence[int]) -> Tensor | Array:
-    order = tuple(int(d) % len(x.shape) for d in dims)
-    if isinstance(x, np.ndarray):
-        return x.transpose(order)
-    return x if order == tuple(range(len(order))) else b.add("transpose", TransposeAttrs(order), x)
-
-
-def from_aten_transpose(b: Builder, x: Tensor | Array, dim0: int, dim1: int) -> Tensor | Array:
-    order = list(range(len(x.shape)))
-    order[dim0], order[dim1] = order[dim1], order[dim0]
-    return from_aten_permute(b, x, order)
-
-
-def from_aten_t(b: Builder, x: Tensor | Array) -> Tensor | Array:
-    return from_aten_permute(b, x, range(len(x.shape))[::-1])
-
-
 class Transpose(Op):
     name = "transpose"
     attrs = TransposeAttrs
-    sources = {
-        "aten.permute.default": from_aten_permute,
-        "aten.transpose.int": from_aten_transpose,
-        "aten.t.default": from_aten_t,
-        "aten.numpy_T.default": from_aten_t,
-    }
     keeps_qparams = True
 
     def shape(self, attrs: TransposeAttrs, *inputs: Shape) -> Shape:
@@ -85,23 +44,6 @@ class Transpose(Op):
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return inputs[0].transpose(call.attrs.order)
-
-    def cases(self) -> Iterator[Case]:
-        rows: list[tuple[str, Shape, Shape]] = [
-            ("nhwc_3x5x7", (1, 7, 3, 5), (0, 2, 3, 1)),
-            ("nchw_4x6x3", (1, 4, 6, 3), (0, 3, 1, 2)),
-            ("matrix_5x9", (1, 5, 9), (0, 2, 1)),
-            ("unit_axes", (1, 6, 1, 1), (0, 2, 3, 1)),
-            ("rows_of_7_exchanged", (1, 5, 3, 7), (0, 2, 1, 3)),
-            ("leading_4_to_the_end", (4, 3, 5, 2), (1, 2, 3, 0)),
-            ("leading_2x3_exchanged", (2, 3, 5), (1, 0, 2)),
-            ("rank5_reversed", (1, 2, 3, 4, 5), (4, 3, 2, 1, 0)),
-        ]
-        for label, shape, order in rows:
-            attrs = TransposeAttrs(order)
-            yield Case(
-                label, Call(attrs, (activation("x", shape),), activation("y", self.shape(attrs, shape)))
-            )
 
 
 def _loops(shape: Shape, order: Shape) -> list[tuple[int, int]]:

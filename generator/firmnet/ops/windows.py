@@ -1,14 +1,12 @@
 """Which inputs does each output of a sliding window read?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..ir import Array, Shape
-from .builder import Unsupported
 
-Sizes = int | Sequence[int]
 Pair = tuple[int, int]
 Padding = tuple[int, int, int, int]
 
@@ -77,19 +75,6 @@ class Window:
         return count - 1 if starts_behind else count
 
 
-def pair(value: int | Sequence[int]) -> Pair:
-    """PyTorch's size option: one number for both axes, or one each."""
-    numbers = (value,) if isinstance(value, int) else tuple(value)
-    first, second = numbers * 2 if len(numbers) == 1 else numbers
-    return int(first), int(second)
-
-
-def symmetric(padding: int | Sequence[int]) -> Padding:
-    """The same number of rows above and below, of columns left and right."""
-    vertical, horizontal = pair(padding)
-    return vertical, vertical, horizontal, horizontal
-
-
 def is_image(shape: Shape) -> bool:
     """Whether a shape is one image, (1, height, width, channels): axis 1 counts rows that lie together."""
     return len(shape) == 4 and shape[0] == 1
@@ -101,12 +86,3 @@ def image_size(shape: Shape) -> tuple[int, int, int]:
         raise ValueError(f"needs one image of shape (1, height, width, channels), got {shape}")
     _, height, width, channels = shape
     return height, width, channels
-
-
-def require_image(op: str, shape: Shape) -> None:
-    """Raise Unsupported unless the shape is one batched image (1, channels, height, width)."""
-    if not is_image(shape):
-        raise Unsupported(
-            f"{op} needs one image of shape (1, channels, height, width), got {shape}: export with batch 1, "
-            "and fold no other axis into the first one"
-        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Tensor
+from ...ir import Tensor
 from .builder import Builder, Unsupported
 
 

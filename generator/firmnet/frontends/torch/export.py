@@ -9,30 +9,30 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 from torch.nn.parameter import is_lazy
 
-from ..errors import UserError, first_line
-from ..ir import Graph, Tensor, check
-from ..ops.builder import Builder
-from . import torch_source
+from ...errors import UserError, first_line
+from ...ir import Graph, Tensor, check
+from ..common.builder import Builder
+from ..common.imported import Imported
+from ..common.refusals import Refusals
+from . import source as sources
 from .compare import compare, unchanged
 from .containers import tell_torch
-from .imported import Imported
 from .ports import input_nodes, output_node
-from .refusals import Refusals
+from .source import Source, dtype_name, quiet
 from .spellings import spellings
-from .torch_source import Source, dtype_name, quiet
 from .walk import Walk
 
 
 def load(source: Any, name: str | None = None, example: Any = None, calibration: Any = None) -> Imported:
-    """Import a module with its example input, a `.pt2` file or `file.py:function` (see torch_source).
+    """Import a module with its example input, a `.pt2` file or `file.py:function` (see source.py).
 
     The import is compared with the model on some of the `calibration` samples (N, …), by default those of
     the source. A module is left as it was, flags and buffers included. Raises UserError for every model that
     is not one float32 tensor in, one float32 tensor out, with all that stands against it.
     """
-    found = torch_source.find(source, name, example)
+    found = sources.find(source, name, example)
     sample = None if found.example is None else found.example.cpu().numpy()
-    given = torch_source.samples(calibration, "calibration data")
+    given = sources.samples(calibration, "calibration data")
     known = next((data for data in (given, found.calibration, sample) if data is not None), None)
     if isinstance(found.model, ExportedProgram):
         graph = to_graph(decompose(found.model, found.name), found.name)
@@ -61,7 +61,7 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
     """Export a module that is in eval mode, on one sample."""
     _require_one_argument(module, source.name)
     _require_float32(module, source.name)
-    assert source.example is not None  # torch_source refuses a module without one
+    assert source.example is not None  # find() refuses a module without one
     with suppress(Exception), quiet(), torch.no_grad():  # what fails here fails in the export too
         tell_torch(module(source.example.clone()))
     try:

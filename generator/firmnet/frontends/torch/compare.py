@@ -14,11 +14,11 @@ import torch
 from torch.export import ExportedProgram
 from torch.func import functional_call
 
-from ..errors import UserError, first_line
-from ..interpret import run_float
-from ..ir import Array, Graph, Shape
+from ...errors import UserError, first_line
+from ...interpret import run_float
+from ...ir import Array, Graph, Shape
 from .containers import tensors_of
-from .torch_source import quiet
+from .source import quiet
 
 SAME, SAME_FLOAT32 = 1e-4, 1e-3
 """How far graph and module may differ, relative to the largest value of the output element in question.

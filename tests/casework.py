@@ -1,8 +1,18 @@
 """How are the tensors of a matrix case made? Seeded, and scaled so that outputs vary and saturate."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ..ir import QParams, Shape, Tensor
+from firmnet.ir import Call, QParams, Shape, Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the op matrix: a call with quantized tensors, small enough to run everywhere."""
+
+    label: str
+    call: Call
 
 
 def activation(name: str, shape: Shape, scale: float = 0.05, zero_point: int = 3) -> Tensor:

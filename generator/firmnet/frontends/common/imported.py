@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..ir import Array, Graph
+from ...ir import Array, Graph
 
 
 @dataclass(frozen=True)

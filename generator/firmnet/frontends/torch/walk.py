@@ -9,17 +9,16 @@ import torch
 from torch.fx import Graph as FxGraph
 from torch.fx import Node as FxNode
 
-from ..errors import first_line
-from ..ir import Array, Shape, Tensor
-from ..ops import OPS
-from ..ops.arguments import call
-from ..ops.builder import Builder, Unsupported
+from ...errors import first_line
+from ...ir import Array, Shape, Tensor
+from ..common.arguments import call
+from ..common.builder import Builder, Unsupported
+from ..common.refusals import Refusals
 from .hints import hint, op_name
 from .places import layer_name, place
-from .refusals import Refusals
-from .torch_source import quiet
+from .rules import RULES
+from .source import quiet
 
-SOURCES = {target: build for op in OPS.values() for target, build in op.sources.items()}
 CHECKS = {"aten._assert_tensor_metadata.default", "aten._assert_async.msg", "aten._assert_scalar.default"}
 """Operators that compute nothing."""
 OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}
@@ -80,7 +79,7 @@ class Walk:
             self.compute(node, args, kwargs)
         elif op_name(str(target)) in OF_SHAPE:
             self.compute(node, [torch.zeros(args[0].shape), *args[1:]], kwargs)
-        elif str(target) in SOURCES:
+        elif str(target) in RULES:
             self.build(node, args, kwargs)
         else:
             self.refuse(node, hint(str(target), otherwise=RANDOM if _is_random(target) else ""))
@@ -112,7 +111,7 @@ class Walk:
                 raise Unsupported(f"its result is empty, shape {expected[0]}")
             if math.prod(expected[0]) > LARGEST_ACTIVATION:
                 raise Unsupported(f"its result has shape {expected[0]}, which no microcontroller holds")
-            built = call(SOURCES[str(node.target)], self.builder, _to_numpy(args), _to_numpy(kwargs))
+            built = call(RULES[str(node.target)], self.builder, _to_numpy(args), _to_numpy(kwargs))
         except Unsupported as reason:
             self.refuse(node, hint(str(node.target), str(reason)))
             return

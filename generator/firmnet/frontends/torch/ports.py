@@ -5,8 +5,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, TensorArgument
 from torch.fx import Node as FxNode
 
-from .refusals import Refusals
-from .torch_source import dtype_name
+from ..common.refusals import Refusals
+from .source import dtype_name
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Buffers that batch norm changes in training mode, and only then."""

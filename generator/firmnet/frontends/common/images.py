@@ -1,15 +1,9 @@
-"""How does a line of values pass for an image of height 1?"""
+"""Which images does firmnet take, and how does a line of values pass for one of height 1?"""
 
-from ..ir import Tensor
+from ...ir import Shape, Tensor
+from ...ops.windows import is_image
 from .builder import Builder, Unsupported
-from .reshape import reshaped
-from .windows import Pair, Sizes
-
-
-def lying(sizes: Sizes, upright: int) -> Pair:
-    """The option of a line of values for an image of height 1, whose rows get `upright`."""
-    (along,) = (sizes,) if isinstance(sizes, int) else tuple(sizes)
-    return upright, along
+from .movement import reshaped
 
 
 def as_image(b: Builder, x: Tensor) -> Tensor:
@@ -25,3 +19,12 @@ def as_image(b: Builder, x: Tensor) -> Tensor:
 def as_line(b: Builder, x: Tensor) -> Tensor:
     """An image of height 1 as (1, channels, length)."""
     return reshaped(b, x, (*x.shape[:2], x.shape[3]))
+
+
+def require_image(op: str, shape: Shape) -> None:
+    """Raise Unsupported unless the shape is one batched image (1, channels, height, width)."""
+    if not is_image(shape):
+        raise Unsupported(
+            f"{op} needs one image of shape (1, channels, height, width), got {shape}: export with batch 1, "
+            "and fold no other axis into the first one"
+        )

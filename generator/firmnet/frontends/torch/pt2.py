@@ -31,9 +31,9 @@ from pydantic import (
 )
 from torch.export import ExportedProgram
 
-from ..errors import UserError, first_line
-from ..ir import Array
-from ..limits import MAX_ELEMENTS, MAX_FILE_BYTES, MAX_JSON_BYTES
+from ...errors import UserError, first_line
+from ...ir import Array
+from ...limits import MAX_ELEMENTS, MAX_FILE_BYTES, MAX_JSON_BYTES
 
 MODEL, WEIGHTS, CONSTANTS = "models/model.json", "data/weights/", "data/constants/"
 SAMPLES = "data/sample_inputs/model.pt"

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ir import Shape
+from ...ir import Shape
 
 DEFAULT = 'firmnet has no such operator: "What networks it takes" in the README lists those it has'
 

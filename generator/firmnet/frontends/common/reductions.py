@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 from math import prod
 
-from ..ir import Tensor
+from ...ir import Tensor
+from ...ops.windows import Pair
 from .builder import Builder, Unsupported
-from .reshape import reshaped
-from .transpose import transposed
-from .windows import Pair
+from .movement import reshaped, transposed
 
 Pooled = Callable[[Builder, Tensor, Pair], Tensor]
 """(builder, image (1, channels, height, width), window (height, width)) → every window as one value."""

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 
-from ..errors import UserError, first_line
-from ..ir import Array
+from ...errors import UserError, first_line
+from ...ir import Array
 from . import pt2
 
 KEYS = ("module", "example", "calibration", "test", "labels", "name")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..errors import UserError
+from ...errors import UserError
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Does every operator an op says it serves mean what it means in PyTorch? Called alike, they must agree."""
+"""Does every rule mean what it means in PyTorch? Called alike, they must agree."""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from firmnet.frontends.common.arguments import call
+from firmnet.frontends.common.builder import Builder, Unsupported
+from firmnet.frontends.torch.rules import RULES
 from firmnet.interpret import run_float
 from firmnet.ir import Array, Shape, Tensor
 from firmnet.ops import OPS
-from firmnet.ops.arguments import call
-from firmnet.ops.builder import Builder, Unsupported
 
-SOURCES = {name: source for op in OPS.values() for name, source in op.sources.items()}
 IMAGE = (1, 4, 9, 8)
 
 
@@ -224,9 +224,9 @@ def imported(name: str, shape: Shape, *arguments: Any) -> tuple[Builder, Tensor,
     """(builder, input, output) after calling the import function the way a frontend does."""
     builder = Builder("net")
     x = builder.input("x", shape)
-    known = {X: x, Y: SOURCES["aten.relu.default"](builder, x) if Y in str(arguments) else x}
+    known = {X: x, Y: RULES["aten.relu.default"](builder, x) if Y in str(arguments) else x}
     builder.layer = "layer"
-    source, resolved_arguments = SOURCES[f"aten.{name}"], [resolved(a, known, np.ndarray) for a in arguments]
+    source, resolved_arguments = RULES[f"aten.{name}"], [resolved(a, known, np.ndarray) for a in arguments]
     return builder, x, call(source, builder, resolved_arguments, {})
 
 
@@ -256,15 +256,15 @@ def test_means_what_pytorch_means(call: tuple[str, Shape, tuple[Any, ...]]) -> N
     np.testing.assert_allclose(got, expected.numpy(), rtol=1e-9, atol=1e-9)
 
 
-def test_every_source_is_called() -> None:
-    assert {f"aten.{name}" for name, _, _ in CALLS} == set(SOURCES)
+def test_every_rule_is_called() -> None:
+    assert {f"aten.{name}" for name, _, _ in CALLS} == set(RULES)
 
 
 def test_data_movement_of_constants_gives_constants() -> None:
     builder, w = Builder("net"), np.arange(12.0).reshape(3, 4)
-    np.testing.assert_array_equal(SOURCES["aten.t.default"](builder, w), w.T)
-    np.testing.assert_array_equal(SOURCES["aten.transpose.int"](builder, w, 0, 1), w.T)
-    np.testing.assert_array_equal(SOURCES["aten.view.default"](builder, w, [2, -1]), w.reshape(2, 6))
+    np.testing.assert_array_equal(RULES["aten.t.default"](builder, w), w.T)
+    np.testing.assert_array_equal(RULES["aten.transpose.int"](builder, w, 0, 1), w.T)
+    np.testing.assert_array_equal(RULES["aten.view.default"](builder, w, [2, -1]), w.reshape(2, 6))
     assert not builder.nodes
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Array, Graph, Node, Shape, Tensor
-from .spec import OPS
+from ...ir import Array, Graph, Node, Shape, Tensor
+from ...ops import OPS
 
 RESERVED = ("model", "fingerprint")
 """Names that mean something else in the C library of every model: <model>_model, <model>_fingerprint."""

@@ -1,0 +1,1 @@
+"""What do all frontends share? They grow a graph with one builder and refuse in one sentence."""

@@ -1,0 +1,83 @@
+"""How do PyTorch's activation functions read? Bounds as clamp, scores as softmax."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ....ir import Array, Tensor
+from ....ops.clamp import ClampAttrs
+from ....ops.softmax import SoftmaxAttrs
+from ...common.builder import Builder, Unsupported
+
+
+def from_aten_clamp(b: Builder, x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+    lo, hi = (None if bound is None or not np.isfinite(bound) else float(bound) for bound in (min, max))
+    if lo is not None and hi is not None and lo > hi:
+        raise Unsupported(f"clamp with min {lo} above max {hi}: swap them")
+    return x if lo is None and hi is None else b.add("clamp", ClampAttrs(lo, hi), x)
+
+
+def from_aten_relu(b: Builder, x: Tensor) -> Tensor:
+    return from_aten_clamp(b, x, 0.0)
+
+
+def from_aten_relu6(b: Builder, x: Tensor) -> Tensor:
+    return from_aten_clamp(b, x, 0.0, 6.0)
+
+
+def from_aten_hardtanh(b: Builder, x: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    return from_aten_clamp(b, x, min_val, max_val)
+
+
+def from_aten_clamp_max(b: Builder, x: Tensor, max: float) -> Tensor:
+    return from_aten_clamp(b, x, None, max)
+
+
+def from_aten_threshold(b: Builder, x: Tensor, threshold: float, value: float) -> Tensor:
+    if threshold != value:
+        raise Unsupported(
+            f"threshold {threshold:g} with another value, {value:g}: give it the threshold as its value"
+        )
+    return from_aten_clamp(b, x, threshold)
+
+
+def from_aten_maximum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> Tensor:
+    return from_aten_clamp(b, *_activation_and_bound("maximum", x, other))
+
+
+def from_aten_minimum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> Tensor:
+    return from_aten_clamp_max(b, *_activation_and_bound("minimum", x, other))
+
+
+def _activation_and_bound(name: str, x: Tensor | Array, other: Tensor | Array) -> tuple[Tensor, float]:
+    activation, bound = (x, other) if isinstance(x, Tensor) else (other, x)
+    if not isinstance(activation, Tensor) or isinstance(bound, Tensor):
+        raise Unsupported(f"{name} of two activations: firmnet has that with a constant number only")
+    if np.ptp(bound):
+        raise Unsupported(f"{name} with a constant per element: only one number is supported")
+    return activation, float(bound.flat[0])
+
+
+def from_aten_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords: Any) -> Tensor:
+    return b.add("softmax", SoftmaxAttrs(dim % len(x.shape)), x)
+
+
+RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+    "aten.relu.default": from_aten_relu,
+    "aten.relu6.default": from_aten_relu6,
+    "aten.hardtanh.default": from_aten_hardtanh,
+    "aten.clamp.default": from_aten_clamp,
+    "aten.clamp.Tensor": from_aten_clamp,
+    "aten.clip.default": from_aten_clamp,
+    "aten.clip.Tensor": from_aten_clamp,
+    "aten.clamp_min.default": from_aten_clamp,
+    "aten.clamp_min.Tensor": from_aten_clamp,
+    "aten.clamp_max.Tensor": from_aten_clamp_max,
+    "aten.threshold.default": from_aten_threshold,
+    "aten.maximum.default": from_aten_maximum,
+    "aten.minimum.default": from_aten_minimum,
+    "aten.clamp_max.default": from_aten_clamp_max,
+    "aten.softmax.int": from_aten_softmax,
+    "aten._softmax.default": from_aten_softmax,
+}

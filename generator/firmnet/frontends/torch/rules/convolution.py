@@ -1,0 +1,95 @@
+"""How do PyTorch's convolutions of images and lines read?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ....ir import Array, Tensor
+from ....ops.conv2d import Conv2dAttrs
+from ....ops.windows import Padding, Pair
+from ...common.builder import Builder, Unsupported
+from ...common.images import as_image, as_line, require_image
+from ...common.movement import to_nchw, to_nhwc
+from .options import Sizes, lying, pair, symmetric
+
+
+def from_aten_conv2d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """weight (O, I/groups, kh, kw) as in PyTorch; padding may be "same" or "valid"."""
+    require_image("conv2d", x.shape)
+    attrs = Conv2dAttrs(pair(stride), (0, 0, 0, 0), pair(dilation), groups)
+    kernel = (weight.shape[2], weight.shape[3])
+    if isinstance(padding, str):
+        padding_4 = _named_padding(padding, kernel, attrs.dilation)
+    else:
+        padding_4 = symmetric(padding)
+    w = b.constant(f"{b.layer}_weight", weight.transpose(0, 2, 3, 1))
+    c = b.constant(f"{b.layer}_bias", np.zeros(len(weight)) if bias is None else bias)
+    return to_nchw(b, b.add("conv2d", replace(attrs, padding=padding_4), to_nhwc(b, x), w, c))
+
+
+def from_aten_conv1d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """A line of values as an image of height 1; weight (O, I/groups, k)."""
+    around = padding if isinstance(padding, str) else lying(padding, 0)
+    options = lying(stride, 1), around, lying(dilation, 1), groups
+    return as_line(b, from_aten_conv2d(b, as_image(b, x), weight[:, :, None], bias, *options))
+
+
+def from_aten_convolution(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    transposed: bool,
+    output_padding: Sizes,
+    groups: int,
+) -> Tensor:
+    if transposed:
+        raise Unsupported(
+            "transposed convolution: use nn.Conv2d with r·r times the channels, then nn.PixelShuffle(r)"
+        )
+    if weight.ndim == 3:
+        return from_aten_conv1d(b, x, weight, bias, stride, padding, dilation, groups)
+    if weight.ndim != 4:
+        raise Unsupported(
+            f"{weight.ndim - 2}-dimensional convolution: fold the depth into the channels and use nn.Conv2d"
+        )
+    return from_aten_conv2d(b, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
+    """PyTorch's "same" puts the odd row or column behind."""
+    if name == "valid":
+        return 0, 0, 0, 0
+    total_h, total_w = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
+    return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
+
+
+RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+    "aten.conv2d.default": from_aten_conv2d,
+    "aten.conv2d.padding": from_aten_conv2d,
+    "aten.conv1d.default": from_aten_conv1d,
+    "aten.conv1d.padding": from_aten_conv1d,
+    "aten.convolution.default": from_aten_convolution,
+}

@@ -1,0 +1,76 @@
+"""How does what PyTorch joins, repeats and pads read?"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ....ir import Array, Tensor
+from ....ops.concat import ConcatAttrs
+from ....ops.pad import PadAttrs
+from ...common.builder import Builder, Unsupported
+from ...common.movement import reshaped
+from ...common.repeats import expanded, repeated
+
+
+def from_aten_cat(b: Builder, tensors: Sequence[Tensor | Array], dim: int = 0) -> Tensor:
+    activations = [tensor for tensor in tensors if isinstance(tensor, Tensor)]
+    if len(activations) < len(tensors):
+        raise Unsupported(
+            "one of its parts is a constant: firmnet concatenates activations; F.pad appends zeros"
+        )
+    if len(activations) == 1:
+        return activations[0]
+    return b.add("concat", ConcatAttrs(dim % len(activations[0].shape)), *activations)
+
+
+def from_aten_stack(b: Builder, tensors: Sequence[Tensor | Array], dim: int = 0) -> Tensor:
+    rank = len(tensors[0].shape) + 1
+    axis = dim % rank
+    parts = [
+        reshaped(b, part, (*part.shape[:axis], 1, *part.shape[axis:])) if isinstance(part, Tensor) else part
+        for part in tensors
+    ]
+    return from_aten_cat(b, parts, axis)
+
+
+def from_aten_expand(b: Builder, x: Tensor, size: Sequence[int], implicit: bool = False) -> Tensor:
+    ranked = (*[1] * (len(size) - len(x.shape)), *x.shape)
+    return expanded(b, x, tuple(m if n == -1 else n for m, n in zip(ranked, size, strict=True)))
+
+
+def from_aten_repeat(b: Builder, x: Tensor, repeats: Sequence[int]) -> Tensor:
+    y = reshaped(b, x, (*[1] * (len(repeats) - len(x.shape)), *x.shape))
+    for axis, times in enumerate(repeats):
+        y = repeated(b, y, axis, times)
+    return y
+
+
+def from_aten_constant_pad_nd(b: Builder, x: Tensor, pad: Sequence[int], value: float | None = 0.0) -> Tensor:
+    """pad = (before, after) of the last axis, then of the one before it, and so on."""
+    if value:
+        raise Unsupported(f"padding with {value}: firmnet pads with zeros")
+    if min(pad, default=0) < 0:
+        raise Unsupported(
+            f"negative padding {tuple(pad)} crops: use less padding in the layer before, or smaller inputs"
+        )
+    missing = [0] * (len(x.shape) - len(pad) // 2)
+    attrs = PadAttrs((*missing, *map(int, pad[-2::-2])), (*missing, *map(int, pad[::-2])))
+    return b.add("pad", attrs, x) if any(pad) else x
+
+
+def from_aten_pad(
+    b: Builder, x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+) -> Tensor:
+    if mode != "constant":
+        raise Unsupported(f"padding mode {mode!r}: firmnet pads with zeros")
+    return from_aten_constant_pad_nd(b, x, pad, value)
+
+
+RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+    "aten.cat.default": from_aten_cat,
+    "aten.concat.default": from_aten_cat,
+    "aten.concatenate.default": from_aten_cat,
+    "aten.stack.default": from_aten_stack,
+    "aten.expand.default": from_aten_expand,
+    "aten.repeat.default": from_aten_repeat,
+    "aten.pad.default": from_aten_pad,
+    "aten.constant_pad_nd.default": from_aten_constant_pad_nd,
+}

@@ -1,0 +1,26 @@
+"""How does PyTorch write the sizes of a window?"""
+
+from collections.abc import Sequence
+
+from ....ops.windows import Padding, Pair
+
+Sizes = int | Sequence[int]
+
+
+def pair(value: int | Sequence[int]) -> Pair:
+    """PyTorch's size option: one number for both axes, or one each."""
+    numbers = (value,) if isinstance(value, int) else tuple(value)
+    first, second = numbers * 2 if len(numbers) == 1 else numbers
+    return int(first), int(second)
+
+
+def symmetric(padding: int | Sequence[int]) -> Padding:
+    """The same number of rows above and below, of columns left and right."""
+    vertical, horizontal = pair(padding)
+    return vertical, vertical, horizontal, horizontal
+
+
+def lying(sizes: Sizes, upright: int) -> Pair:
+    """The option of a line of values for an image of height 1, whose rows get `upright`."""
+    (along,) = (sizes,) if isinstance(sizes, int) else tuple(sizes)
+    return upright, along

@@ -1,0 +1,27 @@
+"""Which rows of the matrix prove add?"""
+
+from collections.abc import Iterator
+
+from casework import Case, activation
+
+from firmnet.ir import Call, Shape
+from firmnet.ops.add import AddAttrs
+
+
+def cases() -> Iterator[Case]:
+    rows: list[tuple[str, Shape, AddAttrs, tuple[float, int], tuple[float, int]]] = [
+        ("one_value", (1, 1), AddAttrs(), (0.03, 5), (0.06, -4)),
+        ("three_relu6", (1, 3), AddAttrs(0.0, 6.0), (0.05, -3), (0.06, -100)),
+        ("seven", (1, 7), AddAttrs(), (0.08, -11), (0.07, 20)),
+        ("33x17_between", (1, 33, 17, 1), AddAttrs(-1.0, 1.0), (0.08, -11), (0.07, 20)),
+        ("5x7x3", (1, 5, 7, 3), AddAttrs(), (0.08, -11), (0.07, 20)),
+        ("vector_saturates", (1, 33), AddAttrs(), (0.9, 0), (0.01, 5)),
+        ("relu", (1, 3, 3, 5), AddAttrs(lo=0.0), (0.05, 64), (0.04, -128)),
+        ("relu6", (1, 9), AddAttrs(0.0, 6.0), (0.05, -3), (0.06, -100)),
+        ("coarse_result", (1, 21), AddAttrs(), (0.05, -128), (4.0, -60)),
+        ("leading_4x3x5x3", (4, 3, 5, 3), AddAttrs(), (0.08, -11), (0.07, 20)),
+        ("fine_result", (1, 21), AddAttrs(), (0.05, 3), (0.0005, 127)),
+    ]
+    for label, shape, attrs, b, y in rows:
+        inputs = activation("a", shape), activation("b", shape, *b)
+        yield Case(label, Call(attrs, inputs, activation("y", shape, *y)))

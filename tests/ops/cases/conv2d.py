@@ -1,0 +1,137 @@
+"""Which rows of the matrix prove conv2d?"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from casework import Case, activation, bias, output_scale, weight
+
+from firmnet.ir import Call, Shape
+from firmnet.ops import OPS
+from firmnet.ops.conv2d import Conv2dAttrs
+
+
+def cases() -> Iterator[Case]:
+    for seed, (label, x_shape, w_shape, options) in enumerate(_CASES):
+        attrs = Conv2dAttrs(**options)
+        x = activation("x", x_shape, 0.05, 11 - 40 * (seed % 3))
+        w = weight("w", w_shape, seed)
+        c = bias("b", x, w, seed)
+        zero_point = -128 if attrs.lo == 0.0 and attrs.hi is None else 5
+        scale = _FINE.get(label, 1.0) * output_scale(x, w)
+        y = activation("y", OPS["conv2d"].shape(attrs, x_shape, w_shape, c.shape), scale, zero_point)
+        yield Case(label, Call(attrs, (x, w, c), y))
+
+
+_CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
+    ("1x1", (1, 5, 7, 6), (3, 1, 1, 6), {}),
+    ("1x1_s2_pad1", (1, 5, 6, 3), (4, 1, 1, 3), {"stride": (2, 2), "padding": (1, 1, 1, 1)}),
+    ("3x3", (1, 7, 9, 3), (5, 3, 3, 3), {}),
+    ("3x3_pad_relu", (1, 8, 8, 4), (8, 3, 3, 4), {"padding": (1, 1, 1, 1), "lo": 0.0}),
+    (
+        "3x3_s2_pad_relu6",
+        (1, 9, 7, 5),
+        (7, 3, 3, 5),
+        {"stride": (2, 2), "padding": (1, 1, 1, 1), "lo": 0.0, "hi": 12.0},
+    ),
+    ("2x4_s3x1_pad0213", (1, 8, 5, 3), (2, 2, 4, 3), {"stride": (3, 1), "padding": (0, 2, 1, 3)}),
+    ("3x2_dilated_pad", (1, 9, 8, 2), (3, 3, 2, 2), {"dilation": (2, 3), "padding": (2, 2, 3, 3)}),
+    ("5x5_groups2", (1, 7, 6, 6), (4, 5, 5, 3), {"groups": 2, "padding": (2, 2, 2, 2)}),
+    (
+        "depthwise_3x3_s2_pad",
+        (1, 9, 9, 7),
+        (7, 3, 3, 1),
+        {"groups": 7, "stride": (2, 2), "padding": (1, 1, 1, 1)},
+    ),
+    ("depthwise_x2", (1, 5, 6, 3), (6, 3, 3, 1), {"groups": 3, "lo": 0.0}),
+    ("whole_image", (1, 4, 5, 9), (6, 4, 5, 9), {}),
+    ("pad_larger_than_image", (1, 1, 2, 1), (2, 3, 3, 1), {"padding": (2, 2, 2, 2)}),
+    *[
+        (f"1x1_{k}_to_{n}_on_{h}x{w}", (1, h, w, k), (n, 1, 1, k), {})
+        for h, w, k, n in [
+            (1, 1, 1, 1),
+            (1, 1, 3, 2),
+            (1, 2, 5, 7),
+            (1, 3, 7, 5),
+            (33, 17, 3, 1),
+            (2, 7, 16, 3),
+            (3, 3, 18, 40),
+            (1, 5, 33, 4),
+            (2, 3, 70, 5),
+            (3, 2, 1100, 3),
+            (1, 4, 6, 1400),
+        ]
+    ],
+    ("1x1_s3x2", (1, 11, 17, 8), (5, 1, 1, 8), {"stride": (3, 2)}),
+    ("1x1_upscaled", (1, 3, 3, 4), (3, 1, 1, 4), {}),
+    ("1x1_near_one", (1, 3, 3, 4), (3, 1, 1, 4), {}),
+    *[
+        (f"3x3_{c}_to_{n}_on_{h}x{w}", (1, h, w, c), (n, 3, 3, c), {"padding": (1, 1, 1, 1)})
+        for h, w, c, n in [
+            (1, 1, 1, 1),
+            (33, 17, 1, 3),
+            (17, 33, 3, 2),
+            (5, 9, 5, 7),
+            (4, 6, 7, 4),
+            (6, 5, 8, 3),
+            (2, 3, 24, 2),
+            (1, 3, 260, 2),
+        ]
+    ],
+    ("3x3_s2_3_to_8", (1, 13, 12, 3), (8, 3, 3, 3), {"stride": (2, 2), "padding": (0, 1, 0, 1), "lo": 0.0}),
+    ("10x4_s2_1_to_6", (1, 21, 10, 1), (6, 10, 4, 1), {"stride": (2, 2), "padding": (4, 5, 1, 1)}),
+    ("5x1_on_40x1", (1, 40, 1, 3), (4, 5, 1, 3), {"padding": (2, 2, 0, 0)}),
+    ("1x5_on_1x40", (1, 1, 40, 3), (4, 1, 5, 3), {"padding": (0, 0, 2, 2), "stride": (1, 3)}),
+    ("2x2_s3", (1, 11, 10, 4), (3, 2, 2, 4), {"stride": (3, 3)}),
+    ("3x3_dilated_groups3", (1, 9, 7, 9), (6, 3, 3, 3), {"dilation": (2, 1), "groups": 3}),
+    *[
+        (
+            f"depthwise_{kh}x{kw}_s{sh}x{sw}_{c}_on_{h}x{w}",
+            (1, h, w, c),
+            (c, kh, kw, 1),
+            {"groups": c, "stride": (sh, sw), "padding": (kh // 2, kh // 2, kw // 2, kw // 2)},
+        )
+        for kh, kw, sh, sw, h, w, c in [
+            (3, 3, 1, 1, 1, 1, 2),
+            (3, 3, 1, 1, 33, 17, 3),
+            (3, 3, 1, 1, 5, 9, 5),
+            (3, 3, 1, 1, 6, 6, 8),
+            (3, 3, 1, 1, 25, 5, 64),
+            (3, 3, 1, 1, 3, 50, 7),
+            (3, 3, 1, 1, 2, 3, 600),
+            (3, 3, 2, 2, 17, 33, 6),
+            (3, 3, 3, 1, 11, 8, 4),
+            (5, 5, 1, 1, 9, 11, 5),
+            (5, 5, 2, 2, 12, 7, 4),
+            (7, 7, 1, 1, 8, 8, 4),
+            (9, 9, 1, 2, 10, 9, 3),
+            (1, 7, 1, 1, 1, 40, 3),
+            (1, 9, 1, 3, 2, 30, 5),
+            (5, 1, 1, 1, 40, 1, 4),
+            (2, 4, 1, 1, 7, 5, 6),
+        ]
+    ],
+    (
+        "depthwise_s2_pad0101",
+        (1, 12, 12, 8),
+        (8, 3, 3, 1),
+        {"groups": 8, "stride": (2, 2), "padding": (0, 1, 0, 1)},
+    ),
+    (
+        "depthwise_dilated_relu6",
+        (1, 9, 10, 5),
+        (5, 3, 3, 1),
+        {"groups": 5, "dilation": (2, 3), "lo": 0.0, "hi": 9.0},
+    ),
+    (
+        "depthwise_x2_in_strips",
+        (1, 16, 9, 64),
+        (128, 3, 3, 1),
+        {"groups": 64, "padding": (1, 1, 1, 1), "lo": 0.0},
+    ),
+    ("depthwise_x3_pad", (1, 6, 7, 4), (12, 3, 3, 1), {"groups": 4, "padding": (1, 1, 1, 1)}),
+    ("depthwise_of_1400", (1, 2, 2, 1400), (1400, 2, 2, 1), {"groups": 1400}),
+]
+
+
+_FINE = {"1x1_upscaled": 1e-4, "1x1_near_one": 0.048}
+"""Case → its output scale is so much finer than usual: requantization needs a shift before, or none after."""

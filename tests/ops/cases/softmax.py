@@ -1,0 +1,32 @@
+"""Which rows of the matrix prove softmax?"""
+
+from collections.abc import Iterator
+
+from casework import Case, activation
+
+from firmnet.ir import Call, Shape, Tensor
+from firmnet.ops.softmax import OUTPUT, SoftmaxAttrs
+
+
+def cases() -> Iterator[Case]:
+    rows: list[tuple[str, Shape, int, float]] = [
+        ("3", (1, 3), 1, 0.05),
+        ("5", (1, 5), 1, 0.05),
+        ("8", (1, 8), 1, 0.05),
+        ("10", (1, 10), 1, 0.02),
+        ("11_before_unit_axes", (1, 11, 1, 1), 1, 0.05),
+        ("12", (1, 12), 1, 0.05),
+        ("channels_5x3x7", (1, 5, 3, 7), 3, 0.05),
+        ("rows_5x3x7", (1, 5, 3, 7), 1, 0.01),
+        ("5_lanes_of_9_saturate", (1, 5, 9), 2, 0.3),
+        ("3_lanes_of_23", (1, 3, 23), 2, 0.03),
+        ("24", (1, 24), 1, 0.03),
+        ("300", (1, 300), 1, 0.04),
+        ("leading_4", (4, 3, 5), 0, 0.05),
+        ("channels_behind_leading_4", (4, 3, 2, 9), 3, 0.05),
+        ("rows_behind_leading_4", (4, 9, 2, 3), 1, 0.05),
+        ("2_saturates", (1, 9, 2), 2, 0.3),
+    ]
+    for label, shape, axis, scale in rows:
+        x, y = activation("x", shape, scale), Tensor("y", shape, OUTPUT)
+        yield Case(label, Call(SoftmaxAttrs(axis), (x,), y))
