@@ -1,0 +1,349 @@
+"""Is any single layer slow on a Cortex-M4? A sweep of some 350: cycles, price, other kernels, RAM, code.
+
+    python benchmarks/layers.py [-k PATTERN] [--json] [--jobs N] [--beside FILE] [--chosen-only]
+
+Every layer is compiled alone and run once in the simulator, its output compared with the oracle's; cycles
+are those of `firmnet profile`, from entry of run() to its return. So is every other kernel that could run it,
+always the portable C. docs/kernels.md says how to read the table.
+
+-k PATTERN     layers whose label or kind contains it (a regular expression)
+--json         the figures on stdout, people's table on stderr; what --beside reads
+--beside FILE  an earlier run's --json: each layer's cycles then, and which became slower
+--chosen-only  only the kernels that would be chosen, not what the others would take
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
+
+import numpy as np
+from single_layers import NAME, Layer, layers
+
+from firmnet.codegen.layers import kernel_template
+from firmnet.codegen.model import Library, library
+from firmnet.devices.runner import Model
+from firmnet.errors import UserError, VerificationError
+from firmnet.interpret import run_int
+from firmnet.ir import Array, Graph
+from firmnet.ops import OPS
+from firmnet.profile.cycles import Instruction, cost, decode
+from firmnet.profile.image import Image, build
+from firmnet.profile.recorders import Block, record_edges
+from firmnet.profile.simulate import simulate
+from firmnet.screen import Screen
+
+CORE = "cortex-m4f"
+PORTABLE = "portable"
+MOST_CODE_BYTES = 1000
+MOST_STANDING = 1.10
+"""How much longer a layer may take than the same layer lying down."""
+CLOSE = 1.10
+"""Prices and candidates within this are as good."""
+EDGES = ("quantize", "arrange", "dequantize", "best")
+"""Functions of every model that belong to no layer."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one kernel takes: modelled cycles, bytes of scratch, of the whole arena, and of code."""
+
+    kernel: str
+    cycles: int
+    scratch_bytes: int
+    arena_bytes: int
+    code_bytes: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """One layer: the kernel that is chosen, its price (None: it has none), all others that could run it.
+
+    `per`: cycles per multiply-accumulate, or per output element where there are none (`unit`). `cmsis` and
+    `earlier`: cycles of CMSIS-NN and of the run beside it, where known.
+    """
+
+    label: str
+    kind: str
+    unit: str
+    units: int
+    chosen: Figures
+    per: float
+    price: float | None = None
+    others: tuple[Figures, ...] = ()
+    cmsis: int | None = None
+    earlier: int | None = None
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def portable(self) -> int | None:
+        return next((other.cycles for other in self.others if other.kernel == PORTABLE), None)
+
+
+def measured(layer: Layer, chosen_only: bool = False) -> Result:
+    """Runs a layer with every kernel that accepts it."""
+    graph = layer.graph()
+    inputs = _noise(graph)
+    expected = run_int(graph, *inputs)
+    found = [_figures(graph, *way, inputs, expected) for way in _ways(graph, chosen_only)]
+    macs = sum(OPS[node.op].cost(graph.call(node), True).macs for node in graph.nodes)
+    units = macs or expected.size
+    return Result(
+        layer.label,
+        layer.kind,
+        "MAC" if macs else "element",
+        units,
+        found[0],
+        round(found[0].cycles / units, 3),
+        _price(graph),
+        tuple(found[1:]),
+        _cmsis().get(layer.label),
+    )
+
+
+def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
+    """Name and C of every kernel that accepts the layer; first the one that is chosen."""
+    yield _chosen(graph), library(graph, dsp=True)
+    if not chosen_only:
+        yield PORTABLE, library(graph, dsp=False, cascades=())
+
+
+def _chosen(graph: Graph) -> str:
+    templates = (kernel_template(n, graph.call(n), True) for n in graph.nodes if not OPS[n.op].view)
+    return ", ".join(name.removeprefix("kernels/").removesuffix(".c.j2") for name in templates)
+
+
+def _price(_graph: Graph) -> float | None:
+    """What the chosen kernels say they take."""
+    return None
+
+
+def _noise(graph: Graph) -> list[Array]:
+    rng = np.random.default_rng(0)
+    shapes = [graph.tensors[name].shape for name in graph.inputs]
+    return [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
+
+
+def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], expected: Array) -> Figures:
+    """Raises VerificationError when the kernel does not compute what the oracle says."""
+    layer_bytes = tuple(layer.size for layer in made.layers)
+    model = Model(NAME, dict(made.files), tuple(x.size for x in inputs), expected.size, layer_bytes)
+    image = build(model, np.concatenate([x.ravel() for x in inputs]), CORE)
+    run = simulate(image, CORE, expected.size, record_edges)
+    wrong = int(np.count_nonzero(run.output != expected.ravel()))
+    if wrong:
+        raise VerificationError(f"{kernel}: {wrong} of {expected.size} values differ from the oracle's")
+
+    @cache
+    def block(at: Block) -> tuple[Instruction, ...]:
+        return decode(image.code(at), at.address)
+
+    (whole,) = run.regions
+    scratch = sum(bytes_ for step in made.plan.steps for bytes_ in step.buffers.values())
+    cycles = cost(whole.noted, block).cycles
+    return Figures(kernel, cycles, scratch, made.plan.arena_bytes, _code_bytes(image))
+
+
+def _code_bytes(image: Image) -> int:
+    """run() and what it calls."""
+    return image.bytes_of("text") - sum(image.symbol_bytes.get(edge, 0) for edge in EDGES)
+
+
+@cache
+def _cmsis() -> Mapping[str, int]:
+    """Cycles of CMSIS-NN for layers of these labels, on the same simulator."""
+    return dict(json.loads((Path(__file__).parent / "cmsis_nn.json").read_text()))
+
+
+# --- what is wrong with it
+
+
+def judged(results: Sequence[Result], swept: Mapping[str, Layer]) -> None:
+    """Writes down, for every result, which limit it breaks and which other kernel would have been faster."""
+    by_label = {result.label: result for result in results}
+    for result in results:
+        layer = swept[result.label]
+        lying = by_label.get(layer.lying or "")
+        result.problems.extend(_problems(result, layer, lying))
+
+
+def _problems(r: Result, layer: Layer, lying: Result | None) -> Iterator[str]:
+    cycles = r.chosen.cycles
+    if layer.most is not None and r.per > layer.most:
+        yield f"{r.per:.2f} cycles per {r.unit}, at most {layer.most:g}"
+    if lying and cycles > MOST_STANDING * lying.chosen.cycles:
+        yield f"{cycles / lying.chosen.cycles:.2f} times the same layer lying down"
+    if r.portable is not None and cycles > r.portable:
+        yield f"{cycles / r.portable:.2f} times the portable kernel"
+    if r.cmsis is not None and cycles > r.cmsis:
+        yield f"{cycles / r.cmsis:.2f} times CMSIS-NN"
+    best = min(r.others, key=lambda other: other.cycles, default=r.chosen)
+    if best.kernel != PORTABLE and best.cycles < cycles:
+        yield f"{best.kernel} would take {best.cycles:,}, {cycles / best.cycles:.2f} times less"
+    if r.price is not None and not 1 / CLOSE <= r.price / cycles <= CLOSE:
+        yield f"priced {r.price / cycles:.2f} times what it takes"
+    if layer.most_ram_bytes is not None and r.chosen.arena_bytes > layer.most_ram_bytes:
+        yield f"an arena of {r.chosen.arena_bytes:,} B, at most {layer.most_ram_bytes:,}"
+    if r.chosen.code_bytes > MOST_CODE_BYTES:
+        yield f"{r.chosen.code_bytes:,} B of code, at most {MOST_CODE_BYTES:,}"
+    if r.earlier is not None and cycles > 1.01 * r.earlier:
+        yield f"{cycles / r.earlier:.2f} times the run beside it"
+
+
+# --- for people
+
+HEADS = (
+    *("layer", "kernel", "cycles", "per", "", "price", "portable", "others", "CMSIS-NN", "earlier"),
+    *("scratch", "arena", "code"),
+)
+
+
+def show(results: Sequence[Result], screen: Screen) -> None:
+    screen.line(f"{len(results)} single layers on a Cortex-M4, every output equal to the oracle's", "bold")
+    screen.table(HEADS, [_row(result) for result in results])
+    screen.line(
+        "(times in others, CMSIS-NN, earlier and portable: how much longer they take than the kernel chosen)"
+    )
+    screen.line()
+    troubled = [result for result in results if result.problems]
+    for result in troubled:
+        for problem in result.problems:
+            screen.line(f"{result.label}: {problem}")
+    screen.line()
+    for line in summary(results):
+        screen.line(line)
+    screen.result({"layers": [asdict(result) for result in results]})
+
+
+def _row(r: Result) -> tuple[str, ...]:
+    def beside(cycles: int | None) -> str:
+        return "-" if cycles is None else f"{cycles / r.chosen.cycles:.2f} x"
+
+    others = ", ".join(
+        f"{other.kernel} {beside(other.cycles)}" for other in r.others if other.kernel != PORTABLE
+    )
+    return (
+        r.label + "*" * bool(r.problems),
+        r.chosen.kernel,
+        f"{r.chosen.cycles:,}",
+        f"{r.per:.2f}",
+        r.unit,
+        "-" if r.price is None else f"{r.price / r.chosen.cycles:.2f} x",
+        beside(r.portable),
+        others or "-",
+        beside(r.cmsis),
+        beside(r.earlier),
+        f"{r.chosen.scratch_bytes:,}",
+        f"{r.chosen.arena_bytes:,}",
+        f"{r.chosen.code_bytes:,}",
+    )
+
+
+def summary(results: Sequence[Result]) -> Iterator[str]:
+    """How many layers break which kind of limit, and how wrong the choice was."""
+    yield f"{sum(not r.problems for r in results)} of {len(results)} layers keep every limit"
+    slower = [r for r in results if r.portable is not None and r.chosen.cycles > r.portable]
+    yield f"slower than portable C: {len(slower)}"
+    known = [r for r in results if r.cmsis is not None]
+    behind = [r for r in known if r.cmsis is not None and r.chosen.cycles > r.cmsis]
+    yield f"slower than CMSIS-NN: {len(behind)} of {len(known)} known"
+    losses = sorted(
+        (r.chosen.cycles / min(o.cycles for o in r.others), r.label)
+        for r in results
+        if r.others and min(o.cycles for o in r.others) < r.chosen.cycles
+    )
+    wrong = [loss for loss in losses if loss[0] > CLOSE]
+    yield f"another kernel more than 10 % faster: {len(wrong)}" + (
+        f", at worst {losses[-1][0]:.2f} times ({losses[-1][1]})" if losses else ""
+    )
+    priced = [(r.price / r.chosen.cycles, r.label) for r in results if r.price is not None]
+    if priced:
+        off = [price for price in priced if not 1 / CLOSE <= price[0] <= CLOSE]
+        worst = max(priced, key=lambda price: max(price[0], 1 / price[0]))
+        yield (
+            f"prices more than 10 % off: {len(off)} of {len(priced)}, "
+            f"at worst {worst[0]:.2f} times ({worst[1]})"
+        )
+    large = [r for r in results if r.chosen.code_bytes > MOST_CODE_BYTES]
+    most = max(results, key=lambda r: r.chosen.code_bytes)
+    mean = sum(r.chosen.code_bytes for r in results) // len(results)
+    yield (
+        f"code: on average {mean:,} B, above {MOST_CODE_BYTES:,} B: {len(large)}, "
+        f"at most {most.chosen.code_bytes:,} B ({most.label})"
+    )
+
+
+# --- the sweep
+
+
+def sweep(wanted: Sequence[Layer], jobs: int, chosen_only: bool, screen: Screen) -> list[Result]:
+    """All results in the order of the layers; layers that fail are told and left out."""
+    results = []
+    with ProcessPoolExecutor(jobs) as pool, screen.waiting(f"sweeping {len(wanted)} layers"):
+        for layer, answer in zip(
+            wanted, pool.map(_by_label, [(layer.label, chosen_only) for layer in wanted]), strict=True
+        ):
+            if isinstance(answer, str):
+                screen.error(f"{layer.label}: {answer}")
+            else:
+                results.append(answer)
+    return results
+
+
+def _by_label(job: tuple[str, bool]) -> Result | str:
+    label, chosen_only = job
+    try:
+        return measured(_all()[label], chosen_only)
+    except (UserError, VerificationError, ValueError, OverflowError) as error:
+        return str(error)
+
+
+@cache
+def _all() -> Mapping[str, Layer]:
+    return {layer.label: layer for layer in layers()}
+
+
+def beside(results: Sequence[Result], earlier: Any) -> list[Result]:
+    """With the cycles of an earlier run."""
+    known = {layer["label"]: int(layer["chosen"]["cycles"]) for layer in earlier["layers"]}
+    return [replace(result, earlier=known.get(result.label)) for result in results]
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-k", metavar="PATTERN", default="", dest="pattern", help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help=argparse.SUPPRESS)
+    parser.add_argument("--beside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--chosen-only", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    screen = Screen(json=options.json)
+    wanted = [
+        layer for layer in _all().values() if re.search(options.pattern, f"{layer.label} ({layer.kind})")
+    ]
+    if not wanted:
+        screen.error(f"no layer is called {options.pattern!r}")
+        return 2
+    results = sweep(wanted, options.jobs, options.chosen_only, screen)
+    if not results:
+        return 1
+    if options.beside:
+        results = beside(results, json.loads(options.beside.read_text()))
+    judged(results, _all())
+    show(results, screen)
+    return 0 if len(results) == len(wanted) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
