@@ -1,8 +1,25 @@
-"""Where do tests find the instruments they share? Here: pytest puts this folder on the import path."""
+"""Where do tests find the instruments they share, and who runs them in which order, if several workers do?"""
 
 import os
+from typing import Any
 
 import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does; before NumPy is imported
 pytest.register_assert_rewrite("board_checks")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, our own order of files."""
+    from schedule import LongestFirst
+
+    return LongestFirst(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Workers take the tests in that order; without workers they run as collected, quick ones first."""
+    if hasattr(config, "workerinput"):
+        from schedule import piece_of_work, turn
+
+        items.sort(key=lambda item: turn(piece_of_work(item.nodeid)))

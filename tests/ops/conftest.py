@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from matrix_rows import MACHINES, ROWS, WARNINGS, Outputs, Row
+from matrix_rows import MACHINES, WARNINGS, Outputs, Row, rows_of
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
@@ -35,7 +35,7 @@ def matrix() -> Callable[[str, str], Outputs]:
     """
 
     def outputs(device: str, op: str) -> Outputs:
-        rows = [row for row in ROWS if row.op.name == op]
+        rows = rows_of(op)
         return on_host(rows) if device == "host" else on_core(rows, MACHINES[device])
 
     return cache(outputs)

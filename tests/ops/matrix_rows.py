@@ -1,6 +1,6 @@
 """Which rows has the op matrix? Every case of every op that has a kernel, each a model of one layer."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -65,3 +65,12 @@ class Row:
 
 
 ROWS = [Row(op, case) for op in OPS.values() if not (op.view or op.float_only) for case in cases_of(op.name)]
+
+
+def rows_of(op: str) -> list[Row]:
+    return [row for row in ROWS if row.op.name == op]
+
+
+def ops_of(rows: Iterable[Row]) -> list[str]:
+    """Names of the ops that have some of these rows: tests build one program per op, and `-k` chooses."""
+    return list(dict.fromkeys(row.op.name for row in rows))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matrix_rows import MACHINES, ROWS, Row
+from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Program, Request, from_graph
@@ -47,22 +47,27 @@ def wrong_ones(placed: Sequence[tuple[Row, Model]], build: Callable[[list[Model]
     ]
 
 
-def every_placement(dsp: bool) -> list[tuple[Row, Model]]:
+def every_placement(op: str, dsp: bool) -> list[tuple[Row, Model]]:
     return [
         (row, model(row, f"m{i}_{j}_{further}", dsp, activation, distance + further))
-        for i, row in enumerate(ROWS)
+        for i, row in enumerate(rows_of(op))
         for j, (activation, distance) in enumerate(sharing(row, dsp))
         for further in FURTHER
     ]
 
 
+every_op = pytest.mark.parametrize("op", ops_of(row for row in ROWS if list(sharing(row, True))))
+
+
 @pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
-def test_on_host(dsp: bool) -> None:
-    assert not wrong_ones(every_placement(dsp), host.executable)
+@every_op
+def test_on_host(op: str, dsp: bool) -> None:
+    assert not wrong_ones(every_placement(op, dsp), host.executable)
 
 
-def test_assembly_on_core() -> None:
-    assert not wrong_ones(every_placement(True), lambda models: core.image(models, MACHINES["core"]))
+@every_op
+def test_assembly_on_core(op: str) -> None:
+    assert not wrong_ones(every_placement(op, True), lambda models: core.image(models, MACHINES["core"]))
 
 
 def test_in_place_is_wrong_where_a_distance_is_asked_for() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from layered_networks import NETWORKS, noise, residual
-from matrix_rows import ROWS
+from matrix_rows import ROWS, ops_of, rows_of
 
 from firmnet.devices.host import SANITIZERS, executable
 from firmnet.devices.runner import Model, Request, from_graph
@@ -16,11 +16,13 @@ both_kernels = pytest.mark.parametrize("dsp", [False, True], ids=["portable", "d
 
 
 @both_kernels
-def test_op_matrix(dsp: bool) -> None:
+@pytest.mark.parametrize("op", ops_of(ROWS))
+def test_op_matrix(op: str, dsp: bool) -> None:
     """Every tensor in an array of its own: an overrun inside a shared arena would go unseen."""
-    models = [from_graph(row.graph, dsp=dsp, separate_buffers=True) for row in ROWS]
-    answers = executable(models, SANITIZERS).ask([Request(row.graph.name, row.inputs) for row in ROWS])
-    for row, answer in zip(ROWS, answers, strict=True):
+    rows = rows_of(op)
+    models = [from_graph(row.graph, dsp=dsp, separate_buffers=True) for row in rows]
+    answers = executable(models, SANITIZERS).ask([Request(row.graph.name, row.inputs) for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
         np.testing.assert_array_equal(answer.outputs, row.expected, err_msg=row.id)
 
 
