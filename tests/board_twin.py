@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from casework import activation, bias, output_scale, weight
 
-from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, save
+from firmnet.artifact import BOARD_FILE, FORMAT, Artifact, Edge, LayerEntry, Manifest, save
 from firmnet.assets import assets
 from firmnet.codegen.project import project_files
 from firmnet.interpret import int_values
@@ -34,7 +34,7 @@ from firmnet.ir import Array, Graph, Node, Tensor
 from firmnet.ops import OPS
 from firmnet.provenance import file_digest
 from firmnet.qmath import dequantize_output, quantize_input
-from firmnet.targets import load_board
+from firmnet.targets import board_to_json, load_board
 
 FINGERPRINT = bytes(range(32))
 FLASH_ORIGIN, FLASH = 0x0800_0000, np.random.default_rng(7).bytes(70_001)
@@ -85,7 +85,7 @@ def save_artifact(path: Path, graph: Graph, fingerprint: bytes = FINGERPRINT) ->
         LayerEntry(node.name, node.op, "", graph.tensors[node.output].shape, 0, 0, ()) for node in graph.nodes
     )
     manifest = Manifest(FORMAT, "0", graph.name, "netduinoplus2", fingerprint.hex(), (), *edges, layers, 0, 0)
-    artifact = save(path, manifest, graph, inputs(4), {})
+    artifact = save(path, manifest, graph, inputs(4), {BOARD_FILE: board_to_json(load_board(manifest.board))})
     artifact.firmware.mkdir(exist_ok=True)
     file = artifact.firmware / "firmware.elf"
     file.write_bytes(elf({".text": (FLASH_ORIGIN, FLASH)}))

@@ -9,7 +9,6 @@ from pathlib import Path
 from firmnet.artifact import Artifact
 from firmnet.devices.runner import Model
 from firmnet.provenance import fingerprint_on_disk
-from firmnet.targets import load_board
 
 STEP = re.compile(
     r"(?P<kernel>    \w+\(.*\);\n)"
@@ -50,7 +49,7 @@ def halved_copy(artifact: Artifact, path: Path) -> Artifact:
 
 def as_generated(artifact: Artifact) -> Artifact:
     """The artifact with the fingerprint of its sources as they are, edited as they may be."""
-    fingerprint = fingerprint_on_disk(artifact, load_board(artifact.manifest.board))
+    fingerprint = fingerprint_on_disk(artifact)
     return replace(artifact, manifest=replace(artifact.manifest, fingerprint=fingerprint.hex()))
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .api import Deployment, compile, open
     from .artifact import Artifact
     from .errors import UserError, VerificationError
+    from .targets import load_board
 
 _HOMES = {
     "Artifact": "artifact",
@@ -17,10 +18,11 @@ _HOMES = {
     "UserError": "errors",
     "VerificationError": "errors",
     "compile": "api",
+    "load_board": "targets",
     "open": "api",
 }
 
-__all__ = ["Artifact", "Deployment", "UserError", "VerificationError", "compile", "open"]
+__all__ = ["Artifact", "Deployment", "UserError", "VerificationError", "compile", "load_board", "open"]
 
 
 def __getattr__(name: str) -> Any:

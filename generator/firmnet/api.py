@@ -33,7 +33,7 @@ from .quantize import (
     quantize,
     read_samples,
 )
-from .targets import Board, board_ids, load_board
+from .targets import Board, known_boards, load_board
 from .verify import Verdict
 from .verify import verify as compare
 
@@ -114,7 +114,7 @@ class Deployment:
         self, path: str | Path | None = None, *, emulate: bool = False, port: str | None = None
     ) -> Verdict:
         """Save, build, flash (unless emulated, or behind a connection) and verify."""
-        flashes = check_target(self.board.id, emulate=emulate, port=port)
+        flashes = check_target(self.board, emulate=emulate, port=port)
         self.build(path, emulate=emulate)
         assert self.artifact is not None
         if flashes:
@@ -140,7 +140,7 @@ def compile(
     model: Any,
     calibration: Any = None,
     *,
-    board: str,
+    board: str | Board,
     name: str | None = None,
     labels: Sequence[str] = (),
     ranges: Method = "mse",
@@ -149,13 +149,14 @@ def compile(
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
 
-    `model` is a torch.nn.Module, a `.pt2` path or `file.py:function`; `calibration` an array (N, …) of float
-    inputs in the model's own order or the path of a .npy/.npz; default: what the model's function gave.
+    `model` is a torch.nn.Module, a `.pt2` path or `file.py:function`; `board` a name, or what `load_board`
+    gives; `calibration` an array (N, …) of float inputs in the model's own order or the path of a .npy/.npz;
+    default: what the model's function gave.
     Within `ram_limit_bytes` for activations, scratch and stack the plan is the fastest; with no limit it is
     the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
-    target = load_board(board)
+    target = _board(board)
     if calibration is None and not isinstance(model, str | Path):
         raise UserError(
             "the argument `calibration` is missing: give typical float inputs, an array (N, …) or the path "
@@ -212,17 +213,17 @@ def build(
     return builder.build(_opened(artifact), emulate=emulate, progress=progress)
 
 
-def check_target(board: str, *, emulate: bool = False, port: str | None = None) -> bool:
+def check_target(board: str | Board, *, emulate: bool = False, port: str | None = None) -> bool:
     """Whether a deployment to this board will flash it; a connection (socket://…) is only verified over.
 
     UserError, in seconds, for a target that cannot be had: no emulator, board, uploader or such URL.
     """
-    target = load_board(board)
+    target = _board(board)
     if emulate and port:
         raise UserError("--emulate and --port cannot be used together: leave one out")
     if emulate and target.emulator is None:
-        able = ", ".join(other for other in board_ids() if load_board(other).emulator)
-        raise UserError(f"board {board!r} has no emulator: leave out --emulate, or choose one of {able}")
+        able = ", ".join(id for id, other in known_boards().known.items() if other.board.emulator)
+        raise UserError(f"board {target.id!r} has no emulator: leave out --emulate, or choose one of {able}")
     if emulate:
         return False
     if port and builder.is_connection(port):
@@ -249,13 +250,13 @@ def verify(
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
     opened = _opened(artifact)
     values, clipped = _int8(opened, inputs)
-    address = "qemu" if emulate else port or devices.find_port(load_board(opened.manifest.board))
+    address = "qemu" if emulate else port or devices.find_port(opened.board)
     with open(address, opened) as device:
         return compare(opened, device, values, layers=layers, progress=progress, clipped=clipped)
 
 
 def profile(
-    artifact: Artifact | str | Path, *, board: str | None = None, core: str | None = None
+    artifact: Artifact | str | Path, *, board: str | Board | None = None, core: str | None = None
 ) -> "Profile":
     """Cycles, RAM and flash of an artifact's C, layer by layer, from an instruction-set simulator.
 
@@ -263,7 +264,7 @@ def profile(
     """
     from .profile import profile as measure
 
-    return measure(_opened(artifact), board, core)
+    return measure(_opened(artifact), _board(board) if board else None, core)
 
 
 def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:
@@ -332,6 +333,10 @@ def _example(samples: Any) -> Array:
         shown = f"{array.dtype} {array.shape}"
         raise UserError(f"calibration data must be float samples of shape (N, …), not {shown}")
     return array[:1].astype(np.float32)
+
+
+def _board(board: str | Board) -> Board:
+    return board if isinstance(board, Board) else load_board(board)
 
 
 def _opened(artifact: Artifact | str | Path) -> Artifact:

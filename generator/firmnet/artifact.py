@@ -23,6 +23,7 @@ from .graph_file import Axes, Extents, Name, Text, graph_to_json, read_graph
 from .ir import Array, Graph, Shape
 from .limits import MAX_FILE_BYTES, MAX_JSON_BYTES
 from .ops import OPS
+from .targets import Board, board_of_json
 
 
 def _inside(name: str) -> str:
@@ -35,7 +36,9 @@ def _inside(name: str) -> str:
 lock = folder.lock
 """Be the only one that writes or builds the artifact at a path (see folder.lock)."""
 
-FORMAT = 2
+FORMAT = 3
+BOARD_FILE = "board.json"
+"""In firmware/: all that is known of the board. It is a source like the others; no other file is read."""
 PARTS = ("graph.json", "constants.npz", "samples.npy")
 BUILT = ("build.json", *(f"firmware/firmware{suffix}" for suffix in (".elf", ".bin", ".hex")))
 """What a build adds; it goes when the artifact is generated again."""
@@ -189,6 +192,15 @@ class Artifact:
             graph = read_graph(text, _constants(self.path / "constants.npz"))
             _check_same(self.manifest, graph)
             return graph
+
+    @cached_property
+    def board(self) -> Board:
+        """The board that this was generated for, as its file was then; UserError when that is damaged."""
+        with _reading(f"firmware/{BOARD_FILE}", self.path):
+            board = board_of_json(read_file(self.firmware / BOARD_FILE, MAX_JSON_BYTES))
+            if board.id != self.manifest.board:
+                raise ValueError(f"it is of {board.id!r}, the manifest of {self.manifest.board!r}"[:300])
+            return board
 
     @cached_property
     def samples(self) -> Array:

@@ -11,7 +11,6 @@ from .artifact import Artifact, Edge
 from .interpret import int_values
 from .ir import Array, QParams
 from .qmath import dequantize_output, quantize_input
-from .targets import load_board
 
 SAMPLES = 3
 """Float samples that every verification sends."""
@@ -142,7 +141,7 @@ def expected_info(artifact: Artifact) -> dict[str, Any]:
     edges = {"input": (manifest.input, graph.input), "output": (manifest.output, graph.output)}
     return {
         "name": manifest.name,
-        "board": load_board(manifest.board).name,
+        "board": artifact.board.name,
         "firmnet": manifest.firmnet,
         "fingerprint": manifest.fingerprint,
         "labels": manifest.labels,

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,9 @@ from .errors import QualityWarning, UserError, VerificationError
 from .processes import Asked, end_in_order
 from .screen import Screen
 from .toolchain import find
+
+if TYPE_CHECKING:
+    from . import targets
 
 BAD_INPUT, FAILED_CHECK, INTERNAL_FAULT, INTERRUPTED = 2, 1, 70, 130
 
@@ -59,6 +62,14 @@ ArtifactDir = Annotated[
 ]
 Board = Annotated[
     str, typer.Option("--board", "-b", help="Board to build for; `firmnet boards` lists them.", metavar="ID")
+]
+BoardsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--boards",
+        help="Folder of your own board files (<id>.toml); default: FIRMNET_BOARDS, else your settings.",
+        metavar="DIR",
+    ),
 ]
 Calib = Annotated[
     Path | None,
@@ -146,6 +157,7 @@ def common(
 def deploy(
     model: Model,
     board: Board,
+    folder: BoardsFolder = None,
     calib: Calib = None,
     out: Out = None,
     emulate: Emulate = False,
@@ -162,14 +174,15 @@ def deploy(
     from .artifact import Artifact
     from .quantize import read_samples
 
+    target = _board(board, folder)
     _check_tools(emulate)
     with screen.waiting("looking for the board"):
-        flashes = api.check_target(board, emulate=emulate, port=port)
+        flashes = api.check_target(target, emulate=emulate, port=port)
     if not emulate and not flashes:
         screen.line(f"flashing is skipped: behind {port} there must be a board with this very firmware")
     if inputs:
         read_samples(inputs)
-    generated = generate(model, board, calib, out, name, ranges, ram_limit)
+    generated = _generate(model, target, calib, out, name, ranges, ram_limit)
     artifact = Path(generated.data["artifact"])
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
@@ -186,6 +199,7 @@ def deploy(
 def generate(
     model: Model,
     board: Board,
+    folder: BoardsFolder = None,
     calib: Calib = None,
     out: Out = None,
     name: Name = None,
@@ -194,6 +208,18 @@ def generate(
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
+    return _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit)
+
+
+def _generate(
+    model: str,
+    target: "targets.Board",
+    calib: Path | None,
+    out: Path | None,
+    name: str | None,
+    ranges: Literal["mse", "minmax"],
+    ram_limit: int | None,
+) -> Outcome:
     from . import api
     from .artifact import check_place
 
@@ -203,7 +229,7 @@ def generate(
         deployment = api.compile(
             model,
             calib,
-            board=board,
+            board=target,
             name=name,
             ranges=ranges,
             ram_limit_bytes=ram_limit,
@@ -247,14 +273,14 @@ def generate(
 def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -> Outcome:
     """Compile an artifact's firmware with PlatformIO and show what it takes of the board."""
     from . import api
-    from .targets import load_board
+    from .artifact import Artifact
 
     with screen.step("build") as step:
         report = api.build(artifact, emulate=emulate, progress=step.note)
         step.summary = str(artifact)
     for line in report.sizes.lines():
         screen.line(line)
-    screen.line(load_board(report.board).clock_line(report.env))
+    screen.line(Artifact.open(artifact).board.clock_line(report.env))
     if warning := report.warning():
         screen.warning(warning)
     return Outcome(report)
@@ -304,6 +330,7 @@ def profile(
     board: Annotated[
         str | None, typer.Option("--board", "-b", help="Another board than the artifact's.", metavar="ID")
     ] = None,
+    folder: BoardsFolder = None,
     core: Annotated[
         str | None, typer.Option("--core", help="A core instead of a board: cortex-m7, …", metavar="CORE")
     ] = None,
@@ -319,8 +346,9 @@ def profile(
 
     if plot:
         profiling.check_plot(plot)
+    target = _board(board, folder) if board else None
     with screen.step("profile") as step:
-        result = api.profile(artifact, board=board, core=core)
+        result = api.profile(artifact, board=target, core=core)
         step.summary = f"{result.name} on {result.board or result.core} ({result.cycle_model})"
     screen.table(profiling.HEADS, profiling.rows(result))
     for line in profiling.lines(result):
@@ -332,13 +360,13 @@ def profile(
 
 
 @app.command()
-def boards(json: Json = False) -> Outcome:
-    """List the boards firmnet knows."""
-    from .targets import board_ids, load_board
+def boards(folder: BoardsFolder = None, json: Json = False) -> Outcome:
+    """List the boards firmnet knows, its own and yours."""
+    from .targets import known_boards
 
-    known = [load_board(board) for board in board_ids()]
+    found = known_boards(folder)
     screen.table(
-        ("board", "core", "MHz", "bare-metal MHz", "flash KiB", "RAM KiB", "emulator", "name"),
+        ("board", "core", "MHz", "bare-metal MHz", "flash KiB", "RAM KiB", "emulator", "name", "from"),
         [
             (
                 board.id,
@@ -349,11 +377,19 @@ def boards(json: Json = False) -> Outcome:
                 str(board.chip.ram_bytes // 1024),
                 board.emulator.machine if board.emulator else "",
                 board.name,
+                "firmnet" if known.ours else str(known.path),
             )
-            for board in known
+            for known in found.known.values()
+            for board in [known.board]
         ],
     )
-    return Outcome(known)
+    _tell(found.notes())
+    return Outcome(
+        [
+            {**vars(known.board), "file": known.path, "from": "firmnet" if known.ours else "user"}
+            for known in found.known.values()
+        ]
+    )
 
 
 @app.command()
@@ -413,6 +449,21 @@ def demo(out: Out = None, json: Json = False) -> Outcome:
     for line in result.lines():
         screen.line(line)
     return Outcome(result.to_json(), result.verdict.ok)
+
+
+def _board(id: str, folder: Path | None) -> "targets.Board":
+    """The board a command is about; tells what is odd about it, and which other boards are left out."""
+    from .targets import known_boards
+
+    found = known_boards(folder)
+    board = found.named(id)
+    _tell(found.notes(id))
+    return board
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        screen.warning(note)
 
 
 def _check_tools(emulate: bool) -> None:

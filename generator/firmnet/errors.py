@@ -9,6 +9,10 @@ class QualityWarning(UserWarning):
     """The network was deployed, but too little signal is left in it, or an event in the data is lost."""
 
 
+class BoardWarning(UserWarning):
+    """A board file of the user's is left out, or takes the place of one that firmnet brings."""
+
+
 class VerificationError(Exception):
     """A check that ran and failed. The CLI exits with 1."""
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from .arrays import read_file
-from .artifact import Artifact
+from .artifact import BOARD_FILE, Artifact
 from .errors import UserError, VerificationError
 from .limits import MAX_JSON_BYTES
-from .targets import Board
 
 COUNTED = ("boards", "frozen", "include", "lib", "platform", "scripts", "src")
-"""Folders of a project whose files decide, with platformio.ini, what is built: any file added to them too."""
+"""Folders of a project whose files decide, with platformio.ini and board.json, what is built; so does
+what is added to them."""
 FETCHED = "lib/micropython"
 """Checked by a checksum of its own wherever it comes from, and laid out anew by every build."""
 CLUTTER = ("__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -53,16 +53,16 @@ def digest(name: str, content: bytes) -> str:
     return hashlib.sha256(_settings(content) if name == SETTINGS else content).hexdigest()
 
 
-def fingerprint(sources: Mapping[str, str], board: Board, model: str) -> bytes:
-    """SHA-256 over the digest of every source (path inside firmware/ → digest) and the board."""
+def fingerprint(sources: Mapping[str, str], model: str) -> bytes:
+    """SHA-256 over the digest of every source: path inside firmware/ → digest."""
     kept = {name: value for name, value in sources.items() if name != fingerprint_file(model)}
     lines = [f"{value} {name}\n" for name, value in sorted(kept.items())]
-    return hashlib.sha256("".join([*lines, repr(board)]).encode()).digest()
+    return hashlib.sha256("".join(lines).encode()).digest()
 
 
 def sources_on_disk(project: Path) -> dict[str, str]:
     """Digest of every source that a build of `project` would see, as it lies there now."""
-    names = [SETTINGS] if (project / SETTINGS).is_file() else []
+    names = [name for name in (BOARD_FILE, SETTINGS) if (project / name).is_file()]
     for folder in COUNTED:
         names += sorted(_files(project, folder))
     try:
@@ -71,9 +71,9 @@ def sources_on_disk(project: Path) -> dict[str, str]:
         raise UserError(f"cannot read {error.filename} ({error.strerror}): make it readable") from None
 
 
-def fingerprint_on_disk(artifact: Artifact, board: Board) -> bytes:
+def fingerprint_on_disk(artifact: Artifact) -> bytes:
     """The fingerprint that a build would give its firmware now."""
-    return fingerprint(sources_on_disk(artifact.firmware), board, artifact.manifest.name)
+    return fingerprint(sources_on_disk(artifact.firmware), artifact.manifest.name)
 
 
 def edits(artifact: Artifact) -> tuple[str, ...]:
@@ -85,12 +85,12 @@ def edits(artifact: Artifact) -> tuple[str, ...]:
     how = dict.fromkeys(written & changed & there, "edited")
     how |= dict.fromkeys(written - there, "missing") | dict.fromkeys(there - written, "added")
     how.pop(fingerprint_file(artifact.manifest.name), None)  # every build writes it
-    return tuple(f"{name} ({what})" for name, what in sorted(how.items())) or ("its board file (changed)",)
+    return tuple(f"{name} ({what})" for name, what in sorted(how.items())) or ("its manifest (changed)",)
 
 
-def check_unedited(artifact: Artifact, board: Board, fingerprint: str, device: str) -> None:
+def check_unedited(artifact: Artifact, fingerprint: str, device: str) -> None:
     """VerificationError when the firmware with this fingerprint was built from edited sources."""
-    changes = _edits_behind(artifact, board, fingerprint)
+    changes = _edits_behind(artifact, fingerprint)
     if changes:
         raise VerificationError(
             f"{device} runs firmware that was built from edited sources: {listed(changes)}; undo the edits, "
@@ -98,7 +98,7 @@ def check_unedited(artifact: Artifact, board: Board, fingerprint: str, device: s
         )
 
 
-def _edits_behind(artifact: Artifact, board: Board, fingerprint: str) -> tuple[str, ...]:
+def _edits_behind(artifact: Artifact, fingerprint: str) -> tuple[str, ...]:
     """What is, or was at the last build, edited in the sources with this fingerprint; () for any other."""
     if fingerprint == artifact.manifest.fingerprint:
         return ()
@@ -108,7 +108,7 @@ def _edits_behind(artifact: Artifact, board: Board, fingerprint: str) -> tuple[s
         last = None
     if last and last.fingerprint == fingerprint:
         return last.edits
-    now = fingerprint_on_disk(artifact, board)
+    now = fingerprint_on_disk(artifact)
     return edits(artifact) if now.hex() == fingerprint else ()
 
 

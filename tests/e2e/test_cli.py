@@ -202,7 +202,7 @@ def test_ctrl_c_is_quiet(firmnet: Firmnet) -> None:
 def test_a_fault_of_our_own_is_logged(
     firmnet: Firmnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firmnet.targets.load_board", None)
+    monkeypatch.setattr("firmnet.targets.known_boards", None)
     ended = firmnet("boards")
     assert ended.code == 70
     assert ended.err.count("\n") == 1

@@ -1,11 +1,15 @@
 """Does the wheel work where there is no checkout?"""
 
+import ast
+import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import venv
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -77,9 +81,9 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(place: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run(place: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a program of the environment elsewhere, with no PYTHON… variable of this process."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | variables
     program = place / "venv" / "bin" / command[0]
     return subprocess.run([program, *command[1:]], cwd=place, env=kept, capture_output=True, text=True)
 
@@ -106,6 +110,23 @@ def test_wheel_holds_nothing_but_the_package(wheel: Path) -> None:
     assert tops == {"firmnet", f"{wheel.name.split('-py3')[0]}.dist-info"}
 
 
+def test_all_that_is_imported_is_installed_with_it(wheel: Path) -> None:
+    """A dependency that only developers have would be missing after `pip install`."""
+    with ZipFile(wheel) as archive:
+        (metadata,) = (archive.read(name) for name in archive.namelist() if name.endswith("/METADATA"))
+    wanted = re.findall(r"^Requires-Dist: ([\w.-]+)(.*)$", metadata.decode(), re.MULTILINE)
+    asked = {name.lower() for name, when in wanted if not re.search(r"extra == .dev.", when)}
+    homes = packages_distributions()
+    for path in sorted((REPO / "generator" / "firmnet").rglob("*.py")):
+        tree = ast.walk(ast.parse(path.read_text()))
+        modules = [name.name for node in tree if isinstance(node, ast.Import) for name in node.names]
+        tree = ast.walk(ast.parse(path.read_text()))
+        modules += [n.module or "" for n in tree if isinstance(n, ast.ImportFrom) and not n.level]
+        tops = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names) - {"firmnet"}
+        missing = {top for top in tops if not asked & {home.lower() for home in homes.get(top, [])}}
+        assert missing - {"pytest"} == set(), path
+
+
 def test_guard_refuses_the_checkout(elsewhere: Path) -> None:
     ended = run(elsewhere, "python", "-c", f"open({str(REPO / 'README.md')!r})")
     assert "the checkout is out of bounds here" in ended.stderr
@@ -119,3 +140,25 @@ def test_wheel_generates_firmware_without_the_checkout(elsewhere: Path) -> None:
     assert (elsewhere / "made" / "manifest.json").is_file()
     assert (elsewhere / "made" / "firmware" / "platformio.ini").is_file()
     assert "small" in {path.name for path in (elsewhere / "made" / "firmware" / "lib").iterdir()}
+
+
+def test_wheel_takes_a_board_of_the_users_own(elsewhere: Path) -> None:
+    settings = elsewhere / "settings"
+    own = settings / "firmnet" / "boards"
+    own.mkdir(parents=True)
+    listed = json.loads(run(elsewhere, "firmnet", "boards", "--json").stdout)
+    nearest = next(Path(board["file"]) for board in listed if board["id"] == "nucleo_f446re")
+    (own / "greenhouse.toml").write_text(nearest.read_text().replace("ST Nucleo-F446RE", "Greenhouse"))
+    by_settings = {"FIRMNET_BOARDS": "", "XDG_CONFIG_HOME": str(settings)}
+    by_variable, by_option = {"FIRMNET_BOARDS": str(own)}, ("--boards", str(own))
+    for options, variables in (((), by_settings), ((), by_variable), (by_option, {})):
+        listed = json.loads(run(elsewhere, "firmnet", "boards", "--json", *options, **variables).stdout)
+        assert "greenhouse" in {board["id"] for board in listed if board["from"] == "user"}
+    command = ("firmnet", "generate", "small.py:model", "--board", "greenhouse", "-o", "green")
+    ended = run(elsewhere, *command, **by_settings)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((elsewhere / "green/firmware/board.json").read_text())["name"] == "Greenhouse"
+    refused = run(elsewhere, *command)
+    assert refused.returncode == 2
+    assert "there is no board 'greenhouse'" in refused.stderr
+    assert os.environ["FIRMNET_BOARDS"] in refused.stderr

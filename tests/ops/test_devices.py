@@ -47,7 +47,7 @@ def test_a_changed_weight_is_found_in_its_layer(
 ) -> None:
     """Even where its firmware says that it is the artifact's."""
     fingerprint = bytes.fromhex(artifact.manifest.fingerprint)
-    monkeypatch.setattr(runner, "fingerprint_on_disk", lambda artifact, board: fingerprint)
+    monkeypatch.setattr(runner, "fingerprint_on_disk", lambda artifact: fingerprint)
     copy = tmp_path / "changed"
     change_first_weight(artifact, "conv", copy)
     with devices.open(kind, Artifact.open(copy)) as device:

@@ -12,12 +12,12 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from firmnet import cli
 from firmnet.api import check_target
-from firmnet.artifact import Artifact, Edge, Manifest
+from firmnet.artifact import BOARD_FILE, Artifact, Edge, Manifest
 from firmnet.build import BuildReport, Sizes, check_flashable, flash
 from firmnet.build.target import Target, find_target, returned
 from firmnet.devices import PortInfo, find_port, ports
 from firmnet.errors import UserError
-from firmnet.targets import load_board
+from firmnet.targets import board_to_json, load_board
 
 CONSOLE = PortInfo("/dev/ttyS0", "ttyS0")
 NANO = PortInfo("/dev/ttyACM0", "Nano 33 BLE", "2341:805a", "1-2:1.0")
@@ -34,6 +34,7 @@ def built(path: Path, board: str, env: str) -> Artifact:
     manifest = Manifest(1, "0", "net", board, "00" * 32, (), edge, edge, (), 4, 4)
     report = BuildReport(board, env, 1.0, Sizes(1, 2, 1, 2, 1, 1, 1, 1), "00" * 32)
     (path / "firmware").mkdir()
+    (path / "firmware" / BOARD_FILE).write_text(board_to_json(load_board(board)))
     (path / "build.json").write_text(json.dumps(asdict(report)))
     return Artifact(path, manifest)
 

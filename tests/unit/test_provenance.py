@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmnet.artifact import Artifact, Edge, Manifest, save
+from firmnet.artifact import FORMAT, Artifact, Edge, Manifest, save
 from firmnet.errors import UserError, VerificationError
 from firmnet.ir import Graph
 from firmnet.provenance import edits, file_digest, fingerprint_on_disk, listed, published
-from firmnet.targets import load_board
+from firmnet.targets import board_to_json, load_board
 
 BOARD = load_board("netduinoplus2")
 INI = (
     "; net\n[platformio]\ndefault_envs = a\n[env:a]\nbuild_flags =\n  -DA\n  -DB\nupload_protocol = stlink\n"
 )
 SOURCES = {
+    "board.json": board_to_json(BOARD),
     "platformio.ini": INI,
     "src/main.c": "int main(void);",
     "lib/net/net.c": "int x = 1;",
@@ -28,7 +29,7 @@ SOURCES = {
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
     edge = Edge((1, 4), (), 0.1, 0)
-    manifest = Manifest(2, "0", "net", BOARD.id, "00" * 32, (), edge, edge, (), 4, 4)
+    manifest = Manifest(FORMAT, "0", "net", BOARD.id, "00" * 32, (), edge, edge, (), 4, 4)
     made = save(tmp_path / "net", manifest, Graph("net", (), {}, (), ""), np.zeros((1, 4), np.int8), SOURCES)
     return Artifact.open(made.path)
 
@@ -38,7 +39,7 @@ def written(artifact: Artifact, name: str, text: str) -> bytes:
     path = artifact.firmware / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return fingerprint_on_disk(artifact, BOARD)
+    return fingerprint_on_disk(artifact)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def written(artifact: Artifact, name: str, text: str) -> bytes:
     ],
 )
 def test_whatever_is_built_counts(artifact: Artifact, name: str, text: str, said: str) -> None:
-    before = fingerprint_on_disk(artifact, BOARD)
+    before = fingerprint_on_disk(artifact)
     assert written(artifact, name, text) != before
     assert edits(artifact) == (said,)
 
@@ -79,14 +80,14 @@ def test_whatever_is_built_counts(artifact: Artifact, name: str, text: str, said
     ],
 )
 def test_what_no_build_reads_does_not_count(artifact: Artifact, name: str, text: str) -> None:
-    before = fingerprint_on_disk(artifact, BOARD)
+    before = fingerprint_on_disk(artifact)
     assert written(artifact, name, text) == before
 
 
 def test_a_missing_source_is_named_and_undoing_an_edit_undoes_it(artifact: Artifact) -> None:
-    before = fingerprint_on_disk(artifact, BOARD)
+    before = fingerprint_on_disk(artifact)
     (artifact.firmware / "src/main.c").unlink()
-    assert fingerprint_on_disk(artifact, BOARD) != before
+    assert fingerprint_on_disk(artifact) != before
     assert edits(artifact) == ("src/main.c (missing)",)
     assert written(artifact, "src/main.c", SOURCES["src/main.c"]) == before
 
@@ -94,11 +95,13 @@ def test_a_missing_source_is_named_and_undoing_an_edit_undoes_it(artifact: Artif
 def test_a_folder_that_links_to_itself_is_walked_once(artifact: Artifact) -> None:
     (artifact.firmware / "src/again").symlink_to(artifact.firmware / "src")
     (artifact.firmware / "src/pipe.c").symlink_to("/dev/zero")
-    assert edits(artifact) == ("its board file (changed)",)
+    assert edits(artifact) == ("its manifest (changed)",)
 
 
 def test_another_board_file_counts(artifact: Artifact) -> None:
-    assert fingerprint_on_disk(artifact, BOARD) != fingerprint_on_disk(artifact, load_board("nano33ble"))
+    before = fingerprint_on_disk(artifact)
+    assert written(artifact, "board.json", board_to_json(load_board("nano33ble"))) != before
+    assert edits(artifact) == ("board.json (edited)",)
 
 
 def test_a_long_list_is_cut() -> None:

@@ -18,7 +18,7 @@ from ..errors import UserError, VerificationError
 from ..folder import lock, say
 from ..image import read_image
 from ..limits import MAX_JSON_BYTES
-from ..targets import Board, load_board
+from ..targets import Board
 from ..toolchain import find, pio_mode
 from .micropython import assemble, micropython_source
 from .project import IMAGES, Progress, Task, compile_project, workplace
@@ -79,7 +79,7 @@ def build(
 def _build(
     artifact: Artifact, env: str | None, emulate: bool, show: Progress, notice: Callable[[str], None]
 ) -> BuildReport:
-    board = load_board(artifact.manifest.board)
+    board = artifact.board
     env = env or choose_env(board, emulate=emulate)
     if env not in board.envs:
         raise UserError(f"board {board.id!r} has no environment {env!r}: it has {', '.join(board.envs)}")
@@ -91,7 +91,7 @@ def _build(
     try:
         _forget_firmware(artifact)
         assemble(source, artifact.firmware / "lib" / "micropython")
-        fingerprint = _mark(artifact, board)
+        fingerprint = _mark(artifact)
         symbol = f"{artifact.manifest.name}_fingerprint"
         with workplace(artifact.firmware) as place:
             task = Task(place, artifact, board, env, lambda elf: read_image(elf).value(symbol) == fingerprint)
@@ -109,10 +109,10 @@ def _check_whole(artifact: Artifact) -> None:
         )
 
 
-def _mark(artifact: Artifact, board: Board) -> bytes:
+def _mark(artifact: Artifact) -> bytes:
     """Give the firmware the fingerprint of its sources as they are now, and return it."""
     name = artifact.manifest.name
-    fingerprint = provenance.fingerprint_on_disk(artifact, board)
+    fingerprint = provenance.fingerprint_on_disk(artifact)
     path, text = artifact.firmware / provenance.fingerprint_file(name), fingerprint_source(name, fingerprint)
     if not path.is_file() or path.read_text(errors="replace") != text:
         _put(path, text.encode())
@@ -125,7 +125,7 @@ def _publish(
     """Measure and check what was built, put it where it can be flashed, and say so last of all."""
     sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
     check_fit(sizes, board, artifact.graph)
-    if provenance.fingerprint_on_disk(artifact, board) != fingerprint:
+    if provenance.fingerprint_on_disk(artifact) != fingerprint:
         raise VerificationError(f"{artifact.firmware} was changed while it was built: build it again")
     published = {}
     for name in IMAGES:

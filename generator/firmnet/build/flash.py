@@ -12,7 +12,7 @@ from ..cache import cache_dir, check_writable, in_use
 from ..errors import UserError, VerificationError, first_line
 from ..folder import lock
 from ..provenance import built, check_unchanged
-from ..targets import Board, load_board
+from ..targets import Board
 from ..toolchain import find, pio, registry_answers
 from .compile import choose_env, read_report
 from .project import Workplace, workplace
@@ -65,7 +65,7 @@ def flash(
     with the board's USB ids. UserError when there is none or several, or when this board cannot be flashed;
     VerificationError when it does not come back.
     """
-    board = load_board(artifact.manifest.board)
+    board = artifact.board
     env = _flashable_env(artifact, board)
     _check_unchanged(artifact)
     if is_connection(port):

@@ -44,7 +44,7 @@ def firmware(
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, lib.plan.stack_bytes, labels, version)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
-    identity = fingerprint(sources, board, graph.name)
+    identity = fingerprint(sources, graph.name)
     files[fingerprint_file(graph.name)] = fingerprint_source(graph.name, identity)
     manifest = Manifest(
         format=FORMAT,

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..artifact import BOARD_FILE
 from ..assets import assets
 from ..errors import UserError
 from ..interpret import model_shape
 from ..ir import Graph, Shape, Tensor
 from ..qmath import pixel_divisor
-from ..targets import Board, core_named
+from ..targets import Board, board_to_json, core_named
 from .templates import render
 
 INCLUDES = ("fn_board.h", "fn_firmware.h", "mpconfigport.h", "mphalport.h")
@@ -51,6 +52,7 @@ def project_files(
     if reserved or keyword.iskeyword(graph.name) or not re.fullmatch(r"[a-z]\w*", graph.name, re.ASCII):
         raise UserError(f"a model cannot be called {graph.name!r}, the firmware has its own: choose another")
     files = {"platformio.ini": render("project/platformio.ini.j2", model=graph.name, board=board)}
+    files[BOARD_FILE] = board_to_json(board)
     files["include/fn_board_config.h"] = render("project/fn_board_config.h.j2", board=board)
     files |= {f"include/{name}": _text("templates", "micropython", name) for name in INCLUDES}
     files |= {f"src/{name}": _text("templates", "micropython", name) for name in SOURCES}

@@ -9,7 +9,7 @@ import numpy as np
 from ..artifact import Artifact
 from ..errors import UserError, VerificationError
 from ..ir import Array
-from ..targets import core_named, load_board
+from ..targets import core_named
 from ..toolchain import find, run
 from .compiled import Compiler, compiled
 from .device import Closing, Counters, Progress, RunResult, stored
@@ -53,7 +53,7 @@ def open(artifact: Artifact, address: str = "") -> "CoreDevice":
     On netduinoplus2 every run is counted in instructions. Raises UserError for an unknown machine or
     when the compiler or QEMU is missing.
     """
-    core = load_board(artifact.manifest.board).chip.core
+    core = artifact.board.chip.core
     default = next((m.name for m in MACHINES.values() if m.core == core), "mps2-an386")
     return CoreDevice(artifact, _machine(default if address in ("", "core") else address))
 

@@ -14,7 +14,6 @@ from ..artifact import Artifact
 from ..errors import UserError, VerificationError
 from ..processes import end, start
 from ..provenance import built, published
-from ..targets import load_board
 from ..targets.board import Emulator
 from ..toolchain import clean_environment, find
 from .serial import TIMEOUT_S, SerialDevice, open_port
@@ -73,7 +72,7 @@ class QemuDevice(SerialDevice):
     def __init__(self, artifact: Artifact, timeout_s: float, elf: Path | None = None) -> None:
         with ExitStack() as stack:
             self.emulator = stack.enter_context(emulated(artifact, elf))
-            port = open_port(self.emulator.url, load_board(artifact.manifest.board).link.baud)
+            port = open_port(self.emulator.url, artifact.board.link.baud)
             name = f"{artifact.manifest.board} (qemu)"
             super().__init__(artifact, port, name, name, timeout_s)
             self._stack = stack.pop_all()
@@ -91,7 +90,7 @@ class QemuDevice(SerialDevice):
 
 
 def _emulator(artifact: Artifact) -> Emulator:
-    board = load_board(artifact.manifest.board)
+    board = artifact.board
     if board.emulator is None:
         raise UserError(
             f"board {board.id!r} has no emulator: connect it and give its --port, or choose netduinoplus2"
@@ -101,7 +100,7 @@ def _emulator(artifact: Artifact) -> Emulator:
 
 def _firmware(artifact: Artifact) -> Path:
     """The built firmware; UserError when there is none, or one that only the real board runs."""
-    env, wanted = built(artifact, "--emulate").env, load_board(artifact.manifest.board).baremetal_env
+    env, wanted = built(artifact, "--emulate").env, artifact.board.baremetal_env
     if env != wanted:
         raise UserError(
             f"{artifact.path} is built as {env!r}, the emulator runs {wanted!r}: build it with --emulate"

@@ -18,7 +18,6 @@ from ..ir import Array, Graph
 from ..limits import MAX_JSON_BYTES
 from ..plan import Cascade
 from ..provenance import fingerprint_on_disk
-from ..targets import load_board
 from .compiled import grouped, template_files
 
 FINGERPRINT_BYTES = 32
@@ -144,7 +143,7 @@ def from_artifact(artifact: Artifact) -> Model:
     manifest = artifact.manifest
     folder = artifact.firmware / "lib" / manifest.name
     files = {path.name: _source(path) for path in sorted(folder.glob("*.[ch]"))}
-    fingerprint = fingerprint_on_disk(artifact, load_board(manifest.board))
+    fingerprint = fingerprint_on_disk(artifact)
     files[f"{manifest.name}_fingerprint.c"] = fingerprint_source(manifest.name, fingerprint)
     sizes = [int(np.prod(layer.shape, dtype=np.int64)) for layer in manifest.layers]
     edges = [int(np.prod(edge.shape, dtype=np.int64)) for edge in (manifest.input, manifest.output)]

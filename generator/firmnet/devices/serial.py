@@ -18,7 +18,7 @@ from ..calls import Prediction
 from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array, QParams
 from ..qmath import quantize_input
-from ..targets import Board, load_board
+from ..targets import Board
 from .device import Closing, Counters, Progress, RunResult, real, stored
 from .frames import COUNTERS, CRC, IMAGE, Kind
 from .link import Hello, Link
@@ -100,7 +100,7 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "
     Raises UserError when there is no such port, VerificationError when no firmnet board answers there
     within `timeout_s`, or another than the artifact's.
     """
-    baud = load_board(artifact.manifest.board).link.baud
+    baud = artifact.board.link.baud
     return SerialDevice(
         artifact, open_port(address, baud), address, f"{artifact.manifest.board} ({address})", timeout_s
     )
@@ -194,7 +194,7 @@ class SerialDevice(Closing):
         self._input = QParams((artifact.manifest.input.scale,), artifact.manifest.input.zero_point)
         self._python: BoardPrompt | None = None
         _, self._output_bytes, *self._layer_bytes = sizes(artifact.manifest)
-        board = load_board(artifact.manifest.board)
+        board = artifact.board
         self.link = Link(
             port,
             line,

@@ -16,7 +16,7 @@ from ..errors import UserError, VerificationError
 from ..interpret import run_int
 from ..ir import Array, Graph
 from ..ops import OPS
-from ..targets import Board, Isa, isa, load_board
+from ..targets import Board, Isa, isa
 from .cycles import Cost, Instruction, cost, decode
 from .image import RAM_ORIGIN, Image, build
 from .recorders import UNAVAILABLE, Block, LoadRecorder, Loads, record_edges
@@ -122,7 +122,7 @@ class Subject:
     one_by_one: Library | None
 
 
-def profile(artifact: Artifact | str | Path, board: str | None = None, core: str | None = None) -> Profile:
+def profile(artifact: Artifact | str | Path, board: Board | None = None, core: str | None = None) -> Profile:
     """Profile an artifact's C on its own board's core, with the first of its samples.
 
     Or on another `board`, or on a `core` of no board: with the same C where that has the same kernels, else
@@ -131,9 +131,9 @@ def profile(artifact: Artifact | str | Path, board: str | None = None, core: str
     artifact = artifact if isinstance(artifact, Artifact) else Artifact.open(artifact)
     if board and core:
         raise UserError("a board has its own core: choose a board or a core, not both")
-    target = None if core else load_board(board or artifact.manifest.board)
+    target = None if core else board or artifact.board
     core = core or (target.chip.core if target else "")
-    own = isa(load_board(artifact.manifest.board).chip.core)
+    own = isa(artifact.board.chip.core)
     (sample,) = artifact.manifest.input.stored(artifact.samples[:1])
     if isa(core) is own:
         subject = _subject_of(artifact, own, sample)

@@ -1,6 +1,20 @@
 """What does firmnet build for? Boards, and which instructions their cores have."""
 
-from .board import Board, board_ids, load_board
+from .board import Board
+from .board_file import board_of_json, board_to_json
+from .boards import Boards, board_ids, known_boards, load_board, user_folder
 from .isa import Isa, core_named, isa
 
-__all__ = ["Board", "Isa", "board_ids", "core_named", "isa", "load_board"]
+__all__ = [
+    "Board",
+    "Boards",
+    "Isa",
+    "board_ids",
+    "board_of_json",
+    "board_to_json",
+    "core_named",
+    "isa",
+    "known_boards",
+    "load_board",
+    "user_folder",
+]

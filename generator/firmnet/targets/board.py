@@ -1,25 +1,16 @@
-"""Which boards are there, and what is known of each? Reads boards/*.toml."""
+"""What is known of a board, and what may its file say?"""
 
-import difflib
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import field
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from ..arrays import read_file
-from ..assets import assets
-from ..errors import UserError, first_line
 from .isa import CoreName
 
 _CLOSED = ConfigDict(extra="forbid")
-
-MAX_FILE_BYTES = 2**18
 
 Bytes = Annotated[int, Field(gt=0, le=2**28, strict=True)]
 Hertz = Annotated[int, Field(gt=0, le=4 * 10**9, strict=True)]
@@ -173,9 +164,8 @@ class Board:
     def __post_init__(self) -> None:
         kept = self.micropython.heap_bytes + self.micropython.stack_bytes
         if kept >= self.chip.ram_bytes:
-            raise ValueError(f"heap and stack ({kept:,} bytes) leave nothing of the RAM")
-        if not self.chip.mcu.startswith(chips := _GLUE_CHIPS.get(self.baremetal.glue, "")):
-            raise ValueError(f"the glue {self.baremetal.glue!r} is for {chips}…, not for {self.chip.mcu!r}")
+            raise ValueError(f"'micropython': heap and stack ({kept:,} bytes) leave nothing of the RAM")
+        _check_glue(self.baremetal, self.chip)
 
     @property
     def baremetal_env(self) -> str:
@@ -212,60 +202,44 @@ class Board:
         return (self.baremetal_env,) if self.platformio is None else (self.id, self.baremetal_env)
 
 
-_GLUE_CHIPS = {"stm32f4_usart": "stm32f4", "stm32l4_usart": "stm32l4"}
-"""How the names of the chips begin that a glue is for; the others drive an emulator's own UART."""
+@dataclass(frozen=True)
+class _Glue:
+    """Which chips a glue drives: how their names begin, their cores, their clock out of reset.
+
+    `interrupts`: of each USART that FN_USART may be.
+    """
+
+    chips: str
+    cores: tuple[CoreName, ...]
+    clock_hz: int
+    interrupts: Mapping[int, int]
 
 
-def board_ids() -> tuple[str, ...]:
-    """Names of boards/*.toml, sorted."""
-    return tuple(sorted(path.stem for path in assets("boards").glob("*.toml")))
+_GLUES = {"stm32f4_usart": _Glue("stm32f4", ("cortex-m4", "cortex-m4f"), 16_000_000, {1: 37, 2: 38})}
+"""The other glue drives an emulator's own UART."""
 
 
-def load_board(id: str) -> Board:
-    """The board named `id`; UserError with close matches for a misspelt name."""
-    if id not in board_ids():
-        close = difflib.get_close_matches(id.lower(), board_ids(), n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        raise UserError(f"there is no board {id!r}: {hint}`firmnet boards` lists them")
-    return _load(id)
-
-
-@cache
-def _load(id: str) -> Board:
-    return read_board(assets("boards") / f"{id}.toml")
-
-
-def read_board(path: Path) -> Board:
-    """One board file; UserError naming the file and the key for anything that is not as it must be."""
-    try:
-        raw = tomllib.loads(read_file(path, MAX_FILE_BYTES).decode())
-    except OSError as error:
-        raise UserError(f"{path.name} cannot be read ({error.strerror}): make it a readable file") from None
-    except RecursionError:
-        raise UserError(f"{path.name} is not TOML: it is nested too deeply") from None
-    except ValueError as error:
-        raise UserError(f"{path.name} is not TOML: {first_line(error)}") from None
-    if "id" in raw:
-        raise UserError(f"{path.name}: unknown key 'id': a board is named by its file")
-    try:
-        return TypeAdapter(Board).validate_python({"id": path.stem, **raw})
-    except ValidationError as error:
-        raise UserError(f"{path.name}: {_complaint(error)}") from None
-
-
-def _complaint(error: ValidationError) -> str:
-    """All that pydantic found, by key, in words."""
-    return "; ".join(dict.fromkeys(_one_complaint(problem) for problem in error.errors()))
-
-
-def _one_complaint(problem: Mapping[str, Any]) -> str:
-    key = repr(".".join(str(part) for part in problem["loc"])[:120])
-    if problem["type"] == "unexpected_keyword_argument":
-        return f"unknown key {key}"
-    if problem["type"] in ("missing", "missing_argument"):
-        return f"missing key {key}"
-    reason = re.sub(r"^(Input|Value error,) ?", "", str(problem["msg"]))
-    if problem["type"] == "value_error":
-        return f"{key}: {reason}" if problem["loc"] else reason
-    shown = repr(problem["input"])
-    return f"{key} = {shown if len(shown) < 120 else shown[:117] + '…'} {reason[:1].lower()}{reason[1:]}"
+def _check_glue(own: Baremetal, chip: Chip) -> None:
+    """ValueError naming the key where the glue is not for this chip, or not set up for it."""
+    name, glue = f"'baremetal.glue' = {own.glue!r}", _GLUES.get(own.glue)
+    if glue is None:
+        if own.upload_protocol:
+            raise ValueError(f"{name} drives an emulator's UART, so leave 'baremetal.upload_protocol' out")
+        return
+    if not chip.mcu.startswith(glue.chips):
+        raise ValueError(f"{name} is for {glue.chips}…, not for {chip.mcu!r}")
+    if chip.core not in glue.cores:
+        cores = " or ".join(map(repr, glue.cores))
+        raise ValueError(f"'chip.core' = {chip.core!r} is not what {chip.mcu!r} has: it is {cores}")
+    if own.clock_hz != glue.clock_hz:
+        raise ValueError(
+            f"'baremetal.clock_hz' = {own.clock_hz} must be {glue.clock_hz}: this glue sets up no other clock"
+        )
+    usart = own.defines.get("FN_USART", 0)
+    if usart not in glue.interrupts:
+        known = " or ".join(map(str, glue.interrupts))
+        raise ValueError(f"{name} wants 'baremetal.defines.FN_USART' to be {known}")
+    if own.uart_irq != glue.interrupts[usart]:
+        raise ValueError(
+            f"'baremetal.uart_irq' = {own.uart_irq} must be {glue.interrupts[usart]}, that of USART{usart}"
+        )
