@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firmnet.artifact import Artifact
-from firmnet.devices.frames import MAGIC, Frame, Kind
+from firmnet.devices.frames import MAGIC, Frame, Message
 from firmnet.devices.serial import SerialDevice
 from firmnet.errors import UserError
 from firmnet.interpret import int_values
@@ -79,7 +79,7 @@ class BoardChecks:
         self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
     ) -> None:
         chance = random.Random(3)
-        heads = [MAGIC, Frame(Kind.RUN, 1, 1, bytes(20)).encode()[:-1], b"\x03", b"\x04"]
+        heads = [MAGIC, Frame(Message.RUN, 1, 1, bytes(20)).encode()[:-1], b"\x03", b"\x04"]
         before = firmnet_device.counters().bad_frames
         for head in heads:
             firmnet_device.link._port.write(head + chance.randbytes(chance.randrange(300)))

@@ -24,6 +24,7 @@ from .quantize import (
     LayerQuality,
     Lost,
     Method,
+    Progress,
     check_samples,
     check_shape,
     check_test,
@@ -41,12 +42,9 @@ if TYPE_CHECKING:
     from .frontends import Imported
     from .profile import Profile
 
-Progress = Callable[[int, int], None]
-"""Called with (done, total) of the step at hand."""
-
 SHOWN_LAYERS = 12
 """Layers that the repr of a deployment names."""
-KEPT = 24
+KEPT_INPUTS = 24
 """Inputs that travel in the artifact, so that it can be verified with no data at hand; by what they reach."""
 KEPT_SAMPLES, NOISE, ENDS = 12, 4, (-128, 127)
 """Of these so many are calibration samples, noise, and constant, whatever they reach."""
@@ -245,7 +243,7 @@ def verify(
     emulate: bool = False,
     port: str | None = None,
     layers: bool = False,
-    progress: devices.Progress | None = None,
+    progress: devices.RunsDone | None = None,
 ) -> Verdict:
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
     opened = _opened(artifact)
@@ -311,7 +309,7 @@ def _kept(graph: Graph, edge: Edge, samples: Array) -> Array:
     ]
     pool = [*spread, *noise[NOISE:], *(x for some in faint for x in some[:2])]
     stored = [edge.stored(x[np.newaxis])[0] for x in (*certain, *pool)]
-    chosen = most_telling(graph, stored, len(certain), KEPT)
+    chosen = most_telling(graph, stored, len(certain), KEPT_INPUTS)
     return np.stack([(*certain, *pool)[i] for i in chosen])
 
 

@@ -39,10 +39,10 @@ lock = folder.lock
 FORMAT = 3
 BOARD_FILE = "board.json"
 """In firmware/: all that is known of the board. It is a source like the others; no other file is read."""
-PARTS = ("graph.json", "constants.npz", "samples.npy")
+RECORDS = ("graph.json", "constants.npz", "samples.npy")
 BUILT = ("build.json", *(f"firmware/firmware{suffix}" for suffix in (".elf", ".bin", ".hex")))
 """What a build adds; it goes when the artifact is generated again."""
-KEPT = ("firmware/.pio", "firmware/lib/micropython")
+KEPT_OBJECTS = ("firmware/.pio", "firmware/lib/micropython")
 """Compiled objects that survive a regeneration; the build decides what of them is stale."""
 DAMAGE = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, RecursionError),
@@ -311,7 +311,7 @@ def save(
         place.parent.mkdir(parents=True, exist_ok=True)
         with folder.lock(place, on_wait):
             check_place(path)
-            folder.replace(place, files, _owner, KEPT)
+            folder.replace(place, files, _owner, KEPT_OBJECTS)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}): choose another directory with -o") from None
     return Artifact(path, manifest)
@@ -356,7 +356,7 @@ def _is_ours(path: Path) -> bool:
     try:
         raw = json.loads(read_file(path / "manifest.json", MAX_JSON_BYTES))
     except (OSError, ValueError, RecursionError):
-        return all((path / name).is_file() for name in ("manifest.json", *PARTS))
+        return all((path / name).is_file() for name in ("manifest.json", *RECORDS))
     return isinstance(raw, dict) and {"firmnet", "fingerprint", "board", "layers"} <= raw.keys()
 
 
@@ -372,8 +372,8 @@ def _owner(path: Path) -> folder.Claim:
     except (OSError, ValueError, RecursionError, AttributeError):
         listed = name = None
     # every build writes the fingerprint anew
-    always = {"manifest.json", *PARTS, *BUILT, f"firmware/lib/{name}/{name}_fingerprint.c"}
-    built = tuple(f"{place}/" for place in KEPT)
+    always = {"manifest.json", *RECORDS, *BUILT, f"firmware/lib/{name}/{name}_fingerprint.c"}
+    built = tuple(f"{place}/" for place in KEPT_OBJECTS)
     if not isinstance(listed, dict):
         return folder.Claim(
             lambda name: name in always or name.startswith("firmware/"),

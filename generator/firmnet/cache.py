@@ -20,7 +20,7 @@ from .errors import UserError
 
 NO_SPACE = "No space left on device"
 """How every tool says that the disk is full."""
-PARTS = ("platformio", "objects", "programs")
+SHELVES = ("platformio", "objects", "programs")
 STAGING = "_tmp_installing"
 """How the names begin of what is not yet in its place; PlatformIO takes no such folder for a package."""
 
@@ -63,7 +63,7 @@ def check_writable() -> None:
         top.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise refused(error, top) from None
-    for folder in (top, *(top / part for part in PARTS), top / "platformio" / "packages"):
+    for folder in (top, *(top / part for part in SHELVES), top / "platformio" / "packages"):
         if folder.exists() and not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
             denied = errno.EACCES if folder.is_dir() else errno.ENOTDIR
             raise refused(OSError(denied, os.strerror(denied)), folder)

@@ -12,11 +12,11 @@ from .interpret import int_values
 from .ir import Array, QParams
 from .qmath import dequantize_output, quantize_input
 
-SAMPLES = 3
+FLOAT_SAMPLES = 3
 """Float samples that every verification sends."""
 EDGES = 5
 """Places within an int8 level that float samples take in turn."""
-FAR = 3.0
+RANGES_BEYOND = 3.0
 """So many ranges beyond the input's own lie the values of its outermost levels."""
 CLOSE = 1e-5
 """How near a scale that a board prints must be: it prints seven digits."""
@@ -63,7 +63,7 @@ def real_samples(artifact: Artifact, inputs: Array) -> Array:
     beside them; the outermost levels lie far outside the range too.
     """
     q = artifact.graph.tensors[artifact.graph.input].q
-    chosen = inputs[np.unique(np.linspace(0, len(inputs) - 1, min(SAMPLES, len(inputs))).astype(int))]
+    chosen = inputs[np.unique(np.linspace(0, len(inputs) - 1, min(FLOAT_SAMPLES, len(inputs))).astype(int))]
     tables = np.stack([_real_levels(q, start) for start in range(len(chosen))])
     return np.stack([levels[x.astype(np.int64) + 128] for levels, x in zip(tables, chosen, strict=True)])
 
@@ -84,7 +84,7 @@ def _real_levels(q: QParams, start: int) -> Array:
     )
     values: Array = kinds[(np.arange(256) + start) % EDGES, np.arange(256)]
     if start % 2:
-        values[[0, -1]] += np.float32(FAR * 256 * scale) * np.array([-1, 1], np.float32)
+        values[[0, -1]] += np.float32(RANGES_BEYOND * 256 * scale) * np.array([-1, 1], np.float32)
     most = np.finfo(np.float32).max
     return np.clip(values, -most, most)
 

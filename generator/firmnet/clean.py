@@ -16,7 +16,7 @@ from typing import Literal
 
 from .cache import STAGING, alone, cache_dir, has_checksum
 
-Kind = Literal["objects", "programs", "MicroPython", "PlatformIO", "leftovers"]
+Sort = Literal["objects", "programs", "MicroPython", "PlatformIO", "leftovers"]
 
 KEEP_DAYS = 30.0
 """Objects and programs that nobody used for so long go, unless told otherwise."""
@@ -33,10 +33,10 @@ _COPY = re.compile(r"firmnet-build-\w+")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Kept:
     """One thing that can go as a whole: its files, their bytes, and when it was last used (s since 1970)."""
 
-    kind: Kind
+    kind: Sort
     paths: tuple[Path, ...]
     size_bytes: int
     used: float
@@ -67,7 +67,7 @@ class Freed:
         ]
 
 
-def entries() -> Iterator[Entry]:
+def entries() -> Iterator[Kept]:
     """Everything of firmnet's in the cache, and the copies of projects that a killed build left in /tmp."""
     top = cache_dir()
     yield from _objects(top / "objects")
@@ -128,7 +128,7 @@ def clean_by_itself() -> None:
             clean(on_wait=busy)
 
 
-def sizes(found: Iterable[Entry]) -> dict[str, int]:
+def sizes(found: Iterable[Kept]) -> dict[str, int]:
     """Bytes by kind."""
     total: dict[str, int] = {}
     for entry in found:
@@ -152,7 +152,7 @@ def damaged() -> dict[str, int]:
     return count
 
 
-def _dispensable(found: Iterable[Entry], older_than_days: float, max_bytes: int) -> Iterator[Entry]:
+def _dispensable(found: Iterable[Kept], older_than_days: float, max_bytes: int) -> Iterator[Kept]:
     """What goes by age and size: the longest unused first."""
     now, kept_bytes = time.time(), 0
     for entry in sorted(found, key=lambda entry: -entry.used):
@@ -165,7 +165,7 @@ def _dispensable(found: Iterable[Entry], older_than_days: float, max_bytes: int)
                 yield entry
 
 
-def _objects(folder: Path) -> Iterator[Entry]:
+def _objects(folder: Path) -> Iterator[Kept]:
     """Compiled objects with their checksums; checksums that were left alone; what SCons was writing."""
     for prefix in (path for path in _inside(folder) if re.fullmatch("[0-9A-F]{2}", path.name)):
         for path in _inside(prefix):
@@ -178,10 +178,10 @@ def _objects(folder: Path) -> Iterator[Entry]:
                 yield _entry("leftovers", path)
 
 
-def _entry(kind: Kind, *paths: Path) -> Entry:
+def _entry(kind: Sort, *paths: Path) -> Kept:
     there = tuple(path for path in paths if os.path.lexists(path))
     used = max((path.lstat().st_mtime for path in there), default=0.0)
-    return Entry(kind, there, sum(map(_bytes, there)), used)
+    return Kept(kind, there, sum(map(_bytes, there)), used)
 
 
 def _bytes(path: Path) -> int:

@@ -22,7 +22,7 @@ import typer
 from .cache import cache_dir
 from .clean import KEEP_BYTES, KEEP_DAYS
 from .errors import QualityWarning, UserError, VerificationError
-from .processes import Asked, end_in_order
+from .processes import AskedToEnd, end_in_order
 from .screen import Screen
 from .toolchain import find
 
@@ -50,7 +50,7 @@ class Outcome:
     ok: bool = True
 
 
-Model = Annotated[
+ModelArgument = Annotated[
     str,
     typer.Argument(
         help="A torch.export file (model.pt2), read as data; or file.py:function, code of yours that is run.",
@@ -60,7 +60,7 @@ Model = Annotated[
 ArtifactDir = Annotated[
     Path, typer.Argument(help="The directory `firmnet generate` wrote.", metavar="ARTIFACT")
 ]
-Board = Annotated[
+BoardOption = Annotated[
     str, typer.Option("--board", "-b", help="Board to build for; `firmnet boards` lists them.", metavar="ID")
 ]
 BoardsFolder = Annotated[
@@ -83,10 +83,10 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="Artifact directory; default: build/<model>-<board>.", metavar="DIR"),
 ]
-Name = Annotated[
+NameOption = Annotated[
     str | None, typer.Option("--name", help="Name to import on the board; default: the model's.")
 ]
-Ranges = Annotated[
+RangesOption = Annotated[
     Literal["mse", "minmax"],
     typer.Option(
         "--ranges",
@@ -114,7 +114,7 @@ RamLimit = Annotated[
     ),
 ]
 Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
-Port = Annotated[
+PortOption = Annotated[
     str | None,
     typer.Option(
         "--port",
@@ -155,16 +155,16 @@ def common(
 
 @app.command()
 def deploy(
-    model: Model,
-    board: Board,
+    model: ModelArgument,
+    board: BoardOption,
     folder: BoardsFolder = None,
     calib: Calib = None,
     out: Out = None,
     emulate: Emulate = False,
-    port: Port = None,
+    port: PortOption = None,
     inputs: Inputs = None,
-    name: Name = None,
-    ranges: Ranges = "mse",
+    name: NameOption = None,
+    ranges: RangesOption = "mse",
     ram_limit: RamLimit = None,
     layers: Layers = False,
     json: Json = False,
@@ -197,13 +197,13 @@ def deploy(
 
 @app.command()
 def generate(
-    model: Model,
-    board: Board,
+    model: ModelArgument,
+    board: BoardOption,
     folder: BoardsFolder = None,
     calib: Calib = None,
     out: Out = None,
-    name: Name = None,
-    ranges: Ranges = "mse",
+    name: NameOption = None,
+    ranges: RangesOption = "mse",
     ram_limit: RamLimit = None,
     json: Json = False,
 ) -> Outcome:
@@ -287,7 +287,7 @@ def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -
 
 
 @app.command()
-def flash(artifact: ArtifactDir, port: Port = None, json: Json = False) -> Outcome:
+def flash(artifact: ArtifactDir, port: PortOption = None, json: Json = False) -> Outcome:
     """Write a built firmware to the board that is plugged in."""
     from . import api
 
@@ -302,7 +302,7 @@ def verify(
     artifact: ArtifactDir,
     inputs: Inputs = None,
     emulate: Emulate = False,
-    port: Port = None,
+    port: PortOption = None,
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
@@ -496,13 +496,14 @@ def _run(arguments: Sequence[str]) -> int:
         return 0 if outcome.ok else FAILED_CHECK
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Asked as asked:
+    except AskedToEnd as asked:
         return 128 + asked.number
     except BrokenPipeError:
         _give_up_stdout()  # whoever read our output has gone
         return FAILED_CHECK
     except Exception as error:
-        if isinstance(error.__context__, Asked):  # the terminal went away, and with it where bars are drawn
+        # the terminal went away, and with it where bars are drawn
+        if isinstance(error.__context__, AskedToEnd):
             return 128 + error.__context__.number
         return _report(error, arguments)
 

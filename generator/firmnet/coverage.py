@@ -10,7 +10,7 @@ from .ir import Array, Graph, Node, QParams
 from .ops import OPS
 from .ops.tables import TableOp
 
-NAMED = 3
+MOST_LAYERS = 3
 """So many layers are named in a sentence; the rest are counted."""
 
 
@@ -58,8 +58,8 @@ class Coverage:
         for how in ("stay constant", "saturate"):
             names = [layer.name for layer in self.layers if layer.stuck == how]
             if names:
-                more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-                found.append(f"{', '.join(names[:NAMED])}{more} {how if len(names) > 1 else _one(how)}")
+                more = f" and {len(names) - MOST_LAYERS} more" if len(names) > MOST_LAYERS else ""
+                found.append(f"{', '.join(names[:MOST_LAYERS])}{more} {how if len(names) > 1 else _one(how)}")
         return "; ".join(found)
 
     def sentence(self) -> str:

@@ -15,7 +15,7 @@ from .verify import Verdict
 BOARD = "netduinoplus2"
 MODEL = "digits.py:model"
 
-Step = Callable[[str], None]
+Tell = Callable[[str], None]
 """Told what begins."""
 
 
@@ -60,7 +60,7 @@ class Demo:
         }
 
 
-def demo(path: str | Path | None, step: Step, progress: Callable[[int, int], None]) -> Demo:
+def demo(path: str | Path | None, step: Tell, progress: Callable[[int, int], None]) -> Demo:
     """Train, calibrate, generate, build, boot and verify; raises UserError when a tool is missing."""
     if not (assets("examples") / "digits.py").is_file():
         raise UserError("the digits example is missing: reinstall firmnet")

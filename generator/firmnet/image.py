@@ -14,8 +14,8 @@ from elftools.elf.sections import Section, SymbolTableSection
 from .errors import UserError
 
 ALLOCATED, EXECUTABLE = 2, 4  # SHF_ALLOC, SHF_EXECINSTR: takes memory on the board, holds instructions
-NAMED = ("STT_FUNC", "STT_OBJECT")
-UNREADABLE = (OSError, ELFError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+NAMED_TYPES = ("STT_FUNC", "STT_OBJECT")
+UNREADABLE_ELF = (OSError, ELFError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a damaged file may end in."""
 THUMB = 1  # the lowest bit of a function's address says which instructions it has
 
@@ -64,7 +64,7 @@ class Image:
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
         """Functions and variables."""
-        return tuple(_symbol(entry) for entry in self._entries if entry.kind in NAMED and entry.size)
+        return tuple(_symbol(entry) for entry in self._entries if entry.kind in NAMED_TYPES and entry.size)
 
     @cached_property
     def marks(self) -> tuple[Symbol, ...]:
@@ -146,7 +146,7 @@ def _reading(elf: Path) -> Iterator[ELFFile]:
     try:
         with elf.open("rb") as file:
             yield ELFFile(file)
-    except UNREADABLE as error:
+    except UNREADABLE_ELF as error:
         raise UserError(f"{elf} is not a complete firmware file ({error}): build it again") from None
 
 

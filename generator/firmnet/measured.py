@@ -15,7 +15,7 @@ from .provenance import FETCHED, published
 
 BLOCK_BYTES = 65536
 """Asked for at once: 50 ms of work for a slow core."""
-NAMED = 3
+MOST_BYTES = 3
 """So many differing bytes are looked for and named."""
 
 
@@ -31,7 +31,7 @@ def measure(artifact: Artifact, device: HasFlash) -> int:
     wrong = [block for block in blocks if not _holds(device, block, seed)]
     if wrong:
         changes = chain.from_iterable(_changes(device, block, seed) for block in wrong)
-        found, parts = list(islice(changes, NAMED)), Parts(artifact, image)
+        found, parts = list(islice(changes, MOST_BYTES)), Parts(artifact, image)
         raise VerificationError(_sentence(artifact, device.name, parts, found, len(wrong), len(blocks)))
     return image.size
 
@@ -86,7 +86,7 @@ def _sentence(
         f"0x{at.address:08x} is 0x{byte:02x}, built as 0x{at.data[0]:02x}, {parts.name(at)}"
         for at, byte in found
     ]
-    more = "" if len(found) < NAMED else f" (there may be more; {wrong} of {blocks} blocks differ)"
+    more = "" if len(found) < MOST_BYTES else f" (there may be more; {wrong} of {blocks} blocks differ)"
     return (
         f"the flash of {device} does not hold the firmware that was built: {'; '.join(told)}{more}; "
         f"flash it with `firmnet flash {artifact.path}`"

@@ -94,7 +94,7 @@ def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
-class Asked(BaseException):
+class AskedToEnd(BaseException):
     """The system asked this process to end, by signal `number`; what was begun is closed on the way out."""
 
     def __init__(self, number: int) -> None:
@@ -110,7 +110,7 @@ def end_in_order() -> None:
     def ask(number: int, _: object) -> None:
         for each in chosen:
             signal.signal(each, signal.SIG_IGN)
-        raise Asked(number)
+        raise AskedToEnd(number)
 
     for each in chosen:
         signal.signal(each, ask)

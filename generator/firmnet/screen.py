@@ -28,7 +28,7 @@ NAME_WIDTH = 10
 
 
 @dataclass
-class Step:
+class Stage:
     """One running step: tell it how far it is, and set `summary` before its end."""
 
     bars: Progress
@@ -79,7 +79,7 @@ class Screen:
             self.line("  ".join(cells).rstrip(), style)
 
     @contextmanager
-    def step(self, name: str) -> Iterator[Step]:
+    def step(self, name: str) -> Iterator[Stage]:
         """Show `name` as running; once it is over print how long it took and its summary.
 
         A step that raises leaves no line.
@@ -97,7 +97,7 @@ class Screen:
         )
         began = time.monotonic()
         with bars:
-            step = Step(bars, bars.add_task(name, total=None, note=""))
+            step = Stage(bars, bars.add_task(name, total=None, note=""))
             yield step
         self.line(f"{time.monotonic() - began:6.1f} s  {name:<{NAME_WIDTH}}{step.summary}".rstrip())
 
@@ -118,7 +118,7 @@ class Steps:
 
     screen: Screen
     running: ExitStack
-    step: Step | None = None
+    step: Stage | None = None
 
     def begin(self, name: str) -> None:
         self.running.close()

@@ -136,7 +136,7 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Questions:
     """The float samples that the device is called with, and what must come of them."""
 
     samples: Array
@@ -206,12 +206,12 @@ def verify(
     )
 
 
-def _asked(artifact: Artifact, inputs: Array) -> Asked:
+def _asked(artifact: Artifact, inputs: Array) -> Questions:
     samples = real_samples(artifact, inputs)
-    return Asked(samples, tuple(prediction(artifact, x) for x in samples))
+    return Questions(samples, tuple(prediction(artifact, x) for x in samples))
 
 
-def _calls(artifact: Artifact, device: HasCalls, asked: Asked) -> Calls:
+def _calls(artifact: Artifact, device: HasCalls, asked: Questions) -> Calls:
     """What the device says of itself, and what comes of real numbers, against what must."""
     made = compared(asked.predictions, said) if (said := device.predict(asked.samples)) else Calls(0, "")
     told, right = device.info(), expected_info(artifact)

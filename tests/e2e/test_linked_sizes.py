@@ -8,7 +8,7 @@ import pytest
 from layered_networks import residual
 
 from firmnet.assets import assets
-from firmnet.build.sizes import Sizes, check_fit, measure, overflow
+from firmnet.build.sizes import FirmwareSizes, check_fit, measure, overflow
 from firmnet.errors import VerificationError
 from firmnet.targets import load_board
 
@@ -103,7 +103,7 @@ def linked(core: Core, folder: Path, arena: int, heap: int) -> Path:
     return folder / "firmware.elf"
 
 
-def sizes_of(core: Core, folder: Path, arena: int, heap: int) -> Sizes:
+def sizes_of(core: Core, folder: Path, arena: int, heap: int) -> FirmwareSizes:
     return measure(linked(core, folder, arena, heap), load_board(core.board), "net")
 
 

@@ -12,7 +12,7 @@ from torch import manual_seed, nn
 
 import firmnet
 from firmnet.artifact import Artifact
-from firmnet.build import BuildReport, Sizes, build, flash, read_report
+from firmnet.build import BuildReport, FirmwareSizes, build, flash, read_report
 from firmnet.devices import PortInfo
 from firmnet.provenance import file_digest
 from firmnet.toolchain import cache_dir
@@ -158,7 +158,7 @@ def test_bossac_gets_the_bytes_of_the_bin(
         (artifact.firmware / f"firmware{suffix}").write_bytes(b"image" + suffix.encode())
     published = {path.name: file_digest(path) for path in artifact.firmware.glob("firmware.*")}
     report = BuildReport(
-        "nano33ble", "nano33ble", 1.0, Sizes(*[1] * 8), artifact.manifest.fingerprint, (), published
+        "nano33ble", "nano33ble", 1.0, FirmwareSizes(*[1] * 8), artifact.manifest.fingerprint, (), published
     )
     (artifact.path / "build.json").write_text(json.dumps(asdict(report)))
     nano = PortInfo("/dev/ttyACM0", "Nano 33 BLE", "2341:805a", "1-2:1.0")

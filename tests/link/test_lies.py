@@ -19,7 +19,7 @@ from serial.urlhandler import protocol_socket
 from firmnet import cli
 from firmnet.artifact import Artifact
 from firmnet.devices import frames, link, serial, transparency
-from firmnet.devices.frames import ANSWER, CRC, HEADER, HELLO, Frame, Kind
+from firmnet.devices.frames import ANSWER, CRC, HEADER, HELLO, Frame, Message
 
 Lie = Callable[["Liar", Frame], bytes]
 """What the line gets in place of a frame; the liar is there for lies that need to remember."""
@@ -53,7 +53,7 @@ class Liar(BoardTwin):
             self._line.sendall(self.lie(self, frame))
 
 
-def at(kind: Kind, change: Callable[[Frame], Frame | bytes]) -> Lie:
+def at(kind: Message, change: Callable[[Frame], Frame | bytes]) -> Lie:
     """Lie in answers of one kind only."""
 
     def lie(board: Liar, frame: Frame) -> bytes:
@@ -73,37 +73,37 @@ def in_hello(**changes: object) -> Lie:
         fields |= {name: value for name, value in changes.items() if name in FIELDS}
         return replace(frame, payload=asked + HELLO.pack(*fields.values()) + names)  # type: ignore[operator]
 
-    return at(Kind.HELLO, change)
+    return at(Message.HELLO, change)
 
 
-def in_payload(kind: Kind, change: Callable[[bytes], bytes]) -> Lie:
+def in_payload(kind: Message, change: Callable[[bytes], bytes]) -> Lie:
     """Answer with another payload behind the right request's CRC-32."""
     return at(kind, lambda f: replace(f, payload=f.payload[:ASKED] + change(f.payload[ASKED:])))
 
 
 def replayed(board: Liar, frame: Frame) -> bytes:
-    if frame.kind == Kind.RUN | ANSWER:
+    if frame.kind == Message.RUN | ANSWER:
         board.kept.append(frame)
         return board.kept[0].encode()
     return frame.encode()
 
 
 def swapped(board: Liar, frame: Frame) -> bytes:
-    if frame.kind == Kind.RUN | ANSWER:
+    if frame.kind == Message.RUN | ANSWER:
         board.kept.append(frame)
         return replace(frame, payload=board.kept[0].payload).encode()
     return frame.encode()
 
 
 def constant(board: Liar, frame: Frame) -> bytes:
-    if frame.kind == Kind.RUN | ANSWER:
+    if frame.kind == Message.RUN | ANSWER:
         board.kept.append(frame)
         return replace(frame, payload=frame.payload[:ASKED] + board.kept[0].payload[ASKED:]).encode()
     return frame.encode()
 
 
 def other_hello_later(board: Liar, frame: Frame) -> bytes:
-    if frame.kind == Kind.HELLO | ANSWER and next(board.hellos) > 1:  # two are of the first connection
+    if frame.kind == Message.HELLO | ANSWER and next(board.hellos) > 1:  # two are of the first connection
         return in_hello(output_bytes=5)(board, frame)
     return frame.encode()
 
@@ -117,14 +117,14 @@ def talks_to_others(board: Liar, frame: Frame) -> bytes:
 
 
 def short_dump(board: Liar, frame: Frame) -> bytes:
-    if frame.kind == Kind.CHECKSUMS | ANSWER:
-        return in_payload(Kind.CHECKSUMS, lambda p: p[:-8] + bytes(8))(board, frame)
-    frame_of_run = in_payload(Kind.DUMP, lambda p: p[:-1])(board, frame)
-    return frame_of_run if frame.kind == Kind.DUMP | ANSWER else constant(board, frame)
+    if frame.kind == Message.CHECKSUMS | ANSWER:
+        return in_payload(Message.CHECKSUMS, lambda p: p[:-8] + bytes(8))(board, frame)
+    frame_of_run = in_payload(Message.DUMP, lambda p: p[:-1])(board, frame)
+    return frame_of_run if frame.kind == Message.DUMP | ANSWER else constant(board, frame)
 
 
 def fault(text: bytes) -> Callable[[Frame], Frame]:
-    return lambda frame: replace(frame, kind=Kind.FAULT, payload=frame.payload[:ASKED] + text)
+    return lambda frame: replace(frame, kind=Message.FAULT, payload=frame.payload[:ASKED] + text)
 
 
 def huge(frame: Frame) -> bytes:
@@ -146,7 +146,7 @@ class Case:
     awake_s: float = 3.0
 
 
-RUN, SUMS = Kind.RUN, Kind.CHECKSUMS
+RUN, SUMS = Message.RUN, Message.CHECKSUMS
 CASES = {
     "another fingerprint": Case(in_hello(fingerprint=bytes(32)), r"runs another firmware: its fingerprint"),
     "no input bytes": Case(in_hello(input_bytes=0), r"its input bytes \(0\) should be 64"),
@@ -162,15 +162,17 @@ CASES = {
         in_hello(names=b"twin\0\x07\x1b[31m"), r"version \(\\x07\\x1b\[31m\)"
     ),
     "hello without names": Case(in_hello(names=b""), r"said hello in 56 bytes that are none"),
-    "hello cut off": Case(in_payload(Kind.HELLO, lambda p: p[:20]), r"said hello in 20 bytes that are none"),
+    "hello cut off": Case(
+        in_payload(Message.HELLO, lambda p: p[:20]), r"said hello in 20 bytes that are none"
+    ),
     "hello of a thousand bytes": Case(
-        in_payload(Kind.HELLO, lambda p: p + bytes(2000)), r"announces 2,\d+ bytes where at most 1,024"
+        in_payload(Message.HELLO, lambda p: p + bytes(2000)), r"announces 2,\d+ bytes where at most 1,024"
     ),
     "link of another version": Case(
-        at(Kind.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 2"
+        at(Message.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 2"
     ),
     "another text than tests the line": Case(
-        in_payload(Kind.HELLO, lambda p: p[:-1] + b"x" if len(p) > 256 else p), r"sent back another text"
+        in_payload(Message.HELLO, lambda p: p[:-1] + b"x" if len(p) > 256 else p), r"sent back another text"
     ),
     "another hello after a reconnection": Case(
         other_hello_later, r"its output bytes \(5\) should be 10", awake_s=0.0
@@ -199,7 +201,7 @@ CASES = {
         at(RUN, lambda f: replace(f, number=f.number + 1)), r"answered request \d+, which was never sent"
     ),
     "an answer of another kind": Case(
-        at(RUN, lambda f: replace(f, kind=Kind.DUMP | ANSWER)), r"a run frame with one of kind 132"
+        at(RUN, lambda f: replace(f, kind=Message.DUMP | ANSWER)), r"a run frame with one of kind 132"
     ),
     "the same answer to every input": Case(constant, r"not verified: 1 of 4 outputs bit-exact"),
     "one wrong bit": Case(in_payload(RUN, flipped_output), r"not verified: 0 of 4 .*same wrong outputs came"),
@@ -217,16 +219,16 @@ CASES = {
         at(RUN, fault(b"\x1b]0;owned\x07\x1b[2J\n\n" * 9)), r"frame: \\x1b\]0;owned\\x07\\x1b\[2J\\n.*…"
     ),
     "endless NAKs": Case(
-        at(RUN, lambda f: Frame(Kind.NAK, f.session, 0)), r"the board found what came damaged \d+ times"
+        at(RUN, lambda f: Frame(Message.NAK, f.session, 0)), r"the board found what came damaged \d+ times"
     ),
     "a stranger for ever": Case(
-        at(RUN, lambda f: Frame(Kind.STRANGER, f.session, f.number)), r"same run frame again and again"
+        at(RUN, lambda f: Frame(Message.STRANGER, f.session, f.number)), r"same run frame again and again"
     ),
     "prints instead of answers": Case(
         at(RUN, lambda f: b"Traceback \x1b[31m\r\n" * 99), r"nothing valid came back|the same run frame"
     ),
     "sends every request back": Case(
-        at(Kind.HELLO, lambda f: replace(f, kind=Kind.HELLO)), r"everything that is sent comes back"
+        at(Message.HELLO, lambda f: replace(f, kind=Message.HELLO)), r"everything that is sent comes back"
     ),
 }  # fmt: skip
 
@@ -236,7 +238,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol_socket, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(frames, "GAP_S", 0.1)
     monkeypatch.setattr(link, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(transparency, "SETTLE_S", 0.1)
+    monkeypatch.setattr(transparency, "BACK_AT_REPL_S", 0.1)
     monkeypatch.setitem(serial.open.__kwdefaults__, "timeout_s", 0.7)
 
 

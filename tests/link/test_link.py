@@ -23,9 +23,9 @@ from serial.urlhandler import protocol_socket
 
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
-from firmnet.calls import SAMPLES
+from firmnet.calls import FLOAT_SAMPLES
 from firmnet.devices import Counters, frames, link, qemu, serial, transparency
-from firmnet.devices.frames import Frame, Kind, Receiver
+from firmnet.devices.frames import Frame, Message, Receiver
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import int_values, run_int
 from firmnet.ir import Graph
@@ -79,8 +79,8 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol_socket, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(frames, "GAP_S", 0.1)
     monkeypatch.setattr(link, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(serial, "SETTLE_S", 0.3)
-    monkeypatch.setattr(transparency, "SETTLE_S", 2.0)
+    monkeypatch.setattr(serial, "APPEARS_S", 0.3)
+    monkeypatch.setattr(transparency, "BACK_AT_REPL_S", 2.0)
     monkeypatch.setattr(BoardTwin, "gap_ms", 100)
 
 
@@ -108,14 +108,14 @@ def test_frames_are_found_between_text_noise_and_false_starts(seed: int) -> None
 
 @pytest.mark.parametrize("bit", range(0, 8 * 27, 11))
 def test_a_frame_with_any_bit_flipped_is_dropped_and_the_next_one_found(bit: int) -> None:
-    broken = bytearray(Frame(Kind.RUN, 5, 7, b"abc").encode())
+    broken = bytearray(Frame(Message.RUN, 5, 7, b"abc").encode())
     broken[bit // 8] ^= 1 << bit % 8
     following = Frame(9, 5, 1, b"next")
     assert received(bytes(broken) + following.encode()) == [following]
 
 
 def test_a_length_that_is_damage_is_not_waited_for() -> None:
-    huge = frames.HEADER.pack(frames.MAGIC, Kind.RUN, 2, 1, 1, 2**31, 0) + bytes(40)
+    huge = frames.HEADER.pack(frames.MAGIC, Message.RUN, 2, 1, 1, 2**31, 0) + bytes(40)
     assert received(huge + Frame(1, 1, 1, b"x").encode()) == [Frame(1, 1, 1, b"x")]
 
 
@@ -124,7 +124,7 @@ def test_both_sides_use_the_same_numbers() -> None:
     scope: dict[str, object] = {}
     for line in re.findall(r"^[A-Z_, ]+ = [^#\n]*", source, re.MULTILINE):
         exec(line, scope)
-    assert {kind.name: scope[kind.name] for kind in Kind} == {kind.name: int(kind) for kind in Kind}
+    assert {kind.name: scope[kind.name] for kind in Message} == {kind.name: int(kind) for kind in Message}
     assert [scope[n] for n in ("MAGIC", "VERSION", "ANSWER")] == [frames.MAGIC, frames.VERSION, frames.ANSWER]
 
 
@@ -469,7 +469,7 @@ def test_an_answer_that_is_damaged_is_sent_again_and_not_computed_again(artifact
     with powered(board) as url, serial.open(artifact, url) as device:
         assert verify(artifact, device, inputs(20)).ok
         assert device.link.resends == 20
-        assert board.runs - SAMPLES == device.counters().runs == 20  # and as many calls at the prompt
+        assert board.runs - FLOAT_SAMPLES == device.counters().runs == 20  # and as many calls at the prompt
 
 
 def test_a_board_that_computes_for_long_is_waited_for(artifact: Artifact) -> None:
@@ -477,7 +477,7 @@ def test_a_board_that_computes_for_long_is_waited_for(artifact: Artifact) -> Non
     board.seconds = 1.0  # five times as long as the first wait
     with powered(board) as url, serial.open(artifact, url, timeout_s=1.5) as device:
         assert verify(artifact, device, inputs(3)).ok
-        assert board.runs - SAMPLES == device.counters().runs == 3  # and as many calls at the prompt
+        assert board.runs - FLOAT_SAMPLES == device.counters().runs == 3  # and as many calls at the prompt
         assert device.link.resends < 9
 
 
@@ -525,7 +525,7 @@ def test_a_request_the_board_cannot_meet_is_explained(artifact: Artifact, url: s
         with pytest.raises(
             VerificationError, match=r"the board cannot answer a dump frame: .*no layer 9, the model has 2"
         ):
-            device.link.request(Kind.DUMP, inputs(1).tobytes() + (9).to_bytes(4, "little"), 8)
+            device.link.request(Message.DUMP, inputs(1).tobytes() + (9).to_bytes(4, "little"), 8)
         assert verify(artifact, device, inputs(1)).ok
 
 

@@ -104,7 +104,7 @@ def shared(board: str) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol_socket, "time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(serial, "SETTLE_S", 0.4)
+    monkeypatch.setattr(serial, "APPEARS_S", 0.4)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from matrix_rows import MACHINES, WARNINGS
 from test_random_modules import SEEDS, integer
 
 from firmnet.devices import core, host
-from firmnet.devices.runner import Kind, Model, Program, Request, from_graph
+from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph
 from firmnet.ops import OPS
@@ -70,9 +70,9 @@ def expected(count: int) -> list[tuple[Array, Array]]:
     return found
 
 
-def wrong_ones(models: Sequence[Model], program: Program) -> list[str]:
+def wrong_ones(models: Sequence[Model], program: Runner) -> list[str]:
     """The models of which the output or some layer is not what the oracle says."""
-    asked = [Request(graph.name, noise(graph, INPUTS), Kind.CHECK) for graph in graphs(len(models))]
+    asked = [Request(graph.name, noise(graph, INPUTS), Wanted.CHECK) for graph in graphs(len(models))]
     return [
         model.name
         for model, answer, (outputs, checksums) in zip(

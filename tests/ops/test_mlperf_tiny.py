@@ -13,7 +13,7 @@ from firmnet.assets import assets
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core
 from firmnet.devices.host import HostLibrary
-from firmnet.devices.runner import Kind, Request, from_graph
+from firmnet.devices.runner import Request, Wanted, from_graph
 from firmnet.interpret import int_values, quantize_sample
 from firmnet.ir import Array, Graph
 from firmnet.ops import OPS
@@ -61,7 +61,7 @@ def on_host(*, dsp: bool) -> dict[str, Array]:
 def on_core(machine: str) -> dict[str, Array]:
     dsp = machine != MACHINES["core_m3"]
     image = core.image([from_graph(network(name)[0], dsp=dsp) for name in MACS], machine, cflags=WARNINGS)
-    answers = image.ask([Request(name, network(name)[1], Kind.CHECK) for name in MACS])
+    answers = image.ask([Request(name, network(name)[1], Wanted.CHECK) for name in MACS])
     return {name: answer.words for name, answer in zip(MACS, answers, strict=True)}
 
 

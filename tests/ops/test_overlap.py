@@ -9,7 +9,7 @@ import pytest
 from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
 
 from firmnet.devices import core, host
-from firmnet.devices.runner import Model, Program, Request, from_graph
+from firmnet.devices.runner import Model, Request, Runner, from_graph
 
 FURTHER = (0, 4, 68)
 """Bytes beyond the least distance: any larger one must do too."""
@@ -37,7 +37,7 @@ def model(row: Row, name: str, dsp: bool, activation: str, distance: int) -> Mod
     return replace(made, files={**made.files, f"{name}.c": source})
 
 
-def wrong_ones(placed: Sequence[tuple[Row, Model]], build: Callable[[list[Model]], Program]) -> list[str]:
+def wrong_ones(placed: Sequence[tuple[Row, Model]], build: Callable[[list[Model]], Runner]) -> list[str]:
     """Which of them do not give what the oracle says."""
     answers = build([m for _, m in placed]).ask([Request(m.name, row.inputs[:5]) for row, m in placed])
     return [

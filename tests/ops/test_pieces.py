@@ -11,7 +11,7 @@ from pieces import halved, in_pieces, in_two_rounds
 
 from firmnet.devices import core
 from firmnet.devices.host import SANITIZERS, HostLibrary, executable
-from firmnet.devices.runner import Kind, Model, Program, Request, from_graph
+from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.ir import Array, Graph
 
 
@@ -32,11 +32,11 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 every_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 
 
-def sanitized(model: Model) -> Program:
+def sanitized(model: Model) -> Runner:
     return executable([model], SANITIZERS)
 
 
-def counting(model: Model) -> Program:
+def counting(model: Model) -> Runner:
     return core.image([model], "netduinoplus2", count_instructions=True)
 
 
@@ -44,14 +44,14 @@ def counting(model: Model) -> Program:
 @every_network
 @pytest.mark.parametrize("build", [sanitized, counting])
 def test_every_layer_is_checked_and_dumped(
-    build: Callable[[Model], Program], network: Callable[[], Graph], way: Way
+    build: Callable[[Model], Runner], network: Callable[[], Graph], way: Way
 ) -> None:
     graph = network()
     inputs = noise(graph, 3)
     expected = [kernels(graph, x) for x in inputs]
     layers = range(len(expected[0]))
-    dumps = [Request(graph.name, inputs, Kind.DUMP, layer) for layer in layers]
-    checked, *dumped = build(way.model(graph)).ask([Request(graph.name, inputs, Kind.CHECK), *dumps])
+    dumps = [Request(graph.name, inputs, Wanted.DUMP, layer) for layer in layers]
+    checked, *dumped = build(way.model(graph)).ask([Request(graph.name, inputs, Wanted.CHECK), *dumps])
     np.testing.assert_array_equal(checked.words, [[zlib.crc32(y.tobytes()) for y in ys] for ys in expected])
     for layer in layers:
         np.testing.assert_array_equal(dumped[layer].outputs, [ys[layer] for ys in expected])
@@ -76,6 +76,6 @@ def test_a_layer_is_charged_for_all_its_pieces() -> None:
 def ticks(graph: Graph, model: Model) -> Array:
     """Instructions of every layer, the same for each of two runs."""
     inputs = np.repeat(noise(graph, 1), 2, axis=0)
-    (answer,) = counting(model).ask([Request(graph.name, inputs, Kind.PROFILE)])
+    (answer,) = counting(model).ask([Request(graph.name, inputs, Wanted.PROFILE)])
     np.testing.assert_array_equal(*answer.words)
     return answer.words[0].astype(int)

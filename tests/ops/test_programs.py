@@ -11,7 +11,7 @@ from layered_networks import NETWORKS, branches, kernels, noise, residual
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core
 from firmnet.devices.host import HostLibrary, executable
-from firmnet.devices.runner import Kind, Model, Program, Request, from_graph
+from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import quantize_sample
 from firmnet.ir import Graph
@@ -19,24 +19,24 @@ from firmnet.ir import Graph
 COUNTING = "netduinoplus2"
 
 
-def image(models: list[Model]) -> Program:
+def image(models: list[Model]) -> Runner:
     return core.image(models, COUNTING, count_instructions=True)
 
 
 @pytest.fixture(params=[executable, image], ids=["executable", "core"])
-def program(request: pytest.FixtureRequest) -> Program:
-    build: Callable[[list[Model]], Program] = request.param
+def program(request: pytest.FixtureRequest) -> Runner:
+    build: Callable[[list[Model]], Runner] = request.param
     return build([from_graph(network(), dsp=True) for network in NETWORKS])
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
-def test_every_layer_is_checked_and_dumped(program: Program, network: Callable[[], Graph]) -> None:
+def test_every_layer_is_checked_and_dumped(program: Runner, network: Callable[[], Graph]) -> None:
     graph = network()
     inputs = noise(graph, 3)
     expected = [kernels(graph, x) for x in inputs]
     layers = range(len(expected[0]))
-    dumps = [Request(graph.name, inputs, Kind.DUMP, layer) for layer in layers]
-    checked, *dumped = program.ask([Request(graph.name, inputs, Kind.CHECK), *dumps])
+    dumps = [Request(graph.name, inputs, Wanted.DUMP, layer) for layer in layers]
+    checked, *dumped = program.ask([Request(graph.name, inputs, Wanted.CHECK), *dumps])
     np.testing.assert_array_equal(checked.words, [[zlib.crc32(y.tobytes()) for y in ys] for ys in expected])
     for layer in layers:
         np.testing.assert_array_equal(dumped[layer].outputs, [ys[layer] for ys in expected])
@@ -65,14 +65,14 @@ def test_fingerprint_is_the_compiled_one() -> None:
     files = model_sources(graph, dsp=True, fingerprint=mark)
     assert HostLibrary({graph.name: files}).models[graph.name].fingerprint == mark
     program = image([replace(from_graph(graph, dsp=True), files=files)])
-    (answer,) = program.ask([Request(graph.name, np.empty((1, 0), np.int8), Kind.IDENTIFY)])
+    (answer,) = program.ask([Request(graph.name, np.empty((1, 0), np.int8), Wanted.IDENTIFY)])
     assert answer.outputs.tobytes() == mark
 
 
 def test_instructions_are_counted_and_repeat() -> None:
     program, graph = image([from_graph(network(), dsp=True) for network in NETWORKS]), residual()
     inputs = np.repeat(noise(graph, 1), 3, axis=0)
-    requests = [Request(graph.name, inputs, Kind.COUNT), Request(graph.name, inputs, Kind.PROFILE)]
+    requests = [Request(graph.name, inputs, Wanted.COUNT), Request(graph.name, inputs, Wanted.PROFILE)]
     (counted, profiled), (again, _) = program.ask(requests), program.ask(requests)
     np.testing.assert_array_equal(counted.words, again.words)
     assert len(np.unique(counted.words)) == 1

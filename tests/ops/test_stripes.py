@@ -11,7 +11,7 @@ from casework import Case
 from matrix_rows import MACHINES, ROWS, Row, ops_of
 
 from firmnet.devices import core, host
-from firmnet.devices.runner import Model, Program, Request, from_graph
+from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.ir import Array
 from firmnet.ops import OPS
 from firmnet.ops.spec import Stripe
@@ -147,7 +147,7 @@ def packed(row: Row, dsp: bool) -> dict[str, Array]:
     return row.op.pack(call, row.op.prepare(call), dsp)
 
 
-def wrong_ones(op: str, dsp: bool, build: Callable[[list[Model]], Program]) -> list[str]:
+def wrong_ones(op: str, dsp: bool, build: Callable[[list[Model]], Runner]) -> list[str]:
     """Which stripes, each a model of its own, do not give what the oracle says."""
     every = [piece for row in STRIPED if row.op.name == op for piece in distinct(row, ways=2)]
     program = build([from_graph(piece.row.graph, dsp=dsp) for piece in every])

@@ -51,7 +51,7 @@ def test_what_is_wrong_counts() -> None:
 
 
 def test_a_large_set_is_sampled_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firmnet.quantize.accuracy.MOST", 10)
+    monkeypatch.setattr("firmnet.quantize.accuracy.MOST_TRIED", 10)
     seen: list[tuple[int, int]] = []
     found = measure_accuracy(*graphs(), pictures(36), lambda done, total: seen.append((done, total)))
     assert (found.samples, found.total) == (10, 36)

@@ -13,7 +13,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from firmnet import cli
 from firmnet.api import check_target
 from firmnet.artifact import BOARD_FILE, Artifact, Edge, Manifest
-from firmnet.build import BuildReport, Sizes, check_flashable, flash
+from firmnet.build import BuildReport, FirmwareSizes, check_flashable, flash
 from firmnet.build.target import Target, find_target, returned
 from firmnet.devices import PortInfo, find_port, ports
 from firmnet.errors import UserError
@@ -32,7 +32,7 @@ def built(path: Path, board: str, env: str) -> Artifact:
     """An artifact that claims to be built; nothing of it is real but what flash() looks at."""
     edge = Edge((1, 4), (), 0.1, 0)
     manifest = Manifest(1, "0", "net", board, "00" * 32, (), edge, edge, (), 4, 4)
-    report = BuildReport(board, env, 1.0, Sizes(1, 2, 1, 2, 1, 1, 1, 1), "00" * 32)
+    report = BuildReport(board, env, 1.0, FirmwareSizes(1, 2, 1, 2, 1, 1, 1, 1), "00" * 32)
     (path / "firmware").mkdir()
     (path / "firmware" / BOARD_FILE).write_text(board_to_json(load_board(board)))
     (path / "build.json").write_text(json.dumps(asdict(report)))

@@ -10,7 +10,7 @@ from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph
 from firmnet.ops.spec import OPS
 from firmnet.quantize import Quantized, quantize
-from firmnet.quantize.lost import NAMED, lost_events
+from firmnet.quantize.lost import MOST_EVENTS, lost_events
 
 IMAGE = (1, 24, 24, 1)
 EVENT, AT = 1.0, (41, 11, 13, 0)
@@ -100,6 +100,6 @@ def test_a_cut_that_no_output_shows_is_not_told() -> None:
 
 def test_many_events_are_told_in_a_few_sentences() -> None:
     (lost,) = quantize(network([1.0, 0.5], lo=0.0), samples()).lost
-    told = list(lost_events([lost] * (NAMED + 4)))
-    assert len(told) == NAMED + 1
+    told = list(lost_events([lost] * (MOST_EVENTS + 4)))
+    assert len(told) == MOST_EVENTS + 1
     assert told[-1].startswith("4 more")

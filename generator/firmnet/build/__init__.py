@@ -2,13 +2,13 @@
 
 from .compile import BuildReport, build, choose_env, read_report
 from .flash import check_flashable, flash, is_connection
-from .sizes import Sizes
-from .target import Port
+from .sizes import FirmwareSizes
+from .target import SerialPort
 
 __all__ = [
     "BuildReport",
-    "Port",
-    "Sizes",
+    "FirmwareSizes",
+    "SerialPort",
     "build",
     "check_flashable",
     "choose_env",

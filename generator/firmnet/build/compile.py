@@ -21,8 +21,8 @@ from ..limits import MAX_JSON_BYTES
 from ..targets import Board
 from ..toolchain import find, pio_mode
 from .micropython import assemble, micropython_source
-from .project import IMAGES, Progress, Task, compile_project, workplace
-from .sizes import Sizes, check_fit, measure
+from .project import IMAGES, Show, Task, compile_project, workplace
+from .sizes import FirmwareSizes, check_fit, measure
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class BuildReport:
     board: str
     env: str
     seconds: float
-    sizes: Sizes
+    sizes: FirmwareSizes
     fingerprint: str = ""
     edits: tuple[str, ...] = ()
     published: Mapping[str, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def build(
     *,
     env: str | None = None,
     emulate: bool = False,
-    progress: Progress | None = None,
+    progress: Show | None = None,
     notice: Callable[[str], None] = say,
 ) -> BuildReport:
     """Compile an artifact's firmware: firmware/firmware.elf, .bin, .hex, and build.json beside the manifest.
@@ -77,7 +77,7 @@ def build(
 
 
 def _build(
-    artifact: Artifact, env: str | None, emulate: bool, show: Progress, notice: Callable[[str], None]
+    artifact: Artifact, env: str | None, emulate: bool, show: Show, notice: Callable[[str], None]
 ) -> BuildReport:
     board = artifact.board
     env = env or choose_env(board, emulate=emulate)

@@ -16,7 +16,7 @@ from ..targets import Board
 from ..toolchain import find, pio, registry_answers
 from .compile import choose_env, read_report
 from .project import Workplace, workplace
-from .target import Port, Ports, Target, find_target, listed, owns_port, returned
+from .target import SerialPort, SerialPorts, Target, find_target, listed, owns_port, returned
 
 APPEAR_S = 10.0
 """How long a board may take to show its application's USB id after an upload."""
@@ -32,7 +32,7 @@ def is_connection(port: str | None) -> bool:
     return port is not None and "://" in port
 
 
-def check_flashable(board: Board, ports: Ports, port: str | None = None) -> None:
+def check_flashable(board: Board, ports: SerialPorts, port: str | None = None) -> None:
     """UserError, in seconds, for all that is sure to fail after the minutes of a build.
 
     No way onto the board from here, a missing uploader, no board, several, another one; see `flash`.
@@ -54,7 +54,7 @@ def check_flashable(board: Board, ports: Ports, port: str | None = None) -> None
 
 def flash(
     artifact: Artifact,
-    ports: Ports,
+    ports: SerialPorts,
     *,
     port: str | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -196,7 +196,7 @@ def _upload(
 # ---- afterwards ----
 
 
-def _wait_for_application(board: Board, before: Port | None, ports: Ports) -> str:
+def _wait_for_application(board: Board, before: SerialPort | None, ports: SerialPorts) -> str:
     """The port with the application's id, at the place the board had; its name may have changed."""
     deadline = time.monotonic() + APPEAR_S
     while True:

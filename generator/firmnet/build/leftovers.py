@@ -10,7 +10,7 @@ from ..arrays import read_file
 from ..limits import MAX_JSON_BYTES
 from ..provenance import file_digest
 
-PARTS = ("build", "micropython")
+OBJECT_FOLDERS = ("build", "micropython")
 """Folders of .pio with a folder for each environment: objects, and what MicroPython's tools made."""
 
 
@@ -41,12 +41,12 @@ def _read(record: Path) -> dict[str, str] | None:
 
 
 def _names(pio: Path, env: str) -> list[str]:
-    files = (path for part in PARTS for path in (pio / part / env).rglob("*") if not path.is_dir())
+    files = (path for part in OBJECT_FOLDERS for path in (pio / part / env).rglob("*") if not path.is_dir())
     return sorted(path.relative_to(pio).as_posix() for path in files)
 
 
 def _forget_all(pio: Path, env: str) -> int:
-    for part in PARTS:
+    for part in OBJECT_FOLDERS:
         shutil.rmtree(pio / part / env, ignore_errors=True)
     return 0
 

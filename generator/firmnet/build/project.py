@@ -17,7 +17,7 @@ from ..toolchain import apt_line, forget_scons, pio, provision_scons
 from .leftovers import trusted
 from .sizes import overflow, too_big
 
-PLAIN = re.compile(r"[\w ./+~=@-]*")
+PLAIN_PATH = re.compile(r"[\w ./+~=@-]*")
 """Paths that PlatformIO, SCons, the linker and MicroPython's tools all take as they are, if not too long.
 
 A comma ends an option of the linker's, SCons replaces what follows a $, brackets and stars are patterns.
@@ -27,7 +27,7 @@ COPIES = "firmnet-build-"
 """How the folders for copies begin, in the system's folder for temporary files."""
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
 
-Progress = Callable[[str, int], None]
+Show = Callable[[str, int], None]
 """Called with what is going on, and the number of files compiled so far."""
 
 
@@ -92,7 +92,7 @@ def workplace(project: Path) -> Iterator[Workplace]:
 
 def is_plain(path: Path) -> bool:
     """Whether all tools take the path as it is."""
-    return bool(PLAIN.fullmatch(str(path))) and len(os.fsencode(path)) <= LONGEST_BYTES
+    return bool(PLAIN_PATH.fullmatch(str(path))) and len(os.fsencode(path)) <= LONGEST_BYTES
 
 
 def _neutral_ground() -> Path:
@@ -113,7 +113,7 @@ class Task:
     is_right: Callable[[Path], bool]
 
 
-def compile_project(task: Task, show: Progress, say: Callable[[str], None]) -> Path:
+def compile_project(task: Task, show: Show, say: Callable[[str], None]) -> Path:
     """The folder with the images that this very call has made.
 
     A failure that may come from something kept is tried again with nothing kept, and `say` is told. Raises
@@ -141,7 +141,7 @@ class _Unexplained(UserError):
 
 
 def _attempt(
-    task: Task, show: Progress, say: Callable[[str], None], variables: Mapping[str, str] | None = None
+    task: Task, show: Show, say: Callable[[str], None], variables: Mapping[str, str] | None = None
 ) -> Path:
     place, board, env = task.place, task.board, task.env
     files = damaged = 0

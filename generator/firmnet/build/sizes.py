@@ -24,7 +24,7 @@ CORE_HEAP = "fn_heap"
 
 
 @dataclass(frozen=True)
-class Sizes:
+class FirmwareSizes:
     """Bytes of flash and RAM.
 
     RAM is the model's arena, all other variables, the stack, what the Arduino core's own malloc must find,
@@ -59,7 +59,7 @@ class Sizes:
         ]
 
 
-def measure(elf: Path, board: Board, model: str) -> Sizes:
+def measure(elf: Path, board: Board, model: str) -> FirmwareSizes:
     """Sizes of a linked firmware of `board` that carries `model`."""
     chip = board.chip
     with elf.open("rb") as file:
@@ -73,7 +73,7 @@ def measure(elf: Path, board: Board, model: str) -> Sizes:
         heap = (_symbol_bytes(image, CORE_HEAP) or board.micropython.heap_bytes) if left is None else left
         thread = _symbol_bytes(image, THREAD_STACK)
         official = board.platformio if left is None else None
-        return Sizes(
+        return FirmwareSizes(
             flash_bytes=sum(s["sh_size"] for s in placed if s["sh_type"] != "SHT_NOBITS"),
             flash_limit_bytes=chip.flash_bytes,
             model_flash_bytes=code + _global_bytes(image, f"{model}_"),
@@ -101,7 +101,7 @@ def _stack_bytes(in_ram: Sequence[Section], thread_bytes: int, board_bytes: int)
     return thread_bytes + reserved if thread_bytes else max(board_bytes, reserved)
 
 
-def check_fit(sizes: Sizes, board: Board, graph: Graph) -> None:
+def check_fit(sizes: FirmwareSizes, board: Board, graph: Graph) -> None:
     """Raise VerificationError, saying by how many bytes, unless the firmware fits the board."""
     if sizes.flash_bytes > sizes.flash_limit_bytes:
         raise too_big(board, "flash", sizes.flash_bytes - sizes.flash_limit_bytes, sizes.arena_bytes, graph)

@@ -21,7 +21,7 @@ BUS = Path("/sys/bus/usb/devices")
 """Where Linux lists everything on USB, by its place."""
 
 
-class Port(Protocol):
+class SerialPort(Protocol):
     """A serial port of this machine: `usb_id` is "vid:pid", `location` its place on the bus; or empty.
 
     `is_called` knows the other names of the same port: links to it, COM5 as com5.
@@ -40,7 +40,7 @@ class Port(Protocol):
     def is_called(self, name: str) -> bool: ...
 
 
-Ports = Callable[[], Sequence[Port]]
+SerialPorts = Callable[[], Sequence[SerialPort]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Target:
     `line` is the port that will talk when it is not the board's own.
     """
 
-    port: Port | None
+    port: SerialPort | None
     probe: str = ""
     line: str = ""
 
@@ -61,7 +61,7 @@ def owns_port(board: Board, env: str) -> bool:
 
 
 def find_target(
-    board: Board, env: str, protocol: str, seen: Sequence[Port], wanted: str | None, bus: Path = BUS
+    board: Board, env: str, protocol: str, seen: Sequence[SerialPort], wanted: str | None, bus: Path = BUS
 ) -> Target:
     """The board to write to; UserError where it is not there, or not the only one that it could be."""
     named = _named(seen, wanted) if wanted else None
@@ -88,7 +88,7 @@ def find_target(
     return Target(_own_port(board, seen, named))
 
 
-def _named(seen: Sequence[Port], wanted: str) -> Port:
+def _named(seen: Sequence[SerialPort], wanted: str) -> SerialPort:
     """The port that the user named."""
     found = [port for port in seen if port.is_called(wanted)]
     if not found:
@@ -96,7 +96,7 @@ def _named(seen: Sequence[Port], wanted: str) -> Port:
     return found[0]
 
 
-def _own_port(board: Board, seen: Sequence[Port], named: Port | None) -> Port | None:
+def _own_port(board: Board, seen: Sequence[SerialPort], named: SerialPort | None) -> SerialPort | None:
     """The port that shows the board's ids: the named one, or the only one."""
     ids = (*board.link.usb_ids, *board.link.bootloader_usb_ids)
     shown = " or ".join(ids) if len(ids) < 4 else f"{ids[0]} or {len(ids) - 1} others"
@@ -114,7 +114,7 @@ def _own_port(board: Board, seen: Sequence[Port], named: Port | None) -> Port | 
     raise UserError(f"no {board.name} is connected (USB id {shown}): found {listed(seen)}; connect it")
 
 
-def _probe(port: Port, seen: Sequence[Port]) -> str:
+def _probe(port: SerialPort, seen: Sequence[SerialPort]) -> str:
     """The serial number by which the uploader finds this ST-Link; "" for one that has none and is alone."""
     others = [p for p in seen if p.usb_id in STLINK_IDS and not _same_device(p, port)]
     known = re.fullmatch(r"\w+", port.serial_number)
@@ -128,12 +128,12 @@ def _probe(port: Port, seen: Sequence[Port]) -> str:
     return ""
 
 
-def _same_device(a: Port, b: Port) -> bool:
+def _same_device(a: SerialPort, b: SerialPort) -> bool:
     """Whether two ports belong to one thing on the bus; "1-4:1.2" is interface 1.2 of the device at 1-4."""
     return a.path == b.path or (bool(a.location) and _place(a) == _place(b))
 
 
-def _place(port: Port) -> str:
+def _place(port: SerialPort) -> str:
     return port.location.split(":")[0]
 
 
@@ -147,12 +147,12 @@ def _stlinks_on_bus(bus: Path) -> list[str]:
     return found
 
 
-def listed(ports: Sequence[Port]) -> str:
+def listed(ports: Sequence[SerialPort]) -> str:
     shown = (f"{p.path} ({f'{p.usb_id} {p.description}' if p.usb_id else 'not on USB'})" for p in ports)
     return ", ".join(shown) or "no serial port at all"
 
 
-def returned(before: Port, alike: Sequence[Port]) -> list[Port]:
+def returned(before: SerialPort, alike: Sequence[SerialPort]) -> list[SerialPort]:
     """Which of the ports that look like the board is the flashed one: by place, else serial number."""
     if before.location:
         here = [port for port in alike if _same_device(port, before) and port.location]

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from ..artifact import Artifact
-from .device import Counters, Device, Progress, RunResult
+from .device import Counters, Device, RunResult, RunsDone
 from .serial import PortInfo, check_url, find_port, ports
 
 KINDS = ("host", "core", "qemu")
@@ -22,8 +22,8 @@ __all__ = [
     "Counters",
     "Device",
     "PortInfo",
-    "Progress",
     "RunResult",
+    "RunsDone",
     "check_url",
     "find_port",
     "open",

@@ -12,11 +12,11 @@ from ..ir import Array
 from ..targets import core_named
 from ..toolchain import find, run
 from .compiled import Compiler, compiled
-from .device import Closing, Counters, Progress, RunResult, stored
-from .runner import Answer, Kind, Model, Program, Request, from_artifact, program_files
+from .device import Closing, Counters, RunResult, RunsDone, stored
+from .runner import Answer, Model, Request, Runner, Wanted, from_artifact, program_files
 
-TIMEOUT_S = 120.0
-BATCH = 100
+BOOT_TIMEOUT_S = 120.0
+RUNS_PER_BOOT = 100
 """Inferences per boot of a device; progress is reported in these steps."""
 FAULT = 70
 """Exit code of an image that hit a fault handler (templates/core/core.h)."""
@@ -64,8 +64,8 @@ def image(
     *,
     cflags: Sequence[str] = (),
     count_instructions: bool = False,
-    timeout_s: float = TIMEOUT_S,
-) -> Program:
+    timeout_s: float = BOOT_TIMEOUT_S,
+) -> Runner:
     """Many models in one bare-metal image; every `ask` boots it once.
 
     With `count_instructions` (netduinoplus2 only) ticks are instructions. `ask` raises VerificationError when
@@ -78,7 +78,7 @@ def image(
     files = program_files(models, "core.h", "startup.c", "semihosting.c", "core.ld")
     elf = compiled(files, _compiler(target, (*cflags, *counter)))
     speed = ("-icount", "shift=0") if count_instructions else ()
-    return Program(tuple(models), lambda folder: _boot(elf, target, speed, folder, timeout_s))
+    return Runner(tuple(models), lambda folder: _boot(elf, target, speed, folder, timeout_s))
 
 
 class CoreDevice(Closing):
@@ -94,31 +94,31 @@ class CoreDevice(Closing):
         return f"{self._machine.core} (core)"
 
     def fingerprint(self) -> bytes:
-        return self._ask(np.empty((1, 0), np.int8), Kind.IDENTIFY).outputs.tobytes()
+        return self._ask(np.empty((1, 0), np.int8), Wanted.IDENTIFY).outputs.tobytes()
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
-        kind = Kind.CHECK if layers else Kind.COUNT if self._machine.counter else Kind.RUN
+    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
+        kind = Wanted.CHECK if layers else Wanted.COUNT if self._machine.counter else Wanted.RUN
         answers, rows = [], self._stored(inputs)
-        for start in range(0, len(inputs), BATCH):
-            answers.append(self._ask(rows[start : start + BATCH], kind))
+        for start in range(0, len(inputs), RUNS_PER_BOOT):
+            answers.append(self._ask(rows[start : start + RUNS_PER_BOOT], kind))
             self._runs += len(answers[-1].outputs)
             if progress:
-                progress(min(start + BATCH, len(inputs)))
+                progress(min(start + RUNS_PER_BOOT, len(inputs)))
         words = np.concatenate([answer.words for answer in answers])
         outputs = np.concatenate([answer.outputs for answer in answers])
         return RunResult(
             self._artifact.manifest.output.samples(outputs),
-            cycles=words[:, 0] if kind is Kind.COUNT else None,
+            cycles=words[:, 0] if kind is Wanted.COUNT else None,
             layers=words if layers else None,
         )
 
     def dump(self, x: Array, layer: int) -> Array:
-        layer_output: Array = self._ask(self._stored(x[np.newaxis]), Kind.DUMP, layer).outputs[0]
+        layer_output: Array = self._ask(self._stored(x[np.newaxis]), Wanted.DUMP, layer).outputs[0]
         return layer_output
 
     def profile(self, x: Array) -> Array:
         """Instructions of each layer for one input, uint32 (layers,); zeros where nothing counts."""
-        words: Array = self._ask(self._stored(x[np.newaxis]), Kind.PROFILE).words[0]
+        words: Array = self._ask(self._stored(x[np.newaxis]), Wanted.PROFILE).words[0]
         return words
 
     def counters(self) -> Counters:
@@ -130,7 +130,7 @@ class CoreDevice(Closing):
     def _stored(self, inputs: Array) -> Array:
         return stored(self._artifact.manifest.input, inputs)
 
-    def _ask(self, rows: Array, kind: Kind, layer: int = 0) -> Answer:
+    def _ask(self, rows: Array, kind: Wanted, layer: int = 0) -> Answer:
         request = Request(self._model.name, rows, kind, layer)
         (answer,) = self._program.ask([request])
         return answer

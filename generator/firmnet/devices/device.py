@@ -13,7 +13,7 @@ from ..calls import Prediction
 from ..errors import UserError
 from ..ir import Array
 
-Progress = Callable[[int], None]
+RunsDone = Callable[[int], None]
 """Called with the number of inferences done so far."""
 
 
@@ -47,7 +47,7 @@ class Device(Protocol):
     def fingerprint(self) -> bytes:
         """The 32 bytes compiled into the firmware."""
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
+    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         """Infer each of inputs (N, *sample shape); with `layers`, also the CRC-32 of every layer's output.
 
         UserError for inputs of another type or shape.

@@ -38,7 +38,7 @@ LEAST_BYTES_PER_S = 100
 STRAY_BYTES = 400
 
 
-class Kind(IntEnum):
+class Message(IntEnum):
     """What a frame says. Answers are `kind | ANSWER`; the last four only ever come from the board."""
 
     HELLO = 1  # (every byte) -> fingerprint, six sizes and counts, model, firmnet version (, every byte)
@@ -79,7 +79,7 @@ class Frame:
         return head + CRC.pack(zlib.crc32(head[2:])) + self.payload + CRC.pack(self.crc)
 
 
-class Port(Protocol):
+class ByteStream(Protocol):
     """A serial line. Errors are OSError (pyserial's are)."""
 
     def read(self, size: int, /) -> bytes:
@@ -91,7 +91,7 @@ class Port(Protocol):
 class Receiver:
     """Finds frames in what a port delivers, whatever lies between them."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: ByteStream) -> None:
         self._port = port
         self._buffer = bytearray()
         self.limit_bytes = TEXT_LIMIT_BYTES

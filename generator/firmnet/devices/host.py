@@ -14,11 +14,11 @@ from ..errors import VerificationError
 from ..ir import Array
 from ..toolchain import run
 from .compiled import Compiler, compiled, grouped
-from .device import Closing, Counters, Progress, RunResult, real, stored
-from .runner import FINGERPRINT_BYTES, Model, Program, from_artifact, program_files
+from .device import Closing, Counters, RunResult, RunsDone, real, stored
+from .runner import FINGERPRINT_BYTES, Model, Runner, from_artifact, program_files
 
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-TIMEOUT_S = 300.0
+PROGRAM_TIMEOUT_S = 300.0
 
 _Observer = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
 
@@ -144,13 +144,13 @@ class HostLibrary:
         return self.models[name].run(*inputs)
 
 
-def executable(models: Sequence[Model], cflags: Sequence[str] = ()) -> Program:
+def executable(models: Sequence[Model], cflags: Sequence[str] = ()) -> Runner:
     """Many models in one program of this machine, a process of its own: sanitizers may end it.
 
     `ask` raises VerificationError with what it printed when it fails.
     """
     path = compiled(program_files(models, "stdio.c"), Compiler("gcc", tuple(cflags)))
-    return Program(tuple(models), lambda folder: _execute(path, folder))
+    return Runner(tuple(models), lambda folder: _execute(path, folder))
 
 
 def open(artifact: Artifact, address: str = "") -> "HostDevice":
@@ -173,7 +173,7 @@ class HostDevice(Closing):
     def fingerprint(self) -> bytes:
         return self._model.fingerprint
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
+    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         outputs, checksums = [], []
         for x in stored(self._artifact.manifest.input, inputs):
             outputs.append(self._model.run(x))
@@ -218,7 +218,7 @@ def _copied(address: int, size: int) -> Array:
 
 
 def _execute(program: Path, folder: Path) -> None:
-    ended = run([program], what="the models' program", cwd=folder, timeout_s=TIMEOUT_S, check=False)
+    ended = run([program], what="the models' program", cwd=folder, timeout_s=PROGRAM_TIMEOUT_S, check=False)
     if ended.returncode:
         raise VerificationError(
             f"the models' program failed (exit {ended.returncode}):\n{ended.stdout.strip()}"

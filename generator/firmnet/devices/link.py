@@ -21,9 +21,9 @@ from .frames import (
     HELLO,
     TEXT_LIMIT_BYTES,
     VERSION,
+    ByteStream,
     Frame,
-    Kind,
-    Port,
+    Message,
     Receiver,
 )
 from .transparency import EIGHTH_BIT, Examination, examine, sentence
@@ -91,7 +91,7 @@ class Link:
 
     def __init__(
         self,
-        port: Port,
+        port: ByteStream,
         line: str,
         timeout_s: float,
         check: Callable[[Hello], None] = lambda hello: None,
@@ -141,7 +141,7 @@ class Link:
                 if complaint:
                     continue
             pause_s = patience_s + self._on_the_line_s(0, HELLO_BYTES)
-            answer = self._ask(Kind.HELLO, b"", HELLO_BYTES, min(deadline, time.monotonic() + pause_s))
+            answer = self._ask(Message.HELLO, b"", HELLO_BYTES, min(deadline, time.monotonic() + pause_s))
             if answer is not None:
                 self._greeted = True
                 hello = self._parse_hello(answer)
@@ -189,7 +189,7 @@ class Link:
             raise VerificationError(f"{self._line}: {code!r} failed on the board: {last}")
         return output.decode(errors="replace")
 
-    def request(self, kind: Kind, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
+    def request(self, kind: Message, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
         """The board's answer to one request, at most `answer_bytes` long."""
         began = time.monotonic()
         patience_s = max(self._timeout_s, 3 * self._slowest_s) + (self._work_s if payload else 0)
@@ -208,7 +208,7 @@ class Link:
 
     # -- one request
 
-    def _ask(self, kind: Kind, payload: bytes, answer_bytes: int, deadline: float) -> bytes | None:
+    def _ask(self, kind: Message, payload: bytes, answer_bytes: int, deadline: float) -> bytes | None:
         """Send until answered; None at the deadline, or when the board is back at its REPL.
 
         After silence or a damaged answer only AGAIN is sent, for the board may well be computing; the whole
@@ -218,8 +218,8 @@ class Link:
         self._receiver.limit_bytes = max(self._receiver.limit_bytes, answer_bytes + CRC.size)
         request = Frame(kind, self._session, self._number, payload)
         again = request
-        if payload and kind != Kind.HELLO:
-            again = Frame(Kind.AGAIN, self._session, self._number)
+        if payload and kind != Message.HELLO:
+            again = Frame(Message.AGAIN, self._session, self._number)
         sent = self._sent[self._number] = Sent(request.crc)
         self._sent.pop(self._number - REMEMBERED, None)
         line_s = self._on_the_line_s(len(payload), answer_bytes)
@@ -233,11 +233,11 @@ class Link:
             now = time.monotonic()
             if isinstance(answer, bytes):
                 self._heard = now
-                self._answers += kind != Kind.HELLO
+                self._answers += kind != Message.HELLO
                 self._receiver.stray.clear()
                 self._slowest_s = max(self._slowest_s, now - began)
                 return answer
-            if now >= deadline or self._back_at_prompt() or answer is Kind.STRANGER:
+            if now >= deadline or self._back_at_prompt() or answer is Message.STRANGER:
                 return None
             damages += 1
             if now - asked >= patience_s + line_s:
@@ -245,10 +245,10 @@ class Link:
             if damages >= DAMAGE_LIMIT and not self._examined:
                 self._blame_line()
                 return None
-            message = request if answer is Kind.NAK else again
+            message = request if answer is Message.NAK else again
             self.resends += 1
 
-    def _answer(self, kind: Kind, deadline: float) -> bytes | Kind | None:
+    def _answer(self, kind: Message, deadline: float) -> bytes | Message | None:
         """The payload of the answer to the request just sent; NAK or STRANGER; None for silence or damage.
 
         NAK only when the request is not there. VerificationError for a frame that no honest board sends.
@@ -256,13 +256,13 @@ class Link:
         while frame := self._frame(deadline):
             if frame.version != VERSION:
                 raise self._other_version(frame.version)
-            if frame.kind == Kind.READY:
+            if frame.kind == Message.READY:
                 continue
-            if frame.kind == Kind.NAK:
+            if frame.kind == Message.NAK:
                 self._refused += 1
-                return None if frame.number == self._number else Kind.NAK
-            if frame.kind == Kind.STRANGER and frame.number == self._number:
-                return Kind.STRANGER
+                return None if frame.number == self._number else Message.NAK
+            if frame.kind == Message.STRANGER and frame.number == self._number:
+                return Message.STRANGER
             if self._is_stale(frame):
                 continue
             asked = CRC.unpack_from(frame.payload)[0] if len(frame.payload) >= CRC.size else None
@@ -270,7 +270,7 @@ class Link:
                 raise self._misplaced(frame, asked)
             self._sent[self._number].answers += 1
             said = frame.payload[CRC.size :]
-            if frame.kind == Kind.FAULT:
+            if frame.kind == Message.FAULT:
                 why = escaped(said.decode(errors="replace"))
                 raise VerificationError(
                     f"{self._line}: the board cannot answer a {kind.name.lower()} frame: {why}"
@@ -285,7 +285,7 @@ class Link:
 
         VerificationError when it cannot be: from a session that never was, or oftener than was asked.
         """
-        if frame.kind < ANSWER and frame.kind != Kind.FAULT:
+        if frame.kind < ANSWER and frame.kind != Message.FAULT:
             if frame.session == self._session and frame.number == self._number:
                 raise VerificationError(
                     f"{self._line}: everything that is sent comes back, so there is no board behind this "
@@ -351,7 +351,7 @@ class Link:
         deadline = min(deadline, time.monotonic() + 1.0)
         while time.monotonic() < deadline and EXECUTED not in self._receiver.stray:
             frame = self._frame(min(deadline, time.monotonic() + 0.1))
-            if frame and frame.kind == Kind.READY:
+            if frame and frame.kind == Message.READY:
                 return ""
             if OLD_READY in self._receiver.stray:
                 raise self._other_version(1)
@@ -363,7 +363,7 @@ class Link:
         """Give the board's REPL the port."""
         with suppress(VerificationError):
             if time.monotonic() - self._heard < AWAKE_S:
-                self._ask(Kind.RESET, b"", 0, time.monotonic() + 2.0)
+                self._ask(Message.RESET, b"", 0, time.monotonic() + 2.0)
                 self._until(EXECUTED, time.monotonic() + 0.5)
             self._write(FRIENDLY_REPL)
         self._heard = float("-inf")
@@ -376,7 +376,7 @@ class Link:
         if self._examined:
             return True
         deadline = time.monotonic() + 2 * PATIENCE_S + self._on_the_line_s(len(EVERY_BYTE), TEXT_LIMIT_BYTES)
-        answer = self._ask(Kind.HELLO, EVERY_BYTE, TEXT_LIMIT_BYTES, deadline)
+        answer = self._ask(Message.HELLO, EVERY_BYTE, TEXT_LIMIT_BYTES, deadline)
         if answer is None:
             self._blame_line()
         elif not answer.endswith(EVERY_BYTE):
@@ -409,7 +409,7 @@ class Link:
             return
         self._examined = True
         with suppress(OSError):
-            self._write(Frame(Kind.RESET, self._session, self._number + 1).encode())
+            self._write(Frame(Message.RESET, self._session, self._number + 1).encode())
             said = examine(Examination(self._port, self._receiver, self._bytes_per_s))
             if said:
                 raise VerificationError(f"{self._line}: {said}")

@@ -19,7 +19,7 @@ from ..errors import VerificationError, escaped
 from ..ir import Array
 from .link import Link
 
-BATCH = 1500
+STATEMENTS_CHARS = 1500
 """Characters of statements that are sent at once, at first; a board compiles them in its heap."""
 PIECE_BYTES = 150
 """Bytes of data in one statement."""
@@ -39,7 +39,7 @@ HELPERS = (
 TABLE = "def _f(i,t):\n x=array('f',range(len(i)))\n for j in range(len(i)):x[j]=t[i[j]]\n return x"
 """And how many floats come from a table of the few that differ."""
 
-Sent = tuple[list[str], str]
+Statements = tuple[list[str], str]
 """How a sample gets onto the board: statements that bring it as _b, and the expression that then is it."""
 
 
@@ -47,7 +47,7 @@ class BoardPrompt:
     """Calls the module `name` as a user does."""
 
     def __init__(self, link: Link, name: str) -> None:
-        self._link, self._batch = link, BATCH
+        self._link, self._batch = link, STATEMENTS_CHARS
         self._waiting = [f"import _firmnet as _m,{name} as _u", *HELPERS]
 
     def info(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class BoardPrompt:
             value = self._send_batch()
         return value
 
-    def _said(self, prepared: Sequence[Sent]) -> list[Any]:
+    def _said(self, prepared: Sequence[Statements]) -> list[Any]:
         """What _p makes of each sample."""
         for i, (statements, sample) in enumerate(prepared):
             self._waiting += [*statements, f"_o[{i}]=_r(lambda:_p({sample}))if _b else None"]
@@ -124,7 +124,7 @@ class BoardPrompt:
         return answer if right else None
 
 
-def _floats(sample: Array) -> Sent:
+def _floats(sample: Array) -> Statements:
     """float32 values: as they are, or as a table of the different ones and each value's place in it."""
     flat = sample.ravel().astype("<f4")
     levels, places = np.unique(flat.view(np.uint32), return_inverse=True)
@@ -136,7 +136,7 @@ def _floats(sample: Array) -> Sent:
     return [TABLE, *table, *where], "_f(_b,array('f',_t))"
 
 
-def _int8(sample: Array) -> Sent:
+def _int8(sample: Array) -> Statements:
     return _data("_b", sample.astype(np.int8).tobytes()), "array('b',_b)"
 
 

@@ -23,7 +23,7 @@ from .compiled import grouped, template_files
 FINGERPRINT_BYTES = 32
 
 
-class Kind(IntEnum):
+class Wanted(IntEnum):
     """What is wanted after each inference."""
 
     RUN = 0  # the output
@@ -51,7 +51,7 @@ class Request:
 
     model: str
     inputs: Array
-    kind: Kind = Kind.RUN
+    kind: Wanted = Wanted.RUN
     layer: int = 0
 
 
@@ -64,7 +64,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Program:
+class Runner:
     """Models in one program; `launch` runs it in a folder with requests.bin and leaves results.bin there."""
 
     models: tuple[Model, ...]
@@ -85,7 +85,7 @@ class Program:
     def _encode(self, request: Request) -> bytes:
         model = self.model(request.model)
         inputs = np.ascontiguousarray(request.inputs, np.int8)
-        wanted = 0 if request.kind is Kind.IDENTIFY else sum(model.input_bytes)
+        wanted = 0 if request.kind is Wanted.IDENTIFY else sum(model.input_bytes)
         if inputs.ndim != 2 or inputs.shape[1] != wanted:
             raise ValueError(f"model {model.name!r} takes {wanted} bytes per inference, got {inputs.shape}")
         header = (self.models.index(model), request.kind, request.layer, len(inputs))
@@ -110,10 +110,14 @@ class Program:
     def _sizes(self, request: Request) -> tuple[int, int]:
         """Bytes of output and of words per row."""
         model = self.model(request.model)
-        words = {Kind.CHECK: len(model.layer_bytes), Kind.PROFILE: len(model.layer_bytes), Kind.COUNT: 1}
-        outputs = {Kind.IDENTIFY: FINGERPRINT_BYTES}
-        if request.kind is Kind.DUMP:
-            outputs[Kind.DUMP] = model.layer_bytes[request.layer]
+        words = {
+            Wanted.CHECK: len(model.layer_bytes),
+            Wanted.PROFILE: len(model.layer_bytes),
+            Wanted.COUNT: 1,
+        }
+        outputs = {Wanted.IDENTIFY: FINGERPRINT_BYTES}
+        if request.kind is Wanted.DUMP:
+            outputs[Wanted.DUMP] = model.layer_bytes[request.layer]
         return outputs.get(request.kind, model.output_bytes), 4 * words.get(request.kind, 0)
 
 

@@ -19,8 +19,8 @@ from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array, QParams
 from ..qmath import quantize_input
 from ..targets import Board
-from .device import Closing, Counters, Progress, RunResult, real, stored
-from .frames import COUNTERS, CRC, IMAGE, Kind
+from .device import Closing, Counters, RunResult, RunsDone, real, stored
+from .frames import COUNTERS, CRC, IMAGE, Message
 from .link import Hello, Link
 from .prompt import BoardPrompt
 
@@ -30,7 +30,7 @@ TIMEOUT_S = 15.0
 """How long a board may be silent when it should answer, beside what its bytes and its MACs need."""
 CYCLES_PER_MAC = 20
 """No kernel that is worth waiting for is slower."""
-SETTLE_S = 3.0
+APPEARS_S = 3.0
 """A port that has just appeared may be missing, closed to us or busy for so long."""
 SETTLING = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN)
 SCHEMES = ("alt", "cp2110", "loop", "rfc2217", "socket", "spy")
@@ -114,7 +114,7 @@ def open_port(url: str, baud: int) -> serial.SerialBase:
     scheme = check_url(url)
     # A write over rfc2217 has no timeout of its own: the network's ends it.
     limits = {} if scheme == "rfc2217" else {"write_timeout": TIMEOUT_S}
-    deadline = time.monotonic() + SETTLE_S
+    deadline = time.monotonic() + APPEARS_S
     while True:
         try:  # pyserial sets DTR as it opens, where the line has one
             return serial.serial_for_url(url, baudrate=baud, timeout=POLL_S, exclusive=True, **limits)
@@ -219,13 +219,13 @@ class SerialDevice(Closing):
     def fingerprint(self) -> bytes:
         return self.hello.fingerprint
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: Progress | None = None) -> RunResult:
+    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         """See Device.run; `cycles` are microseconds by the board's own clock (none with `layers`)."""
         output_bytes, tails = self._output_bytes, len(self._layer_bytes) if layers else 1
         outputs = np.empty((len(inputs), output_bytes), np.int8)
         numbers = np.empty((len(inputs), tails), np.uint32)
         for i, row in enumerate(stored(self._manifest.input, inputs)):
-            kind = Kind.CHECKSUMS if layers else Kind.RUN
+            kind = Message.CHECKSUMS if layers else Message.RUN
             asked = time.monotonic()
             answer = self._ask(kind, row.tobytes(), output_bytes + 4 * tails)
             outputs[i] = np.frombuffer(answer, np.int8, output_bytes)
@@ -239,7 +239,7 @@ class SerialDevice(Closing):
 
     def dump(self, x: Array, layer: int) -> Array:
         request = stored(self._manifest.input, x[np.newaxis]).tobytes() + layer.to_bytes(4, "little")
-        return np.frombuffer(self._ask(Kind.DUMP, request, self._layer_bytes[layer]), np.int8)
+        return np.frombuffer(self._ask(Message.DUMP, request, self._layer_bytes[layer]), np.int8)
 
     def predict(self, samples: Array) -> tuple[Prediction, ...]:
         """See HasCalls.predict: by the board's own module, at its prompt."""
@@ -257,11 +257,11 @@ class SerialDevice(Closing):
         return self._python
 
     def counters(self) -> Counters:
-        answer = self._ask(Kind.COUNTERS, b"", COUNTERS.size)
+        answer = self._ask(Message.COUNTERS, b"", COUNTERS.size)
         return Counters(*COUNTERS.unpack(answer))
 
     def memory_crc(self, address: int, size: int, crc: int) -> int:
-        answer = self._ask(Kind.IMAGE, IMAGE.pack(address, size, crc), CRC.size)
+        answer = self._ask(Message.IMAGE, IMAGE.pack(address, size, crc), CRC.size)
         return int(CRC.unpack(answer)[0])
 
     def repl(self, code: str) -> str:
@@ -295,7 +295,7 @@ class SerialDevice(Closing):
                 f"{waited_s:.2g} s: its clock is set wrong, or it runs another firmware"
             )
 
-    def _ask(self, kind: Kind, payload: bytes, answer_bytes: int) -> bytes:
+    def _ask(self, kind: Message, payload: bytes, answer_bytes: int) -> bytes:
         """The answer, which must have exactly `answer_bytes`."""
         if self._refusal:
             raise VerificationError(self._refusal)

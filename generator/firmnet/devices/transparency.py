@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from .frames import EVERY_BYTE, Port, Receiver
+from .frames import EVERY_BYTE, ByteStream, Receiver
 
 PROBE = (
     "import _firmnet as f,micropython as m,binascii as b;m.kbd_intr(-1);r=bytearray(300);"
@@ -17,9 +17,9 @@ PROBE = (
     "print(chr(91)+str(n)+chr(58)+b.hexlify(r).decode()+chr(93))"
 )
 """Has none of the characters <, [ and ] that mark what it prints, for the REPL may echo it."""
-KEYS = ((b"\x03\x03\r\x01", b"\x04"), (b"\x03\x03\x02\r", b"\r"))
+REPLS = ((b"\x03\x03\r\x01", b"\x04"), (b"\x03\x03\x02\r", b"\r"))
 """How to reach the raw and the friendly REPL, and have it execute: where one fails, the other may not."""
-SETTLE_S = 7.0
+BACK_AT_REPL_S = 7.0
 """A board that still serves frames is back at its REPL by then."""
 QUIET_S = 0.4
 CR, LF, XON, XOFF, IAC = 0x0D, 0x0A, 0x11, 0x13, 0xFF
@@ -29,7 +29,7 @@ CR, LF, XON, XOFF, IAC = 0x0D, 0x0A, 0x11, 0x13, 0xFF
 class Examination:
     """A line to examine: its port, its receiver, whose text goes astray meanwhile, and its slowest pace."""
 
-    port: Port
+    port: ByteStream
     receiver: Receiver
     bytes_per_s: float
 
@@ -50,10 +50,10 @@ def examine(line: Examination) -> str:
 
     Leaves the board at its REPL. Raises OSError when the port breaks.
     """
-    deadline = time.monotonic() + SETTLE_S
+    deadline = time.monotonic() + BACK_AT_REPL_S
     attempt = 0
     while time.monotonic() < deadline:
-        keys, execute = KEYS[attempt % len(KEYS)]
+        keys, execute = REPLS[attempt % len(REPLS)]
         attempt += 1
         line.port.write(keys)
         _read_until(line, b">", 0.5)

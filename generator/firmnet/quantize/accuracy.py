@@ -11,7 +11,7 @@ from ..ir import Array, Graph
 from .quality import spread
 from .samples import check_samples
 
-MOST = 5_000
+MOST_TRIED = 5_000
 """Test samples that are tried; of more, so many spread evenly over all."""
 
 
@@ -55,7 +55,7 @@ def measure_accuracy(
 ) -> Accuracy:
     """Of the float graph and the integers made from it, on a test set that `check_test` has passed."""
     inputs, classes = test
-    tried = spread(len(inputs), MOST)
+    tried = spread(len(inputs), MOST_TRIED)
     right = np.zeros((2, len(tried)), bool)
     for i, sample in enumerate(tried):
         x = inputs[sample]

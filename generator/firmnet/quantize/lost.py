@@ -14,7 +14,7 @@ from .quality import held, spread
 
 TYPICAL = 16
 """Samples that show what error is usual."""
-MOST = 16
+MOST_LOOKED_AT = 16
 """Samples looked at, those first of which the most is cut."""
 UNUSUAL = 3.0
 """An error so many times the largest usual one is no rounding."""
@@ -22,7 +22,7 @@ NOTICED = 0.05
 """Nor is it one of less than this part of the output's range that anyone would notice."""
 NOTICED_AT_ONCE = 0.1
 """The same where every sample is cut somewhere, and none shows what is usual."""
-NAMED = 3
+MOST_EVENTS = 3
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def lost(graph: Graph, quantized: Graph, samples: Array, observed: Ranges) -> tu
 
 def lost_events(events: Sequence[Lost]) -> Iterator[str]:
     """For people; the first few, and how many more there are."""
-    for event in events[:NAMED]:
+    for event in events[:MOST_EVENTS]:
         yield event.sentence()
-    if len(events) > NAMED:
-        yield f"{len(events) - NAMED} more calibration samples lose an output like that"
+    if len(events) > MOST_EVENTS:
+        yield f"{len(events) - MOST_EVENTS} more calibration samples lose an output like that"
 
 
 def _cuts(graph: Graph, observed: Ranges) -> list[Cut]:
@@ -111,7 +111,7 @@ def _cuts(graph: Graph, observed: Ranges) -> list[Cut]:
             if beyond > 1 and beyond > worst.get(sample, (0.0,))[0]:
                 worst[sample] = beyond, Cut(name, sample, value, kept)
     ranked = sorted(worst.values(), key=lambda found: -found[0])
-    return [cut for _, cut in ranked[:MOST]]
+    return [cut for _, cut in ranked[:MOST_LOOKED_AT]]
 
 
 def _error(graph: Graph, quantized: Graph, sample: Array) -> tuple[float, int, float, float]:

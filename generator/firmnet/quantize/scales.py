@@ -8,7 +8,7 @@ from ..ir import Array, QParams
 from ..qmath import INT32_MAX
 from .observe import Histogram, Method
 
-LEVELS = 255  # steps between −128 and 127
+INT8_STEPS = 255  # steps between −128 and 127
 EMPTY_SCALE = 1 / 128  # a tensor that was always zero
 MIN_SCALE = 2.0**-100  # keeps the float32 reciprocal of the input scale, and products of scales, finite
 MAX_SCALE = 2.0**100
@@ -27,7 +27,7 @@ def affine(low: float, high: float) -> QParams:
     low, high = min(low, 0.0), max(high, 0.0)
     if low == high:
         return QParams((EMPTY_SCALE,), -128)
-    scale = float(np.clip((high - low) / LEVELS, MIN_SCALE, MAX_SCALE))
+    scale = float(np.clip((high - low) / INT8_STEPS, MIN_SCALE, MAX_SCALE))
     return QParams((scale,), int(np.clip(np.rint(-128 - low / scale), -128, 127)))
 
 

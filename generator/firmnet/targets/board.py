@@ -98,7 +98,7 @@ class Baremetal:
 
 
 @dataclass(frozen=True, config=_CLOSED)
-class Link:
+class Connection:
     """How host and board talk. USB ids are "vid:pid"; a board in its bootloader shows another."""
 
     transport: Literal["uart", "usb_cdc"]
@@ -156,7 +156,7 @@ class Board:
     name: Label
     chip: Chip
     baremetal: Baremetal
-    link: Link
+    link: Connection
     micropython: MicroPython
     platformio: PlatformIO | None = None
     emulator: Emulator | None = None

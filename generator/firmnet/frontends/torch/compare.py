@@ -27,9 +27,9 @@ SAME_FLOAT32 goes for modules that run in nothing but float32.
 """
 SMALL = 1e-2
 """An element's own size counts as at least this share of the largest: what is smaller may cancel out."""
-SAMPLES = 4
+COMPARED = 4
 
-Run = Callable[[Array], Array]
+Compute = Callable[[Array], Array]
 """One input (1, …) → what the model returns for it, float64."""
 
 
@@ -124,7 +124,7 @@ def _run(module: torch.nn.Module, dtype: torch.dtype | None, x: Array) -> Array:
     return values
 
 
-def _answers(run: Run, inputs: list[Array], graph: Graph) -> Array:
+def _answers(run: Compute, inputs: list[Array], graph: Graph) -> Array:
     """What the model returns for each input, once its shape is what the graph says."""
     shape, answers = graph.tensors[graph.output].shape, [run(x) for x in inputs]
     for values in answers:
@@ -161,7 +161,7 @@ def _difference(name: str, computed: Array, answers: Array, same: float) -> str:
 def tried(shape: Shape, calibration: Array | None) -> Iterator[Array]:
     """float32 inputs of the model's shape: samples spread over the calibration data, noise, zeros."""
     samples = _samples(shape, calibration)
-    spread = np.linspace(0, len(samples) - 1, min(SAMPLES, len(samples))).astype(int)
+    spread = np.linspace(0, len(samples) - 1, min(COMPARED, len(samples))).astype(int)
     yield from samples[spread]
     rng = np.random.default_rng(0)
     lo, hi = (samples.min(), samples.max()) if np.any(samples) else (-1.0, 1.0)

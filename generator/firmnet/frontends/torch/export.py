@@ -20,7 +20,7 @@ from .containers import tell_torch
 from .ports import input_nodes, output_node
 from .source import Source, dtype_name, quiet
 from .spellings import spellings
-from .walk import Walk
+from .walk import Import
 
 
 def load(source: Any, name: str | None = None, example: Any = None, calibration: Any = None) -> Imported:
@@ -90,7 +90,7 @@ def to_graph(program: ExportedProgram, name: str) -> Graph:
     """Every node of the exported program becomes layers, or a line of one error."""
     refusals = Refusals(name)
     inputs, output = input_nodes(program, refusals), output_node(program, refusals)
-    walk = Walk(Builder(name), refusals, _constants(program, refusals))
+    walk = Import(Builder(name), refusals, _constants(program, refusals))
     for node in inputs:
         walk.start(node)
     if inputs:

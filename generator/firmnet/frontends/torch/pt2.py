@@ -36,7 +36,7 @@ from ...ir import Array
 from ...limits import MAX_ELEMENTS, MAX_FILE_BYTES, MAX_JSON_BYTES
 
 MODEL, WEIGHTS, CONSTANTS = "models/model.json", "data/weights/", "data/constants/"
-SAMPLES = "data/sample_inputs/model.pt"
+SAMPLE_INPUTS = "data/sample_inputs/model.pt"
 CONFIGS = {WEIGHTS: "model_weights_config.json", CONSTANTS: "model_constants_config.json"}
 NEEDED = (MODEL, *(folder + name for folder, name in CONFIGS.items()))
 TAKEN = re.compile(r"data/weights/weight_\d{1,6}|data/constants/tensor_\d{1,6}")
@@ -63,7 +63,7 @@ PRIVATE_OPERATORS = {
 }
 ODD_TYPES = re.compile(r"Storage|Stream|__torch__|Any|Dict|Future|RRef|QScheme")
 
-PLAIN = re.compile(
+PLAIN_PICKLE = re.compile(
     r"torch\._utils\._rebuild_(tensor_v2|parameter)|torch\.\w+Storage|collections\.OrderedDict|torch\.\w+\d+"
 )
 """What the pickle of ordinary sample inputs names: tensors, and nothing that acts."""
@@ -71,7 +71,7 @@ FIX = (
     "firmnet takes a .pt2 as plain data, as torch.export.save(torch.export.export(model.eval(), (example,)), "
     "path) of torch 2.13 writes it"
 )
-UNREADABLE = (
+UNREADABLE_ZIP = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError),
     *(NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
 )
@@ -96,7 +96,7 @@ def load(path: Path) -> ExportedProgram:
         raise UserError(f"{path} {_complaint(error)}") from None
     except RecursionError:
         raise UserError(f"{path} is nested too deeply: {FIX}") from None
-    except UNREADABLE as error:
+    except UNREADABLE_ZIP as error:
         raise UserError(f"{path} is not a torch.export archive ({first_line(error)}): {FIX}") from None
     try:
         program = torch.export.load(io.BytesIO(data))
@@ -112,7 +112,7 @@ def rebuilt(path: Path) -> bytes:
         raise Refused("is not a plain file")
     with zipfile.ZipFile(path) as archive:
         parts = _parts(archive)
-        program = Program.model_validate(_json(archive, parts, MODEL))
+        program = FileProgram.model_validate(_json(archive, parts, MODEL))
         payloads = {
             folder: Payloads.model_validate(_json(archive, parts, folder + name))
             for folder, name in CONFIGS.items()
@@ -126,7 +126,7 @@ def rebuilt(path: Path) -> bytes:
             "byteorder": b"little",
             ".data/version": b"6\n",
             MODEL: json.dumps(program.model_dump(mode="json")).encode(),
-            SAMPLES: _no_samples(),
+            SAMPLE_INPUTS: _no_samples(),
         }
         for folder, prefix in ((WEIGHTS, "weight_"), (CONSTANTS, "tensor_")):
             files |= _payload_files(archive, parts, payloads[folder], folder, prefix)
@@ -195,15 +195,15 @@ def _no_samples() -> bytes:
 
 def _check_samples(archive: zipfile.ZipFile, parts: Mapping[str, zipfile.ZipInfo]) -> None:
     """Refuse sample inputs that bring code along. They are left out in any case, and never unpickled."""
-    if SAMPLES not in parts:
+    if SAMPLE_INPUTS not in parts:
         return
-    with zipfile.ZipFile(io.BytesIO(_read(archive, parts[SAMPLES], MAX_FILE_BYTES))) as inner:
+    with zipfile.ZipFile(io.BytesIO(_read(archive, parts[SAMPLE_INPUTS], MAX_FILE_BYTES))) as inner:
         (pickled,) = (info for info in inner.infolist() if info.filename.endswith("/data.pkl"))
         operations = [*pickletools.genops(_read(inner, pickled, MAX_JSON_BYTES))]
     for operation, argument, _ in operations:
         name = str(argument).replace(" ", ".")
         if operation.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4") or (
-            operation.name == "GLOBAL" and not PLAIN.fullmatch(name)
+            operation.name == "GLOBAL" and not PLAIN_PICKLE.fullmatch(name)
         ):
             raise Refused(f"brings code in its sample inputs ({name[:80]})")
 
@@ -257,26 +257,26 @@ class Part(BaseModel):
 
 
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Count = Annotated[int, Field(ge=0, le=2**40)]
+FileCount = Annotated[int, Field(ge=0, le=2**40)]
 Float = float | Annotated[str, Field(pattern=r"^(-?Infinity|NaN)$")]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 ParameterPath = Annotated[str, AfterValidator(_path)]
 
 
 class Size(Part):
-    as_int: Count
+    as_int: FileCount
 
 
-Sizes = list[Annotated[Size, BeforeValidator(_plain_size)]]
-Device = Annotated[Any, AfterValidator(_cpu)]
+FileSizes = list[Annotated[Size, BeforeValidator(_plain_size)]]
+FileDevice = Annotated[Any, AfterValidator(_cpu)]
 
 
 class TensorMeta(Part):
     dtype: Annotated[int, Field(ge=1, le=40)]
-    sizes: Annotated[Sizes, Field(max_length=16)]
+    sizes: Annotated[FileSizes, Field(max_length=16)]
     requires_grad: bool
-    device: Device
-    strides: Annotated[Sizes, Field(max_length=16)]
+    device: FileDevice
+    strides: Annotated[FileSizes, Field(max_length=16)]
     storage_offset: Annotated[Size, BeforeValidator(_plain_size)]
     layout: Annotated[int, Field(ge=STRIDED, le=STRIDED)]
 
@@ -311,7 +311,7 @@ ARGUMENTS: dict[str, TypeAdapter[Any]] = {
         "as_scalar_type": Annotated[int, Field(ge=0, le=40)],
         "as_memory_format": Annotated[int, Field(ge=0, le=4)],
         "as_layout": Annotated[int, Field(ge=STRIDED, le=STRIDED)],
-        "as_device": Device,
+        "as_device": FileDevice,
         "as_sym_ints": Annotated[Any, AfterValidator(_symbolic)],
         "as_optional_tensors": list[dict[str, Any]],
     }.items()
@@ -381,7 +381,7 @@ def _name_of_argument(name: str) -> str:
     return name
 
 
-class Node(Part):
+class FileNode(Part):
     target: str
     inputs: list[NamedArgument]
     outputs: list[Argument]
@@ -392,7 +392,7 @@ class Node(Part):
 class InnerGraph(Part):
     inputs: list[Argument]
     outputs: list[Argument]
-    nodes: list[Node]
+    nodes: list[FileNode]
     tensor_values: dict[Identifier, TensorMeta]
     sym_int_values: Annotated[dict[str, Any], Field(max_length=0)] = Field(default_factory=dict)
     sym_bool_values: Annotated[dict[str, Any], Field(max_length=0)] = Field(default_factory=dict)
@@ -502,7 +502,7 @@ class CallSignature(Part):
     forward_arg_names: list[Identifier] | None = None
 
 
-class Call(Part):
+class FileCall(Part):
     fqn: Annotated[str, Field(max_length=0)]
     signature: CallSignature
 
@@ -515,12 +515,14 @@ def _whole_model(calls: Any) -> Any:
 class Module(Part):
     graph: InnerGraph
     signature: Signature
-    module_call_graph: Annotated[list[Call], BeforeValidator(_whole_model), Field(min_length=1, max_length=1)]
+    module_call_graph: Annotated[
+        list[FileCall], BeforeValidator(_whole_model), Field(min_length=1, max_length=1)
+    ]
 
 
 class Version(Part):
-    major: Count
-    minor: Count
+    major: FileCount
+    minor: FileCount
 
 
 def _guard(text: str) -> str:
@@ -531,11 +533,11 @@ def _guard(text: str) -> str:
     return text
 
 
-class Program(Part):
+class FileProgram(Part):
     """model.json: the network. Guards, ranges of sizes and everything unknown are left out."""
 
     graph_module: Module
-    opset_version: dict[Identifier, Count]
+    opset_version: dict[Identifier, FileCount]
     range_constraints: Annotated[
         dict[str, Any], BeforeValidator(lambda given: given or {}), Field(max_length=0)
     ]
@@ -573,7 +575,7 @@ def _complaint(error: ValidationError) -> str:
 # What the parts must say together.
 
 
-def _check_operators(program: Program) -> None:
+def _check_operators(program: FileProgram) -> None:
     nodes = program.graph_module.graph.nodes
     odd = sorted({node.target[:80] for node in nodes if not _is_plain_operator(node.target)})
     if odd:
@@ -606,7 +608,7 @@ def _operators() -> frozenset[str]:
 DUNDER = {f"__{name}__" for name in ("and", "or", "xor", "lshift", "rshift", "iand", "ior", "ixor")}
 
 
-def _check_values(program: Program, payloads: Mapping[str, Payload]) -> None:
+def _check_values(program: FileProgram, payloads: Mapping[str, Payload]) -> None:
     """Sizes that a microcontroller could hold, and weights of the shapes that the network says."""
     values = program.graph_module.graph.tensor_values
     for name, meta in values.items():

@@ -38,7 +38,7 @@ UNKNOWN = Unknown()
 
 
 @dataclass
-class Walk:
+class Import:
     """The import half-way: what each node of the exported program has become.
 
     A value is a Tensor (activation), a torch.Tensor (constant), a plain value, UNKNOWN, or a list of these.

@@ -11,7 +11,7 @@ from ....ops.windows import Padding, Pair
 from ...common.builder import Builder, Unsupported
 from ...common.images import as_image, as_line, require_image
 from ...common.movement import to_nchw, to_nhwc
-from .options import Sizes, lying, pair, symmetric
+from .options import PerAxis, lying, pair, symmetric
 
 
 def from_aten_conv2d(
@@ -19,9 +19,9 @@ def from_aten_conv2d(
     x: Tensor,
     weight: Array,
     bias: Array | None = None,
-    stride: Sizes = 1,
-    padding: Sizes | str = 0,
-    dilation: Sizes = 1,
+    stride: PerAxis = 1,
+    padding: PerAxis | str = 0,
+    dilation: PerAxis = 1,
     groups: int = 1,
 ) -> Tensor:
     """weight (O, I/groups, kh, kw) as in PyTorch; padding may be "same" or "valid"."""
@@ -42,9 +42,9 @@ def from_aten_conv1d(
     x: Tensor,
     weight: Array,
     bias: Array | None = None,
-    stride: Sizes = 1,
-    padding: Sizes | str = 0,
-    dilation: Sizes = 1,
+    stride: PerAxis = 1,
+    padding: PerAxis | str = 0,
+    dilation: PerAxis = 1,
     groups: int = 1,
 ) -> Tensor:
     """A line of values as an image of height 1; weight (O, I/groups, k)."""
@@ -58,11 +58,11 @@ def from_aten_convolution(
     x: Tensor,
     weight: Array,
     bias: Array | None,
-    stride: Sizes,
-    padding: Sizes,
-    dilation: Sizes,
+    stride: PerAxis,
+    padding: PerAxis,
+    dilation: PerAxis,
     transposed: bool,
-    output_padding: Sizes,
+    output_padding: PerAxis,
     groups: int,
 ) -> Tensor:
     if transposed:

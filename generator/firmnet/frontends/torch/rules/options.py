@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ....ops.windows import Padding, Pair
 
-Sizes = int | Sequence[int]
+PerAxis = int | Sequence[int]
 
 
 def pair(value: int | Sequence[int]) -> Pair:
@@ -20,7 +20,7 @@ def symmetric(padding: int | Sequence[int]) -> Padding:
     return vertical, vertical, horizontal, horizontal
 
 
-def lying(sizes: Sizes, upright: int) -> Pair:
+def lying(sizes: PerAxis, upright: int) -> Pair:
     """The option of a line of values for an image of height 1, whose rows get `upright`."""
     (along,) = (sizes,) if isinstance(sizes, int) else tuple(sizes)
     return upright, along

@@ -11,15 +11,15 @@ from ...common.builder import Builder, Unsupported
 from ...common.images import as_image, as_line, require_image
 from ...common.movement import to_nchw, to_nhwc
 from ...common.reductions import reduced
-from .options import Sizes, lying, pair, symmetric
+from .options import PerAxis, lying, pair, symmetric
 
 
 def from_aten_avg_pool2d(
     b: Builder,
     x: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = 0,
+    kernel_size: PerAxis,
+    stride: PerAxis = (),
+    padding: PerAxis = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -43,9 +43,9 @@ def from_aten_adaptive_avg_pool2d(b: Builder, x: Tensor, output_size: int | Sequ
 def from_aten_avg_pool1d(
     b: Builder,
     x: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = 0,
+    kernel_size: PerAxis,
+    stride: PerAxis = (),
+    padding: PerAxis = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
@@ -55,7 +55,7 @@ def from_aten_avg_pool1d(
     return as_line(b, y)
 
 
-def from_aten_adaptive_avg_pool1d(b: Builder, x: Tensor, output_size: Sizes) -> Tensor:
+def from_aten_adaptive_avg_pool1d(b: Builder, x: Tensor, output_size: PerAxis) -> Tensor:
     return as_line(b, from_aten_adaptive_avg_pool2d(b, as_image(b, x), lying(output_size, 1)))
 
 
@@ -97,10 +97,10 @@ def _pooled(b: Builder, x: Tensor, attrs: AvgPool2dAttrs) -> Tensor:
 def from_aten_max_pool2d(
     b: Builder,
     x: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
+    kernel_size: PerAxis,
+    stride: PerAxis = (),
+    padding: PerAxis = 0,
+    dilation: PerAxis = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
     """An empty stride is the kernel size."""
@@ -114,10 +114,10 @@ def from_aten_max_pool2d(
 def from_aten_max_pool1d(
     b: Builder,
     x: Tensor,
-    kernel_size: Sizes,
-    stride: Sizes = (),
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
+    kernel_size: PerAxis,
+    stride: PerAxis = (),
+    padding: PerAxis = 0,
+    dilation: PerAxis = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
     """A line of values as an image of height 1."""
@@ -125,7 +125,7 @@ def from_aten_max_pool1d(
     return as_line(b, from_aten_max_pool2d(b, as_image(b, x), *window, ceil_mode))
 
 
-def from_aten_adaptive_max_pool2d(b: Builder, x: Tensor, output_size: Sizes) -> Tensor:
+def from_aten_adaptive_max_pool2d(b: Builder, x: Tensor, output_size: PerAxis) -> Tensor:
     require_image("adaptive_max_pool2d", x.shape)
     size = pair(output_size)
     if any(n % m for n, m in zip(x.shape[2:], size, strict=True)):
@@ -134,7 +134,7 @@ def from_aten_adaptive_max_pool2d(b: Builder, x: Tensor, output_size: Sizes) -> 
     return from_aten_max_pool2d(b, x, (height, width))
 
 
-def from_aten_adaptive_max_pool1d(b: Builder, x: Tensor, output_size: Sizes) -> Tensor:
+def from_aten_adaptive_max_pool1d(b: Builder, x: Tensor, output_size: PerAxis) -> Tensor:
     return as_line(b, from_aten_adaptive_max_pool2d(b, as_image(b, x), lying(output_size, 1)))
 
 
