@@ -39,12 +39,6 @@ class Add(Op):
     def remap(self, attrs: AddAttrs, order: Shape) -> AddAttrs:
         return attrs
 
-    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        return (
-            0,
-            0,
-        )
-
     def prepare(self, call: Call) -> Constants:
         """|a·ma| + |b·mb| + |bias| < 2·2^22 + 2·2^22 + 2^29 + 2^21: far from the end of int32."""
         (a, b), y = call.inputs, call.output
@@ -62,7 +56,6 @@ class Add(Op):
             "shift": shift,
             "lo": lo,
             "hi": hi,
-            "size": y.size,
         }
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
@@ -72,9 +65,6 @@ class Add(Op):
         a, b = (x.astype(np.int64) for x in inputs)
         y: Array = np.clip((a * k["ma"] + b * k["mb"] + k["bias"]) >> k["shift"], k["lo"], k["hi"])
         return y.astype(np.int8)
-
-    def variant(self, call: Call, dsp: bool) -> str:
-        return "dsp" if dsp else ""
 
 
 register(Add())

@@ -33,11 +33,7 @@ class Concat(Op):
 
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
-        axis = call.attrs.axis
-        return {
-            "blocks": int(np.prod(call.output.shape[:axis], dtype=np.int64)),
-            "lengths": [int(np.prod(x.shape[axis:], dtype=np.int64)) for x in call.inputs],
-        }
+        return {}
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows) if call.attrs.axis > 1 else None

@@ -7,9 +7,7 @@ from functools import reduce
 import numpy as np
 
 from ..ir import Array, Call, Shape
-from .pooling import pooled_overlap
-from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooling
-from .spec import Constants, Cost, Op, Stripe, register
+from .spec import Constants, Op, Stripe, register
 from .stripes import window_rows
 from .windows import Padding, Pair, Window, image_size
 
@@ -31,8 +29,6 @@ class MaxPool2dAttrs:
 
 Span = tuple[int, int]
 """The first row (or column) of the image that a window reads, and how many it reads."""
-MAX_TAPS = 64
-"""Inputs of a window that the DSP kernel unrolls."""
 
 
 class MaxPool2d(Op):
@@ -58,50 +54,7 @@ class MaxPool2d(Op):
 
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
-        attrs = call.attrs
-        _, height, width, channels = call.inputs[0].shape
-        return {
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "out_height": call.output.shape[1],
-            "out_width": call.output.shape[2],
-            "kernel": attrs.kernel,
-            "stride": attrs.stride,
-            "dilation": attrs.dilation,
-            "top": attrs.padding[0],
-            "left": attrs.padding[2],
-            "inside": _inside(call),
-            "row_pooling": _row_pooling(call),
-        }
-
-    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
-        if not self.variant(call, dsp):
-            return super().pack(call, k, dsp)
-        rows, columns = (np.array(spans, np.int16) for spans in _spans(call))
-        return {"rows": rows} if k["row_pooling"] else {"rows": rows, "columns": columns}
-
-    def variant(self, call: Call, dsp: bool) -> str:
-        """The DSP kernel loads words of four channels of one input; "rows" needs fewer loads, or channels."""
-        if not dsp:
-            return ""
-        if _row_pooling(call):
-            return "rows"
-        return "dsp" if call.inputs[0].shape[3] >= 4 else ""
-
-    def cost(self, call: Call, dsp: bool) -> Cost:
-        pooling = _row_pooling(call) if dsp else None
-        return Cost(scratch_bytes=pooling.scratch_values if pooling else 0)
-
-    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        variant = self.variant(call, dsp)
-        if not variant:
-            return (None,)
-        _, _, width, channels = call.inputs[0].shape
-        rows, columns = ([first for first, _ in spans] for spans in _spans(call))
-        if variant == "rows":
-            return (row_overlap(call, rows),)
-        return (pooled_overlap(rows, columns, width, channels),)
+        return {}
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return window_rows(call, rows, call.attrs.window)
@@ -110,7 +63,7 @@ class MaxPool2d(Op):
         return _largest(call.attrs.window.taps(inputs[0], -128))
 
 
-def _spans(call: Call) -> tuple[list[Span], list[Span]]:
+def spans(call: Call) -> tuple[list[Span], list[Span]]:
     """Per output row and per output column, what its windows read inside the image."""
     attrs, sizes, counts = call.attrs, call.inputs[0].shape[1:3], call.output.shape[1:3]
     rows, columns = (
@@ -127,36 +80,6 @@ def _span(start: int, axis: int, attrs: MaxPool2dAttrs, size: int) -> Span:
     step = attrs.dilation[axis]
     inside = [i for i in range(start, start + attrs.kernel[axis] * step, step) if 0 <= i < size]
     return inside[0], len(inside)
-
-
-def _row_pooling(call: Call) -> RowPooling | None:
-    """How the kernel "rows" runs: for few channels, and where windows share what it combines."""
-    attrs, channels = call.attrs, call.inputs[0].shape[3]
-    (kh, kw), step, outputs = attrs.kernel, attrs.stride[1], call.output.shape[2]
-    if channels >= 4 and (step > 1 or kh * kw <= kh + kw + 1):
-        return None
-    size = channels
-    if step == 1 and outputs * channels >= 4:
-        size = 4
-    elif step == 2 and channels == 1 and outputs > 1:
-        size = 2
-    columns = Columns(kw, step, attrs.dilation[1], attrs.padding[2])
-    return row_pooling(call, columns, size, 4 if kw <= 4 else 2 if kw <= 8 else 1, value_bytes=1)
-
-
-def _inside(call: Call) -> Span:
-    """The first output column whose windows the image is as wide as, and how many there are; or none.
-
-    None too where they are too large to be unrolled.
-    """
-    (kh, kw), channels = call.attrs.kernel, call.inputs[0].shape[3]
-    if kh * kw > MAX_TAPS or (kw - 1) * call.attrs.dilation[1] * channels > MAX_OFFSET:
-        return 0, 0
-    rows, columns = _spans(call)
-    found = [i for i, (_, count) in enumerate(columns) if count == call.attrs.kernel[1]]
-    if not found or all(count < call.attrs.kernel[0] for _, count in rows):
-        return 0, 0
-    return found[0], len(found)
 
 
 def _largest(taps: Iterator[Array]) -> Array:

@@ -41,10 +41,6 @@ class Mul(Op):
     def remap(self, attrs: MulAttrs, order: Shape) -> MulAttrs:
         return attrs
 
-    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        a, b = call.inputs
-        return (0, 0 if a.shape == b.shape else None)
-
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """Of a gate without rows, its only one."""
         return cut(call, rows, *[range(1) if t.shape[1:2] == (1,) else rows for t in call.inputs])
@@ -64,8 +60,6 @@ class Mul(Op):
             "zero_point": y.zero_point,
             "lo": lo,
             "hi": hi,
-            "size": y.size,
-            "loops": _loops(a.shape, b.shape),
         }
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
@@ -74,29 +68,10 @@ class Mul(Op):
         y = requantize(product, k["requant"], k["zero_point"], k["lo"], k["hi"])
         return y.reshape(product.shape)  # a single value has no axis
 
-    def variant(self, call: Call, dsp: bool) -> str:
-        """The DSP kernel loads words of both, from a as a whole or from rows that all meet the same b."""
-        *outer, (_, step) = _loops(*(tensor.shape for tensor in call.inputs))
-        return "dsp" if dsp and step == 1 and len(outer) < 2 else ""
-
 
 def _largest(tensor: Tensor) -> int:
     """The largest magnitude of a value less the zero point."""
     return max(127 - tensor.zero_point, tensor.zero_point + 128)
-
-
-def _loops(a: Shape, b: Shape) -> list[tuple[int, int]]:
-    """Nested loops over a as (size, step in b); axes along which b goes on in one step become one."""
-    loops: list[tuple[int, int]] = []
-    for axis in range(len(a)):
-        if a[axis] == 1:
-            continue
-        step = int(np.prod(b[axis + 1 :], dtype=np.int64)) if b[axis] > 1 else 0
-        if loops and loops[-1][1] == a[axis] * step:
-            loops[-1] = (loops[-1][0] * a[axis], step)
-        else:
-            loops.append((a[axis], step))
-    return loops or [(1, 1)]
 
 
 register(Mul())

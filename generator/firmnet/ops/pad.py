@@ -44,7 +44,7 @@ class Pad(Op):
 
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
-        return {"zero_point": call.output.zero_point, "size": call.output.size, **_runs(call)}
+        return {"zero_point": call.output.zero_point}
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return _padded(inputs[0], call.attrs, k["zero_point"])
@@ -52,25 +52,6 @@ class Pad(Op):
 
 def _padded(x: Array, attrs: PadAttrs, value: float) -> Array:
     return np.pad(x, list(zip(attrs.before, attrs.after, strict=True)), constant_values=value)
-
-
-def _runs(call: Call) -> Constants:
-    """Where the input lies in the output, as runs of neighbouring values.
-
-    `first` is the first run's place, `run` its length, `loops` are (size, output step, input step).
-    """
-    x, y, attrs = call.inputs[0].shape, call.output.shape, call.attrs
-    into, out_of = _strides(y), _strides(x)
-    inner = max((axis for axis in range(len(x)) if x[axis] != y[axis]), default=0)
-    return {
-        "first": sum(before * stride for before, stride in zip(attrs.before, into, strict=True)),
-        "run": x[inner] * out_of[inner],
-        "loops": [(x[axis], into[axis], out_of[axis]) for axis in range(inner) if x[axis] > 1],
-    }
-
-
-def _strides(shape: Shape) -> list[int]:
-    return [int(np.prod(shape[axis + 1 :], dtype=np.int64)) for axis in range(len(shape))]
 
 
 register(Pad())

@@ -5,19 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ..ir import Array, Call, QParams, Shape
 
 Constants = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Multiply-accumulates per inference and bytes of scratch the C kernel needs beside input and output."""
-
-    macs: int = 0
-    scratch_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -29,11 +19,11 @@ class Stripe:
 
 
 class Op(ABC):
-    """One operator: its options, shapes, float and integer meaning, and the constants of its C kernel.
+    """One operator: its options, shapes, float and integer meaning. How a core computes it: see kernels/.
 
     Activation arrays have the tensor's shape, with any number of axes of any size: inside a network the first
     is not always a batch of 1. Images are channels-last, (1, height, width, channels).
-    `run_int` is the law; `templates/kernels/<name>.c.j2` must equal it bit for bit.
+    `run_int` is the law: every kernel must equal it bit for bit.
     """
 
     name: ClassVar[str]
@@ -69,13 +59,6 @@ class Op(ABC):
         """
         return None
 
-    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        """Per activation: by how many bytes at least the output must begin before it to share its memory.
-
-        0 allows in place: the kernel has read what it overwrites. None: the two must lie apart.
-        """
-        return tuple(None for tensor in call.inputs if tensor.data is None)
-
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """The call that computes `rows` of the output's axis 1; None when that needs the inputs whole, and
         where activations are not images (1, height, width, channels).
@@ -95,23 +78,16 @@ class Op(ABC):
             )
 
     def prepare(self, call: Call) -> Constants:
-        """Every integer constant, computed once: used by run_int, pack and the C template alike."""
+        """Every integer constant of run_int, computed once: kernels and their templates use the same."""
         raise NotImplementedError(f"op {self.name!r} has no integer form")
-
-    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
-        """The arrays that go to flash, in the order the kernel reads them: name → int8/int32/uint32 array."""
-        return {key: value for key, value in k.items() if isinstance(value, np.ndarray)}
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         """The definition of the op on the device: activations in, activation out, integers only."""
         raise NotImplementedError(f"op {self.name!r} has no integer form")
 
-    def cost(self, call: Call, dsp: bool) -> Cost:
-        return Cost()
-
-    def variant(self, call: Call, dsp: bool) -> str:
-        """Which kernel template: "" for kernels/<name>.c.j2, "dsp" for kernels/<name>.dsp.c.j2, and so on."""
-        return ""
+    def macs(self, call: Call) -> int:
+        """Multiply-accumulates per inference."""
+        return 0
 
 
 OPS: dict[str, Op] = {}

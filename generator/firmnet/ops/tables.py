@@ -13,7 +13,7 @@ LEVELS = np.arange(-128, 128)
 
 
 class TableOp(Op):
-    """An op that treats every value alike: `run_float` says it all; the output may take the input's place."""
+    """An op that treats every value alike: `run_float` says it all."""
 
     def shape(self, attrs: Any, *inputs: Shape) -> Shape:
         return inputs[0]
@@ -21,20 +21,9 @@ class TableOp(Op):
     def remap(self, attrs: Any, order: Shape) -> Any:
         return attrs
 
-    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
-        return (0,)
-
     def prepare(self, call: Call) -> Constants:
         entries = table(call.inputs[0].q, call.output.q, lambda real: self.run_float(call, real))
-        return {"table": entries, "size": call.output.size}
-
-    def pack(self, call: Call, k: Constants, dsp: bool) -> dict[str, Array]:
-        """From −128 up, or for the DSP kernel in the order of the values read as uint8, from 0 up."""
-        entries = k["table"]
-        return {"table": np.roll(entries, len(entries) // 2) if dsp else entries}
-
-    def variant(self, call: Call, dsp: bool) -> str:
-        return "dsp" if dsp else ""
+        return {"table": entries}
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows)

@@ -13,10 +13,10 @@ from itertools import accumulate
 
 import numpy as np
 
-from ..ir import Array, Call
+from ...ir import Array, Call
+from ...ops.spec import Constants
+from ...ops.windows import Padding, Pair
 from .depthwise_tile import LANE, MAX_OFFSET, PASS_WORDS, Geometry, KernelRow, Tile, tile
-from .spec import Constants
-from .windows import Padding, Pair
 
 MAX_CODE_BYTES = 1000
 """A body of code that loops; flash caches hold about 1 KB."""
@@ -84,7 +84,9 @@ class Depthwise:
     multiplier: int
     out_height: int
     out_width: int
+    kernel: Pair
     stride: Pair
+    dilation: Pair
     top: int
     left: int
     kernel_rows: tuple[KernelRow, ...]
@@ -192,7 +194,9 @@ def _fastest(
         multiplier=n_out // channels,
         out_height=out_height,
         out_width=out_width,
+        kernel=kernel,
         stride=stride,
+        dilation=dilation,
         top=padding[0],
         left=padding[2],
         kernel_rows=_kernel_rows(kernel, dilation),

@@ -7,7 +7,7 @@ sum where it lies, in half a register.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..qmath import INT32_MAX, Requant
+from ...qmath import INT32_MAX, Requant
 from .row_pooling import MAX_OFFSET, Columns
 
 MAX_TAPS = 16

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..ir import Array
+from ...ir import Array
 
 MIN_JOINED = 17
 """Inputs from which on the spared SXTB16 outweigh telling two channels' sums apart."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Call
+from ...ir import Call
 
 MAX_OFFSET = 4095
 """Bytes that a load may lie behind its pointer."""

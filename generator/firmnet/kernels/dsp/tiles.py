@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..ir import Shape
-from .windows import Pair, Window
+from ...ir import Shape
+from ...ops.windows import Pair, Window
 
 MAX_PIXELS = 4
 MAX_OFFSET = 4095
@@ -19,12 +19,16 @@ PIXEL_CYCLES = 8
 
 @dataclass(frozen=True)
 class Dot:
-    """A dot product over `pairs` pairs of inputs: the first, `loops` times `unroll`, the `rest`."""
+    """A dot product over `pairs` pairs of inputs: the first, `loops` times `unroll`, the `rest`.
+
+    `joined`: two channels' weights are added up in one (see packing.pair_words).
+    """
 
     pairs: int
     unroll: int
     loops: int
     rest: int
+    joined: bool
 
 
 @dataclass(frozen=True)
@@ -43,14 +47,14 @@ class Tiles:
         return {self.size: self.count} | ({self.tail: 1} if self.tail else {})
 
 
-def dot(pairs: int) -> Dot:
+def dot(pairs: int, joined: bool) -> Dot:
     """The cheapest split of a dot product: a loop's end costs about as much as a third of a pair."""
     body = pairs - 1
     if body <= MAX_UNROLL:
-        return Dot(pairs, 0, 0, body)
+        return Dot(pairs, 0, 0, body, joined)
     splits = [(body // unroll, body % unroll, unroll) for unroll in range(4, min(MAX_UNROLL, body // 2) + 1)]
     loops, rest, unroll = min(splits, key=lambda s: (6 * s[0] + s[1] + s[2] / 2, s))
-    return Dot(pairs, unroll, loops, rest)
+    return Dot(pairs, unroll, loops, rest, joined)
 
 
 def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:

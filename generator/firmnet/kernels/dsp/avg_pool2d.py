@@ -1,0 +1,149 @@
+"""How does the DSP extension average? Four channels at a time, window by window, or rows first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir import Array, Call
+from ...ops.avg_pool2d import distinct, requant_of, spans
+from ...ops.spec import Constants
+from ...targets import Isa
+from ..portable.pooling import Averages, AvgPool2d
+from ..spec import register
+from .full_windows import FullWindows, full_windows
+from .pooling import pooled_overlap
+from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
+
+MAX_ROWS = 128
+"""Rows whose inputs, less the zero point, add up in 16 bits."""
+
+
+@dataclass(frozen=True)
+class Windows(Averages):
+    """`whole_rows`: windows as wide as the image, read as one run; `longest`: inputs of the longest run."""
+
+    whole_rows: bool
+    longest: int
+    full_windows: FullWindows | None
+
+
+@dataclass(frozen=True)
+class RowsFirst(Averages):
+    """`even_columns`: all windows read as many columns; `widths`: distinct divisors across."""
+
+    pooling: RowPooling
+    even_columns: bool
+    widths: int
+
+
+class WindowsAvgPool2d(AvgPool2d):
+    """Loads words of four channels of one input."""
+
+    name = "windows"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        return call.output.shape[3] >= 4
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        _, _, width, channels = call.inputs[0].shape
+        rows, columns = ([span.start for span in found] for found in spans(call))
+        return (pooled_overlap(rows, columns, width, channels),)
+
+    def layout(self, call: Call, k: Constants) -> Windows:
+        rows, columns = spans(call)
+        tallest, widest = (max(s.end - s.start for s in found) for found in (rows, columns))
+        width = call.inputs[0].shape[2]
+        whole_rows = [(s.start, s.end) for s in columns] == [(0, width)]
+        _, out_height, out_width, channels = call.output.shape
+        return Windows(
+            width,
+            channels,
+            out_height,
+            out_width,
+            whole_rows,
+            tallest * widest if whole_rows else widest,
+            _full_windows(call),
+        )
+
+
+class RowsAvgPool2d(AvgPool2d):
+    """Any number of channels; fewer loads where windows share rows."""
+
+    name = "rows"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        return _row_pooling(call) is not None
+
+    def scratch_bytes(self, call: Call) -> int:
+        return 2 * self._pooling(call).scratch_values
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (row_overlap(call, [span.start for span in spans(call)[0]]),)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        """A multiplier per column where they differ."""
+        rows, columns, multiplier = k["rows"], k["columns"], k["multiplier"]
+        widths = len(distinct(spans(call)[1]))
+        if widths > 1:
+            height = rows[:, 2:] // widths
+            rows = np.hstack([rows[:, :2], height * len(columns)])
+            multiplier = multiplier.reshape(-1, widths)[:, columns[:, 2]].ravel()
+        uneven = {} if _even_columns(call) else {"columns": columns}
+        return {"rows": rows, **uneven, "multiplier": multiplier}
+
+    def layout(self, call: Call, k: Constants) -> RowsFirst:
+        _, out_height, out_width, channels = call.output.shape
+        return RowsFirst(
+            call.inputs[0].shape[2],
+            channels,
+            out_height,
+            out_width,
+            self._pooling(call),
+            _even_columns(call) is not None,
+            len(distinct(spans(call)[1])),
+        )
+
+    def _pooling(self, call: Call) -> RowPooling:
+        """Of a call that the kernel accepts."""
+        found = _row_pooling(call)
+        assert found is not None
+        return found
+
+
+def _row_pooling(call: Call) -> RowPooling | None:
+    """For few channels, and where windows share what it combines."""
+    rows, widths = spans(call)
+    channels, even = call.output.shape[3], _even_columns(call)
+    columns = even or Columns(1, 1)
+    height = max(span.end - span.start for span in rows)
+    side_by_side = even is not None and even.stride == 1 and len(distinct(widths)) == 1
+    shared = side_by_side and height * columns.taps > height + columns.taps + 1
+    if height > MAX_ROWS or (channels >= 4 and not shared):
+        return None
+    size = 1 if side_by_side else channels
+    parts = max(1, (4 if columns.taps <= 4 else 2) // size)
+    return row_pooling(call, columns, size, parts, value_bytes=2)
+
+
+def _full_windows(call: Call) -> FullWindows | None:
+    """Which windows the kernel "windows" unrolls."""
+    rows, columns = ([s.end - s.start for s in found] for found in spans(call))
+    even, channels = _even_columns(call), call.output.shape[3]
+    if even is None:
+        return None
+    return full_windows(max(rows), columns, even, channels, requant_of(call), call.output.zero_point)
+
+
+def _even_columns(call: Call) -> Columns | None:
+    """What windows read, or None where their widths differ."""
+    attrs, width = call.attrs, call.inputs[0].shape[2]
+    if not attrs.adaptive:
+        return Columns(attrs.kernel[1], attrs.stride[1], left=attrs.padding[2])
+    step, rest = divmod(width, attrs.adaptive[1])
+    return None if rest else Columns(step, step)
+
+
+register(RowsAvgPool2d())
+register(WindowsAvgPool2d())

@@ -1,0 +1,119 @@
+"""How does the DSP extension find the largest values? Four at a time, window by window or rows first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir import Array, Call
+from ...ops.max_pool2d import spans
+from ...ops.spec import Constants
+from ...targets import Isa
+from ..images import Image, image
+from ..spec import Kernel, register
+from .pooling import pooled_overlap
+from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooling
+
+MAX_TAPS = 64
+"""Inputs of a window that are unrolled."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """`count` columns of outputs from `first` on have windows as wide as the kernel; or none is unrolled."""
+
+    image: Image
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class RowsFirst:
+    image: Image
+    pooling: RowPooling
+
+
+class _MaxPool2d(Kernel):
+    op = "max_pool2d"
+    isa = Isa.DSP
+
+
+class WindowsMaxPool2d(_MaxPool2d):
+    """Loads words of four channels of one input."""
+
+    name = "windows"
+
+    def accepts(self, call: Call) -> bool:
+        return call.inputs[0].shape[3] >= 4
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        _, _, width, channels = call.inputs[0].shape
+        rows, columns = ([first for first, _ in found] for found in spans(call))
+        return (pooled_overlap(rows, columns, width, channels),)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        rows, columns = (np.array(found, np.int16) for found in spans(call))
+        return {"rows": rows, "columns": columns}
+
+    def layout(self, call: Call, k: Constants) -> Windows:
+        return Windows(image(call, call.attrs.window), *_inside(call))
+
+
+class RowsMaxPool2d(_MaxPool2d):
+    """Any number of channels; fewer loads where windows share rows."""
+
+    name = "rows"
+
+    def accepts(self, call: Call) -> bool:
+        return _row_pooling(call) is not None
+
+    def scratch_bytes(self, call: Call) -> int:
+        return self._pooling(call).scratch_values
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (row_overlap(call, [first for first, _ in spans(call)[0]]),)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"rows": np.array(spans(call)[0], np.int16)}
+
+    def layout(self, call: Call, k: Constants) -> RowsFirst:
+        return RowsFirst(image(call, call.attrs.window), self._pooling(call))
+
+    def _pooling(self, call: Call) -> RowPooling:
+        """Of a call that the kernel accepts."""
+        found = _row_pooling(call)
+        assert found is not None
+        return found
+
+
+def _row_pooling(call: Call) -> RowPooling | None:
+    """For few channels, and where windows share what it combines."""
+    attrs, channels = call.attrs, call.inputs[0].shape[3]
+    (kh, kw), step, outputs = attrs.kernel, attrs.stride[1], call.output.shape[2]
+    if channels >= 4 and (step > 1 or kh * kw <= kh + kw + 1):
+        return None
+    size = channels
+    if step == 1 and outputs * channels >= 4:
+        size = 4
+    elif step == 2 and channels == 1 and outputs > 1:
+        size = 2
+    columns = Columns(kw, step, attrs.dilation[1], attrs.padding[2])
+    return row_pooling(call, columns, size, 4 if kw <= 4 else 2 if kw <= 8 else 1, value_bytes=1)
+
+
+def _inside(call: Call) -> tuple[int, int]:
+    """The first output column whose windows the image is as wide as, and how many there are; or none.
+
+    None too where they are too large to be unrolled.
+    """
+    (kh, kw), channels = call.attrs.kernel, call.inputs[0].shape[3]
+    if kh * kw > MAX_TAPS or (kw - 1) * call.attrs.dilation[1] * channels > MAX_OFFSET:
+        return 0, 0
+    rows, columns = spans(call)
+    found = [i for i, (_, count) in enumerate(columns) if count == kw]
+    if not found or all(count < kh for _, count in rows):
+        return 0, 0
+    return found[0], len(found)
+
+
+register(RowsMaxPool2d())
+register(WindowsMaxPool2d())

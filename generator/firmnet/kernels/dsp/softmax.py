@@ -1,0 +1,39 @@
+"""How does the DSP extension compute a softmax? Four values at a time, with one division per lane."""
+
+from dataclasses import dataclass
+
+from ...ir import Call
+from ...ops.spec import Constants
+from ...targets import Isa
+from ..portable import softmax as portable
+from ..spec import register
+
+LANES = range(8, 2**21 + 1)
+"""Values of a lane: fewer are unrolled by the compiler, and faster; of more, the reciprocal is no int32."""
+
+
+@dataclass(frozen=True)
+class Lanes(portable.Lanes):
+    """`least_sum`: what smaller sums are raised to, instead of saturating.
+
+    It is the smallest sum with which the share of 2^bits, the largest exponential, is 255 and not 256. All
+    other shares are 0 with either: a share of 1 takes 512·e ≥ sum, so e ≥ 2^bits/511 as sum ≥ 2^bits + e;
+    but then sum − 2^bits ≤ 2^bits/511 bounds e too, and that is no integer.
+    """
+
+    least_sum: int
+
+
+class Softmax(portable.Softmax):
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        found = portable.lanes(call)
+        return found.inner == 1 and found.n in LANES
+
+    def layout(self, call: Call, k: Constants) -> Lanes:
+        found, largest = portable.lanes(call), int(k["exponentials"][0])
+        return Lanes(found.outer, found.n, found.inner, 512 * largest // 511 + 1)
+
+
+register(Softmax())

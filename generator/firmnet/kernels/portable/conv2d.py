@@ -1,0 +1,43 @@
+"""How does plain C compute a convolution? A window is copied into scratch, and met by every filter."""
+
+from dataclasses import dataclass
+
+from ...ir import Call
+from ...ops.conv2d import window_of
+from ...ops.spec import Constants
+from ..images import Image, image
+from ..spec import Kernel, register
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """`gathers`: windows are copied; `depth` channels of a group, `taps` places of the kernel."""
+
+    image: Image
+    gathers: bool
+    taps: int
+    depth: int
+    groups: int
+    n_out_per_group: int
+
+
+class Conv2d(Kernel):
+    op = "conv2d"
+
+    def scratch_bytes(self, call: Call) -> int:
+        _, kh, kw, _ = call.inputs[1].shape
+        return kh * kw * call.inputs[0].shape[3] if gathers(call) else 0
+
+    def layout(self, call: Call, k: Constants) -> Convolution:
+        n_out, kh, kw, depth = call.inputs[1].shape
+        groups = call.attrs.groups
+        where = image(call, window_of(call))
+        return Convolution(where, gathers(call), kh * kw, depth, groups, n_out // groups)
+
+
+def gathers(call: Call) -> bool:
+    """Whether windows must be copied; those of a 1x1 kernel without padding are read where they lie."""
+    return call.inputs[1].shape[1:3] != (1, 1) or any(call.attrs.padding)
+
+
+register(Conv2d())

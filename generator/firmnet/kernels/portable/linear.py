@@ -1,0 +1,27 @@
+"""How does plain C compute a linear layer? A dot product per output."""
+
+from dataclasses import dataclass
+
+from ...ir import Call
+from ...ops.spec import Constants
+from ..spec import Kernel, register
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """`rows` of n_in inputs become as many of n_out outputs."""
+
+    rows: int
+    n_in: int
+    n_out: int
+
+
+class Linear(Kernel):
+    op = "linear"
+
+    def layout(self, call: Call, k: Constants) -> Matrix:
+        n_out, n_in = call.inputs[1].shape
+        return Matrix(call.inputs[0].size // n_in, n_in, n_out)
+
+
+register(Linear())
