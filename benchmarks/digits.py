@@ -25,14 +25,13 @@ from firmnet.build import BuildReport
 from firmnet.codegen.model import Layer
 from firmnet.devices import core
 from firmnet.errors import UserError
-from firmnet.ops import OPS
 from firmnet.plan import plan
 from firmnet.screen import Screen
-from firmnet.targets import Isa, core_named, isa, load_board
+from firmnet.targets import core_named, isa, load_board
 from firmnet.toolchain import run
 
 BOARD = "netduinoplus2"
-DSP = isa(load_board(BOARD).chip.core) >= Isa.DSP
+ISA = isa(load_board(BOARD).chip.core)
 SEPARATE = ("-fno-inline-functions-called-once", "-fno-inline-functions", "-fno-inline-small-functions")
 """Every kernel stays a function, so that it has a size; the firmware itself inlines them."""
 
@@ -125,19 +124,21 @@ def _code_bytes(artifact: Artifact, kernels: Sequence[Layer]) -> Counter[str]:
     for symbol in symbols:
         called = re.compile(rf"\b{re.escape(symbol.name.split('.')[0])}\(")
         if symbol["st_info"]["type"] == "STT_FUNC":
-            code[next((k.op for k in kernels if called.search(k.kernel)), "")] += symbol["st_size"]
+            owner = (k.op for k in kernels if any(called.search(f.text) for f in k.functions.values()))
+            code[next(owner, "")] += symbol["st_size"]
     return code
 
 
 def _ram_bytes(artifact: Artifact) -> dict[str, int]:
     """Arena bytes that each layer needs while it runs; a shared place (in-place result, view) counts once."""
     graph = artifact.graph
-    memory = plan(graph, dsp=DSP)
+    memory = plan(graph, isa=ISA)
     needed = {}
-    for node in graph.nodes:
+    for step in memory.steps:
+        (node,) = step.nodes
         names = {*graph.activations(node), node.output}
         places = [range(memory.offsets[n], memory.offsets[n] + graph.tensors[n].size) for n in names]
-        scratch = OPS[node.op].cost(graph.call(node), DSP).scratch_bytes
+        scratch = step.kernel.scratch_bytes(graph.call(node)) if step.kernel else 0
         needed[node.name] = len(set().union(*places)) + scratch
     return needed
 

@@ -41,6 +41,7 @@ from firmnet.profile.image import Image, build
 from firmnet.profile.recorders import Block, record_edges
 from firmnet.profile.simulate import simulate
 from firmnet.screen import Screen
+from firmnet.targets import Isa
 
 CORE = "cortex-m4f"
 PORTABLE = "portable"
@@ -112,9 +113,9 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
 
 def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
     """Name and C of every kernel that accepts the layer; first the one that is chosen."""
-    yield _chosen(graph), library(graph, dsp=True)
+    yield _chosen(graph), library(graph, isa=Isa.DSP)
     if not chosen_only:
-        yield PORTABLE, library(graph, dsp=False, cascades=())
+        yield PORTABLE, library(graph, isa=Isa.SCALAR, cascades=())
 
 
 def _chosen(graph: Graph) -> str:

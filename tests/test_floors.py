@@ -21,6 +21,7 @@ FLOORS = (
     ("ir", "arrays", "assets", "errors", "limits", "processes", "cache"),
     ("qmath", "targets", "folder", "toolchain", "clean"),
     ("ops",),
+    ("kernels",),
     ("interpret", "plan", "graph_file", "artifact", "provenance", "image"),
     ("frontends", "passes", "quantize", "calls", "coverage"),
     ("codegen",),
@@ -143,7 +144,7 @@ def test_file_begins_by_saying_what_it_answers(path: Path) -> None:
     ("unit", "source", "why"),
     [
         ("ir", "from .codegen.model import library", "from above"),
-        ("plan", "def f():\n    from . import verify", "line 2: plan (floor 3) imports verify from above"),
+        ("plan", "def f():\n    from . import verify", "line 2: plan (floor 4) imports verify from above"),
         ("plan", "from firmnet import utils", "on no floor"),
         ("passes", "from ..quantize import apply", "neighbours"),
         ("verify", "import torch.nn", "torch is allowed only in frontends"),

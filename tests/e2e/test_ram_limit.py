@@ -11,6 +11,7 @@ import firmnet
 from firmnet import cli
 from firmnet.errors import UserError
 from firmnet.plan import STACK_BYTES
+from firmnet.targets import Isa
 
 MODEL = """
 import torch
@@ -32,7 +33,7 @@ def deployment(ram_limit_bytes: int | None = None) -> firmnet.Deployment:
 
 def test_a_limit_that_holds_changes_nothing() -> None:
     free = deployment()
-    needed = free.firmware.manifest.arena_bytes + STACK_BYTES[True]
+    needed = free.firmware.manifest.arena_bytes + STACK_BYTES[Isa.DSP]
     assert deployment(needed).firmware.files == free.firmware.files
     with pytest.raises(UserError, match=r"'net' needs .* 1 more than the limit .* layer 'layer_\d' \("):
         deployment(needed - 1)
@@ -59,7 +60,7 @@ def test_a_limit_below_the_largest_tensor_is_kept_by_a_cascade(tmp_path: Path) -
     fast, small = made(64 * 1024), made(7 * 1024)
     assert not fast.firmware.manifest.cascades
     assert fast.firmware.manifest.arena_bytes >= 24 * 24 * 24
-    assert small.firmware.manifest.arena_bytes + STACK_BYTES[True] <= 7 * 1024
+    assert small.firmware.manifest.arena_bytes + STACK_BYTES[Isa.DSP] <= 7 * 1024
     (cascade,) = small.firmware.manifest.cascades
     assert len(cascade.layers) >= 3
     assert cascade.extra_cycles > 0
@@ -79,7 +80,7 @@ def test_the_command_line_says_what_a_limit_cost(tmp_path: Path, capsys: pytest.
     (tmp_path / "net.py").write_text(MODEL)
     assert generate(tmp_path, 4096) == 0
     told = capsys.readouterr()
-    spare = 4096 - STACK_BYTES[True] - json.loads(told.out)["manifest"]["arena_bytes"]
+    spare = 4096 - STACK_BYTES[Isa.DSP] - json.loads(told.out)["manifest"]["arena_bytes"]
     assert f"the RAM limit of 4,096 B is kept, {spare:,} B to spare; it costs 0 cycles" in told.err
     assert generate(tmp_path, 600) == 2
     assert "more than the limit of 600" in capsys.readouterr().err

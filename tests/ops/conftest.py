@@ -10,10 +10,11 @@ from matrix_rows import MACHINES, WARNINGS, Outputs, Row, rows_of
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
+from firmnet.targets import Isa
 
 
 def on_host(rows: Sequence[Row]) -> Outputs:
-    sources = {row.graph.name: model_sources(row.graph, dsp=False) for row in rows}
+    sources = {row.graph.name: model_sources(row.graph, isa=Isa.SCALAR) for row in rows}
     library = host.HostLibrary(sources, cflags=WARNINGS)
     return {
         row.id: np.stack([library.run(row.graph.name, *row.split(x)) for x in row.inputs]) for row in rows
@@ -21,8 +22,8 @@ def on_host(rows: Sequence[Row]) -> Outputs:
 
 
 def on_core(rows: Sequence[Row], machine: str) -> Outputs:
-    dsp = machine != MACHINES["core_m3"]
-    image = core.image([from_graph(row.graph, dsp=dsp) for row in rows], machine, cflags=WARNINGS)
+    isa = Isa.SCALAR if machine == MACHINES["core_m3"] else Isa.DSP
+    image = core.image([from_graph(row.graph, isa=isa) for row in rows], machine, cflags=WARNINGS)
     answers = image.ask([Request(row.graph.name, row.inputs) for row in rows])
     return {row.id: answer.outputs for row, answer in zip(rows, answers, strict=True)}
 

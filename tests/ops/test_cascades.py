@@ -16,18 +16,19 @@ from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph
 from firmnet.ops import OPS
 from firmnet.plan import Cascade, Striper
+from firmnet.targets import Isa
 
 INPUTS = 6
 LONGEST = 6
 FEW, MANY = 16, 60
 """Networks: sanitizers make compiling slow."""
 
-both_kernels = pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+both_kernels = pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
 
 
-def random_cascades(graph: Graph, dsp: bool) -> list[Cascade]:
+def random_cascades(graph: Graph, isa: Isa) -> list[Cascade]:
     """As many as there is room for, of 1 to LONGEST layers in stripes of 1 to 5 rows."""
-    rng, striper = np.random.default_rng(zlib.crc32(graph.name.encode())), Striper(graph, dsp)
+    rng, striper = np.random.default_rng(zlib.crc32(graph.name.encode())), Striper(graph, isa)
     found, i = list[Cascade](), 0
     while i < len(graph.nodes):
         lengths = rng.permutation(range(1, min(LONGEST, len(graph.nodes) - i) + 1))
@@ -44,16 +45,16 @@ def graphs(count: int) -> list[Graph]:
     """Networks of which several layers can run as one cascade."""
     known = [network() for network in NETWORKS]
     for seed in SEEDS:
-        if any(len(cascade.nodes) > 1 for cascade in random_cascades(integer(seed), dsp=True)):
+        if any(len(cascade.nodes) > 1 for cascade in random_cascades(integer(seed), isa=Isa.DSP)):
             known.append(integer(seed))
         if len(known) == count:
             break
     return known
 
 
-def cut(count: int, *, dsp: bool, separate_buffers: bool) -> list[Model]:
+def cut(count: int, *, isa: Isa, separate_buffers: bool) -> list[Model]:
     return [
-        from_graph(graph, dsp=dsp, separate_buffers=separate_buffers, cascades=random_cascades(graph, dsp))
+        from_graph(graph, isa=isa, separate_buffers=separate_buffers, cascades=random_cascades(graph, isa))
         for graph in graphs(count)
     ]
 
@@ -83,22 +84,22 @@ def wrong_ones(models: Sequence[Model], program: Runner) -> list[str]:
 
 
 @both_kernels
-def test_on_host(dsp: bool) -> None:
+def test_on_host(isa: Isa) -> None:
     """With an array for each value, a piece that goes beyond its rows is seen by the sanitizers."""
-    models = cut(FEW, dsp=dsp, separate_buffers=True)
+    models = cut(FEW, isa=isa, separate_buffers=True)
     assert wrong_ones(models, host.executable(models, host.SANITIZERS)) == []
 
 
 @pytest.mark.parametrize("machine", ["core", "core_m3"])
 def test_in_one_arena_on_core(machine: str) -> None:
-    models = cut(MANY, dsp=machine != "core_m3", separate_buffers=False)
+    models = cut(MANY, isa=Isa.SCALAR if machine == "core_m3" else Isa.DSP, separate_buffers=False)
     assert wrong_ones(models, core.image(models, MACHINES[machine], cflags=WARNINGS)) == []
 
 
 @both_kernels
-def test_there_are_cascades_of_every_kind(dsp: bool) -> None:
+def test_there_are_cascades_of_every_kind(isa: Isa) -> None:
     """Else the tests above say little."""
-    made = [cascade for graph in graphs(MANY) for cascade in random_cascades(graph, dsp)]
+    made = [cascade for graph in graphs(MANY) for cascade in random_cascades(graph, isa)]
     longer = [cascade for cascade in made if len(cascade.nodes) > 1]
     assert {"conv2d", "max_pool2d", "avg_pool2d", "add"} <= {
         n.op for cascade in longer for n in cascade.nodes

@@ -18,6 +18,7 @@ from firmnet.ir import Array
 from firmnet.ops import OPS
 from firmnet.passes import optimize
 from firmnet.plan import least
+from firmnet.targets import Isa
 
 INPUTS = 6
 WATCHED = 10
@@ -48,10 +49,10 @@ def right(models: list[Model], answers: list[Array]) -> list[str]:
     return [model.name for model, answer in pairs if np.array_equal(answer, expected()[model.name])]
 
 
-def models(dsp: bool, limited: bool) -> list[Model]:
+def models(isa: Isa, limited: bool) -> list[Model]:
     """Every network as it is planned freely, or in the least RAM it can have."""
-    limits = [least(graph, dsp=dsp).ram_bytes if limited else None for graph in graphs()]
-    return [from_graph(g, dsp=dsp, ram_limit_bytes=n) for g, n in zip(graphs(), limits, strict=True)]
+    limits = [least(graph, isa=isa).ram_bytes if limited else None for graph in graphs()]
+    return [from_graph(g, isa=isa, ram_limit_bytes=n) for g, n in zip(graphs(), limits, strict=True)]
 
 
 @pytest.mark.parametrize("limited", [False, True], ids=["free", "least_ram"])
@@ -63,10 +64,10 @@ def test_is_bit_exact(device: str, limited: bool) -> None:
     assert right(made, [answer.outputs for answer in answers]) == list(expected())
 
 
-@pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
-def test_random_cascades_stay_in_their_buffers(dsp: bool) -> None:
+@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
+def test_random_cascades_stay_in_their_buffers(isa: Isa) -> None:
     watched = graphs()[:WATCHED]
-    made = [from_graph(g, dsp=dsp, separate_buffers=True, cascades=random_cascades(g, dsp)) for g in watched]
+    made = [from_graph(g, isa=isa, separate_buffers=True, cascades=random_cascades(g, isa)) for g in watched]
     answers = host.executable(made, host.SANITIZERS).ask([Request(g.name, noise(g, INPUTS)) for g in watched])
     assert right(made, [answer.outputs for answer in answers]) == [g.name for g in watched]
 

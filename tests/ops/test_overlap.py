@@ -10,22 +10,24 @@ from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, from_graph
+from firmnet.kernels import select
+from firmnet.targets import Isa
 
 FURTHER = (0, 4, 68)
 """Bytes beyond the least distance: any larger one must do too."""
 
 
-def sharing(row: Row, dsp: bool) -> Iterator[tuple[str, int]]:
+def sharing(row: Row, isa: Isa) -> Iterator[tuple[str, int]]:
     """(activation, bytes) for every input that the output of this row may lie over, in words as planned."""
     call = row.case.call
-    for name, distance in zip(row.graph.inputs, row.op.overlap(call, dsp), strict=True):
+    for name, distance in zip(row.graph.inputs, select(row.op.name, call, isa).overlap(call), strict=True):
         if distance is not None:
             yield name, -(-distance // 4) * 4
 
 
-def model(row: Row, name: str, dsp: bool, activation: str, distance: int) -> Model:
+def model(row: Row, name: str, isa: Isa, activation: str, distance: int) -> Model:
     """The row's C with output and activation in one array, the output `distance` bytes before."""
-    made = from_graph(replace(row.graph, name=name), dsp=dsp, separate_buffers=True)
+    made = from_graph(replace(row.graph, name=name), isa=isa, separate_buffers=True)
     y, size = row.graph.output, row.graph.tensors[activation].size
     shared = f"static _Alignas(4) int8_t shared[{max(distance + size, row.graph.tensors[y].size)}];"
     source = made.files[f"{name}.c"]
@@ -47,32 +49,32 @@ def wrong_ones(placed: Sequence[tuple[Row, Model]], build: Callable[[list[Model]
     ]
 
 
-def every_placement(op: str, dsp: bool) -> list[tuple[Row, Model]]:
+def every_placement(op: str, isa: Isa) -> list[tuple[Row, Model]]:
     return [
-        (row, model(row, f"m{i}_{j}_{further}", dsp, activation, distance + further))
+        (row, model(row, f"m{i}_{j}_{further}", isa, activation, distance + further))
         for i, row in enumerate(rows_of(op))
-        for j, (activation, distance) in enumerate(sharing(row, dsp))
+        for j, (activation, distance) in enumerate(sharing(row, isa))
         for further in FURTHER
     ]
 
 
-every_op = pytest.mark.parametrize("op", ops_of(row for row in ROWS if list(sharing(row, True))))
+every_op = pytest.mark.parametrize("op", ops_of(row for row in ROWS if list(sharing(row, Isa.DSP))))
 
 
-@pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
 @every_op
-def test_on_host(op: str, dsp: bool) -> None:
-    assert not wrong_ones(every_placement(op, dsp), host.executable)
+def test_on_host(op: str, isa: Isa) -> None:
+    assert not wrong_ones(every_placement(op, isa), host.executable)
 
 
 @every_op
 def test_assembly_on_core(op: str) -> None:
-    assert not wrong_ones(every_placement(op, True), lambda models: core.image(models, MACHINES["core"]))
+    assert not wrong_ones(every_placement(op, Isa.DSP), lambda models: core.image(models, MACHINES["core"]))
 
 
 def test_in_place_is_wrong_where_a_distance_is_asked_for() -> None:
     """So the checks above can fail."""
     (row,) = (row for row in ROWS if row.id == "avg_pool2d-3x3_s1_pad_7_channels")
-    ((activation, distance),) = sharing(row, dsp=True)
+    ((activation, distance),) = sharing(row, isa=Isa.DSP)
     assert distance > 0
-    assert wrong_ones([(row, model(row, "in_place", True, activation, 0))], host.executable)
+    assert wrong_ones([(row, model(row, "in_place", Isa.DSP, activation, 0))], host.executable)

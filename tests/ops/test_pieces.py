@@ -13,6 +13,7 @@ from firmnet.devices import core
 from firmnet.devices.host import SANITIZERS, HostLibrary, executable
 from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.ir import Array, Graph
+from firmnet.targets import Isa
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Way:
     separate_buffers: bool
 
     def model(self, graph: Graph) -> Model:
-        return in_pieces(from_graph(graph, dsp=True, separate_buffers=self.separate_buffers), self.rewrite)
+        return in_pieces(from_graph(graph, isa=Isa.DSP, separate_buffers=self.separate_buffers), self.rewrite)
 
 
 WAYS = {"halved": Way(halved, False), "in_two_rounds": Way(in_two_rounds, True)}
@@ -69,7 +70,7 @@ def test_library_joins_the_pieces(network: Callable[[], Graph], way: Way) -> Non
 
 def test_a_layer_is_charged_for_all_its_pieces() -> None:
     graph = residual()
-    once = ticks(graph, from_graph(graph, dsp=True, separate_buffers=True))
+    once = ticks(graph, from_graph(graph, isa=Isa.DSP, separate_buffers=True))
     np.testing.assert_allclose(ticks(graph, WAYS["in_two_rounds"].model(graph)), 2 * once, rtol=0.1)
 
 

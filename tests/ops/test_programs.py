@@ -15,6 +15,7 @@ from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import quantize_sample
 from firmnet.ir import Graph
+from firmnet.targets import Isa
 
 COUNTING = "netduinoplus2"
 
@@ -26,7 +27,7 @@ def image(models: list[Model]) -> Runner:
 @pytest.fixture(params=[executable, image], ids=["executable", "core"])
 def program(request: pytest.FixtureRequest) -> Runner:
     build: Callable[[list[Model]], Runner] = request.param
-    return build([from_graph(network(), dsp=True) for network in NETWORKS])
+    return build([from_graph(network(), isa=Isa.DSP) for network in NETWORKS])
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
@@ -45,7 +46,7 @@ def test_every_layer_is_checked_and_dumped(program: Runner, network: Callable[[]
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_library_shows_every_layer(network: Callable[[], Graph]) -> None:
     graph = network()
-    model = HostLibrary({graph.name: model_sources(graph, dsp=False)}).models[graph.name]
+    model = HostLibrary({graph.name: model_sources(graph, isa=Isa.SCALAR)}).models[graph.name]
     for x in noise(graph, 3):
         for got, expected in zip(model.run_layers(x), kernels(graph, x), strict=True):
             np.testing.assert_array_equal(got, expected)
@@ -54,7 +55,7 @@ def test_library_shows_every_layer(network: Callable[[], Graph]) -> None:
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
 def test_c_quantizes_the_input_as_the_oracle_does(network: Callable[[], Graph]) -> None:
     graph = network()
-    model = HostLibrary({graph.name: model_sources(graph, dsp=False)}).models[graph.name]
+    model = HostLibrary({graph.name: model_sources(graph, isa=Isa.SCALAR)}).models[graph.name]
     shape = [graph.tensors[graph.input].shape[axis] for axis in np.argsort(graph.input_order or range(4))]
     x = np.random.default_rng(3).normal(scale=2, size=shape).astype(np.float32)
     np.testing.assert_array_equal(model.quantize(x), quantize_sample(graph, x).ravel())
@@ -62,15 +63,15 @@ def test_c_quantizes_the_input_as_the_oracle_does(network: Callable[[], Graph]) 
 
 def test_fingerprint_is_the_compiled_one() -> None:
     graph, mark = residual(), bytes(range(32))
-    files = model_sources(graph, dsp=True, fingerprint=mark)
+    files = model_sources(graph, isa=Isa.DSP, fingerprint=mark)
     assert HostLibrary({graph.name: files}).models[graph.name].fingerprint == mark
-    program = image([replace(from_graph(graph, dsp=True), files=files)])
+    program = image([replace(from_graph(graph, isa=Isa.DSP), files=files)])
     (answer,) = program.ask([Request(graph.name, np.empty((1, 0), np.int8), Wanted.IDENTIFY)])
     assert answer.outputs.tobytes() == mark
 
 
 def test_instructions_are_counted_and_repeat() -> None:
-    program, graph = image([from_graph(network(), dsp=True) for network in NETWORKS]), residual()
+    program, graph = image([from_graph(network(), isa=Isa.DSP) for network in NETWORKS]), residual()
     inputs = np.repeat(noise(graph, 1), 3, axis=0)
     requests = [Request(graph.name, inputs, Wanted.COUNT), Request(graph.name, inputs, Wanted.PROFILE)]
     (counted, profiled), (again, _) = program.ask(requests), program.ask(requests)
@@ -98,12 +99,12 @@ def test_a_hang_ends() -> None:
 
 def test_an_unknown_machine_is_refused() -> None:
     with pytest.raises(UserError, match="no emulated core 'z80': firmnet knows mps2-an386"):
-        core.image([from_graph(branches(), dsp=True)], "z80")
+        core.image([from_graph(branches(), isa=Isa.DSP)], "z80")
 
 
 def test_only_one_machine_counts() -> None:
     with pytest.raises(UserError, match="cannot count instructions: use netduinoplus2"):
-        core.image([from_graph(branches(), dsp=True)], "mps2-an386", count_instructions=True)
+        core.image([from_graph(branches(), isa=Isa.DSP)], "mps2-an386", count_instructions=True)
 
 
 def test_c_that_does_not_compile_is_shown() -> None:
@@ -113,7 +114,7 @@ def test_c_that_does_not_compile_is_shown() -> None:
 
 def with_first_statement(statement: str) -> Model:
     """The residual network, doing something else first."""
-    model = from_graph(residual(), dsp=True)
+    model = from_graph(residual(), isa=Isa.DSP)
     start = "static void run(fn_observer observer, void *context)\n{\n"
     text = model.files["residual.c"]
     assert start in text

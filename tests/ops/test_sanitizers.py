@@ -11,16 +11,17 @@ from firmnet.devices.host import SANITIZERS, executable
 from firmnet.devices.runner import Model, Request, from_graph
 from firmnet.errors import VerificationError
 from firmnet.interpret import run_int
+from firmnet.targets import Isa
 
-both_kernels = pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+both_kernels = pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
 
 
 @both_kernels
 @pytest.mark.parametrize("op", ops_of(ROWS))
-def test_op_matrix(op: str, dsp: bool) -> None:
+def test_op_matrix(op: str, isa: Isa) -> None:
     """Every tensor in an array of its own: an overrun inside a shared arena would go unseen."""
     rows = rows_of(op)
-    models = [from_graph(row.graph, dsp=dsp, separate_buffers=True) for row in rows]
+    models = [from_graph(row.graph, isa=isa, separate_buffers=True) for row in rows]
     answers = executable(models, SANITIZERS).ask([Request(row.graph.name, row.inputs) for row in rows])
     for row, answer in zip(rows, answers, strict=True):
         np.testing.assert_array_equal(answer.outputs, row.expected, err_msg=row.id)
@@ -29,10 +30,10 @@ def test_op_matrix(op: str, dsp: bool) -> None:
 @both_kernels
 @pytest.mark.parametrize("separate", [True, False], ids=["separate_buffers", "arena"])
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
-def test_network(network, separate: bool, dsp: bool) -> None:
+def test_network(network, separate: bool, isa: Isa) -> None:
     graph = network()
     inputs = noise(graph, 50)
-    model = from_graph(graph, dsp=dsp, separate_buffers=separate)
+    model = from_graph(graph, isa=isa, separate_buffers=separate)
     (answer,) = executable([model], SANITIZERS).ask([Request(graph.name, inputs)])
     expected = np.stack([run_int(graph, x).ravel() for x in inputs])
     np.testing.assert_array_equal(answer.outputs, expected)
@@ -56,7 +57,7 @@ def test_planted_overflow_is_caught() -> None:
 def run_patched(old: str, new: str) -> None:
     """Run the residual network with one piece of its portable code replaced."""
     graph = residual()
-    model = patched(from_graph(graph, dsp=False, separate_buffers=True), old, new)
+    model = patched(from_graph(graph, isa=Isa.SCALAR, separate_buffers=True), old, new)
     executable([model], SANITIZERS).ask([Request(graph.name, noise(graph, 5))])
 
 

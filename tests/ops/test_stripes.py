@@ -13,8 +13,10 @@ from matrix_rows import MACHINES, ROWS, Row, ops_of
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.ir import Array
+from firmnet.kernels import select
 from firmnet.ops import OPS
 from firmnet.ops.spec import Stripe
+from firmnet.targets import Isa
 
 BY_ID = {row.id: row for row in ROWS}
 CHOSEN = [0, 1, 105, -3, -2, -1]
@@ -132,25 +134,25 @@ def test_later_rows_read_later_rows(row: Row) -> None:
 
 
 @every_row
-@pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
-def test_weights_are_those_of_the_whole(row: Row, dsp: bool) -> None:
+@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
+def test_weights_are_those_of_the_whole(row: Row, isa: Isa) -> None:
     """So that a layer's stripes can share them."""
-    whole = packed(row, dsp)
+    whole = packed(row, isa)
     for piece in distinct(row, ways=5):
-        part = packed(piece.row, dsp)
+        part = packed(piece.row, isa)
         for name in {"weight", "bias", "table"} & part.keys():
             np.testing.assert_array_equal(part[name], whole[name])
 
 
-def packed(row: Row, dsp: bool) -> dict[str, Array]:
+def packed(row: Row, isa: Isa) -> dict[str, Array]:
     call = row.case.call
-    return row.op.pack(call, row.op.prepare(call), dsp)
+    return select(row.op.name, call, isa).pack(call, row.op.prepare(call))
 
 
-def wrong_ones(op: str, dsp: bool, build: Callable[[list[Model]], Runner]) -> list[str]:
+def wrong_ones(op: str, isa: Isa, build: Callable[[list[Model]], Runner]) -> list[str]:
     """Which stripes, each a model of its own, do not give what the oracle says."""
     every = [piece for row in STRIPED if row.op.name == op for piece in distinct(row, ways=2)]
-    program = build([from_graph(piece.row.graph, dsp=dsp) for piece in every])
+    program = build([from_graph(piece.row.graph, isa=isa) for piece in every])
     answers = program.ask([Request(piece.row.graph.name, piece.bytes) for piece in every])
     return [
         piece.row.id
@@ -159,15 +161,15 @@ def wrong_ones(op: str, dsp: bool, build: Callable[[list[Model]], Runner]) -> li
     ]
 
 
-@pytest.mark.parametrize("dsp", [False, True], ids=["portable", "dsp_kernels"])
+@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
 @every_op
-def test_on_host(op: str, dsp: bool) -> None:
-    assert not wrong_ones(op, dsp, host.executable)
+def test_on_host(op: str, isa: Isa) -> None:
+    assert not wrong_ones(op, isa, host.executable)
 
 
 @every_op
 def test_assembly_on_core(op: str) -> None:
-    assert not wrong_ones(op, True, lambda models: core.image(models, MACHINES["core"]))
+    assert not wrong_ones(op, Isa.DSP, lambda models: core.image(models, MACHINES["core"]))
 
 
 def stripe(row_id: str, rows: range) -> Stripe | None:

@@ -11,6 +11,7 @@ from casework import activation, bias, weight
 
 from firmnet.errors import UserError
 from firmnet.ir import Array, Graph, Node, Tensor, check
+from firmnet.kernels import Kernel
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
 from firmnet.ops.avg_pool2d import AvgPool2dAttrs
@@ -23,6 +24,7 @@ from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.plan import Cascade, Piece, Plan, Striper, plan
 from firmnet.plan.cascade import ALIGNMENT, CALL_CYCLES, MOVED_CYCLES, READ_CYCLES
 from firmnet.plan.choice import FREE_CYCLES_PER_MAC
+from firmnet.targets import Isa
 
 Image = tuple[int, int, int]
 """Height, width, channels."""
@@ -153,9 +155,9 @@ def random_layer(net: Layers, values: Sequence[str], rng: np.random.Generator) -
     return kinds[rng.integers(len(kinds))]()
 
 
-def random_cascades(graph: Graph, dsp: bool, seed: int) -> list[Cascade]:
+def random_cascades(graph: Graph, isa: Isa, seed: int) -> list[Cascade]:
     """Of up to 7 layers each in stripes of 1 to 5 rows, as many as fit in a row."""
-    rng, striper = np.random.default_rng(seed), Striper(graph, dsp)
+    rng, striper = np.random.default_rng(seed), Striper(graph, isa)
     found, i = list[Cascade](), 0
     while i < len(graph.nodes):
         lengths = rng.permutation(range(1, min(7, len(graph.nodes) - i) + 1))
@@ -170,8 +172,8 @@ def random_cascades(graph: Graph, dsp: bool, seed: int) -> list[Cascade]:
 class Arena:
     """Every byte of it holds which byte of which value was last written there."""
 
-    def __init__(self, graph: Graph, memory: Plan, dsp: bool) -> None:
-        self.graph, self.memory, self.dsp = graph, memory, dsp
+    def __init__(self, graph: Graph, memory: Plan) -> None:
+        self.graph, self.memory = graph, memory
         self.bytes = np.full(memory.arena_bytes, JUNK)
         self.made = {node.output: 0 for node in graph.nodes}
         self.first = dict(zip(graph.tensors, self._firsts(), strict=True))
@@ -185,16 +187,15 @@ class Arena:
         for step in self.memory.steps:
             if step.cascade:
                 self._cascade(step.cascade)
-            elif not step.view:
-                self._whole(step.nodes[0])
+            elif step.kernel:
+                self._whole(step.nodes[0], step.kernel)
         self._read(self.graph.output, self.memory.offsets[self.graph.output], self._all(self.graph.output))
         assert all(rows == len(self._all(name)) for name, rows in self.made.items() if not self._view(name))
 
-    def _whole(self, node: Node) -> None:
+    def _whole(self, node: Node, kernel: Kernel) -> None:
         reads = [(name, self.memory.offsets[name], self._all(name)) for name in self.graph.activations(node)]
         call, output = self.graph.call(node), self._all(node.output)
-        allowed = OPS[node.op].overlap(call, self.dsp)
-        scratch = OPS[node.op].cost(call, self.dsp).scratch_bytes
+        allowed, scratch = kernel.overlap(call), kernel.scratch_bytes(call)
         self._kernel(node, reads, allowed, scratch, self.memory.offsets[node.output], output)
 
     def _cascade(self, cascade: Cascade) -> None:
@@ -215,8 +216,7 @@ class Arena:
             (name, place(name, rows.start), rows)
             for name, rows in zip(self.graph.activations(node), piece.stripe.rows, strict=True)
         ]
-        allowed = OPS[node.op].overlap(call, self.dsp)
-        scratch = OPS[node.op].cost(call, self.dsp).scratch_bytes
+        allowed, scratch = piece.kernel.overlap(call), piece.kernel.scratch_bytes(call)
         assert scratch <= cascade.scratch_bytes
         if node.output in cascade.rolling:
             assert cascade.rolling[node.output].made(i) == piece.rows
@@ -283,22 +283,22 @@ class Arena:
         return producer is not None and OPS[producer.op].view
 
 
-def cut(seed: int, dsp: bool) -> tuple[Graph, Plan]:
+def cut(seed: int, isa: Isa) -> tuple[Graph, Plan]:
     """A random graph with random cascades."""
     graph = random_graph(seed)
-    return graph, plan(graph, dsp=dsp, cascades=random_cascades(graph, dsp, seed))
+    return graph, plan(graph, isa=isa, cascades=random_cascades(graph, isa, seed))
 
 
-@pytest.mark.parametrize("dsp", [True, False], ids=["dsp", "portable"])
-def test_every_row_is_there_when_it_is_read(dsp: bool) -> None:
+@pytest.mark.parametrize("isa", [Isa.DSP, Isa.SCALAR], ids=["isa", "portable"])
+def test_every_row_is_there_when_it_is_read(isa: Isa) -> None:
     for seed in range(100):
-        graph, memory = cut(seed, dsp)
-        Arena(graph, memory, dsp).run()
+        graph, memory = cut(seed, isa)
+        Arena(graph, memory).run()
 
 
 def test_there_are_cascades_of_every_kind() -> None:
     """Else the test above says little."""
-    cut_graphs = [cut(seed, dsp=True) for seed in range(100)]
+    cut_graphs = [cut(seed, isa=Isa.DSP) for seed in range(100)]
     longer = [(g, c) for g, memory in cut_graphs for c in memory.cascades if len(c.nodes) > 1]
     assert {"add", "avg_pool2d", "clamp", "concat", "conv2d", "max_pool2d"} <= {
         node.op for _, cascade in longer for node in cascade.nodes
@@ -315,7 +315,7 @@ def block(n_out: int = 4, stride: int = 1) -> tuple[Graph, Cascade]:
     net = Layers(x=(16, 16, 4))
     net.bottleneck("x", n_out, stride=stride)
     graph = net.graph()
-    cascade = Striper(graph, dsp=True).cascade(graph.nodes, 4)
+    cascade = Striper(graph, isa=Isa.DSP).cascade(graph.nodes, 4)
     assert cascade
     return graph, cascade
 
@@ -363,16 +363,16 @@ def test_rows_of_an_inverted_bottleneck_with_stride_2() -> None:
 def test_how_far_the_output_must_be_before_the_input(n_out: int, stride: int, distance: int) -> None:
     graph, cascade = block(n_out, stride)
     assert cascade.inputs == {"x": distance}
-    memory = plan(graph, dsp=True, cascades=[cascade])
+    memory = plan(graph, isa=Isa.DSP, cascades=[cascade])
     own = sum(-(-size // ALIGNMENT) * ALIGNMENT for size in memory.steps[0].buffers.values())
     assert memory.arena_bytes == own + max(distance + 16 * 16 * 4, graph.tensors[graph.output].size)
-    Arena(graph, memory, dsp=True).run()
+    Arena(graph, memory).run()
 
 
 def test_memory_that_is_too_near_is_seen() -> None:
     """Otherwise the checks above could not fail."""
     graph, cascade = block(n_out=8)
-    good = plan(graph, dsp=True, cascades=[cascade])
+    good = plan(graph, isa=Isa.DSP, cascades=[cascade])
     x, e, d = good.offsets["x"], good.rolling["conv2d0"], good.rolling["conv2d1"]
     for bad in (
         replace(good, offsets={**good.offsets, "x": x - ALIGNMENT}),
@@ -380,13 +380,13 @@ def test_memory_that_is_too_near_is_seen() -> None:
         replace(good, scratch=dict.fromkeys(good.scratch, e + 4 * 384)),
     ):
         with pytest.raises(AssertionError, match=r"overwritten|too near"):
-            Arena(graph, bad, dsp=True).run()
+            Arena(graph, bad).run()
 
 
 def made(net: Layers, height: int, first: int = 0, end: int | None = None, output: str = "") -> bool:
     """Whether layers first ≤ i < end can run in stripes of so many rows."""
     graph = net.graph(output)
-    return Striper(graph, dsp=True).cascade(graph.nodes[first:end], height) is not None
+    return Striper(graph, isa=Isa.DSP).cascade(graph.nodes[first:end], height) is not None
 
 
 def chain(*images: Image) -> Layers:
@@ -448,11 +448,11 @@ def test_rows_that_a_window_skips_do_not_shift_the_next_from_its_word() -> None:
     assert made(net, 1)
 
 
-def limits(graph: Graph, dsp: bool, count: int) -> list[int]:
+def limits(graph: Graph, isa: Isa, count: int) -> list[int]:
     """RAM from what the smallest plan needs to what layers one by one do, descending."""
-    most = plan(graph, dsp=dsp, cascades=()).ram_bytes
+    most = plan(graph, isa=isa, cascades=()).ram_bytes
     with pytest.raises(UserError) as refused:
-        plan(graph, dsp=dsp, ram_limit_bytes=0)
+        plan(graph, isa=isa, ram_limit_bytes=0)
     found = re.search(r" ([\d,]+) bytes of RAM", str(refused.value))
     assert found
     return np.linspace(most, int(found[1].replace(",", "")), count).astype(int).tolist()
@@ -466,24 +466,24 @@ def graphs() -> list[tuple[Graph, bool]]:
         y = net.bottleneck(y, n_out, stride=stride)
     net.mean(y)
     several = [net.graph(), *map(random_graph, (18, 64, 71, 143))]
-    return [(graph, dsp) for graph in several for dsp in (True, False)]
+    return [(graph, isa) for graph in several for isa in (Isa.DSP, Isa.SCALAR)]
 
 
-@pytest.mark.parametrize(("graph", "dsp"), graphs())
-def test_a_limit_is_kept_and_the_tighter_it_is_the_more_it_costs(graph: Graph, dsp: bool) -> None:
-    most, *_, least = asked = limits(graph, dsp, 12)
+@pytest.mark.parametrize(("graph", "isa"), graphs())
+def test_a_limit_is_kept_and_the_tighter_it_is_the_more_it_costs(graph: Graph, isa: Isa) -> None:
+    most, *_, least = asked = limits(graph, isa, 12)
     assert least < most
     costs = []
     for limit in asked:
-        memory = plan(graph, dsp=dsp, ram_limit_bytes=limit)
+        memory = plan(graph, isa=isa, ram_limit_bytes=limit)
         assert memory.ram_bytes <= limit
-        Arena(graph, memory, dsp).run()
+        Arena(graph, memory).run()
         costs.append(memory.extra_cycles)
         assert bool(memory.cascades) == (limit < most)
     assert costs == sorted(costs)
-    assert memory == plan(graph, dsp=dsp, ram_limit_bytes=least)
+    assert memory == plan(graph, isa=isa, ram_limit_bytes=least)
     with pytest.raises(UserError, match=f"{least:,} bytes of RAM .* 1 more than the limit"):
-        plan(graph, dsp=dsp, ram_limit_bytes=least - 1)
+        plan(graph, isa=isa, ram_limit_bytes=least - 1)
 
 
 def test_room_that_the_placement_wastes_is_found_elsewhere() -> None:
@@ -493,29 +493,29 @@ def test_room_that_the_placement_wastes_is_found_elsewhere() -> None:
     y = net.depthwise(net.depthwise(net.add(net.add(first, first), first), 5), stride=2)
     net.conv(y, 16, (3, 1), pad=(2, 0), dilation=2, groups=8)
     for limit in range(1680, 1720, 4):
-        assert plan(net.graph(), dsp=True, ram_limit_bytes=limit).ram_bytes <= limit
+        assert plan(net.graph(), isa=Isa.DSP, ram_limit_bytes=limit).ram_bytes <= limit
 
 
-@pytest.mark.parametrize(("graph", "dsp"), graphs())
-def test_what_is_nearly_free_keeps_its_budget_and_saves_memory(graph: Graph, dsp: bool) -> None:
-    memory, one_by_one = plan(graph, dsp=dsp), plan(graph, dsp=dsp, cascades=())
-    macs = sum(OPS[node.op].cost(graph.call(node), dsp).macs for node in graph.nodes)
-    assert memory.extra_cycles <= FREE_CYCLES_PER_MAC[dsp] * macs
+@pytest.mark.parametrize(("graph", "isa"), graphs())
+def test_what_is_nearly_free_keeps_its_budget_and_saves_memory(graph: Graph, isa: Isa) -> None:
+    memory, one_by_one = plan(graph, isa=isa), plan(graph, isa=isa, cascades=())
+    macs = sum(OPS[node.op].macs(graph.call(node)) for node in graph.nodes)
+    assert memory.extra_cycles <= FREE_CYCLES_PER_MAC[isa] * macs
     assert memory.ram_bytes < one_by_one.ram_bytes or memory == one_by_one
-    assert memory == plan(graph, dsp=dsp)
+    assert memory == plan(graph, isa=isa)
 
 
 def test_something_is_nearly_free() -> None:
-    assert any(plan(graph, dsp=dsp).cascades for graph, dsp in graphs())
+    assert any(plan(graph, isa=isa).cascades for graph, isa in graphs())
 
 
 def test_a_refusal_names_the_layers_of_a_cascade() -> None:
     graph, _ = block()
     with pytest.raises(UserError) as refused:
-        plan(graph, dsp=False, ram_limit_bytes=1000)
+        plan(graph, isa=Isa.SCALAR, ram_limit_bytes=1000)
     assert "layers 'conv2d0' to 'add3' (conv2d to add, 16x16x4 to 16x16x4)" in str(refused.value)
 
 
 def test_a_graph_without_layers_has_a_plan() -> None:
     x = activation("x", (1, 10))
-    assert plan(Graph("g", (), {"x": x}, ("x",), "x"), dsp=True).arena_bytes == 12
+    assert plan(Graph("g", (), {"x": x}, ("x",), "x"), isa=Isa.DSP).arena_bytes == 12

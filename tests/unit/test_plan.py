@@ -9,10 +9,12 @@ import pytest
 
 from firmnet.errors import UserError
 from firmnet.ir import Array, Call, Graph, Node, QParams, Shape, Tensor
-from firmnet.ops import OPS, Cost, Op
+from firmnet.kernels import KERNELS, Kernel
+from firmnet.ops import OPS, Op
 from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.plan import STACK_BYTES, Plan, placement, plan
 from firmnet.plan.cascade import ALIGNMENT
+from firmnet.targets import Isa
 
 Q = QParams((0.1,), 0)
 
@@ -25,7 +27,7 @@ class StreamAttrs:
 
 
 class Stream(Op):
-    """Any kernel as the planner sees it: an output size, a distance per input, scratch."""
+    """An op that gives values of any size."""
 
     name = "stream"
     attrs = StreamAttrs
@@ -36,16 +38,24 @@ class Stream(Op):
     def run_float(self, call: Call, *inputs: Array) -> Array:
         raise NotImplementedError
 
-    def overlap(self, call: Call, dsp: bool) -> tuple[int | None, ...]:
+
+class StreamKernel(Kernel):
+    """Any kernel as the planner sees it: a distance per input, scratch."""
+
+    op = "stream"
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
         return tuple(call.attrs.distances)
 
-    def cost(self, call: Call, dsp: bool) -> Cost:
-        return Cost(scratch_bytes=call.attrs.scratch_bytes)
+    def scratch_bytes(self, call: Call) -> int:
+        scratch: int = call.attrs.scratch_bytes
+        return scratch
 
 
 @pytest.fixture(autouse=True)
 def stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OPS, "stream", Stream())
+    monkeypatch.setitem(KERNELS, "stream", [StreamKernel()])
 
 
 def graph_of(inputs: dict[str, int], nodes: list[Node], output: str) -> Graph:
@@ -140,7 +150,7 @@ def run_in_arena(graph: Graph, memory: Plan) -> None:
 def test_no_value_is_overwritten_before_its_last_reader(overlap: bool) -> None:
     for seed in range(200):
         graph = random_graph(seed)
-        memory = plan(graph, dsp=True, overlap=overlap)
+        memory = plan(graph, isa=Isa.DSP, overlap=overlap)
         run_in_arena(graph, memory)
         assert memory.lower_bound_bytes <= memory.arena_bytes
         assert all(offset % ALIGNMENT == 0 for offset in memory.offsets.values())
@@ -149,7 +159,7 @@ def test_no_value_is_overwritten_before_its_last_reader(overlap: bool) -> None:
 
 def placed(graph: Graph, x: int) -> Plan:
     """y at 0, x where it is told to be."""
-    return replace(plan(graph, dsp=True), offsets={"x": x, "y": 0}, arena_bytes=48)
+    return replace(plan(graph, isa=Isa.DSP), offsets={"x": x, "y": 0}, arena_bytes=48)
 
 
 def test_the_careless_kernel_sees_a_distance_that_is_too_small() -> None:
@@ -167,7 +177,7 @@ def test_one_layer_needs_exactly_its_lower_bound() -> None:
         node = graph.nodes[0]
         if not OPS[node.op].view:
             inputs = {name: graph.tensors[name].size for name in graph.inputs}
-            memory = plan(graph_of(inputs, [node], node.output), dsp=True)
+            memory = plan(graph_of(inputs, [node], node.output), isa=Isa.DSP)
             assert memory.arena_bytes == memory.lower_bound_bytes
             assert memory.peak_layers == (node.name,)
 
@@ -201,7 +211,7 @@ def test_no_order_of_few_blocks_needs_less() -> None:
 )
 def test_input_sits_in_its_output(size: int, distance: int | None, arena_bytes: int) -> None:
     graph = graph_of({"x": 40}, [layer("y", "x", size=size, over=(distance,))], "y")
-    assert plan(graph, dsp=True).arena_bytes == arena_bytes
+    assert plan(graph, isa=Isa.DSP).arena_bytes == arena_bytes
 
 
 def test_a_sum_of_two_dying_inputs_takes_the_place_of_one() -> None:
@@ -210,12 +220,12 @@ def test_a_sum_of_two_dying_inputs_takes_the_place_of_one() -> None:
         layer("b", "x", size=40, over=(0,)),
         layer("sum", "a", "b", size=40, over=(0, 0)),
     ]
-    assert plan(graph_of({"x": 40}, layers, "sum"), dsp=True).arena_bytes == 80
+    assert plan(graph_of({"x": 40}, layers, "sum"), isa=Isa.DSP).arena_bytes == 80
 
 
 def test_an_input_that_is_read_later_lies_apart() -> None:
     layers = [layer("a", "x", size=40, over=(0,)), layer("b", "a", "x", size=40, over=(0, 0))]
-    assert plan(graph_of({"x": 40}, layers, "b"), dsp=True).arena_bytes == 80
+    assert plan(graph_of({"x": 40}, layers, "b"), isa=Isa.DSP).arena_bytes == 80
 
 
 def test_a_view_keeps_its_memory_alive() -> None:
@@ -225,14 +235,14 @@ def test_a_view_keeps_its_memory_alive() -> None:
         layer("a", "x", size=40, over=(0,)),
         layer("b", "v", "a", size=40, over=(0, 0)),
     ]
-    memory = plan(graph_of({"x": 40}, layers, "b"), dsp=True)
+    memory = plan(graph_of({"x": 40}, layers, "b"), isa=Isa.DSP)
     assert memory.offsets["v"] == memory.offsets["x"]
     assert memory.arena_bytes == 80
 
 
 def test_a_chain_of_elementwise_layers_needs_one_buffer() -> None:
     chain = [layer(o, i, size=40, over=(0,)) for i, o in zip("xab", "abc", strict=True)]
-    memory = plan(graph_of({"x": 40}, chain, "c"), dsp=True)
+    memory = plan(graph_of({"x": 40}, chain, "c"), isa=Isa.DSP)
     assert memory.arena_bytes == memory.lower_bound_bytes == 40
 
 
@@ -247,7 +257,7 @@ def test_a_chain_takes_the_least_memory_there_is(length: int) -> None:
         layer(y, x, size=size, over=(distance,))
         for (x, y), size, distance in zip(pairwise(names), sizes[1:], distances, strict=True)
     ]
-    arena_bytes = plan(graph_of({"x": sizes[0]}, layers, names[-1]), dsp=True).arena_bytes
+    arena_bytes = plan(graph_of({"x": sizes[0]}, layers, names[-1]), isa=Isa.DSP).arena_bytes
     assert chain_fits(sizes, distances, arena_bytes)
     assert not chain_fits(sizes, distances, arena_bytes - ALIGNMENT)
 
@@ -266,13 +276,13 @@ def chain_fits(sizes: list[int], distances: list[int], capacity: int) -> bool:
 
 
 def test_a_plan_is_the_same_every_time() -> None:
-    assert plan(random_graph(7), dsp=True) == plan(random_graph(7), dsp=True)
+    assert plan(random_graph(7), isa=Isa.DSP) == plan(random_graph(7), isa=Isa.DSP)
 
 
 def test_a_limit_that_holds_changes_nothing() -> None:
     graph = random_graph(7)
-    memory = plan(graph, dsp=True)
-    assert plan(graph, dsp=True, ram_limit_bytes=memory.arena_bytes + STACK_BYTES[True]) == memory
+    memory = plan(graph, isa=Isa.DSP)
+    assert plan(graph, isa=Isa.DSP, ram_limit_bytes=memory.arena_bytes + STACK_BYTES[Isa.DSP]) == memory
 
 
 def test_a_limit_too_low_names_the_layer_and_the_bytes() -> None:
@@ -281,4 +291,4 @@ def test_a_limit_too_low_names_the_layer_and_the_bytes() -> None:
     with pytest.raises(
         UserError, match=r"696 bytes of RAM .* 12 more than the limit of 684.*'big'.* 40 to 400"
     ):
-        plan(graph, dsp=True, ram_limit_bytes=684)
+        plan(graph, isa=Isa.DSP, ram_limit_bytes=684)

@@ -19,7 +19,7 @@ from firmnet.quantize import quantize
 from firmnet.targets import Board, Isa, isa, load_board
 
 BOARD = load_board("nucleo_f446re")
-STACK = STACK_BYTES[isa(BOARD.chip.core) >= Isa.DSP]
+STACK = STACK_BYTES[isa(BOARD.chip.core)]
 
 
 @cache
@@ -41,7 +41,7 @@ def wide() -> Graph:
 
 
 def free_bytes() -> int:
-    return plan(wide(), dsp=True).ram_bytes
+    return plan(wide(), isa=Isa.DSP).ram_bytes
 
 
 def with_room(room: int) -> Board:
@@ -52,18 +52,18 @@ def with_room(room: int) -> Board:
 
 def fast_bytes() -> int:
     """What the layers one by one need."""
-    return plan(wide(), dsp=True, cascades=()).ram_bytes
+    return plan(wide(), isa=Isa.DSP, cascades=()).ram_bytes
 
 
 def test_where_there_is_room_the_board_changes_nothing() -> None:
-    assert plan_for(wide(), with_room(free_bytes()), None) == (plan(wide(), dsp=True), None)
+    assert plan_for(wide(), with_room(free_bytes()), None) == (plan(wide(), isa=Isa.DSP), None)
     found, limit = plan_for(wide(), with_room(fast_bytes()), fast_bytes())
     assert (found.ram_bytes, limit) == (fast_bytes(), fast_bytes())
 
 
 @pytest.mark.parametrize("asked", [None, 64 * 1024])
 def test_a_plan_is_made_to_fit_the_board(asked: int | None) -> None:
-    room = (least(wide(), dsp=True).ram_bytes + free_bytes()) // 2
+    room = (least(wide(), isa=Isa.DSP).ram_bytes + free_bytes()) // 2
     assert room < free_bytes() < 64 * 1024
     found, limit = plan_for(wide(), with_room(room), asked)
     assert limit == room
@@ -74,7 +74,7 @@ def test_a_plan_is_made_to_fit_the_board(asked: int | None) -> None:
 
 @pytest.mark.parametrize("asked", [None, 1024, 64 * 1024])
 def test_what_no_plan_makes_fit_is_refused_with_the_least_it_needs(asked: int | None) -> None:
-    smallest = least(wide(), dsp=True).ram_bytes
+    smallest = least(wide(), isa=Isa.DSP).ram_bytes
     board = with_room(smallest - 4)
     with pytest.raises(UserError) as refused:
         firmware(wide(), board, ram_limit_bytes=asked)
@@ -90,7 +90,7 @@ def test_a_limit_that_is_too_low_is_told_one_that_is_kept() -> None:
     with pytest.raises(TooLarge, match="raise the limit") as refused:
         plan_for(wide(), BOARD, 1024)
     needed = int(str(refused.value).partition(" bytes of RAM")[0].split()[-1].replace(",", ""))
-    assert plan_for(wide(), BOARD, needed)[0].ram_bytes == needed == least(wide(), dsp=True).ram_bytes
+    assert plan_for(wide(), BOARD, needed)[0].ram_bytes == needed == least(wide(), isa=Isa.DSP).ram_bytes
 
 
 def test_constants_that_leave_no_flash_for_micropython_are_refused() -> None:
@@ -110,10 +110,10 @@ def advice(excess_bytes: int) -> str:
 
 
 def test_a_ram_limit_is_advised_only_where_it_can_be_kept() -> None:
-    most = fast_bytes() - least(wide(), dsp=True).ram_bytes
+    most = fast_bytes() - least(wide(), isa=Isa.DSP).ram_bytes
     told = advice(most)
     limit = int(told.partition("--ram-limit ")[2].partition(",")[0])
-    assert plan(wide(), dsp=True, ram_limit_bytes=limit).ram_bytes <= limit
+    assert plan(wide(), isa=Isa.DSP, ram_limit_bytes=limit).ram_bytes <= limit
     told = advice(most + 1)
     assert "--ram-limit" not in told
-    assert f"cannot be planned for less than {least(wide(), dsp=True).ram_bytes:,} bytes" in told
+    assert f"cannot be planned for less than {least(wide(), isa=Isa.DSP).ram_bytes:,} bytes" in told

@@ -11,7 +11,7 @@ from elftools.elf.sections import Section, Symbol, SymbolTableSection
 from ..errors import VerificationError
 from ..ir import Graph
 from ..plan import least
-from ..targets import Board, Isa, isa
+from ..targets import Board, isa
 
 WRITABLE, ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC: the section takes memory on the board
 ROOM = re.compile("heap|stack|reserve")
@@ -128,7 +128,7 @@ def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int, graph:
     room = f"{board.chip.flash_bytes:,} of flash"
     if kind == "RAM":
         room = f"{board.chip.ram_bytes:,} of RAM with {board.micropython.heap_bytes:,} of heap"
-        smallest = least(graph, dsp=isa(board.chip.core) >= Isa.DSP)
+        smallest = least(graph, isa=isa(board.chip.core))
         left = arena_bytes + smallest.stack_bytes - excess_bytes
         if left >= smallest.ram_bytes:
             fix = f"generate it with --ram-limit {left}, {fix}"

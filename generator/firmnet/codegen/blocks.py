@@ -61,12 +61,12 @@ def blocks(graph: Graph, memory: Plan, layers: Sequence[Layer], buffers: Buffers
 
 
 def _whole(graph: Graph, step: Step, layer: Layer, numbers: Mapping[str, int], buffers: Buffers) -> Block:
-    (node,), (kernel,) = step.nodes, layer.kernels.values()
+    (node,), (function,) = step.nodes, layer.functions.values()
     output = buffers.value(step.output)
     arguments = [*map(buffers.value, graph.activations(node)), output]
-    if kernel.scratch:
+    if function.scratch:
         arguments.append(buffers.scratch(step))
-    return Block((), (KernelCall(kernel.function, tuple(arguments), numbers[node.name], output, layer.size),))
+    return Block((), (KernelCall(function.name, tuple(arguments), numbers[node.name], output, layer.size),))
 
 
 def _stripes(
@@ -85,16 +85,16 @@ def _stripes(
 
     def call(piece: Piece, stripe: int) -> KernelCall:
         layer = layers[numbers[piece.node.name]]
-        kernel = layer.kernels[shape_key(piece.stripe.call)]
+        function = layer.functions[shape_key(piece.stripe.call)]
         output = place(piece.node.output, piece.rows.start, stripe)
         names = graph.activations(piece.node)
         arguments = [
             place(name, rows.start, stripe) for name, rows in zip(names, piece.stripe.rows, strict=True)
         ]
-        scratch = [buffers.scratch(step)] if kernel.scratch else []
+        scratch = [buffers.scratch(step)] if function.scratch else []
         size = piece.stripe.call.output.size
         return KernelCall(
-            kernel.function, (*arguments, output, *scratch), numbers[piece.node.name], output, size
+            function.name, (*arguments, output, *scratch), numbers[piece.node.name], output, size
         )
 
     for i, pieces in enumerate(cascade.stripes):

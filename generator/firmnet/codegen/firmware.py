@@ -10,7 +10,7 @@ from ..graph_file import printable
 from ..ir import Graph, Shape
 from ..plan import check_flash, plan_for
 from ..provenance import digest, fingerprint, fingerprint_file
-from ..targets import Board, Isa, isa
+from ..targets import Board, isa
 from .blocks import cascade_entry
 from .layers import Layer
 from .model import fingerprint_source, library
@@ -38,7 +38,7 @@ def firmware(
     Raises UserError when the model cannot run in `ram_limit_bytes`, or surely does not fit the board.
     """
     memory, limit_bytes = plan_for(graph, board, ram_limit_bytes)
-    lib = library(graph, dsp=isa(board.chip.core) >= Isa.DSP, memory=memory)
+    lib = library(graph, isa=isa(board.chip.core), memory=memory)
     check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)
     _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
@@ -68,7 +68,7 @@ def firmware(
 def _check_symbols(model: str, layers: Sequence[Layer]) -> None:
     """UserError when a layer's function would have a C name that belongs to another layer's code."""
     for layer in layers:
-        code = "".join(kernel.text for kernel in layer.kernels.values())
+        code = "".join(function.text for function in layer.functions.values())
         for other in layers:
             prefixed = other.name.startswith(f"{layer.name}_")
             if prefixed and re.search(rf"\b{model}_{other.name}\b", code):

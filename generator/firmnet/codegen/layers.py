@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Call, Graph, Node, Shape, shape_text
+from ..kernels import Kernel
 from ..ops import OPS
 from .templates import render
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """C text of one static function for one shape; `scratch`: it takes some as its last argument."""
+class Function:
+    """C text of a static function: a kernel for one shape. `scratch`: it takes some as its last argument."""
 
-    function: str
+    name: str
     text: str
     scratch: bool
 
@@ -24,7 +25,7 @@ class Kernel:
 class Layer:
     """One layer as the firmware knows it; views are none.
 
-    `arrays`: short name → what lies in flash. Run whole, a layer has one kernel; in a cascade one for every
+    `arrays`: short name → what lies in flash. Run whole, a layer has one function; in a cascade one for every
     shape of its pieces, by `shape_key`.
     """
 
@@ -35,7 +36,7 @@ class Layer:
     size: int
     macs: int
     arrays: Mapping[str, Array]
-    kernels: Mapping[tuple[Any, ...], Kernel]
+    functions: Mapping[tuple[Any, ...], Function]
     title: str
 
     @property
@@ -43,23 +44,22 @@ class Layer:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-def layer(graph: Graph, node: Node, dsp: bool, pieces: Sequence[Call] = ()) -> Layer:
-    """A layer that runs whole, or as these `pieces` of it."""
+def layer(graph: Graph, node: Node, parts: Sequence[tuple[Call, Kernel]]) -> Layer:
+    """A layer that runs as these parts of it, each by its kernel; as a whole it is one part."""
     op, call, symbol = OPS[node.op], graph.call(node), f"{graph.name}_{node.name}"
-    calls = {shape_key(piece): piece for piece in pieces or [call]}
+    distinct = {shape_key(part): (part, kernel) for part, kernel in parts}
     arrays: dict[str, Array] = {}
-    kernels = {}
-    for number, (key, part) in enumerate(calls.items()):
-        function = symbol if len(calls) == 1 else f"{symbol}_stripe{number}"
+    functions = {}
+    for number, (key, (part, kernel)) in enumerate(distinct.items()):
+        name = symbol if len(distinct) == 1 else f"{symbol}_stripe{number}"
         k = op.prepare(part)
         names = {
             short: f"{symbol}_{_kept(arrays, short, number, np.ascontiguousarray(array))}"
-            for short, array in op.pack(part, k, dsp).items()
+            for short, array in kernel.pack(part, k).items()
         }
-        template = kernel_template(node, part, dsp)
-        text = render(template, fn=function, k=k, call=part, dsp=dsp, arrays=names).strip()
-        kernels[key] = Kernel(function, text, op.cost(part, dsp).scratch_bytes > 0)
-    macs = op.cost(call, dsp).macs
+        text = render(kernel.template, fn=name, k=k, layout=kernel.layout(part, k), arrays=names).strip()
+        functions[key] = Function(name, text, kernel.scratch_bytes(part) > 0)
+    macs = op.macs(call)
     return Layer(
         name=node.name,
         op=node.op,
@@ -68,20 +68,14 @@ def layer(graph: Graph, node: Node, dsp: bool, pieces: Sequence[Call] = ()) -> L
         size=call.output.size,
         macs=macs,
         arrays=arrays,
-        kernels=kernels,
+        functions=functions,
         title=_title(node, call, macs),
     )
 
 
 def shape_key(call: Call) -> tuple[Any, ...]:
-    """Calls of one layer with the same key have the same kernel."""
+    """Calls of one layer with the same key have the same function."""
     return call.attrs, call.output.shape, *(t.shape for t in call.inputs if t.data is None)
-
-
-def kernel_template(node: Node, call: Call, dsp: bool) -> str:
-    """The template of a layer's kernel: kernels/<op>.c.j2, or one of the op's variants of it."""
-    variant = OPS[node.op].variant(call, dsp)
-    return f"kernels/{node.op}{'.' * bool(variant)}{variant}.c.j2"
 
 
 def _kept(arrays: dict[str, Array], short: str, number: int, array: Array) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..assets import assets
 from ..ir import Array, Call, Graph, Shape, Tensor
-from ..ops import OPS
+from ..kernels import Kernel
 from ..plan import Cascade, Plan, plan
+from ..targets import Isa
 from .blocks import blocks
 from .buffers import Buffers
 from .layers import Layer, layer
@@ -38,16 +39,16 @@ class Library:
 
 
 def model_sources(
-    graph: Graph, *, dsp: bool, fingerprint: bytes = bytes(32), ram_limit_bytes: int | None = None
+    graph: Graph, *, isa: Isa, fingerprint: bytes = bytes(32), ram_limit_bytes: int | None = None
 ) -> dict[str, str]:
     """The files of lib/<graph.name>; see `library`."""
-    return dict(library(graph, dsp=dsp, fingerprint=fingerprint, ram_limit_bytes=ram_limit_bytes).files)
+    return dict(library(graph, isa=isa, fingerprint=fingerprint, ram_limit_bytes=ram_limit_bytes).files)
 
 
 def library(
     graph: Graph,
     *,
-    dsp: bool,
+    isa: Isa,
     fingerprint: bytes = bytes(32),
     separate_buffers: bool = False,
     ram_limit_bytes: int | None = None,
@@ -58,13 +59,13 @@ def library(
 
     Steps and places are those of `memory`, or as `plan` chooses them, or with `cascades` these.
 
-    `dsp` chooses kernels for cores with the DSP extension (they compile, with the same results, without it).
+    Kernels may use the instructions of `isa` (they compile, with the same results, for cores without them).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
-    memory = memory or plan(graph, dsp=dsp, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
+    memory = memory or plan(graph, isa=isa, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
     buffers = Buffers(graph, memory, separate_buffers)
-    layers = _layers(graph, memory, dsp)
+    layers = _layers(graph, memory)
     context = {
         "name": graph.name,
         "guard": graph.name.upper(),
@@ -111,16 +112,17 @@ def fingerprint_source(model: str, fingerprint: bytes) -> str:
     return render("model/fingerprint.c.j2", name=model, fingerprint=initializer)
 
 
-def _layers(graph: Graph, memory: Plan, dsp: bool) -> tuple[Layer, ...]:
+def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
     """In the order of the graph's nodes, views left out."""
-    pieces: dict[str, list[Call]] = {}
-    for cascade in memory.cascades:
-        for stripe in cascade.stripes:
+    parts: dict[str, list[tuple[Call, Kernel]]] = {}
+    for step in memory.steps:
+        if step.kernel:
+            (node,) = step.nodes
+            parts[node.name] = [(graph.call(node), step.kernel)]
+        for stripe in step.cascade.stripes if step.cascade else ():
             for piece in stripe:
-                pieces.setdefault(piece.node.name, []).append(piece.stripe.call)
-    return tuple(
-        layer(graph, node, dsp, pieces.get(node.name, ())) for node in graph.nodes if not OPS[node.op].view
-    )
+                parts.setdefault(piece.node.name, []).append((piece.stripe.call, piece.kernel))
+    return tuple(layer(graph, node, parts[node.name]) for node in graph.nodes if node.name in parts)
 
 
 def _edge(tensor: Tensor, order: Shape) -> dict[str, Any]:

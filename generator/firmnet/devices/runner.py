@@ -18,6 +18,7 @@ from ..ir import Array, Graph
 from ..limits import MAX_JSON_BYTES
 from ..plan import Cascade
 from ..provenance import fingerprint_on_disk
+from ..targets import Isa
 from .compiled import grouped, template_files
 
 FINGERPRINT_BYTES = 32
@@ -124,7 +125,7 @@ class Runner:
 def from_graph(
     graph: Graph,
     *,
-    dsp: bool,
+    isa: Isa,
     separate_buffers: bool = False,
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
@@ -132,7 +133,7 @@ def from_graph(
     """A quantized graph as a model of a program; see codegen.model.library."""
     made = library(
         graph,
-        dsp=dsp,
+        isa=isa,
         separate_buffers=separate_buffers,
         ram_limit_bytes=ram_limit_bytes,
         cascades=cascades,

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 from ..errors import UserError
 from ..ir import Graph, shape_text
+from ..targets import Isa
 from .cascade import Cascade
 from .choice import Search
 from .placement import extent, place
 from .step import Distances, Step, Storage, distances, need, rows_of, scratch_of, steps_with, storages
 
-STACK_BYTES = {True: 256, False: 448}
-"""What run() may take of the stack beside the arena, with the DSP extension and without.
+STACK_BYTES = {Isa.SCALAR: 448, Isa.DSP: 256}
+"""What run() may take of the stack beside the arena.
 
-Networks tried take up to 212 there; here compilers spill more, up to 404 on a Cortex-M0+.
+Networks tried take up to 212 with the DSP extension; without it compilers spill more, up to 404 on a
+Cortex-M0+.
 """
 
 
@@ -54,7 +56,7 @@ class Plan:
 def plan(
     graph: Graph,
     *,
-    dsp: bool,
+    isa: Isa,
     overlap: bool = True,
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
@@ -66,25 +68,25 @@ def plan(
     least; TooLarge when none do. With no limit it has the cascades that cost nearly nothing, or those given.
     """
     if cascades is not None:
-        return _placed(graph, steps_with(graph, dsp, cascades), dsp, overlap)
-    search = Search(graph, dsp)
+        return _placed(graph, steps_with(graph, isa, cascades), isa, overlap)
+    search = Search(graph, isa)
     if ram_limit_bytes is None:
-        return _placed(graph, search.nearly_free(), dsp, overlap)
+        return _placed(graph, search.nearly_free(), isa, overlap)
     tried = []
-    for steps in search.ever_smaller(ram_limit_bytes - STACK_BYTES[dsp]):
-        tried.append(_placed(graph, steps, dsp, overlap))
+    for steps in search.ever_smaller(ram_limit_bytes - STACK_BYTES[isa]):
+        tried.append(_placed(graph, steps, isa, overlap))
         if tried[-1].ram_bytes <= ram_limit_bytes:
             return tried[-1]
     raise _too_large(graph, min(tried, key=lambda found: found.arena_bytes), ram_limit_bytes)
 
 
-def least(graph: Graph, *, dsp: bool) -> Plan:
+def least(graph: Graph, *, isa: Isa) -> Plan:
     """The smallest plan that is found: a limit of its `ram_bytes` is kept."""
-    steps = Search(graph, dsp).ever_smaller(0)
-    return min((_placed(graph, each, dsp, True) for each in steps), key=lambda found: found.arena_bytes)
+    steps = Search(graph, isa).ever_smaller(0)
+    return min((_placed(graph, each, isa, True) for each in steps), key=lambda found: found.arena_bytes)
 
 
-def _placed(graph: Graph, steps: tuple[Step, ...], dsp: bool, overlap: bool) -> Plan:
+def _placed(graph: Graph, steps: tuple[Step, ...], isa: Isa, overlap: bool) -> Plan:
     alive = storages(graph, steps)
     sharing = distances(steps, alive) if overlap else {}
     needs = [need(alive, sharing, i) for i in range(len(steps))]
@@ -105,7 +107,7 @@ def _placed(graph: Graph, steps: tuple[Step, ...], dsp: bool, overlap: bool) -> 
             if (key := scratch_of(step.nodes[0].name)) in offsets
         },
         extent(sizes, placed),
-        STACK_BYTES[dsp],
+        STACK_BYTES[isa],
         lower_bound,
         tuple(node.name for node in steps[peak].nodes) if steps else (),
     )

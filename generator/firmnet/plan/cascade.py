@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..ir import Graph, Node
+from ..kernels import Kernel, select
 from ..ops import OPS, Stripe
 from ..ops.windows import is_image
+from ..targets import Isa
 
 ALIGNMENT = 4
 """Bytes; the DSP kernels load words."""
@@ -52,11 +54,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Piece:
-    """A layer's part of a stripe: `rows` of its output, computed by `stripe.call` from `stripe.rows`."""
+    """A layer's part of a stripe: `rows` of its output, which `kernel` computes by `stripe.call` from
+    `stripe.rows`.
+    """
 
     node: Node
     rows: range
     stripe: Stripe
+    kernel: Kernel
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,11 @@ class Cascade:
 class Striper:
     """Makes cascades of a graph's layers; remembers what its layers said of their rows."""
 
-    def __init__(self, graph: Graph, dsp: bool) -> None:
-        self.graph, self.dsp = graph, dsp
+    def __init__(self, graph: Graph, isa: Isa) -> None:
+        self.graph, self.isa = graph, isa
         self._reach: dict[str, list[tuple[range, ...]] | None] = {}
         self._striped: dict[tuple[str, int, int], Stripe | None] = {}
-        self._scratch: dict[object, int] = {}
+        self._kernels: dict[object, tuple[Kernel, int]] = {}
         self._made: dict[tuple[str, str, int], Cascade | None] = {}
 
     def reach(self, node: Node) -> list[tuple[range, ...]] | None:
@@ -130,7 +135,7 @@ class Striper:
             output,
             rolling,
             tuple(stripes),
-            max(self._scratch_bytes(piece) for piece in pieces),
+            max(self._kernel(piece.node, piece.stripe)[1] for piece in pieces),
             int(extra),
         )
 
@@ -147,7 +152,7 @@ class Striper:
                 if made and stripe is None:
                     return None
                 if stripe:
-                    pieces.append(Piece(node, made, stripe))
+                    pieces.append(Piece(node, made, stripe, self._kernel(node, stripe)[0]))
             found.append(tuple(pieces))
         return found
 
@@ -217,12 +222,14 @@ class Striper:
             total += max(0, read - shape[1]) * shape[2] * shape[3]
         return total
 
-    def _scratch_bytes(self, piece: Piece) -> int:
-        call = piece.stripe.call
-        key = piece.node.name, call.attrs, len(piece.rows), *map(len, piece.stripe.rows)
-        if key not in self._scratch:
-            self._scratch[key] = OPS[piece.node.op].cost(call, self.dsp).scratch_bytes
-        return self._scratch[key]
+    def _kernel(self, node: Node, stripe: Stripe) -> tuple[Kernel, int]:
+        """What computes some rows of a layer, and its scratch."""
+        call = stripe.call
+        key = node.name, call.attrs, call.output.shape, *map(len, stripe.rows)
+        if key not in self._kernels:
+            kernel = select(node.op, call, self.isa)
+            self._kernels[key] = kernel, kernel.scratch_bytes(call)
+        return self._kernels[key]
 
     def _distance(
         self, name: str, rows: Mapping[str, Rows], stripes: Sequence[Sequence[Piece]], output: str
@@ -237,7 +244,7 @@ class Striper:
             reads = self.graph.activations(last.node)
             if name not in reads:
                 continue
-            allowed = OPS[last.node.op].overlap(last.stripe.call, self.dsp)
+            allowed = last.kernel.overlap(last.stripe.call)
             for read, made, distance in zip(reads, last.stripe.rows, allowed, strict=True):
                 if read == name and distance is None:
                     return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..ir import Graph
 from ..ops import OPS
+from ..targets import Isa
 from .cascade import ALIGNMENT, Striper
 from .step import Step, cascaded, distances, need, steps_with, storages
 
@@ -13,10 +14,11 @@ MAX_LAYERS = 16
 HEIGHTS = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Rows of a stripe, the cheapest first."""
 
-FREE_CYCLES_PER_MAC = {True: 1 / 500, False: 1 / 100}
-"""What cascades may cost without being asked for, with the DSP extension and without.
+FREE_CYCLES_PER_MAC = {Isa.SCALAR: 1 / 100, Isa.DSP: 1 / 500}
+"""What cascades may cost without being asked for.
 
-Below 0.2 % of the time: kernels take 1.1 to 1.4 cycles per multiply-accumulate there, some 6 here.
+Below 0.2 % of the time: kernels take some 6 cycles per multiply-accumulate without the DSP extension, 1.1 to
+1.4 with it.
 """
 LEAST_GAIN = 0.02
 """The part of the memory that a further cascade must save to be looked for."""
@@ -38,9 +40,9 @@ class _Way:
 class Search:
     """Chooses the steps of a graph; remembers what its cascades need."""
 
-    def __init__(self, graph: Graph, dsp: bool) -> None:
-        self.graph, self.striper = graph, Striper(graph, dsp)
-        self.singles = steps_with(graph, dsp)
+    def __init__(self, graph: Graph, isa: Isa) -> None:
+        self.graph, self.striper = graph, Striper(graph, isa)
+        self.singles = steps_with(graph, isa)
         self._alone = self._needs(self.singles, range(len(self.singles)))
         self._rolling: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self._cascades: dict[tuple[int, int, int], tuple[Step, int] | None] = {}
@@ -59,8 +61,8 @@ class Search:
 
     def nearly_free(self) -> tuple[Step, ...]:
         """The steps that need the least memory, of those that cost nearly nothing."""
-        macs = sum(OPS[n.op].cost(self.graph.call(n), self.striper.dsp).macs for n in self.graph.nodes)
-        budget = FREE_CYCLES_PER_MAC[self.striper.dsp] * macs
+        macs = sum(OPS[n.op].macs(self.graph.call(n)) for n in self.graph.nodes)
+        budget = FREE_CYCLES_PER_MAC[self.striper.isa] * macs
         best = _Way(max(self._alone, default=0), 0, self.singles)
         while True:
             capacity = int(best.need_bytes * (1 - LEAST_GAIN))

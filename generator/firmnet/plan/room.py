@@ -2,7 +2,7 @@
 
 from ..errors import UserError
 from ..ir import Graph
-from ..targets import Board, Isa, isa
+from ..targets import Board, isa
 from .arena import SMALLER, STACK_BYTES, Plan, TooLarge, largest, least, plan
 
 MICROPYTHON_FLASH_BYTES = 150_000
@@ -16,14 +16,14 @@ def plan_for(graph: Graph, board: Board, ram_limit_bytes: int | None) -> tuple[P
 
     Raises UserError where there is none, naming the least RAM that the model can run in.
     """
-    dsp, room = isa(board.chip.core) >= Isa.DSP, ram_room(board)
+    instructions, room = isa(board.chip.core), ram_room(board)
     try:
-        found = plan(graph, dsp=dsp, ram_limit_bytes=ram_limit_bytes)
+        found = plan(graph, isa=instructions, ram_limit_bytes=ram_limit_bytes)
         if found.ram_bytes <= room:
             return found, ram_limit_bytes
-        return plan(graph, dsp=dsp, ram_limit_bytes=room), room
+        return plan(graph, isa=instructions, ram_limit_bytes=room), room
     except TooLarge:
-        smallest = least(graph, dsp=dsp)
+        smallest = least(graph, isa=instructions)
         if smallest.ram_bytes > room:
             raise _without_room(graph, board, smallest, room) from None
         raise
@@ -33,7 +33,7 @@ def ram_room(board: Board) -> int:
     """Bytes left at most for the arena and the stack of run(), which is a part of the board's stack."""
     micropython = board.micropython
     taken = MICROPYTHON_VARIABLES_BYTES + micropython.heap_bytes + micropython.stack_bytes
-    return board.chip.ram_bytes - taken + STACK_BYTES[isa(board.chip.core) >= Isa.DSP]
+    return board.chip.ram_bytes - taken + STACK_BYTES[isa(board.chip.core)]
 
 
 def check_flash(name: str, constants_bytes: int, board: Board) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir import Graph, Node
+from ..kernels import Kernel, select
 from ..ops import OPS
+from ..targets import Isa
 from .cascade import ALIGNMENT, Cascade
 
 
@@ -14,13 +16,14 @@ class Step:
 
     `inputs`: activations with the least bytes that the output must begin before them to share their memory
     (None: apart). `buffers`: bytes of memory for the step alone, scratch and rolling buffers, by their names
-    below. A view has none.
+    below. `kernel` runs a layer; those of a cascade are in its pieces. A view has neither.
     """
 
     nodes: tuple[Node, ...]
     inputs: Mapping[str, int | None]
     output: str
     buffers: Mapping[str, int]
+    kernel: Kernel | None = None
     cascade: Cascade | None = None
 
     @property
@@ -29,17 +32,19 @@ class Step:
         return self.cascade is None and OPS[self.nodes[0].op].view
 
 
-def single(graph: Graph, node: Node, dsp: bool) -> Step:
+def single(graph: Graph, node: Node, isa: Isa) -> Step:
     """One layer."""
-    op, call = OPS[node.op], graph.call(node)
-    if op.view:
+    if OPS[node.op].view:
         return Step((node,), dict.fromkeys(graph.activations(node)), node.output, {})
+    call = graph.call(node)
+    kernel = select(node.op, call, isa)
     inputs: dict[str, int | None] = {}
-    for name, distance in zip(graph.activations(node), op.overlap(call, dsp), strict=True):
+    for name, distance in zip(graph.activations(node), kernel.overlap(call), strict=True):
         known = inputs.get(name, 0)  # of an input read twice, the larger distance
         inputs[name] = None if distance is None or known is None else max(distance, known)
-    scratch = op.cost(call, dsp).scratch_bytes
-    return Step((node,), inputs, node.output, {scratch_of(node.name): scratch} if scratch else {})
+    scratch = kernel.scratch_bytes(call)
+    buffers = {scratch_of(node.name): scratch} if scratch else {}
+    return Step((node,), inputs, node.output, buffers, kernel)
 
 
 def cascaded(cascade: Cascade) -> Step:
@@ -47,15 +52,15 @@ def cascaded(cascade: Cascade) -> Step:
     buffers = {rows_of(name): rows.buffer_bytes for name, rows in cascade.rolling.items()}
     if cascade.scratch_bytes:
         buffers[scratch_of(cascade.nodes[0].name)] = cascade.scratch_bytes
-    return Step(cascade.nodes, cascade.inputs, cascade.output, buffers, cascade)
+    return Step(cascade.nodes, cascade.inputs, cascade.output, buffers, cascade=cascade)
 
 
-def steps_with(graph: Graph, dsp: bool, cascades: Sequence[Cascade] = ()) -> tuple[Step, ...]:
+def steps_with(graph: Graph, isa: Isa, cascades: Sequence[Cascade] = ()) -> tuple[Step, ...]:
     """All layers in their order, those of `cascades` as one step each."""
     first = {cascade.nodes[0].name: cascaded(cascade) for cascade in cascades}
     inside = {node.name for cascade in cascades for node in cascade.nodes}
     return tuple(
-        first.get(node.name) or single(graph, node, dsp)
+        first.get(node.name) or single(graph, node, isa)
         for node in graph.nodes
         if node.name in first or node.name not in inside
     )

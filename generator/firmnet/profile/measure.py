@@ -139,7 +139,7 @@ def profile(artifact: Artifact | str | Path, board: Board | None = None, core: s
         subject = _subject_of(artifact, own, sample)
     else:
         limit = artifact.manifest.ram_limit_bytes
-        made = library(artifact.graph, dsp=isa(core) >= Isa.DSP, ram_limit_bytes=limit)
+        made = library(artifact.graph, isa=isa(core), ram_limit_bytes=limit)
         subject = _subject(artifact.graph, made, isa(core), [sample])
     return _measure(subject, core, target)
 
@@ -154,7 +154,7 @@ def profile_graph(
     rng = np.random.default_rng(seed)
     shapes = [graph.tensors[name].shape for name in graph.inputs]
     inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
-    made = library(graph, dsp=isa(core) >= Isa.DSP, ram_limit_bytes=ram_limit_bytes)
+    made = library(graph, isa=isa(core), ram_limit_bytes=ram_limit_bytes)
     return _measure(_subject(graph, made, isa(core), inputs), core, None)
 
 
@@ -168,7 +168,7 @@ def _subject_of(artifact: Artifact, isa: Isa, sample: Array) -> Subject:
         sample.ravel(),
         run_int(artifact.graph, sample).ravel(),
         made.cascades,
-        library(artifact.graph, dsp=isa >= Isa.DSP, cascades=()) if made.cascades else None,
+        library(artifact.graph, isa=isa, cascades=()) if made.cascades else None,
     )
 
 
@@ -192,7 +192,7 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
         np.concatenate([x.ravel() for x in inputs]),
         expected,
         tuple(map(cascade_entry, made.plan.cascades)),
-        library(graph, dsp=isa >= Isa.DSP, cascades=()) if made.plan.cascades else None,
+        library(graph, isa=isa, cascades=()) if made.plan.cascades else None,
     )
 
 
