@@ -29,13 +29,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
 import numpy as np
 from single_layers import NAME, Layer, layers
 
-from firmnet.codegen.layers import kernel_template
 from firmnet.codegen.model import Library, library
 from firmnet.devices.runner import Model
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph
 from firmnet.ops import OPS
+from firmnet.plan import Plan
 from firmnet.profile.cycles import Instruction, cost, decode
 from firmnet.profile.image import Image, build
 from firmnet.profile.recorders import Block, record_edges
@@ -96,7 +96,7 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
     inputs = _noise(graph)
     expected = run_int(graph, *inputs)
     found = [_figures(graph, *way, inputs, expected) for way in _ways(graph, chosen_only)]
-    macs = sum(OPS[node.op].cost(graph.call(node), True).macs for node in graph.nodes)
+    macs = sum(OPS[node.op].macs(graph.call(node)) for node in graph.nodes)
     units = macs or expected.size
     return Result(
         layer.label,
@@ -113,14 +113,17 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
 
 def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
     """Name and C of every kernel that accepts the layer; first the one that is chosen."""
-    yield _chosen(graph), library(graph, isa=Isa.DSP)
+    chosen = library(graph, isa=Isa.DSP)
+    yield _names(chosen.plan), chosen
     if not chosen_only:
         yield PORTABLE, library(graph, isa=Isa.SCALAR, cascades=())
 
 
-def _chosen(graph: Graph) -> str:
-    templates = (kernel_template(n, graph.call(n), True) for n in graph.nodes if not OPS[n.op].view)
-    return ", ".join(name.removeprefix("kernels/").removesuffix(".c.j2") for name in templates)
+def _names(memory: Plan) -> str:
+    """The kernels of a plan, in the order in which they run."""
+    pieces = (piece for cascade in memory.cascades for stripe in cascade.stripes for piece in stripe)
+    kernels = [*(step.kernel for step in memory.steps), *(piece.kernel for piece in pieces)]
+    return ", ".join(dict.fromkeys(kernel.label for kernel in kernels if kernel))
 
 
 def _price(_graph: Graph) -> float | None:
