@@ -1,4 +1,4 @@
-"""What is the integer arithmetic of the product? C twin: templates/lib/fn_qmath.h."""
+"""What is the integer arithmetic of the product (docs/numerics.md)? C twin: templates/lib/fn_qmath.h."""
 
 from dataclasses import dataclass
 
@@ -66,7 +66,7 @@ def int32(values: Array) -> Array:
 
 
 def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
-    """Prove that no partial sum overflows int32, in any order (design §4).
+    """Prove that no partial sum overflows int32, in any order (docs/numerics.md).
 
     `bias` (N,) with the input zero point folded in, `weight` (N, ...): |bias| + 128·Σ|w|, shifted, < 2^31.
     Raises OverflowError naming the channel.

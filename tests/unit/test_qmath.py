@@ -47,7 +47,7 @@ def c() -> ctypes.CDLL:
 
 
 def exact(acc: int, r: Requant, zero_point: int) -> int:
-    """Design §4 in Python's unbounded integers, without the clamp."""
+    """The formula of docs/numerics.md in Python's unbounded integers, without the clamp."""
     (m,) = r.multiplier.tolist()
     product = (acc << r.pre_shift) * m
     return (product + (zero_point << (32 + r.shift)) + (1 << (31 + r.shift))) >> (32 + r.shift)

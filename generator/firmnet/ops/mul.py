@@ -10,8 +10,6 @@ from .spec import Constants, Op, Stripe, register
 from .stripes import cut
 from .weighted import clamped
 
-"""Scale and zero point."""
-
 
 @dataclass(frozen=True)
 class MulAttrs:

@@ -1,4 +1,4 @@
-"""softmax: exponentials from a table, their sum in uint32, one division per value (design §4)."""
+"""softmax: exponentials from a table, their sum in uint32, one division per value (docs/numerics.md)."""
 
 from dataclasses import dataclass
 

@@ -79,7 +79,7 @@ def quantize_weights(weight: Array, bias: Array, x: QParams, y: QParams) -> Weig
     """Symmetric weights −127 … 127 with a scale per entry of axis 0, bias in units of x.scale · that scale.
 
     A channel's scale is its largest weight / 127, raised where the integers would not fit otherwise: see
-    _least_scales, and the proof of design §4, |bias'| + 128·Σ|w| < 2^31.
+    _least_scales, and the proof in docs/numerics.md, |bias'| + 128·Σ|w| < 2^31.
     """
     rows = weight.reshape(len(weight), -1)
     scales = np.maximum(
