@@ -150,11 +150,22 @@ static inline void fn_dot_joined(const int16_t *x, const int32_t *w, int32_t pai
     }
 }
 
-/* y = groups * 8 channels of one row of inputs: w is the stream of ops/packing.py:octet_stream, x the inputs expanded
- * by fn_expand, steps * 4 of them; requantized with rounding = zero_point * 2^shift + 2^(shift - 1), shift > 0.
+/* acc + one channel's sum over words of two int16 weights each and expanded inputs. */
+static inline int32_t fn_dot_wide(const int16_t *x, const int32_t *w, int32_t pairs, int32_t acc)
+{
+    for (int32_t i = 0; i < pairs; i++) {
+        acc += (int16_t)(uint16_t)w[i] * x[2 * i] + (int16_t)(uint16_t)((uint32_t)w[i] >> 16) * x[2 * i + 1];
+    }
+    return acc;
+}
+
+/* y = groups * 8 channels of one row of inputs: w is the stream of octet_stream (packing.py), x the inputs expanded by
+ * fn_expand, parts times steps * 4 of them; requantized with rounding = zero_point * 2^shift + 2^(shift - 1), shift > 0.
+ * The sums of odd channels keep within 24 bits in each of the parts, fn_linear8 has one, fn_linear8_parts more.
  *
  * r4-r7: sums of channels 0, 2, 4, 6; r8-r11: those and 256 times channels 1, 3, 5, 7; r1, r2: w, x, walking.
- * Stack: 0 y, 4 end of y, 8 x, 12 its end, 16 where to enter the loop; 56 steps, 60 rounding, 64 shift. */
+ * Stack: 0 y, 4 end of y, 8 x, 12 end of x's part, 16 where to enter the loop; with parts 20 a part's bytes, 24 end of x,
+ * 28-40 odd channels' sums over earlier parts; behind frame and registers: steps, rounding, shift, parts. */
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 #define FN_MAC(even, odd, w, x) \
     "smlad " odd ", " w ", " x ", " odd "\n" \
@@ -174,6 +185,50 @@ static inline void fn_dot_joined(const int16_t *x, const int32_t *w, int32_t pai
     "ldr r3, [r1], #4\n" \
     "ldr lr, [r1], #4\n" \
     FN_MAC("r5", "r9", "r0", "r12") FN_MAC("r6", "r10", "r3", "r12") FN_MAC("r7", "r11", "lr", "r12")
+#define FN_BEGIN(frame, steps) /* r4: a part's bytes */ \
+    "push {r4-r11, lr}\n" \
+    "sub sp, #" frame "\n" \
+    "add r3, r0, r3, lsl #3\n" \
+    "str r0, [sp]\n" \
+    "str r3, [sp, #4]\n" \
+    "ldr r3, [sp, #" steps "]\n" \
+    "str r2, [sp, #8]\n" \
+    "lsl r4, r3, #3\n" \
+    "sub r3, #1\n" /* the first round takes 1 to 4 steps */ \
+    "and r3, #3\n" \
+    "add r3, #1\n" \
+    "mov r5, #136\n" \
+    "mul r3, r3, r5\n" \
+    "adr r5, 3f\n" \
+    "sub r5, r5, r3\n" \
+    "orr r5, #1\n" \
+    "str r5, [sp, #16]\n" \
+    "add r5, r2, r4\n" \
+    "str r5, [sp, #12]\n"
+#define FN_EVEN_BIASES "ldm r1!, {r4-r7}\n"
+#define FN_PART \
+    "ldr r0, [sp, #16]\n" \
+    "mov r8, r4\n" \
+    "mov r9, r5\n" \
+    "mov r10, r6\n" \
+    "mov r11, r7\n" \
+    "bx r0\n" \
+    ".p2align 2\n" \
+    "2:\n" FN_STEP FN_STEP FN_STEP FN_STEP \
+    "3:\n" \
+    "ldr r0, [sp, #12]\n" \
+    "cmp r2, r0\n" \
+    "bne 2b\n" \
+    "sub r8, r8, r4\n" \
+    "sub r9, r9, r5\n" \
+    "sub r10, r10, r6\n" \
+    "sub r11, r11, r7\n"
+#define FN_ODD_BIASES \
+    "ldm r1!, {r0, r3, r12, lr}\n" \
+    "add r8, r0, r8, asr #8\n" \
+    "add r9, r3, r9, asr #8\n" \
+    "add r10, r12, r10, asr #8\n" \
+    "add r11, lr, r11, asr #8\n"
 #define FN_PUT(even, odd) \
     "ldr r0, [r1], #4\n" \
     "ldr r3, [r1], #4\n" \
@@ -185,6 +240,18 @@ static inline void fn_dot_joined(const int16_t *x, const int32_t *w, int32_t pai
     "ssat " odd ", #8, " odd "\n" \
     "strb " even ", [r2], #1\n" \
     "strb " odd ", [r2], #1\n"
+#define FN_END(frame, rounding, shift) \
+    "ldr r2, [sp]\n" \
+    "ldr lr, [sp, #" rounding "]\n" \
+    "ldr r12, [sp, #" shift "]\n" \
+    FN_PUT("r4", "r8") FN_PUT("r5", "r9") FN_PUT("r6", "r10") FN_PUT("r7", "r11") \
+    "ldr r0, [sp, #4]\n" \
+    "cmp r2, r0\n" \
+    "str r2, [sp]\n" \
+    "ldr r2, [sp, #8]\n" \
+    "bne 1b\n" \
+    "add sp, #" frame "\n" \
+    "pop {r4-r11, pc}\n"
 FN_ASM static void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift)
 {
     (void)y;
@@ -195,63 +262,64 @@ FN_ASM static void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int
     (void)rounding;
     (void)shift;
     __asm__ volatile(
-        "push {r4-r11, lr}\n"
-        "sub sp, #20\n"
-        "add r3, r0, r3, lsl #3\n"
-        "str r0, [sp]\n"
-        "str r3, [sp, #4]\n"
-        "ldr r4, [sp, #56]\n"
-        "str r2, [sp, #8]\n"
-        "add r5, r2, r4, lsl #3\n"
-        "str r5, [sp, #12]\n"
-        "sub r4, #1\n" /* the first round takes 1 to 4 steps */
-        "and r4, #3\n"
-        "add r4, #1\n"
-        "mov r5, #136\n"
-        "mul r4, r4, r5\n"
-        "adr r5, 3f\n"
-        "sub r5, r5, r4\n"
-        "orr r5, #1\n"
-        "str r5, [sp, #16]\n"
+        FN_BEGIN("20", "56")
+        "1:\n" FN_EVEN_BIASES
+        FN_PART
+        FN_ODD_BIASES
+        FN_END("20", "60", "64") ::: FN_ASM_CLOBBERS);
+}
+FN_ASM static void fn_linear8_parts(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift, int32_t parts)
+{
+    (void)y;
+    (void)w;
+    (void)x;
+    (void)groups;
+    (void)steps;
+    (void)rounding;
+    (void)shift;
+    (void)parts;
+    __asm__ volatile(
+        FN_BEGIN("44", "80")
+        "str r4, [sp, #20]\n"
+        "ldr r5, [sp, #92]\n"
+        "mla r5, r5, r4, r2\n"
+        "str r5, [sp, #24]\n"
         "1:\n"
-        "ldm r1!, {r4-r7}\n" /* even biases */
-        "ldr r0, [sp, #16]\n"
-        "mov r8, r4\n"
-        "mov r9, r5\n"
-        "mov r10, r6\n"
-        "mov r11, r7\n"
-        "bx r0\n"
-        ".p2align 2\n"
-        "2:\n" FN_STEP FN_STEP FN_STEP FN_STEP
-        "3:\n"
-        "ldr r0, [sp, #12]\n"
-        "cmp r2, r0\n"
-        "bne 2b\n"
-        "sub r8, r8, r4\n"
-        "sub r9, r9, r5\n"
-        "sub r10, r10, r6\n"
-        "sub r11, r11, r7\n"
-        "ldm r1!, {r0, r3, r12, lr}\n" /* odd biases */
+        "ldr r0, [sp, #20]\n"
+        "mov r3, #0\n"
+        "add r0, r2, r0\n"
+        "str r0, [sp, #12]\n"
+        "strd r3, r3, [sp, #28]\n"
+        "strd r3, r3, [sp, #36]\n"
+        FN_EVEN_BIASES
+        "4:\n" FN_PART
+        "ldrd r0, r3, [sp, #28]\n"
+        "ldrd r12, lr, [sp, #36]\n"
         "add r8, r0, r8, asr #8\n"
         "add r9, r3, r9, asr #8\n"
         "add r10, r12, r10, asr #8\n"
         "add r11, lr, r11, asr #8\n"
-        "ldr r2, [sp]\n"
-        "ldr lr, [sp, #60]\n"
-        "ldr r12, [sp, #64]\n"
-        FN_PUT("r4", "r8") FN_PUT("r5", "r9") FN_PUT("r6", "r10") FN_PUT("r7", "r11")
-        "ldr r0, [sp, #4]\n"
+        "ldr r0, [sp, #24]\n"
         "cmp r2, r0\n"
-        "str r2, [sp]\n"
-        "ldr r2, [sp, #8]\n"
-        "bne 1b\n"
-        "add sp, #20\n"
-        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+        "beq 5f\n"
+        "strd r8, r9, [sp, #28]\n"
+        "strd r10, r11, [sp, #36]\n"
+        "ldr r0, [sp, #20]\n"
+        "add r0, r2, r0\n"
+        "str r0, [sp, #12]\n"
+        "b 4b\n"
+        "5:\n"
+        "ldm r1!, {r0, r3, r12, lr}\n"
+        "add r8, r8, r0\n"
+        "add r9, r9, r3\n"
+        "add r10, r10, r12\n"
+        "add r11, r11, lr\n"
+        FN_END("44", "84", "88") ::: FN_ASM_CLOBBERS);
 }
 #else
-static inline void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift)
+static inline void fn_linear8_parts(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift, int32_t parts)
 {
-    for (; groups > 0; groups--, w += 16 + 8 * steps) {
+    for (steps *= parts; groups > 0; groups--, w += 16 + 8 * steps) {
         for (int32_t c = 0; c < 8; c += 2) {
             const int32_t *odd_bias = w + 4 + 8 * steps, *multiplier = odd_bias + 4;
             int32_t sums[2] = {w[c / 2], odd_bias[c / 2]};
@@ -265,6 +333,10 @@ static inline void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int
             }
         }
     }
+}
+static inline void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int32_t groups, int32_t steps, int32_t rounding, int32_t shift)
+{
+    fn_linear8_parts(y, w, x, groups, steps, rounding, shift, 1);
 }
 #endif
 

@@ -64,7 +64,10 @@ every_op = pytest.mark.parametrize("op", ops_of(row for row in ROWS if list(shar
 @pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
 @every_op
 def test_on_host(op: str, isa: Isa) -> None:
-    assert not wrong_ones(every_placement(op, isa), host.executable)
+    placed = every_placement(op, isa)
+    if not placed and isa is Isa.SCALAR:
+        pytest.skip(f"the portable kernels of {op} share no memory")
+    assert not wrong_ones(placed, host.executable)
 
 
 @every_op

@@ -1,10 +1,12 @@
 """Which rows of the matrix prove linear?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 from casework import Case, activation, bias, output_scale, weight
 
-from firmnet.ir import Call
+from firmnet.ir import Call, Tensor
 from firmnet.ops.linear import LinearAttrs
 
 
@@ -24,17 +26,43 @@ def cases() -> Iterator[Case]:
         ("40x21", (1, 40), 21, {}),
         ("1100x9", (1, 1100), 9, {}),
         ("5_rows_33x7", (1, 5, 33), 7, {}),
+        ("4x1", (1, 4), 1, {}),
+        ("261x1", (1, 261), 1, {"lo": 0.0}),
+        ("66x2", (1, 66), 2, {}),
+        ("67x3_relu6", (1, 67), 3, {"lo": 0.0, "hi": 5.0}),
+        ("11_rows_5x4", (1, 11, 5), 4, {}),
+        ("3_rows_130x5", (1, 3, 130), 5, {}),
+        ("303x6", (1, 303), 6, {}),
+        ("2_rows_160x7", (2, 160), 7, {}),
+        ("upscaled_8x4", (1, 8), 4, {}),
+        ("near_one_9x5", (1, 9), 5, {}),
+        ("heavy_1100x1", (1, 1100), 1, {}),
+        ("heavy_1101x3", (1, 1101), 3, {}),
+        ("heavy_2_rows_1100x7", (1, 2, 1100), 7, {}),
+        ("heavy_1100x19", (1, 1100), 19, {}),
+        ("heavy_3_rows_1101x9", (1, 3, 1101), 9, {}),
         ("upscaled_5x8", (1, 5), 8, {}),
         ("near_one_5x8", (1, 5), 8, {}),
     ]
     fine = {
         "upscaled_5x8": 1e-4,
         "near_one_5x8": 0.096,
+        "upscaled_8x4": 1e-4,
+        "near_one_9x5": 0.03,
     }  # needs a shift before requantization, or none after
     for seed, (label, shape, n_out, options) in enumerate(rows):
         x = activation("x", shape, 0.05, 3)
         w = weight("w", (n_out, shape[-1]), seed)
+        if label.startswith("heavy"):
+            w = _heavy(w, [n_out // 2, 3 * n_out // 4])
         zero_point = -128 if options.get("lo") == 0.0 and "hi" not in options else -7
         scale = fine.get(label, 1.0) * output_scale(x, w)
         y = activation("y", (*shape[:-1], n_out), scale, zero_point)
         yield Case(label, Call(LinearAttrs(**options), (x, w, bias("b", x, w, seed)), y))
+
+
+def _heavy(w: Tensor, channels: list[int]) -> Tensor:
+    """As large as weights can be, in these channels: sums of many inputs then take more than 24 bits."""
+    values = w.values.copy()
+    values[channels] = np.where(values[channels] < 0, -127, 127)
+    return replace(w, data=values)

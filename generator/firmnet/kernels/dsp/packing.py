@@ -23,6 +23,24 @@ def joinable(rows: Array) -> bool:
     return 128 * int(sums.max(initial=0)) < 2**23
 
 
+def parts(rows: Array, granule: int) -> int:
+    """Into how many parts sums over the int8 weights (N, K) must be cut for joined pairs to be exact in each.
+
+    Parts have equal length, a multiple of `granule` inputs.
+    """
+    odd = np.abs(rows[1::2].astype(np.int64))
+    for count in range(1, rows.shape[1] + 1):
+        starts = range(0, rows.shape[1], part_length(rows.shape[1], granule, count))
+        if 128 * int(np.add.reduceat(odd, starts, axis=1).max(initial=0)) < 2**23:
+            return count
+    raise AssertionError("a granule of int8 fits in 24 bits")
+
+
+def part_length(values: int, granule: int, count: int) -> int:
+    """Inputs of each of `count` parts; the last may have fewer."""
+    return -(-values // (granule * count)) * granule
+
+
 def worth_joining(rows: Array) -> bool:
     """Whether a tile kernel should join the channels of the int8 weights (N, K)."""
     return rows.shape[1] >= MIN_JOINED and joinable(rows)

@@ -201,26 +201,3 @@ def gather(values: int, n_out: int, groups: int, pixels: int) -> Gather:
     walk = tiles(pixels, values, 2 * (values + values % 2), n_out)
     channel_pairs = -(-(n_out // groups) // 2)
     return Gather(walk, values, channel_pairs * (-(-values // 2) + 4))
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of inputs: `groups` of eight channels over `steps` of four inputs, then the `rest` in pairs."""
-
-    groups: int
-    steps: int
-    rest: int
-    tiles: Tiles
-
-    @property
-    def rest_words(self) -> int:
-        """Words of the stream before the pairs of the rest."""
-        return self.groups * (8 * self.steps + 16)
-
-    @property
-    def scratch_bytes(self) -> int:
-        return 8 * self.steps
-
-
-def row(values: int, n_out: int) -> Row:
-    return Row(n_out // 8, -(-values // 4), n_out % 8, Tiles(1, 1, 1, 0, 0))
