@@ -527,134 +527,135 @@ FN_KERNEL void tiny_pool(const int8_t *x, int8_t *y, int8_t *scratch)
 }
 
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
-#ifndef tile1_12_4_24_4_0_5_0_12_1_133_0_255
-#define tile1_12_4_24_4_0_5_0_12_1_133_0_255 tile1_12_4_24_4_0_5_0_12_1_133_0_255
+#ifndef few4_12_0_1_5_0_133_0_255
+#define few4_12_0_1_5_0_133_0_255 few4_12_0_1_5_0_133_0_255
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void tile1_12_4_24_4_0_5_0_12_1_133_0_255(int8_t *y, const int32_t *w, int16_t *x, const int8_t *in)
+FN_ASM static void few4_12_0_1_5_0_133_0_255(const int8_t *x, int8_t *y, const int32_t *w)
 {
+    (void)x;
     (void)y;
     (void)w;
-    (void)x;
-    (void)in;
     __asm__ volatile(
-        "push {r4-r11, lr}\n"
-        "sub sp, #28\n"
-        "movw r12, #176\n"
-        "str r12, [sp, #12]\n"
-        "str r1, [sp, #16]\n"
-        "str r3, [sp, #24]\n"
-        "movw r3, #1\n"
-        "str r3, [sp, #20]\n"
-        "5:                      @ a tile\n"
-        "str r0, [sp]\n"
-        "addw r3, r0, #4\n"
-        "str r3, [sp, #4]\n"
-        "ldr lr, [sp, #24]\n"
-        "mov r12, r2\n"
-        "ldr r4, [lr], #4\n"
-        "ldr r6, [lr], #4\n"
-        "ldr r8, [lr], #4\n"
-        "sxtb16 r5, r4, ror #8\n"
-        "sxtb16 r4, r4\n"
-        "sxtb16 r7, r6, ror #8\n"
-        "sxtb16 r6, r6\n"
-        "sxtb16 r9, r8, ror #8\n"
+        "push {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "ldr r3, [r2], #4\n"
+        "ldr r4, [r2], #4\n"
+        "mov r12, r3\n"
+        "mov r5, r4\n"
+        "ldr r7, [r0], #4\n"
+        "ldr r8, [r2], #4\n"
+        "ldr r9, [r2], #4\n"
+        "ldr r10, [r2], #4\n"
+        "ldr r11, [r2], #4\n"
+        "sxtb16 r6, r7, ror #8\n"
+        "sxtb16 r7, r7\n"
+        "smlad r12, r8, r7, r12\n"
         "sxtb16 r8, r8\n"
-        "str r4, [r12], #4\n"
-        "str r5, [r12], #4\n"
-        "str r6, [r12], #4\n"
-        "str r7, [r12], #4\n"
-        "str r8, [r12], #4\n"
-        "str r9, [r12], #4\n"
-        "str lr, [sp, #24]\n"
-        "1:                      @ a pair of channels\n"
-        "ldr r4, [r1], #4        @ bias\n"
-        "ldr r8, [r1], #4\n"
-        "ldr r0, [r1], #4\n"
-        "ldr r12, [r2, #0]\n"
-        "sxtb16 r3, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "smlad r8, r0, r12, r8\n"
-        "smlad r4, r3, r12, r4\n"
-        "ldr r0, [r1], #4\n"
-        "ldr r12, [r2, #4]\n"
-        "sxtb16 r3, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "smlad r8, r0, r12, r8\n"
-        "smlad r4, r3, r12, r4\n"
-        "ldr r0, [r1], #4\n"
-        "ldr r12, [r2, #8]\n"
-        "sxtb16 r3, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "smlad r8, r0, r12, r8\n"
-        "smlad r4, r3, r12, r4\n"
-        "ldr r0, [r1], #4\n"
-        "ldr r12, [r2, #12]\n"
-        "sxtb16 r3, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "smlad r8, r0, r12, r8\n"
-        "smlad r4, r3, r12, r4\n"
-        "ldr r0, [r1], #4\n"
-        "ldr r12, [r2, #16]\n"
-        "sxtb16 r3, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "smlad r8, r0, r12, r8\n"
-        "smlad r4, r3, r12, r4\n"
-        "ldr r0, [r1], #4\n"
-        "ldr r12, [r2, #20]\n"
-        "sxtb16 r3, r0\n"
-        "sxtb16 r0, r0, ror #8\n"
-        "smlad r8, r0, r12, r8\n"
-        "smlad r4, r3, r12, r4\n"
-        "ldr r3, [r1], #4        @ multipliers\n"
-        "ldr r12, [r1], #4\n"
-        "ldr lr, [sp, #12]\n"
-        "smmla r4, r4, r3, lr\n"
+        "smlad r3, r8, r7, r3\n"
+        "smlad r12, r9, r6, r12\n"
+        "sxtb16 r9, r9\n"
+        "smlad r3, r9, r6, r3\n"
+        "smlad r5, r10, r7, r5\n"
+        "sxtb16 r10, r10\n"
+        "smlad r4, r10, r7, r4\n"
+        "smlad r5, r11, r6, r5\n"
+        "sxtb16 r11, r11\n"
+        "smlad r4, r11, r6, r4\n"
+        "ldr r7, [r0], #4\n"
+        "ldr r8, [r2], #4\n"
+        "ldr r9, [r2], #4\n"
+        "ldr r10, [r2], #4\n"
+        "ldr r11, [r2], #4\n"
+        "sxtb16 r6, r7, ror #8\n"
+        "sxtb16 r7, r7\n"
+        "smlad r12, r8, r7, r12\n"
+        "sxtb16 r8, r8\n"
+        "smlad r3, r8, r7, r3\n"
+        "smlad r12, r9, r6, r12\n"
+        "sxtb16 r9, r9\n"
+        "smlad r3, r9, r6, r3\n"
+        "smlad r5, r10, r7, r5\n"
+        "sxtb16 r10, r10\n"
+        "smlad r4, r10, r7, r4\n"
+        "smlad r5, r11, r6, r5\n"
+        "sxtb16 r11, r11\n"
+        "smlad r4, r11, r6, r4\n"
+        "ldr r7, [r0], #4\n"
+        "ldr r8, [r2], #4\n"
+        "ldr r9, [r2], #4\n"
+        "ldr r10, [r2], #4\n"
+        "ldr r11, [r2], #4\n"
+        "sxtb16 r6, r7, ror #8\n"
+        "sxtb16 r7, r7\n"
+        "smlad r12, r8, r7, r12\n"
+        "sxtb16 r8, r8\n"
+        "smlad r3, r8, r7, r3\n"
+        "smlad r12, r9, r6, r12\n"
+        "sxtb16 r9, r9\n"
+        "smlad r3, r9, r6, r3\n"
+        "smlad r5, r10, r7, r5\n"
+        "sxtb16 r10, r10\n"
+        "smlad r4, r10, r7, r4\n"
+        "smlad r5, r11, r6, r5\n"
+        "sxtb16 r11, r11\n"
+        "smlad r4, r11, r6, r4\n"
+        "movw r6, #176\n"
+        "ldr r7, [r2], #4\n"
+        "ldr r8, [r2], #4\n"
+        "ldr r9, [r2], #4\n"
+        "sub r12, r12, r3\n"
+        "add r12, r7, r12, asr #8\n"
+        "smmla r3, r3, r8, r6\n"
+        "ssat r3, #8, r3, asr #5\n"
+        "smmla r12, r12, r9, r6\n"
+        "ssat r12, #8, r12, asr #5\n"
+        "strb r3, [r1], #1\n"
+        "strb r12, [r1], #1\n"
+        "ldr r7, [r2], #4\n"
+        "ldr r8, [r2], #4\n"
+        "ldr r9, [r2], #4\n"
+        "sub r5, r5, r4\n"
+        "add r5, r7, r5, asr #8\n"
+        "smmla r4, r4, r8, r6\n"
         "ssat r4, #8, r4, asr #5\n"
-        "smmla r8, r8, r12, lr\n"
-        "ssat r8, #8, r8, asr #5\n"
-        "ldrd r0, r3, [sp]\n"
-        "strb r4, [r0], #1\n"
-        "strb r8, [r0], #1\n"
-        "str r0, [sp]\n"
-        "cmp r0, r3\n"
-        "bne 1b\n"
-        "3:\n"
-        "ldr r3, [sp, #20]\n"
-        "ldr r1, [sp, #16]\n"
-        "subs r3, #1\n"
-        "str r3, [sp, #20]\n"
-        "addw r0, r0, #0\n"
-        "bne 5b\n"
-        "add sp, #28\n"
-        "pop {r4-r11, pc}\n"
+        "smmla r5, r5, r9, r6\n"
+        "ssat r5, #8, r5, asr #5\n"
+        "strb r4, [r1], #1\n"
+        "strb r5, [r1], #1\n"
+        "pop {r4, r5, r6, r7, r8, r9, r10, r11}\n"
+        "bx lr\n"
         ::: FN_ASM_CLOBBERS);
 }
 #else
-static void tile1_12_4_24_4_0_5_0_12_1_133_0_255(int8_t *y, const int32_t *w, int16_t *x, const int8_t *in)
+static void few4_12_0_1_5_0_133_0_255(const int8_t *x, int8_t *y, const int32_t *w)
 {
-    const int32_t *const stream = w;
-    for (int32_t count = 1; count > 0; count--, w = stream, in += 12, y += 4) {
-        fn_expand(x, in, 1, 12, 0, 0);
-        for (int32_t o = 0; o < 4; o += 2, w += 10) {
-            for (int32_t p = 0; p < 1; p++) {
-                int32_t even = w[0], odd = w[1];
-                fn_dot_pair(x + p * 12, w + 2, 6, &even, &odd);
-                y[p * 4 + o] = fn_clamp(fn_requantize(even, w[8], 5, 5, 0), -128, 127);
-                y[p * 4 + o + 1] = fn_clamp(fn_requantize(odd, w[9], 5, 5, 0), -128, 127);
+    {
+        const int32_t *end = w + 14;
+        int8_t out[4];
+        for (int32_t o = 0; o < 4; o += 2) {
+            int32_t even = w[o / 2], odd = 0;
+            if (o + 1 < 4) {
+                odd = *end++;
+            }
+            for (int32_t i = 0; i < 3; i++) {
+                const int32_t *words = w + 2 + 4 * i + o;
+                int16_t inputs[4];
+                fn_expand(inputs, x + 4 * i, 1, 4, 0, 0);
+                fn_dot_joined(inputs, words, 2, &even, &odd);
+            }
+            out[o] = fn_clamp(fn_requantize(even, *end++, 5, 5, 0), -128, 127);
+            if (o + 1 < 4) {
+                out[o + 1] = fn_clamp(fn_requantize(odd, *end++, 5, 5, 0), -128, 127);
             }
         }
+        memcpy(y, out, 4);
     }
 }
 #endif
 #endif
 
-FN_KERNEL void tiny_fc(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny_fc(const int8_t *x, int8_t *y)
 {
-    int16_t *rows = (int16_t *)(void *)scratch;
-    tile1_12_4_24_4_0_5_0_12_1_133_0_255(y, tiny_fc_weight, rows, x);
-    x += 12;
-    y += 4;
+    few4_12_0_1_5_0_133_0_255(x, y, tiny_fc_weight);
 }
 
 /* scores: softmax, 4 -> 4 */
@@ -702,7 +703,7 @@ static void run(fn_observer observer, void *context)
     done(observer, context, 0, arena + 0, 60);
     tiny_pool(arena + 0, arena + 0, arena + 60);
     done(observer, context, 1, arena + 0, 12);
-    tiny_fc(arena + 0, arena + 0, arena + 12);
+    tiny_fc(arena + 0, arena + 0);
     done(observer, context, 2, arena + 0, 4);
     tiny_scores(arena + 0, arena + 0);
     done(observer, context, 3, arena + 0, 4);
