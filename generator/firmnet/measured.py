@@ -8,6 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from .artifact import Artifact, LayerEntry
+from .codegen.symbols import layer_of
 from .devices.device import HasFlash
 from .errors import VerificationError
 from .image import Image, Region, contiguous, read_image
@@ -113,13 +114,8 @@ class Parts:
 
     def layer(self, symbol: str) -> LayerEntry | None:
         """The layer whose constant or kernel a symbol is."""
-        stem = symbol.split(".")[0].removeprefix(f"{self._model}_")
-        layers = self._artifact.manifest.layers
-        kernels = [each for each in layers if stem == each.name or stem.startswith(f"{each.name}_stripe")]
-        owners = [each for each in layers if symbol in each.arrays] or (
-            kernels if symbol.startswith(f"{self._model}_") else []
-        )
-        return max(owners, key=lambda layer: len(layer.name), default=None)
+        name = layer_of(self._model, symbol)
+        return next((layer for layer in self._artifact.manifest.layers if layer.name == name), None)
 
     def _owner(self, symbol: str, source: str) -> str:
         layer = self.layer(symbol)

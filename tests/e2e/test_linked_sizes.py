@@ -15,8 +15,8 @@ from firmnet.targets import load_board
 MODEL = """
 #include <stdint.h>
 static int8_t arena[{arena}];
-const int8_t net_weights[512] = {{1, 2, 3}};
-void net_run(void) {{ for (int i = 0; i < 512; i++) arena[i % {arena}] += net_weights[i]; }}
+const int8_t net__layer__weight[512] = {{1, 2, 3}};
+void net_run(void) {{ for (int i = 0; i < 512; i++) arena[i % {arena}] += net__layer__weight[i]; }}
 """
 CORE = """
 #include <stdint.h>

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from casework import activation, bias, output_scale, weight
 
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.model import model_sources
-from firmnet.errors import UserError
 from firmnet.ir import Graph, Node, QParams, Tensor
 from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.linear import LinearAttrs
@@ -65,13 +63,6 @@ def test_generated_c_is_as_reviewed(isa: Isa) -> None:
         for name, text in sources.items():
             (folder / name).write_text(text)
     assert sources == {name: (folder / name).read_text() for name in REVIEWED}
-
-
-def test_a_layer_named_like_anothers_constants_is_refused() -> None:
-    graph = tiny()
-    nodes = tuple(replace(n, name="conv_weight") if n.name == "pool" else n for n in graph.nodes)
-    with pytest.raises(UserError, match="layer 'conv_weight' has a C name that layer 'conv' needs"):
-        firmware(replace(graph, nodes=nodes), load_board("netduinoplus2"))
 
 
 def test_a_firmware_is_the_same_in_every_process() -> None:

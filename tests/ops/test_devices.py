@@ -1,6 +1,7 @@
 """Do the host and the emulated core keep the promises of devices.Device for a whole artifact?"""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from firmnet import artifact as artifacts
 from firmnet import devices
 from firmnet.artifact import Artifact
 from firmnet.codegen.firmware import firmware
+from firmnet.codegen.model import model_sources
 from firmnet.devices import core, runner
 from firmnet.errors import UserError
 from firmnet.ir import Array
-from firmnet.targets import load_board
+from firmnet.targets import Isa, load_board
 from firmnet.verify import verify
 
 
@@ -73,11 +75,14 @@ def test_an_oracle_that_was_edited_proves_nothing(artifact: Artifact, tmp_path: 
 def change_first_weight(artifact: Artifact, layer: str, copy: Path) -> None:
     """A copy of the artifact whose C has another first weight in one layer."""
     shutil.copytree(artifact.path, copy)
-    file = copy / "firmware" / "lib" / "residual" / "residual_weights.c"
-    head, symbol, tail = file.read_text().partition(f"residual_{layer}_weight[")
-    size, brace, values = tail.partition("{\n    ")
-    first, comma, rest = values.partition(",")
-    file.write_text(head + symbol + size + brace + str(-int(first) or 1) + comma + rest)
+    graph = residual()
+    weight = graph.tensors[next(node.inputs[1] for node in graph.nodes if node.name == layer)]
+    values = weight.values.copy()
+    values.flat[0] = -values.flat[0] or 1
+    changed = replace(graph, tensors={**graph.tensors, weight.name: replace(weight, data=values)})
+    file = "residual_weights.c"
+    text = model_sources(changed, isa=Isa.DSP)[file]
+    (copy / "firmware" / "lib" / "residual" / file).write_text(text)
 
 
 def test_instructions_of_a_run_and_its_layers(artifact: Artifact) -> None:

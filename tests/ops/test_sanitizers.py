@@ -46,12 +46,12 @@ def test_planted_write_out_of_bounds_is_caught() -> None:
 
 def test_planted_read_out_of_bounds_is_caught() -> None:
     with pytest.raises(VerificationError, match="index 8 out of bounds"):
-        run_patched("= residual_stem_bias[o];", "= residual_stem_bias[o + 1];")
+        run_patched("= residual__stem__bias[o];", "= residual__stem__bias[o + 1];")
 
 
 def test_planted_overflow_is_caught() -> None:
     with pytest.raises(VerificationError, match="signed integer overflow"):
-        run_patched("= residual_stem_bias[o];", "= INT32_MAX - residual_stem_bias[o] % 2;")
+        run_patched("= residual__stem__bias[o];", "= INT32_MAX - residual__stem__bias[o] % 2;")
 
 
 def run_patched(old: str, new: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section, Symbol, SymbolTableSection
 
+from ..codegen.symbols import is_of
 from ..errors import VerificationError
 from ..ir import Graph
 from ..plan import least
@@ -76,7 +77,7 @@ def measure(elf: Path, board: Board, model: str) -> FirmwareSizes:
         return FirmwareSizes(
             flash_bytes=sum(s["sh_size"] for s in placed if s["sh_type"] != "SHT_NOBITS"),
             flash_limit_bytes=chip.flash_bytes,
-            model_flash_bytes=code + _global_bytes(image, f"{model}_"),
+            model_flash_bytes=code + _global_bytes(image, model),
             ram_limit_bytes=chip.ram_bytes,
             arena_bytes=arena,
             variables_bytes=used - arena - thread - (heap if left is None else 0),
@@ -162,7 +163,7 @@ def _local_sizes(image: ELFFile, source: str) -> Iterator[tuple[int, bool]]:
             yield symbol["st_size"], bool(image.get_section(place)["sh_flags"] & WRITABLE)
 
 
-def _global_bytes(image: ELFFile, prefix: str) -> int:
-    """Bytes of the global symbols of a name's family: the model's constants."""
-    found = (s for s in _symbols(image) if s.name.startswith(prefix) and s["st_info"]["bind"] == "STB_GLOBAL")
+def _global_bytes(image: ELFFile, model: str) -> int:
+    """Bytes of the model's global symbols: its constants."""
+    found = (s for s in _symbols(image) if is_of(model, s.name) and s["st_info"]["bind"] == "STB_GLOBAL")
     return sum(int(symbol["st_size"]) for symbol in found)

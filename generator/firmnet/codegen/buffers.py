@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..ir import Graph
 from ..plan import Plan, Step
 from ..plan.step import rows_of, scratch_of
+from . import symbols
 
 
 @dataclass(frozen=True)
@@ -35,27 +36,33 @@ class Buffers:
 
     def value(self, name: str) -> Place:
         """Of an activation that is whole in memory."""
-        if self.separate:
-            return Place(f"buffer_{self.roots[name]}")
-        return Place("arena", self.memory.offsets[name])
+        return self._place("buffer", self.roots[name], self.memory.offsets.get(name))
 
     def rolling(self, name: str) -> Place:
-        return Place(f"rows_{name}") if self.separate else Place("arena", self.memory.rolling[name])
+        return self._place("rows", name, self.memory.rolling.get(name))
 
     def scratch(self, step: Step) -> Place:
         first = step.nodes[0].name
-        return Place(f"scratch_{first}") if self.separate else Place("arena", self.memory.scratch[first])
+        return self._place("scratch", first, self.memory.scratch.get(first))
+
+    def _place(self, kind: str, name: str, offset: int | None) -> Place:
+        if self.separate:
+            return Place(self._array(kind, name))
+        assert offset is not None
+        return Place("arena", offset)
+
+    def _array(self, kind: str, name: str) -> str:
+        return symbols.buffer(self.graph.name, kind, name)
 
     def declarations(self) -> list[tuple[str, int]]:
         """Name and bytes of every array."""
         if not self.separate:
             return [("arena", max(self.memory.arena_bytes, 1))]
-        found = [
-            (f"buffer_{root}", self.graph.tensors[root].size) for root in dict.fromkeys(self.roots.values())
-        ]
+        roots = dict.fromkeys(self.roots.values())
+        found = [(self._array("buffer", root), self.graph.tensors[root].size) for root in roots]
         for step in self.memory.steps:
             rolling = step.cascade.rolling if step.cascade else {}
-            named = {rows_of(name): f"rows_{name}" for name in rolling}
-            named[scratch_of(step.nodes[0].name)] = f"scratch_{step.nodes[0].name}"
+            named = {rows_of(name): self._array("rows", name) for name in rolling}
+            named[scratch_of(step.nodes[0].name)] = self._array("scratch", step.nodes[0].name)
             found += [(named[name], size) for name, size in step.buffers.items()]
         return found

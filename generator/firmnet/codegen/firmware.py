@@ -1,16 +1,15 @@
 """What is the whole firmware of a model, as text? Library, board project and their fingerprint."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..artifact import FORMAT, Edge, LayerEntry, Manifest
-from ..errors import UserError
 from ..graph_file import printable
 from ..ir import Graph, Shape
 from ..plan import check_flash, plan_for
 from ..provenance import digest, fingerprint, fingerprint_file
 from ..targets import Board, isa
+from . import symbols
 from .blocks import cascade_entry
 from .layers import Layer
 from .model import fingerprint_source, library
@@ -40,7 +39,6 @@ def firmware(
     memory, limit_bytes = plan_for(graph, board, ram_limit_bytes)
     lib = library(graph, isa=isa(board.chip.core), memory=memory)
     check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)
-    _check_symbols(graph.name, lib.layers)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, lib.plan.stack_bytes, labels, version)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
@@ -65,25 +63,12 @@ def firmware(
     return Firmware(files, manifest, lib.layers)
 
 
-def _check_symbols(model: str, layers: Sequence[Layer]) -> None:
-    """UserError when a layer's function would have a C name that belongs to another layer's code."""
-    for layer in layers:
-        code = "".join(function.text for function in layer.functions.values())
-        for other in layers:
-            prefixed = other.name.startswith(f"{layer.name}_")
-            if prefixed and re.search(rf"\b{model}_{other.name}\b", code):
-                raise UserError(
-                    f"model {model!r}: layer {other.name!r} has a C name that layer {layer.name!r} needs: "
-                    "rename one of them"
-                )
-
-
 def _edge(graph: Graph, name: str, order: Shape) -> Edge:
     tensor = graph.tensors[name]
     return Edge(tensor.shape, order, tensor.scale, tensor.zero_point)
 
 
 def _entry(model: str, layer: Layer) -> LayerEntry:
-    symbols = tuple(f"{model}_{layer.name}_{key}" for key in layer.arrays)
+    arrays = tuple(symbols.of_layer(model, layer.name, key) for key in layer.arrays)
     source = printable(layer.source)
-    return LayerEntry(layer.name, layer.op, source, layer.shape, layer.macs, layer.flash_bytes, symbols)
+    return LayerEntry(layer.name, layer.op, source, layer.shape, layer.macs, layer.flash_bytes, arrays)

@@ -9,6 +9,7 @@ import numpy as np
 from ..ir import Array, Call, Graph, Node, Shape, shape_text
 from ..kernels import Kernel
 from ..ops import OPS
+from . import symbols
 from .templates import render
 
 
@@ -46,15 +47,16 @@ class Layer:
 
 def layer(graph: Graph, node: Node, parts: Sequence[tuple[Call, Kernel]]) -> Layer:
     """A layer that runs as these parts of it, each by its kernel; as a whole it is one part."""
-    op, call, symbol = OPS[node.op], graph.call(node), f"{graph.name}_{node.name}"
+    op, call = OPS[node.op], graph.call(node)
     distinct = {shape_key(part): (part, kernel) for part, kernel in parts}
-    arrays: dict[str, Array] = {}
+    constants = _Constants()
     functions = {}
     for number, (key, (part, kernel)) in enumerate(distinct.items()):
-        name = symbol if len(distinct) == 1 else f"{symbol}_stripe{number}"
+        part_name = symbols.KERNEL if len(distinct) == 1 else symbols.stripe(number)
+        name = symbols.of_layer(graph.name, node.name, part_name)
         k = op.prepare(part)
         names = {
-            short: f"{symbol}_{_kept(arrays, short, number, np.ascontiguousarray(array))}"
+            short: symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
             for short, array in kernel.pack(part, k).items()
         }
         text = render(kernel.template, fn=name, k=k, layout=kernel.layout(part, k), arrays=names).strip()
@@ -67,7 +69,7 @@ def layer(graph: Graph, node: Node, parts: Sequence[tuple[Call, Kernel]]) -> Lay
         shape=call.output.shape,
         size=call.output.size,
         macs=macs,
-        arrays=arrays,
+        arrays=constants.arrays,
         functions=functions,
         title=_title(node, call, macs),
     )
@@ -78,14 +80,23 @@ def shape_key(call: Call) -> tuple[Any, ...]:
     return call.attrs, call.output.shape, *(t.shape for t in call.inputs if t.data is None)
 
 
-def _kept(arrays: dict[str, Array], short: str, number: int, array: Array) -> str:
-    """The name under which `arrays` has the array already, or now has it."""
-    for name, known in arrays.items():
-        if name.partition("_stripe")[0] == short and np.array_equal(known, array):
-            return name
-    name = f"{short}_stripe{number}" if short in arrays else short
-    arrays[name] = array
-    return name
+class _Constants:
+    """What lies in flash for a layer: arrays that its parts have in common are there once."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Array] = {}
+        self._named: dict[str, list[str]] = {}
+
+    def keep(self, short: str, part: str, array: Array) -> str:
+        """The name under which the array is there now: "weight", or "weight_stripe2" where parts differ."""
+        named = self._named.setdefault(short, [])
+        for name in named:
+            if np.array_equal(self.arrays[name], array):
+                return name
+        name = f"{short}_{part}" if named else short
+        named.append(name)
+        self.arrays[name] = np.ascontiguousarray(array)
+        return name
 
 
 def _title(node: Node, call: Call, macs: int) -> str:

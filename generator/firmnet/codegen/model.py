@@ -13,6 +13,7 @@ from ..ir import Array, Call, Graph, Shape, Tensor
 from ..kernels import Kernel
 from ..plan import Cascade, Plan, plan
 from ..targets import Isa
+from . import symbols
 from .blocks import blocks
 from .buffers import Buffers
 from .layers import Layer, layer
@@ -84,7 +85,7 @@ def library(
         "arrays": [
             (
                 C_TYPES[str(array.dtype)],
-                f"{graph.name}_{each.name}_{key}",
+                symbols.of_layer(graph.name, each.name, key),
                 array.size,
                 _initializer(array),
                 each.title,

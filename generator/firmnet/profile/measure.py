@@ -9,6 +9,7 @@ import numpy as np
 import unicorn
 
 from ..artifact import Artifact, CascadeEntry
+from ..codegen import symbols
 from ..codegen.blocks import cascade_entry
 from ..codegen.model import Library, library
 from ..devices.runner import Model, from_artifact
@@ -183,7 +184,7 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
                 layer.name,
                 layer.op,
                 layer.macs,
-                tuple(f"{graph.name}_{layer.name}_{key}" for key in layer.arrays),
+                tuple(symbols.of_layer(graph.name, layer.name, key) for key in layer.arrays),
             )
             for layer in made.layers
         ),

@@ -353,7 +353,7 @@ static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const i
 #endif
 
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void tiny_conv_expand(int16_t *out, const int8_t *in)
+FN_ASM static void tiny__conv__kernel_expand(int16_t *out, const int8_t *in)
 {
     (void)out;
     (void)in;
@@ -389,12 +389,12 @@ FN_ASM static void tiny_conv_expand(int16_t *out, const int8_t *in)
         ::: FN_ASM_CLOBBERS);
 }
 #else
-static void tiny_conv_expand(int16_t *out, const int8_t *in)
+static void tiny__conv__kernel_expand(int16_t *out, const int8_t *in)
 {
     fn_expand(out, in, 5, 2, 4, 0);
 }
 #endif
-FN_KERNEL void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny__conv__kernel(const int8_t *x, int8_t *y, int8_t *scratch)
 {
     int16_t *window = (int16_t *)(void *)scratch;
     int32_t row = -1;
@@ -407,14 +407,14 @@ FN_KERNEL void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
                 continue;
             }
             fn_fill(column, 1, 2, 4, 3);
-            tiny_conv_expand(column + 6, x + row * 10);
+            tiny__conv__kernel_expand(column + 6, x + row * 10);
             fn_fill(column + 36, 1, 2, 4, 3);
         }
         const int16_t *pixels = window;
-        tile3_18_3_12_3_1_5_0_0_0_0_255(y, tiny_conv_weight, pixels, 1);
+        tile3_18_3_12_3_1_5_0_0_0_0_255(y, tiny__conv__weight, pixels, 1);
         pixels += 18;
         y += 9;
-        tile2_18_3_12_3_1_5_0_0_0_0_255(y, tiny_conv_weight, pixels, 1);
+        tile2_18_3_12_3_1_5_0_0_0_0_255(y, tiny__conv__weight, pixels, 1);
         pixels += 12;
         y += 6;
     }
@@ -422,7 +422,7 @@ FN_KERNEL void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
 
 /* pool: max_pool2d, 4x5x3 -> 2x2x3 */
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void tiny_pool_down(int8_t *to, const int8_t *x, int32_t rows)
+FN_ASM static void tiny__pool__kernel_down(int8_t *to, const int8_t *x, int32_t rows)
 {
     (void)to;
     (void)x;
@@ -462,7 +462,7 @@ FN_ASM static void tiny_pool_down(int8_t *to, const int8_t *x, int32_t rows)
         ::: FN_ASM_CLOBBERS);
 }
 
-FN_ASM static void tiny_pool_across(int8_t *y, const int8_t *row)
+FN_ASM static void tiny__pool__kernel_across(int8_t *y, const int8_t *row)
 {
     (void)y;
     (void)row;
@@ -491,7 +491,7 @@ FN_ASM static void tiny_pool_across(int8_t *y, const int8_t *row)
         ::: FN_ASM_CLOBBERS);
 }
 #else
-static void tiny_pool_down(int8_t *to, const int8_t *x, int32_t rows)
+static void tiny__pool__kernel_down(int8_t *to, const int8_t *x, int32_t rows)
 {
     memcpy(to, x, 15);
     for (int32_t iy = 1; iy < rows; iy++) {
@@ -502,7 +502,7 @@ static void tiny_pool_down(int8_t *to, const int8_t *x, int32_t rows)
     }
 }
 
-static void tiny_pool_across(int8_t *y, const int8_t *row)
+static void tiny__pool__kernel_across(int8_t *y, const int8_t *row)
 {
     for (int32_t ox = 0; ox < 2; ox++) {
         for (int32_t c = 0; c < 3; c++) {
@@ -517,12 +517,12 @@ static void tiny_pool_across(int8_t *y, const int8_t *row)
 }
 #endif
 
-FN_KERNEL void tiny_pool(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny__pool__kernel(const int8_t *x, int8_t *y, int8_t *scratch)
 {
     for (int32_t oy = 0; oy < 2; oy++, y += 6) {
-        const int16_t *row = tiny_pool_rows + 2 * oy;
-        tiny_pool_down(scratch + 0, x + row[0] * 15, row[1]);
-        tiny_pool_across(y, scratch + 0);
+        const int16_t *row = tiny__pool__rows + 2 * oy;
+        tiny__pool__kernel_down(scratch + 0, x + row[0] * 15, row[1]);
+        tiny__pool__kernel_across(y, scratch + 0);
     }
 }
 
@@ -653,13 +653,13 @@ static void few4_12_0_1_5_0_133_0_255(const int8_t *x, int8_t *y, const int32_t 
 #endif
 #endif
 
-FN_KERNEL void tiny_fc(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny__fc__kernel(const int8_t *x, int8_t *y)
 {
-    few4_12_0_1_5_0_133_0_255(x, y, tiny_fc_weight);
+    few4_12_0_1_5_0_133_0_255(x, y, tiny__fc__weight);
 }
 
 /* scores: softmax, 4 -> 4 */
-FN_KERNEL void tiny_scores(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny__scores__kernel(const int8_t *x, int8_t *y)
 {
     for (int32_t lane = 0; lane < 1; lane++) {
         const int32_t first = lane / 1 * 4 + lane % 1;
@@ -670,10 +670,10 @@ FN_KERNEL void tiny_scores(const int8_t *x, int8_t *y)
         }
         uint32_t sum = 0;
         for (int32_t i = first; i < end; i += 1) {
-            sum += tiny_scores_exponentials[255 - largest + x[i]];
+            sum += tiny__scores__exponentials[255 - largest + x[i]];
         }
         for (int32_t i = first; i < end; i += 1) {
-            const uint32_t share = (256u * tiny_scores_exponentials[255 - largest + x[i]] + sum / 2u) / sum;
+            const uint32_t share = (256u * tiny__scores__exponentials[255 - largest + x[i]] + sum / 2u) / sum;
             y[i] = (int8_t)(share > 255u ? 127 : (int32_t)share - 128);
         }
     }
@@ -699,13 +699,13 @@ static void done(fn_observer observer, void *context, uint32_t layer, const int8
 
 static void run(fn_observer observer, void *context)
 {
-    tiny_conv(arena + 0, arena + 0, arena + 60);
+    tiny__conv__kernel(arena + 0, arena + 0, arena + 60);
     done(observer, context, 0, arena + 0, 60);
-    tiny_pool(arena + 0, arena + 0, arena + 60);
+    tiny__pool__kernel(arena + 0, arena + 0, arena + 60);
     done(observer, context, 1, arena + 0, 12);
-    tiny_fc(arena + 0, arena + 0);
+    tiny__fc__kernel(arena + 0, arena + 0);
     done(observer, context, 2, arena + 0, 4);
-    tiny_scores(arena + 0, arena + 0);
+    tiny__scores__kernel(arena + 0, arena + 0);
     done(observer, context, 3, arena + 0, 4);
 }
 

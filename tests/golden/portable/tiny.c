@@ -10,7 +10,7 @@
 static _Alignas(4) int8_t arena[120];
 
 /* conv: conv2d, 4x5x2 -> 4x5x3, 1,080 multiply-accumulates */
-FN_KERNEL void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
+FN_KERNEL void tiny__conv__kernel(const int8_t *x, int8_t *y, int8_t *scratch)
 {
     for (int32_t oy = 0; oy < 4; oy++) {
         for (int32_t ox = 0; ox < 5; ox++, y += 3) {
@@ -29,19 +29,19 @@ FN_KERNEL void tiny_conv(const int8_t *x, int8_t *y, int8_t *scratch)
                 }
             }
             const int8_t *window = scratch;
-            const int8_t *w = tiny_conv_weight;
+            const int8_t *w = tiny__conv__weight;
             for (int32_t o = 0; o < 3; o++) {
-                int32_t acc = tiny_conv_bias[o];
+                int32_t acc = tiny__conv__bias[o];
                 acc = fn_dot(window, w, 18, acc);
                 w += 18;
-                y[o] = fn_clamp(fn_requantize(acc, tiny_conv_multiplier[o], -128, 5, 0), -128, 127);
+                y[o] = fn_clamp(fn_requantize(acc, tiny__conv__multiplier[o], -128, 5, 0), -128, 127);
             }
         }
     }
 }
 
 /* pool: max_pool2d, 4x5x3 -> 2x2x3 */
-FN_KERNEL void tiny_pool(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny__pool__kernel(const int8_t *x, int8_t *y)
 {
     for (int32_t oy = 0; oy < 2; oy++) {
         for (int32_t ox = 0; ox < 2; ox++, y += 3) {
@@ -66,19 +66,19 @@ FN_KERNEL void tiny_pool(const int8_t *x, int8_t *y)
 }
 
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
-FN_KERNEL void tiny_fc(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny__fc__kernel(const int8_t *x, int8_t *y)
 {
     for (int32_t row = 0; row < 1; row++, x += 12, y += 4) {
-        const int8_t *w = tiny_fc_weight;
+        const int8_t *w = tiny__fc__weight;
         for (int32_t o = 0; o < 4; o++, w += 12) {
-            const int32_t acc = fn_dot(x, w, 12, tiny_fc_bias[o]);
-            y[o] = fn_clamp(fn_requantize(acc, tiny_fc_multiplier[o], 5, 5, 0), -128, 127);
+            const int32_t acc = fn_dot(x, w, 12, tiny__fc__bias[o]);
+            y[o] = fn_clamp(fn_requantize(acc, tiny__fc__multiplier[o], 5, 5, 0), -128, 127);
         }
     }
 }
 
 /* scores: softmax, 4 -> 4 */
-FN_KERNEL void tiny_scores(const int8_t *x, int8_t *y)
+FN_KERNEL void tiny__scores__kernel(const int8_t *x, int8_t *y)
 {
     for (int32_t lane = 0; lane < 1; lane++) {
         const int32_t first = lane / 1 * 4 + lane % 1;
@@ -89,10 +89,10 @@ FN_KERNEL void tiny_scores(const int8_t *x, int8_t *y)
         }
         uint32_t sum = 0;
         for (int32_t i = first; i < end; i += 1) {
-            sum += tiny_scores_exponentials[255 - largest + x[i]];
+            sum += tiny__scores__exponentials[255 - largest + x[i]];
         }
         for (int32_t i = first; i < end; i += 1) {
-            const uint32_t share = (256u * tiny_scores_exponentials[255 - largest + x[i]] + sum / 2u) / sum;
+            const uint32_t share = (256u * tiny__scores__exponentials[255 - largest + x[i]] + sum / 2u) / sum;
             y[i] = (int8_t)(share > 255u ? 127 : (int32_t)share - 128);
         }
     }
@@ -118,13 +118,13 @@ static void done(fn_observer observer, void *context, uint32_t layer, const int8
 
 static void run(fn_observer observer, void *context)
 {
-    tiny_conv(arena + 0, arena + 40, arena + 100);
+    tiny__conv__kernel(arena + 0, arena + 40, arena + 100);
     done(observer, context, 0, arena + 40, 60);
-    tiny_pool(arena + 40, arena + 0);
+    tiny__pool__kernel(arena + 40, arena + 0);
     done(observer, context, 1, arena + 0, 12);
-    tiny_fc(arena + 0, arena + 12);
+    tiny__fc__kernel(arena + 0, arena + 12);
     done(observer, context, 2, arena + 12, 4);
-    tiny_scores(arena + 12, arena + 0);
+    tiny__scores__kernel(arena + 12, arena + 0);
     done(observer, context, 3, arena + 0, 4);
 }
 

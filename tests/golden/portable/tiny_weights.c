@@ -2,41 +2,41 @@
 #include "tiny_weights.h"
 
 /* conv: conv2d, 4x5x2 -> 4x5x3, 1,080 multiply-accumulates */
-_Alignas(4) const int8_t tiny_conv_weight[54] = {
+_Alignas(4) const int8_t tiny__conv__weight[54] = {
     82, 114, -64, -48, 94, -20, -58, 84, -62, -23, 37, 13, -106, -120, 93, 65, 86, 10, 81, -43, -12, 74, -96,
     -50, -96, -12, 122, -93, -30, -25, 103, -76, 1, -61, -122, 64, -112, -56, 0, -4, -98, 123, 64, 118, -104,
     57, -53, 11, 108, -57, 58, -87, -45, 120
 };
 
 /* conv: conv2d, 4x5x2 -> 4x5x3, 1,080 multiply-accumulates */
-_Alignas(4) const int32_t tiny_conv_bias[3] = {
+_Alignas(4) const int32_t tiny__conv__bias[3] = {
     -2157, -1685, 535
 };
 
 /* conv: conv2d, 4x5x2 -> 4x5x3, 1,080 multiply-accumulates */
-_Alignas(4) const int32_t tiny_conv_multiplier[3] = {
+_Alignas(4) const int32_t tiny__conv__multiplier[3] = {
     693539806, 1181900298, 284204695
 };
 
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
-_Alignas(4) const int8_t tiny_fc_weight[48] = {
+_Alignas(4) const int8_t tiny__fc__weight[48] = {
     -42, 26, 80, 58, 126, -80, 97, -113, 15, -57, -76, 40, -50, 16, -61, -89, 64, -17, 46, 43, 114, -20, -71,
     34, 111, 119, 94, 47, -31, -28, -117, -80, -43, -39, 20, 3, 49, 100, 96, 70, 122, -46, 104, 108, -70, -7,
     18, 49
 };
 
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
-_Alignas(4) const int32_t tiny_fc_bias[4] = {
+_Alignas(4) const int32_t tiny__fc__bias[4] = {
     11288, -2841, 4125, 72945
 };
 
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
-_Alignas(4) const int32_t tiny_fc_multiplier[4] = {
+_Alignas(4) const int32_t tiny__fc__multiplier[4] = {
     687959825, 756029840, 1707955130, 374740395
 };
 
 /* scores: softmax, 4 -> 4 */
-_Alignas(4) const uint32_t tiny_scores_exponentials[256] = {
+_Alignas(4) const uint32_t tiny__scores__exponentials[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,

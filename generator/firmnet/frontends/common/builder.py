@@ -10,9 +10,6 @@ import numpy as np
 from ...ir import Array, Graph, Node, Shape, Tensor
 from ...ops import OPS
 
-RESERVED = ("model", "fingerprint")
-"""Names that mean something else in the C library of every model: <model>_model, <model>_fingerprint."""
-
 
 class Unsupported(Exception):
     """A source operator or option firmnet cannot express; the message says what to do instead."""
@@ -60,7 +57,7 @@ class Builder:
         return tensor
 
     def _unique(self, name: str) -> str:
-        base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "layer"
+        base = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_").lower() or "layer"
         base = f"layer_{base}" if base[0].isdigit() else base
         numbered = (f"{base}_{i}" for i in count(1))
-        return next(n for n in chain((base,), numbered) if n not in self.tensors and n not in RESERVED)
+        return next(n for n in chain((base,), numbered) if n not in self.tensors)

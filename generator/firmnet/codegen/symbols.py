@@ -1,0 +1,46 @@
+"""What is each generated thing called in C, and what is a C name the name of?
+
+A layer's function or constant is <model>__<layer>__<part>: "net__conv1__kernel", "net__conv1__weight". Names
+of layers and parts have no "__" inside and no "_" at an end. So no two things of any models share a name,
+whatever these are called, nor do they share one with what a model offers (net_model, net_fingerprint) or with
+the C library.
+"""
+
+import re
+
+from ..errors import UserError
+
+SEPARATOR = "__"
+KERNEL = "kernel"
+"""Part: the function of a layer; what belongs to it alone is called after it ("kernel_across")."""
+_PLAIN = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)*")
+
+
+def stripe(number: int) -> str:
+    """Part: the function of one shape of a layer's pieces, or what only that one needs of a constant."""
+    return f"stripe{number}"
+
+
+def of_layer(model: str, layer: str, part: str) -> str:
+    """The C name of a part of a layer; UserError for a layer's name that could be mistaken for two."""
+    if not _PLAIN.fullmatch(layer):
+        raise UserError(
+            f"a layer cannot be called {layer!r} in C: use letters, digits and single _ between them"
+        )
+    return SEPARATOR.join((model, layer, part))
+
+
+def layer_of(model: str, symbol: str) -> str | None:
+    """Which layer's a linked symbol is; the compiler may have added a suffix behind a dot."""
+    begin, name = f"{model}{SEPARATOR}", symbol.split(".")[0]
+    return name[len(begin) :].split(SEPARATOR)[0] if name.startswith(begin) else None
+
+
+def is_of(model: str, symbol: str) -> bool:
+    """Whether a linked symbol is the model's: a layer's, or what it offers."""
+    return symbol in (f"{model}_model", f"{model}_fingerprint") or layer_of(model, symbol) is not None
+
+
+def buffer(model: str, kind: str, name: str) -> str:
+    """An array of its own for a value, rows or scratch, where these are not in the arena."""
+    return f"{model}_{kind}{SEPARATOR}{name}"
