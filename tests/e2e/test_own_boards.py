@@ -11,10 +11,36 @@ from torch import nn
 
 from firmnet import cli
 from firmnet.artifact import Artifact
-from firmnet.assets import assets
 from firmnet.provenance import edits, fingerprint_on_disk
 
-NANO = (assets("boards") / "nano33ble.toml").read_text()
+GREENHOUSE = """
+name = "Greenhouse"
+
+[chip] # a Cortex-M3 whose flash does not begin where the machine looks for its vectors
+mcu = "atsam3x8e"
+core = "cortex-m3"
+clock_hz = 84_000_000
+flash_origin = 0x0008_0000
+flash_bytes = 524_288
+ram_origin = 0x2007_0000
+ram_bytes = 98_304
+
+[baremetal]
+glue = "cmsdk_uart"
+clock_hz = 25_000_000
+uart_irq = 0
+
+[link]
+transport = "uart"
+
+[micropython]
+heap_bytes = 24_576
+stack_bytes = 16_384
+
+[emulator]
+kind = "qemu"
+machine = "mps2-an385"
+"""
 
 
 def run(*arguments: str | Path) -> int:
@@ -33,7 +59,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(place / "data.npy", np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32))
     folder = place / "boards"
     folder.mkdir()
-    (folder / "greenhouse.toml").write_text(NANO.replace("Arduino Nano 33 BLE", "Greenhouse"))
+    (folder / "greenhouse.toml").write_text(GREENHOUSE)
     (folder / "broken.toml").write_text("[")
     arguments = ("--board", "greenhouse", "--boards", folder, "--calib", place / "data.npy")
     assert run("generate", place / "net.pt2", *arguments, "--out", place / "made") == 0
@@ -70,8 +96,8 @@ def test_a_board_that_was_damaged_is_named(
 def test_a_board_that_was_edited_is_another_firmware(artifact: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(artifact, tmp_path / "made"))
     path = copy / "firmware" / "board.json"
-    path.write_text(path.read_text().replace("64000000", "65000000"))
+    path.write_text(path.read_text().replace("84000000", "85000000"))
     edited = Artifact.open(copy)
-    assert edited.board.chip.clock_hz == 65_000_000
+    assert edited.board.chip.clock_hz == 85_000_000
     assert edits(edited) == ("board.json (edited)",)
     assert fingerprint_on_disk(edited).hex() != edited.manifest.fingerprint

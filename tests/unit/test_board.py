@@ -1,6 +1,7 @@
 """Are boards read whole, and is every mistake in a board file named?"""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from firmnet.errors import UserError
 from firmnet.targets import Isa, board_ids, core_named, isa, load_board
 from firmnet.targets.board_file import read_board
 
-GOOD = (assets("boards") / "nano33ble.toml").read_text()
+GOOD = (
+    assets("boards") / "nano33ble.toml"
+).read_text() + 'arguments = ["-device", "loader,addr=0x00010201,cpu-num=0"]\n'
 
 
 @pytest.mark.parametrize("id", board_ids())
@@ -187,6 +190,41 @@ def test_what_a_board_file_must_not_say_is_named(tmp_path: Path, case: str) -> N
     assert len(str(caught.value)) < 600
 
 
+@pytest.mark.parametrize(
+    ("machine", "changes", "complaint"),
+    [
+        ("mps2-an385", {}, "it has a cortex-m3, which does not run code for cortex-m4f"),
+        ("mps2-an500", {}, ""),
+        ("mps2-an505", {}, "no glue drives its UART"),
+        ("netduinoplus2", {}, "the glue 'stm32f4_usart' drives its UART, 'cmsdk_uart' does not"),
+        ("b-l475e-iot01a", {}, ""),
+        ("mps2-an386", {"0x0001_0000": "0x0800_0000"}, "no code at 'chip.flash_origin' = 0x8000000"),
+        ("mps2-an386", {"0x0001_0000": "0x0040_0000"}, ""),
+        (
+            "mps2-an386",
+            {"262_144": "8_388_608"},
+            "no 8,388,608",
+        ),
+        ("mps2-an386", {"0x2000_0000": "0x1000_0000"}, "no 262,144 bytes at 'chip.ram_origin' = 0x10000000"),
+        ("mps2-an386", {"0x2000_0000": "0x2040_0000"}, ""),
+    ],
+)
+def test_a_machine_that_cannot_run_the_firmware_is_named(
+    tmp_path: Path, machine: str, changes: dict[str, str], complaint: str
+) -> None:
+    text = GOOD.replace("mps2-an386", machine)
+    for old, new in changes.items():
+        text = text.replace(old, new, 1)
+    (tmp_path / "mine.toml").write_text(text)
+    if not complaint:
+        assert read_board(tmp_path / "mine.toml").emulator
+        return
+    with pytest.raises(UserError) as caught:
+        read_board(tmp_path / "mine.toml")
+    assert f"mine.toml: 'emulator.machine' = {machine!r}: " in str(caught.value)
+    assert complaint in str(caught.value)
+
+
 FILES: dict[str, Callable[[Path], object]] = {
     "gone": lambda path: None,
     "folder": Path.mkdir,
@@ -288,3 +326,11 @@ def test_every_build_tells_its_clock(id: str, env: str, line: str) -> None:
 def test_clocks_are_those_that_the_cores_set(id: str, megahertz: int, wait_states: int) -> None:
     chip = load_board(id).chip
     assert (chip.clock_hz, chip.flash_wait_states) == (megahertz * 10**6, wait_states)
+
+
+def test_the_board_that_contributing_gives_to_copy_is_one(tmp_path: Path) -> None:
+    contributing = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    (skeleton,) = re.findall(r"^```toml\n(.*?)^```", contributing, re.DOTALL | re.MULTILINE)
+    (tmp_path / "disco_f407vg.toml").write_text(skeleton)
+    board = read_board(tmp_path / "disco_f407vg.toml")
+    assert (board.flashable, board.emulator is None, board.platformio is None) == (True, False, False)

@@ -1,7 +1,6 @@
 """How are models run on an emulated core? In one bare image, many inferences per boot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from ..artifact import Artifact
 from ..errors import UserError, VerificationError
 from ..ir import Array
-from ..targets import core_named
+from ..targets import MACHINES, Machine, core_named
 from ..toolchain import find, run
 from .compiled import Compiler, compiled
 from .device import Closing, Counters, RunResult, RunsDone, stored
@@ -20,31 +19,6 @@ RUNS_PER_BOOT = 100
 """Inferences per boot of a device; progress is reported in these steps."""
 FAULT = 70
 """Exit code of an image that hit a fault handler (templates/core/core.h)."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A QEMU machine with memory for code and data; `counter`: its TIM2 can count instructions."""
-
-    name: str
-    core: str
-    flash_origin: int
-    flash_bytes: int
-    ram_origin: int
-    ram_bytes: int
-    counter: bool = False
-
-
-MACHINES = {
-    machine.name: machine
-    for machine in (
-        Machine("mps2-an386", "cortex-m4f", 0x0000_0000, 4 << 20, 0x2000_0000, 4 << 20),
-        Machine("netduinoplus2", "cortex-m4f", 0x0800_0000, 1 << 20, 0x2000_0000, 128 << 10, counter=True),
-        Machine("mps2-an385", "cortex-m3", 0x0000_0000, 4 << 20, 0x2000_0000, 4 << 20),
-        Machine("mps2-an500", "cortex-m7", 0x0000_0000, 4 << 20, 0x2000_0000, 4 << 20),
-        Machine("mps2-an505", "cortex-m33", 0x1000_0000, 4 << 20, 0x3800_0000, 4 << 20),
-    )
-}
 
 
 def open(artifact: Artifact, address: str = "") -> "CoreDevice":
@@ -144,10 +118,10 @@ def _machine(name: str) -> Machine:
 
 def _compiler(machine: Machine, cflags: Sequence[str]) -> Compiler:
     memory = {
-        "core_flash_origin": machine.flash_origin,
-        "core_flash_bytes": machine.flash_bytes,
-        "core_ram_origin": machine.ram_origin,
-        "core_ram_bytes": machine.ram_bytes,
+        "core_flash_origin": machine.flash.origin,
+        "core_flash_bytes": machine.flash.size_bytes,
+        "core_ram_origin": machine.ram.origin,
+        "core_ram_bytes": machine.ram.size_bytes,
     }
     symbols = (f"-Wl,--defsym={name}={value:#x}" for name, value in memory.items())
     flags = (*core_named(machine.core).cflags, *cflags)

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from elftools.elf.elffile import ELFFile
+
 from ..artifact import Artifact
 from ..errors import UserError, VerificationError
 from ..processes import end, start
 from ..provenance import built, published
+from ..targets import MACHINES, Board
 from ..targets.board import Emulator
 from ..toolchain import clean_environment, find
 from .serial import TIMEOUT_S, SerialDevice, open_port
@@ -36,11 +39,11 @@ def emulated(artifact: Artifact, elf: Path | None = None) -> Iterator[Emulated]:
     Raises UserError when there is no emulator or no firmware; errors that pass through are told how
     the emulator ended, if it did.
     """
-    emulator = _emulator(artifact)
+    _emulator(artifact.board)
     elf = elf or _firmware(artifact)
     with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as said:
         process = start(
-            _command(emulator, elf, listener.fileno()),
+            _command(artifact.board, elf, listener.fileno()),
             pass_fds=[listener.fileno()],
             env=clean_environment(),
             stdout=said,
@@ -89,8 +92,7 @@ class QemuDevice(SerialDevice):
         self._stack.__exit__(kind, error, trace)
 
 
-def _emulator(artifact: Artifact) -> Emulator:
-    board = artifact.board
+def _emulator(board: Board) -> Emulator:
     if board.emulator is None:
         raise UserError(
             f"board {board.id!r} has no emulator: connect it and give its --port, or choose netduinoplus2"
@@ -108,12 +110,23 @@ def _firmware(artifact: Artifact) -> Path:
     return published(artifact, option="--emulate")
 
 
-def _command(emulator: Emulator, elf: Path, listener: int) -> list[str]:
+def _command(board: Board, elf: Path, listener: int) -> list[str]:
     """QEMU waits for the first client, so the banner is not lost, and takes the socket already listening."""
+    emulator = _emulator(board)
     uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
-    machine = ["-machine", emulator.machine, *emulator.arguments]
+    machine = ["-machine", emulator.machine, *emulator.arguments, *_beginning(board, elf)]
     quiet = ["-display", "none", "-monitor", "none", "-no-reboot"]
     return [find(PROGRAM), *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
+
+
+def _beginning(board: Board, elf: Path) -> list[str]:
+    """For a machine that looks for its vectors where this board has none: begin at the reset code."""
+    machine = MACHINES.get(_emulator(board).machine)
+    if machine is None or machine.vectors == board.chip.flash_origin:
+        return []
+    with elf.open("rb") as file:
+        entry = ELFFile(file).header["e_entry"]
+    return ["-device", f"loader,addr={entry:#x},cpu-num=0"]
 
 
 def _ending(code: int, said: bytes) -> str:
@@ -124,5 +137,7 @@ def _ending(code: int, said: bytes) -> str:
         for line in lines
         if "waiting for connection" not in line and not re.match(r"[A-Zs]+\d*\S*=|FPSCR", line)
     ]
+    if any("Lockup" in line for line in telling):
+        telling.append("(has this machine memory where the board's [chip] has it? See docs/boards.md)")
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"{PROGRAM} ended with {how}: {' '.join(telling).strip() or 'it said nothing'}"

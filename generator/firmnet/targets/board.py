@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from .isa import CoreName
+from .machines import Memory, misfit
 
 _CLOSED = ConfigDict(extra="forbid")
 
@@ -133,7 +134,7 @@ def _is_harmless(option: str, value: str) -> bool:
 
 @dataclass(frozen=True, config=_CLOSED)
 class Emulator:
-    """A machine that runs the bare-metal build; `arguments` come before its `-serial`."""
+    """A machine that runs the bare-metal build, see machines.py; `arguments` come before its `-serial`."""
 
     kind: Literal["qemu"]
     machine: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -166,6 +167,8 @@ class Board:
         if kept >= self.chip.ram_bytes:
             raise ValueError(f"'micropython': heap and stack ({kept:,} bytes) leave nothing of the RAM")
         _check_glue(self.baremetal, self.chip)
+        if self.emulator:
+            _check_emulator(self.emulator, self.baremetal, self.chip)
 
     @property
     def baremetal_env(self) -> str:
@@ -179,8 +182,8 @@ class Board:
     @property
     def baremetal_clock_hz(self) -> int | None:
         """The clock of our own build on the chip itself; None where only an emulator runs it."""
-        on_chip = self.platformio is None or self.baremetal.upload_protocol
-        return self.baremetal.clock_hz if on_chip else None
+        flashed = self.platformio is None or self.baremetal.upload_protocol
+        return self.baremetal.clock_hz if flashed and self.baremetal.glue in _GLUES else None
 
     def clock_line(self, env: str) -> str:
         """For people: the clock of a build, and why it is not the one that is expected."""
@@ -242,4 +245,13 @@ def _check_glue(own: Baremetal, chip: Chip) -> None:
     if own.uart_irq != glue.interrupts[usart]:
         raise ValueError(
             f"'baremetal.uart_irq' = {own.uart_irq} must be {glue.interrupts[usart]}, that of USART{usart}"
+        )
+
+
+def _check_emulator(emulator: Emulator, own: Baremetal, chip: Chip) -> None:
+    """ValueError naming the key where a machine that is known cannot run the firmware."""
+    flash, ram = Memory(chip.flash_origin, chip.flash_bytes), Memory(chip.ram_origin, chip.ram_bytes)
+    if why := misfit(emulator.machine, own.glue, chip.core, flash, ram):
+        raise ValueError(
+            f"'emulator.machine' = {emulator.machine!r}: {why}; without [emulator] all else works"
         )

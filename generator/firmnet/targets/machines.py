@@ -1,0 +1,94 @@
+"""Which of QEMU's machines does firmnet know, and which firmware can each of them run?"""
+
+from dataclasses import dataclass
+
+from .isa import CoreName
+
+_M4F: tuple[CoreName, ...] = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m4f")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A stretch of addresses with memory; it may be seen again behind itself, `copies` times in all."""
+
+    origin: int
+    size_bytes: int
+    copies: int = 1
+
+    @property
+    def end(self) -> int:
+        """The first address behind it."""
+        return self.origin + self.copies * self.size_bytes
+
+    def __str__(self) -> str:
+        return f"{self.size_bytes:,} bytes from {self.origin:#x}"
+
+    def holds(self, other: "Memory") -> bool:
+        """Whether the other lies in it, and no part of that twice."""
+        return other.size_bytes <= self.size_bytes and self.origin <= other.origin and other.end <= self.end
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine, its core, where code and data may lie, and which glue drives its UART ("": none does).
+
+    `runs`: the cores whose code it executes. `vectors`: where it looks for what to do after reset.
+    `counter`: its TIM2 can count instructions.
+    """
+
+    name: str
+    core: CoreName
+    runs: tuple[CoreName, ...]
+    flash: Memory
+    ram: Memory
+    vectors: int
+    glue: str
+    counter: bool = False
+
+
+_CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies=2)
+"""Of the MPS2 machines of ARMv7-M."""
+MACHINES = {
+    machine.name: machine
+    for machine in (
+        Machine("mps2-an386", "cortex-m4f", _M4F, _CODE, _DATA, 0, "cmsdk_uart"),
+        Machine(
+            "netduinoplus2",
+            "cortex-m4f",
+            _M4F,
+            Memory(0x0800_0000, 1 << 20),
+            Memory(0x2000_0000, 192 << 10),
+            0x0800_0000,
+            "stm32f4_usart",
+            counter=True,
+        ),
+        Machine("mps2-an385", "cortex-m3", ("cortex-m0plus", "cortex-m3"), _CODE, _DATA, 0, "cmsdk_uart"),
+        Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart"),
+        Machine(
+            "mps2-an505",
+            "cortex-m33",
+            ("cortex-m0plus", "cortex-m3", "cortex-m33"),
+            Memory(0x1000_0000, 4 << 20),
+            Memory(0x3800_0000, 4 << 20),
+            0x1000_0000,
+            "",
+        ),
+    )
+}
+
+
+def misfit(machine: str, glue: str, core: str, flash: Memory, ram: Memory) -> str:
+    """Why that firmware cannot run on a machine; "" where it can, or where the machine is not known."""
+    known = MACHINES.get(machine)
+    if known is None:
+        return ""
+    if glue != known.glue:
+        drives = f"the glue {known.glue!r} drives its UART" if known.glue else "no glue drives its UART"
+        return f"{drives}, {glue!r} does not"
+    if core not in known.runs:
+        return f"it has a {known.core}, which does not run code for {core}"
+    if not known.flash.holds(Memory(flash.origin, 1)):
+        return f"it has no code at 'chip.flash_origin' = {flash.origin:#x}, but {known.flash}"
+    if not known.ram.holds(ram):
+        return f"it has no {ram.size_bytes:,} bytes at 'chip.ram_origin' = {ram.origin:#x}, but {known.ram}"
+    return ""
