@@ -43,3 +43,19 @@ def output_scale(x: Tensor, w: Tensor) -> float:
     """A scale that random inputs of a weighted layer fill, with some saturation at both ends."""
     terms = w.size // w.shape[0]
     return float(x.scale * np.mean(w.q.scale) * 45 * np.sqrt(terms))
+
+
+def repeated() -> list[tuple[str, Shape, Shape]]:
+    """Label, shape of an activation, and of a smaller one that is repeated over it, in every way."""
+    return [
+        *((f"{n}_channels_in_{w}", (1, 3, w, n), (1, 1, 1, n)) for n, w in [(2, 3), (5, 5), (6, 7), (8, 2)]),
+        ("11_channels", (1, 3, 5, 11), (1, 1, 1, 11)),
+        *((f"pixels_of_{n}", (1, 3, 5, n), (1, 3, 5, 1)) for n in (2, 3, 6, 8, 12, 19)),
+        ("rows_of_15", (1, 4, 5, 3), (1, 4, 1, 1)),
+        ("columns_of_4", (1, 3, 6, 4), (1, 1, 6, 1)),
+        ("columns_of_9", (1, 3, 2, 9), (1, 1, 2, 1)),
+        *((f"rows_and_{n}_channels", (1, 3, 5, n), (1, 3, 1, n)) for n in (3, 4, 7, 16)),
+        ("rows_of_leading_planes", (2, 3, 2, 5), (2, 1, 2, 1)),
+        ("one_value_over_37", (1, 37), (1, 1)),
+        ("300_rows_of_3", (1, 300, 3), (1, 1, 3)),
+    ]

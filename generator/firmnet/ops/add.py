@@ -1,4 +1,4 @@
-"""add: y = clamp(a + b) of two activations of one shape: two 16-bit multipliers and one rounded shift."""
+"""add: y = clamp(a + b), b repeated where it has size 1: two 16-bit multipliers and one rounded shift."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..ir import Array, Call, Shape
 from ..qmath import MAX_SHIFT, clamp_bounds
 from .spec import Constants, Op, Stripe, register
-from .stripes import same_rows
+from .stripes import cut
 from .weighted import clamped
 
 MULTIPLIER_MAX = 2**15 - 1
@@ -28,8 +28,8 @@ class Add(Op):
 
     def shape(self, attrs: AddAttrs, *inputs: Shape) -> Shape:
         a, b = inputs
-        if a != b:
-            raise ValueError(f"add needs two equal shapes, got {a} and {b}: broadcasting is not supported")
+        if len(a) != len(b) or any(n not in (m, 1) for m, n in zip(a, b, strict=True)):
+            raise ValueError(f"add needs two equal shapes, or one with sizes of 1 instead, got {a} and {b}")
         return a
 
     def run_float(self, call: Call, *inputs: Array) -> Array:
@@ -59,7 +59,8 @@ class Add(Op):
         }
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
-        return same_rows(call, rows)
+        """Of a b without rows, its only one."""
+        return cut(call, rows, *[range(1) if t.shape[1:2] == (1,) else rows for t in call.inputs])
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)

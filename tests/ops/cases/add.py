@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import Case, activation, repeated
 
 from firmnet.ir import Call, Shape
 from firmnet.ops.add import AddAttrs
@@ -25,3 +25,7 @@ def cases() -> Iterator[Case]:
     for label, shape, attrs, b, y in rows:
         inputs = activation("a", shape), activation("b", shape, *b)
         yield Case(label, Call(attrs, inputs, activation("y", shape, *y)))
+    for label, shape, small in repeated():
+        attrs = AddAttrs(hi=2.0) if shape[-1] % 2 else AddAttrs()
+        inputs = activation("a", shape), activation("b", small, 0.07, -20)
+        yield Case(f"{label}_repeated", Call(attrs, inputs, activation("y", shape, 0.09, 7)))

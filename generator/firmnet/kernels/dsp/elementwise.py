@@ -9,18 +9,22 @@ from ..portable import elementwise as portable
 from ..spec import register
 
 
-class Add(portable.Add):
-    isa = Isa.DSP
-
-
-class Mul(portable.Mul):
-    """Loads words of both: from a as a whole, or from rows that all meet the same b."""
+class Pairwise(portable.Pairwise):
+    """Loads words of both; of a smaller b see broadcast.py."""
 
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        *outer, (_, step) = portable.broadcast(*(tensor.shape for tensor in call.inputs))
-        return step == 1 and len(outer) < 2
+        a, b = call.inputs
+        return a.shape == b.shape
+
+
+class Add(Pairwise):
+    op = "add"
+
+
+class Mul(Pairwise):
+    op = "mul"
 
 
 class Table(portable.Table):

@@ -16,26 +16,24 @@ class Broadcast:
     size: int
 
 
-class Add(Kernel):
-    op = "add"
-
-    def overlap(self, call: Call) -> tuple[int | None, ...]:
-        return (0, 0)
-
-    def layout(self, call: Call, k: Constants) -> Size:
-        return Size(call.output.size)
-
-
-class Mul(Kernel):
-    op = "mul"
+class Pairwise(Kernel):
+    """Each value of a with one of b, which may be smaller; the output may take a's place."""
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         a, b = call.inputs
         return (0, 0 if a.shape == b.shape else None)
 
-    def layout(self, call: Call, k: Constants) -> Broadcast:
+    def layout(self, call: Call, k: Constants) -> object:
         a, b = call.inputs
         return Broadcast(broadcast(a.shape, b.shape), call.output.size)
+
+
+class Add(Pairwise):
+    op = "add"
+
+
+class Mul(Pairwise):
+    op = "mul"
 
 
 class Table(Kernel):

@@ -1,6 +1,7 @@
 """How does PyTorch's arithmetic read, element by element, of activations and constants?"""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,15 @@ def from_aten_add(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tenso
         return affine(b, x, 1.0, alpha * np.asarray(other))
     if not isinstance(x, Tensor):
         return affine(b, other, alpha, x)
-    shape = broadcast_shape("add", x.shape, other.shape)
-    scaled = other if alpha == 1 else affine(b, other, alpha, 0.0)
-    return b.add("add", AddAttrs(), expanded(b, x, shape), expanded(b, scaled, shape))
+    return _pairwise(b, "add", AddAttrs(), x, other if alpha == 1 else affine(b, other, alpha, 0.0))
+
+
+def _pairwise(b: Builder, op: str, attrs: Any, x: Tensor, other: Tensor) -> Tensor:
+    """The larger first; the smaller is not copied, for the op repeats it by itself."""
+    shape = broadcast_shape(op, x.shape, other.shape)
+    large, small = (before_expansion(b, t) for t in ((other, x) if x.size < other.size else (x, other)))
+    ranked = reshaped(b, small, (*[1] * (len(shape) - len(small.shape)), *small.shape))
+    return b.add(op, attrs, expanded(b, large, shape), ranked)
 
 
 def from_aten_sub(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tensor:
@@ -42,10 +49,7 @@ def from_aten_mul(b: Builder, x: Value, other: Value) -> Tensor:
         return affine(b, x, other, 0.0)
     if not isinstance(x, Tensor):
         return affine(b, other, x, 0.0)
-    shape = broadcast_shape("mul", x.shape, other.shape)
-    large, small = (before_expansion(b, t) for t in ((other, x) if x.size < other.size else (x, other)))
-    ranked = reshaped(b, small, (*[1] * (len(shape) - len(small.shape)), *small.shape))
-    return b.add("mul", MulAttrs(), expanded(b, large, shape), ranked)
+    return _pairwise(b, "mul", MulAttrs(), x, other)
 
 
 def from_aten_div(b: Builder, x: Value, other: Value) -> Tensor:

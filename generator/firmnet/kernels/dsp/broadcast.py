@@ -1,0 +1,80 @@
+"""How does the DSP extension combine an activation with a smaller one, as gates and channel offsets are?
+
+Four values of the larger at a time, spread to halves of two registers, meet values of the smaller that lie in
+halves of registers too: each product picks its halves. What is spread when depends on how b is repeated.
+"""
+
+from dataclasses import dataclass
+
+from ...ir import Call
+from ...ops.spec import Constants
+from ...targets import Isa
+from ..portable import elementwise as portable
+from ..spec import register
+
+SHORT = 8
+"""Values in a row below which four rows become a block of words; seven of b take its pointer's register."""
+HALVES = "bt"
+"""The bottom and the top half of a register, as instructions are called."""
+
+
+@dataclass(frozen=True)
+class Nest(portable.Broadcast):
+    """a is walked in order, in rows of `n` values; `outer`: loops around them, as (size, what b moves after).
+
+    `form`: "along": each value of the row meets its own value of b; "still": all meet the same; "tiles" and
+    "dots" are the same two with `rows` rows in one go, b the same in all of them (tiles) or going on (dots).
+    """
+
+    form: str
+    outer: tuple[tuple[int, int], ...]
+    n: int
+    rows: int
+
+    def halves(self, i: int, b: tuple[str, ...]) -> tuple[str, str]:
+        """Where value i of a block finds its b: register, half; `b` are the registers, of two values each.
+
+        A word of b that was spread lies as values 0 and 2, 1 and 3; a row that was gathered as 0 and 1, ….
+        """
+        if self.form == "still":
+            return b[0], HALVES[0]
+        if self.form == "tiles":
+            column = i % self.n
+            return b[column // 2], HALVES[column % 2]
+        place = i % 4 if self.form == "along" else i // self.n
+        return b[place % 2], HALVES[place // 2]
+
+
+def nest(call: Call) -> Nest:
+    loops = portable.broadcast(*(tensor.shape for tensor in call.inputs))
+    *outer, (n, step) = loops
+    rows, form = 1, "along" if step else "still"
+    if n < SHORT and n % 4 and outer and (n < 7 or len(outer) == 1):
+        rows, form = outer.pop()[0], "tiles" if step else "dots"
+    moved = {"along": n, "still": 0, "tiles": 0, "dots": rows}[form]
+    walks = []
+    for size, step in reversed(outer):
+        walks.append((size, step - moved))
+        moved = size * step
+    return Nest(loops, call.output.size, form, tuple(reversed(walks)), n, rows)
+
+
+class Add(portable.Pairwise):
+    op = "add"
+    name = "broadcast"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        a, b = call.inputs
+        return a.shape != b.shape
+
+    def layout(self, call: Call, k: Constants) -> Nest:
+        return nest(call)
+
+
+class Mul(Add):
+    op = "mul"
+
+
+for kernel in (Add(), Mul()):
+    register(kernel)
