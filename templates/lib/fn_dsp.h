@@ -375,6 +375,99 @@ static inline void fn_shift(int8_t *to, int32_t distance, int32_t words)
 }
 #endif
 
+/* Lanes of four columns p0 ... p3, `channels` ≥ 4 words of bytes 0, 2, 1, 3 each; behind a lane, the columns are
+ * `step` bytes further. SEL takes bytes 0 and 2 of its first operand, 1 and 3 of its second. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+FN_ASM static void fn_lanes(int8_t *to, const int8_t *p0, const int8_t *p1, const int8_t *p2, const int8_t *p3, int32_t channels, int32_t lanes, int32_t step)
+{
+    (void)to;
+    (void)p0;
+    (void)p1;
+    (void)p2;
+    (void)p3;
+    (void)channels;
+    (void)lanes;
+    (void)step;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "mov r4, #0x00010001\n"
+        "mov r5, #0x01000100\n"
+        "usub8 r4, r4, r5\n" /* the flags of SEL */
+        "ldrd r12, r5, [sp, #36]\n"
+        "ldr r4, [sp, #48]\n"
+        "sub r4, r4, r5\n" /* the way to the next lane */
+        "str r4, [sp, #48]\n"
+        "1:\n"
+        "ldr lr, [sp, #40]\n"
+        "sub lr, #4\n"
+        "2:\n"
+        "ldr r4, [r1], #4\n"
+        "ldr r5, [r2], #4\n"
+        "ldr r6, [r3], #4\n"
+        "ldr r7, [r12], #4\n"
+        "lsl r8, r6, #8\n"
+        "sel r8, r4, r8\n"
+        "lsl r9, r7, #8\n"
+        "sel r9, r5, r9\n"
+        "lsr r10, r4, #8\n"
+        "sel r10, r10, r6\n"
+        "lsr r11, r5, #8\n"
+        "sel r11, r11, r7\n"
+        "pkhbt r4, r8, r9, lsl #16\n"
+        "pkhbt r5, r10, r11, lsl #16\n"
+        "pkhtb r6, r9, r8, asr #16\n"
+        "pkhtb r7, r11, r10, asr #16\n"
+        "str r5, [r0, #4]\n"
+        "str r6, [r0, #8]\n"
+        "str r7, [r0, #12]\n"
+        "str r4, [r0], #16\n"
+        "subs lr, #4\n"
+        "bge 2b\n"
+        "adds lr, #4\n"
+        "beq 3f\n"
+        "rsb lr, lr, #4\n" /* 1 to 3 channels are left: some more of them once more */
+        "sub r0, r0, lr, lsl #2\n"
+        "sub r1, r1, lr\n"
+        "sub r2, r2, lr\n"
+        "sub r3, r3, lr\n"
+        "sub r12, r12, lr\n"
+        "mov lr, #0\n"
+        "b 2b\n"
+        "3:\n"
+        "ldrd r4, r5, [sp, #44]\n"
+        "add r1, r5\n"
+        "add r2, r5\n"
+        "add r3, r5\n"
+        "add r12, r5\n"
+        "subs r4, #1\n"
+        "str r4, [sp, #44]\n"
+        "bne 1b\n"
+        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+#define fn_lanes fn_narrow_lanes
+#endif
+
+/* The same for any number of channels. */
+static inline void fn_narrow_lanes(int8_t *to, const int8_t *p0, const int8_t *p1, const int8_t *p2, const int8_t *p3, int32_t channels, int32_t lanes, int32_t step)
+{
+    for (; lanes > 0; lanes--, p0 += step, p1 += step, p2 += step, p3 += step) {
+        for (int32_t c = 0; c < channels; c++) {
+            *to++ = p0[c];
+            *to++ = p2[c];
+            *to++ = p1[c];
+            *to++ = p3[c];
+        }
+    }
+}
+
+/* How many of a window's `taps`, `gap` rows from one to the next, come before row `end` (counted from the first). */
+static inline int32_t fn_taps_before(int32_t taps, int32_t gap, int32_t end)
+{
+    const int32_t count = end <= 0 ? 0 : (end + gap - 1) / gap;
+    return count < taps ? count : taps;
+}
+
 /* acc + sum of n products. */
 static inline int32_t fn_dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc)
 {

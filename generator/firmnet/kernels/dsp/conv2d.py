@@ -12,8 +12,9 @@ from ...targets import Isa
 from ..images import Image, image
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
-from .depthwise import Depthwise, depthwise, pack_depthwise
-from .packing import lane_order, pair_stream, worth_joining
+from .depthwise import Depthwise, depthwise
+from .depthwise_looped import Looped, filters, looped
+from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
 from .tiles import Dot, Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
 
 
@@ -111,14 +112,16 @@ class GatherConv2d(_Dense):
 
 
 class DepthwiseConv2d(Kernel):
-    """One input channel per filter."""
+    """One input channel per filter, all taps in straight code."""
 
     op = "conv2d"
     name = "depthwise"
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        return call.attrs.groups > 1 and depthwise(call) is not None
+        """Where the code is small enough, and faster than loops."""
+        found = depthwise(call) if is_depthwise(call) else None
+        return found is not None and found.all_cycles <= looped(call).cycles
 
     def scratch_bytes(self, call: Call) -> int:
         return _known(call).scratch_bytes
@@ -127,10 +130,43 @@ class DepthwiseConv2d(Kernel):
         return (_known(call).overlap(),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        return {"weight": pack_depthwise(_known(call), call, k)}
+        return _stream(call, k)
 
     def layout(self, call: Call, k: Constants) -> Depthwise:
         return _known(call)
+
+
+class LoopedConv2d(Kernel):
+    """One input channel per filter, in loops: any kernel, dilation and number of channels."""
+
+    op = "conv2d"
+    name = "looped"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        return is_depthwise(call)
+
+    def scratch_bytes(self, call: Call) -> int:
+        return looped(call).scratch_bytes
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (looped(call).overlap(),)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return _stream(call, k)
+
+    def layout(self, call: Call, k: Constants) -> Looped:
+        return looped(call)
+
+
+def is_depthwise(call: Call) -> bool:
+    """Whether every filter reads a channel of its own, or some filters one."""
+    return bool(call.attrs.groups == call.inputs[0].shape[3] > 1)
+
+
+def _stream(call: Call, k: Constants) -> dict[str, Array]:
+    taps, channels = filters(call, k["weight"]), call.attrs.groups
+    return {"weight": depthwise_stream(taps, channels, k["bias"], k["multiplier"])}
 
 
 def _known(call: Call) -> Depthwise:
@@ -144,5 +180,5 @@ def _joined(filters: Array, groups: int) -> bool:
     return all(worth_joining(group) for group in np.split(filters, groups))
 
 
-for kernel in (DepthwiseConv2d(), PointwiseConv2d(), RowsConv2d(), GatherConv2d()):
+for kernel in (DepthwiseConv2d(), LoopedConv2d(), PointwiseConv2d(), RowsConv2d(), GatherConv2d()):
     register(kernel)

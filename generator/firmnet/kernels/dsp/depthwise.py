@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
 
-import numpy as np
-
-from ...ir import Array, Call
-from ...ops.spec import Constants
+from ...ir import Call
 from ...ops.windows import Padding, Pair
-from .depthwise_tile import LANE, MAX_OFFSET, PASS_WORDS, Geometry, KernelRow, Tile, tile
+from .depthwise_looped import turns
+from .depthwise_tile import LANE, MAX_OFFSET, Geometry, KernelRow, Tile, tile
+from .packing import pieces
 
 MAX_CODE_BYTES = 1000
 """A body of code that loops; flash caches hold about 1 KB."""
@@ -131,11 +130,6 @@ class Depthwise:
         return sum(row.words for row in self.kernel_rows)
 
     @property
-    def first_pass(self) -> int:
-        """How many of them come before the bias."""
-        return sum(row.words for row in self.geometry.passes[0])
-
-    @property
     def record(self) -> int:
         """Words of the stream per channel: weights, bias, multiplier."""
         return self.words + 2
@@ -147,6 +141,20 @@ class Depthwise:
         passes = self.out_height // first.rows * first.cycles + sum(body.cycles for body in left)
         copies = (-(-self.out_height // self.rows) - 1) * self.kept * self.row_bytes
         return passes * self.n_out + COPY_CYCLES * copies
+
+    @property
+    def all_cycles(self) -> float:
+        """What the layer takes, about: those, calls, and rows that are copied to lanes."""
+        first, *left = self.bodies
+        calls = self.multiplier * (self.out_height // first.rows + len(left))
+        values = 23 * -(-self.channels // 4) if self.channels >= 4 else 42 * self.channels
+        return self.cycles + 60 * calls + self.height * (50 + self.lanes * (10 + values))
+
+    @property
+    def ram_bytes(self) -> int:
+        """Of input, output and scratch, if nothing else is alive."""
+        size = self.height * self.width * self.channels
+        return self.scratch_bytes + max(self.out_height * self.out_width * self.n_out, self.overlap() + size)
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -171,10 +179,12 @@ class Depthwise:
 
 
 def depthwise(call: Call) -> Depthwise | None:
-    """The layout of a conv2d with one input channel per filter; None for others, and unusually large ones."""
-    (_, height, width, channels), (n_out, kh, kw, depth) = (t.shape for t in call.inputs[:2])
+    """The layout of a conv2d with one input channel per filter; None where a body of straight code would
+    be too large, or its loads and stores too far apart.
+    """
+    (_, height, width, channels), (n_out, kh, kw, _) = (t.shape for t in call.inputs[:2])
     attrs = call.attrs
-    if depth != 1 or channels != attrs.groups or n_out * 3 > MAX_OFFSET:
+    if attrs.dilation[1] > 1 or turns(call) or n_out * 3 > MAX_OFFSET:
         return None
     image = height, width, channels, *call.output.shape[1:]
     return _fastest(image, (kh, kw), attrs.stride, attrs.padding, attrs.dilation)
@@ -186,7 +196,7 @@ def _fastest(
 ) -> Depthwise | None:
     """`image`: height, width and channels of input and output."""
     height, width, channels, out_height, out_width, n_out = image
-    reach = (out_width - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1
+    reach = (out_width - 1) * stride[1] + kernel[1]
     layout = Depthwise(
         height=height,
         width=width,
@@ -199,47 +209,22 @@ def _fastest(
         dilation=dilation,
         top=padding[0],
         left=padding[2],
-        kernel_rows=_kernel_rows(kernel, dilation),
+        kernel_rows=_kernel_rows(kernel, dilation[0]),
         span=(kernel[0] - 1) * dilation[0] + 1,
         lanes=-(-reach // LANE),
     )
     return min(_layouts(layout), key=lambda found: found.cycles, default=None)
 
 
-def pack_depthwise(layout: Depthwise, call: Call, k: Constants) -> Array:
-    """The kernel's stream, int32: per channel the words of the first pass, bias, other words, multiplier.
-
-    With a channel multiplier: first the first filter of every channel, then the second.
-    """
-    weight, gap = k["weight"][..., 0], call.attrs.dilation[1]
-    n_out, kh, kw = weight.shape
-    taps = np.zeros((n_out, kh, (kw - 1) * gap + 1), np.int8)
-    taps[:, :, ::gap] = weight
-    octets = np.zeros((n_out, layout.words, 4), np.int8)
-    for row in layout.kernel_rows:
-        for word in range(row.words):
-            for byte, tap in enumerate((2 * word, 2 * word + 1, 2 * word + 1, 2 * word + 2)):
-                if tap < row.taps:
-                    octets[:, row.word + word, byte] = taps[:, row.row, row.first + tap]
-    words, first = octets.reshape(n_out, -1).view("<i4"), layout.first_pass
-    columns = [words[:, :first], k["bias"][:, None], words[:, first:], k["multiplier"][:, None]]
-    records = np.concatenate(columns, axis=1).astype(np.int32)
-    stream: Array = records.reshape(layout.channels, layout.multiplier, -1).transpose(1, 0, 2).ravel()
-    return stream
-
-
-def _kernel_rows(kernel: Pair, dilation: Pair) -> tuple[KernelRow, ...]:
-    """Rows of the kernel, wide ones in pieces of at most seven taps; gaps of a dilation count as taps."""
+def _kernel_rows(kernel: Pair, dilation: int) -> tuple[KernelRow, ...]:
+    """Rows of the kernel, wide ones in pieces."""
     kh, kw = kernel
-    width, longest = (kw - 1) * dilation[1] + 1, 2 * PASS_WORDS + 1
     found: list[KernelRow] = []
-    word = 0
     for row in range(kh):
         first = 0
-        while first < width:
-            taps = width - first if width - first <= longest else longest - 1
-            found.append(KernelRow(row * dilation[0], row, first, taps, word))
-            word += found[-1].words
+        for taps in pieces(kw):
+            word = sum(row.words for row in found)
+            found.append(KernelRow(row * dilation, row, first, taps, word))
             first += taps
     return tuple(found)
 

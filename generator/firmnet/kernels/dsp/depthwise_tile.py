@@ -3,7 +3,7 @@
 Two taps at a time where both of a pair of columns are wanted (SMLAD), otherwise one (SMLABB and so on).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 LANE = 4
@@ -100,18 +100,31 @@ class Tile:
 
     @property
     def cycles(self) -> int:
-        """On a Cortex-M4: a load takes two cycles, directly behind another load one."""
-        cycles = 3 * len(self.sums)
-        for before, step in zip((None, *self.steps), self.steps, strict=False):
-            behind_load = before is not None and before.kind in LOADS
-            cycles += (
-                1 + step.to.count("r") if step.kind == "pop" else 1 + (step.kind in LOADS and not behind_load)
-            )
-        return cycles
+        return 3 * len(self.sums) + cycles(self.steps)
 
 
 LOADS = ("load", "bias", "multiplier", "rounding")
 """Steps that load one register."""
+
+
+def cycles(steps: Sequence[Step]) -> int:
+    """On a Cortex-M4: a load takes two cycles, directly behind another load one."""
+    total = 0
+    for before, step in zip((None, *steps), steps, strict=False):
+        behind_load = before is not None and before.kind in LOADS
+        total += (
+            1 + step.to.count("r") if step.kind == "pop" else 1 + (step.kind in LOADS and not behind_load)
+        )
+    return total
+
+
+@dataclass(frozen=True)
+class Held:
+    """Registers that hold bias, multiplier and rounding constant all the time; "": loaded for each tile."""
+
+    bias: str = ""
+    multiplier: str = ""
+    rounding: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,24 +148,37 @@ class _Load:
         return tuple(half for half, macs in enumerate(self.pairs) if macs)
 
 
-def tile(geometry: Geometry, row: int, rows: int, column: int, columns: int) -> Tile:
+def tile(geometry: Geometry, row: int, rows: int, column: int, columns: int, held: Held = Held()) -> Tile:
     """Outputs of `rows` rows from `row` on, `columns` neighbours from `column` on in each: at most four."""
     passes = geometry.passes
     loads = [_loads(geometry, kernel_rows, row, rows, column, columns) for kernel_rows in passes]
     begun = dict.fromkeys(mac.sum for load in loads[0] for pair in load.pairs for mac in pair)
     sums = [f"r{8 + i}" for i in range(rows * columns)]
-    schedule = _Schedule(sums, bias=sums[list(begun)[-1]])
-    if geometry.resident:
+    schedule = _Schedule(sums, bias=held.bias or sums[list(begun)[-1]])
+    if not held.bias:
         schedule.emit(Step("bias", schedule.bias))
     for i, kernel_rows in enumerate(passes):
         if not geometry.resident:
-            schedule.weights(sum(r.words for r in kernel_rows), with_bias=i == 0)
-        schedule.loads(loads[i], last=i == len(passes) - 1)
+            schedule.weights(sum(r.words for r in kernel_rows))
+        schedule.loads(loads[i], last=i == len(passes) - 1 and not held.multiplier)
     schedule.walk_to(0)
-    multiplier, rounding = schedule.constants()
+    multiplier, rounding = schedule.constants(held)
     places = [(row + r) * geometry.out_width + column + i for r in range(rows) for i in range(columns)]
     stored = tuple(Sum(r, place * geometry.n_out) for r, place in zip(sums, places, strict=True))
     return Tile(tuple(schedule.steps), stored, multiplier, rounding)
+
+
+def row_steps(geometry: Geometry, pieces: Sequence[KernelRow], columns: int, x_step: int) -> tuple[Step, ...]:
+    """Products of one row of a kernel, in `pieces` whose weights come from the stream, for `columns` outputs.
+
+    Their sums have begun. Afterwards the pointer of columns moves by x_step bytes.
+    """
+    schedule = _Schedule([f"r{8 + i}" for i in range(columns)], begun=range(columns))
+    for piece in pieces:
+        schedule.weights(piece.words)
+        schedule.loads(_loads(geometry, (piece,), 0, 1, 0, columns), last=False)
+    schedule.walk_to(x_step)
+    return tuple(schedule.steps)
 
 
 def _loads(
@@ -191,22 +217,21 @@ def _multiply(row: KernelRow, tap: int) -> tuple[str, int]:
 class _Schedule:
     """Writes the steps of a tile: two registers for columns, loads side by side where they pipeline."""
 
-    def __init__(self, sums: Sequence[str], bias: str) -> None:
-        """All sums start from the bias, which is loaded into the one that starts last."""
+    def __init__(self, sums: Sequence[str], bias: str = "", begun: Iterable[int] = ()) -> None:
+        """Sums start from the bias, which is loaded into the one that starts last; some have `begun`."""
         self.steps: list[Step] = []
         self.bias = bias
         self._sums = sums
-        self._begun: set[int] = set()
+        self._begun = set(begun)
         self._at = 0
         self._multiplier = ""
 
     def emit(self, step: Step) -> None:
         self.steps.append(step)
 
-    def weights(self, words: int, with_bias: bool) -> None:
+    def weights(self, words: int) -> None:
         """Words of the next pass from the stream, spread to r2 … r7."""
-        registers = [f"r{3 + 2 * i}" for i in range(words)] + [self.bias] * with_bias
-        self.emit(Step("pop", ", ".join(registers)))
+        self.emit(Step("pop", ", ".join(f"r{3 + 2 * i}" for i in range(words))))
         for i in range(words):
             self.emit(Step("spread", f"r{2 + 2 * i}", f"r{3 + 2 * i}"))
             self.emit(Step("spread_odd", f"r{3 + 2 * i}", f"r{3 + 2 * i}"))
@@ -235,8 +260,10 @@ class _Schedule:
             self._spread(here, here, half)
             self._multiply(load.pairs[half], here)
 
-    def constants(self) -> tuple[str, str]:
+    def constants(self, held: Held) -> tuple[str, str]:
         """Registers of the multiplier and the rounding constant, loaded by now."""
+        if held.multiplier:
+            return held.multiplier, held.rounding
         if not self._multiplier:
             self._multiplier = "r12"
             self.emit(Step("multiplier", "r12"))

@@ -82,3 +82,36 @@ def octet_stream(rows: Array, bias: Array, multiplier: Array) -> Array:
     by_input = words.reshape(groups, 4, words.shape[1]).transpose(0, 2, 1).reshape(groups, 4 * words.shape[1])
     b, m = (v.reshape(groups, 8).astype(np.int32) for v in (bias, multiplier))
     return np.concatenate([b[:, 0::2], by_input, b[:, 1::2], m], axis=1)
+
+
+PIECE = 6
+"""Taps of a depthwise kernel's row whose weights are in registers at once; of the last piece one more."""
+
+
+def pieces(taps: int) -> tuple[int, ...]:
+    """Taps of the pieces of a row."""
+    whole = max(0, -(-(taps - PIECE - 1) // PIECE))
+    return (PIECE,) * whole + (taps - PIECE * whole,)
+
+
+def words_of(piece: int) -> int:
+    """Words of weights of a piece: word m holds taps 2m, 2m+1, 2m+1, 2m+2."""
+    return max(1, piece // 2)
+
+
+def depthwise_stream(taps: Array, channels: int, bias: Array, multiplier: Array) -> Array:
+    """int32: per filter the words of its rows, bias and multiplier; taps: int8 (n_out, rows, columns).
+
+    With several filters per channel: first the first filter of every channel, then the second.
+    """
+    octets = []
+    first = 0
+    for count in pieces(taps.shape[2]):
+        padded = np.pad(taps[:, :, first : first + count], ((0, 0), (0, 0), (0, 2)))
+        for at in range(0, 2 * words_of(count), 2):
+            octets.append(padded[:, :, [at, at + 1, at + 1, at + 2]])
+        first += count
+    words = np.ascontiguousarray(np.stack(octets, axis=2)).view("<i4").reshape(len(taps), -1)
+    records = np.concatenate([words, bias[:, None], multiplier[:, None]], axis=1).astype(np.int32)
+    stream: Array = records.reshape(channels, -1, records.shape[1]).transpose(1, 0, 2).ravel()
+    return stream
