@@ -171,7 +171,7 @@ static inline int32_t fn_dot_wide(const int16_t *x, const int32_t *w, int32_t pa
     "smlad " odd ", " w ", " x ", " odd "\n" \
     "sxtb16 " w ", " w "\n" \
     "smlad " even ", " w ", " x ", " even "\n"
-#define FN_STEP /* 4 inputs by 8 channels: 136 bytes of code */ \
+#define FN_STEP /* 4 inputs by 8 channels: 128 bytes of code */ \
     "ldr r0, [r2], #4\n" \
     "ldr r3, [r1], #4\n" \
     "ldr r12, [r1], #4\n" \
@@ -181,9 +181,7 @@ static inline int32_t fn_dot_wide(const int16_t *x, const int32_t *w, int32_t pa
     "ldr r12, [r2], #4\n" \
     "ldr lr, [r1], #4\n" \
     FN_MAC("r7", "r11", "r3", "r0") FN_MAC("r4", "r8", "lr", "r12") \
-    "ldr r0, [r1], #4\n" \
-    "ldr r3, [r1], #4\n" \
-    "ldr lr, [r1], #4\n" \
+    "ldm r1!, {r0, r3, lr}\n" \
     FN_MAC("r5", "r9", "r0", "r12") FN_MAC("r6", "r10", "r3", "r12") FN_MAC("r7", "r11", "lr", "r12")
 #define FN_BEGIN(frame, steps) /* r4: a part's bytes */ \
     "push {r4-r11, lr}\n" \
@@ -197,10 +195,8 @@ static inline int32_t fn_dot_wide(const int16_t *x, const int32_t *w, int32_t pa
     "sub r3, #1\n" /* the first round takes 1 to 4 steps */ \
     "and r3, #3\n" \
     "add r3, #1\n" \
-    "mov r5, #136\n" \
-    "mul r3, r3, r5\n" \
     "adr r5, 3f\n" \
-    "sub r5, r5, r3\n" \
+    "sub r5, r5, r3, lsl #7\n" \
     "orr r5, #1\n" \
     "str r5, [sp, #16]\n" \
     "add r5, r2, r4\n" \
@@ -230,8 +226,7 @@ static inline int32_t fn_dot_wide(const int16_t *x, const int32_t *w, int32_t pa
     "add r10, r12, r10, asr #8\n" \
     "add r11, lr, r11, asr #8\n"
 #define FN_PUT(even, odd) \
-    "ldr r0, [r1], #4\n" \
-    "ldr r3, [r1], #4\n" \
+    "ldm r1!, {r0, r3}\n" \
     "smmla " even ", " even ", r0, lr\n" \
     "smmla " odd ", " odd ", r3, lr\n" \
     "asr " even ", " even ", r12\n" \

@@ -12,8 +12,8 @@ MAX_OUTPUTS = 7
 """Sums that fit in registers, beside pointers, inputs and weights."""
 STEP = 4
 """Inputs of a step: a word of them."""
-MAX_CODE_BYTES = 720
-"""Of all steps in a function; the rest of it takes 100 to 300 bytes."""
+MOST_STEP_BYTES = 720
+"""Of code for all steps of a function; the rest of it takes 100 to 300 bytes."""
 LOOP_CYCLES = 4
 REGISTERS = ("r3", "r12", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "lr")
 """Beside x, y and w in r0 to r2; from r4 on, those that are used are saved."""
@@ -116,19 +116,20 @@ class Few:
         return loads + 2 * len(burst.inputs) + sum((4 - self.joined if word.odd else 1) for word in words)
 
 
-def few(values: int, outputs: int, *, joined: bool) -> Few:
-    """The cheapest walk for 1 to 7 outputs over at least four inputs.
+def few(values: int, outputs: int, *, joined: bool, step_bytes: int = MOST_STEP_BYTES) -> Few:
+    """The cheapest walk for 1 to 7 outputs over four inputs or more; all steps take `step_bytes` of code.
 
     Steps side by side take registers, and so does y where it is not spilled.
     """
-    ways = [_walk(values, outputs, joined, n, spilled) for n in (1, 2, 3) for spilled in (False, True)]
+    most = max(1, step_bytes // _step_bytes(outputs, joined))
+    ways = [_walk(values, outputs, joined, n, spilled, most) for n in (1, 2, 3) for spilled in (False, True)]
     return min((way for way in ways if way), key=lambda way: way.cycles(1))
 
 
-def _walk(values: int, outputs: int, joined: bool, side_by_side: int, spilled: bool) -> Few | None:
-    """None when there are not enough registers, or too much code."""
+def _walk(values: int, outputs: int, joined: bool, side_by_side: int, spilled: bool, most: int) -> Few | None:
+    """With `most` steps written out; None when there are not enough registers for it."""
     steps = values // STEP
-    split = _split(steps, side_by_side, _step_bytes(outputs, joined))
+    split = _split(steps, side_by_side, most)
     if split is None:
         return None
     loops, unroll = split
@@ -167,9 +168,8 @@ def _walk(values: int, outputs: int, joined: bool, side_by_side: int, spilled: b
     )
 
 
-def _split(steps: int, side_by_side: int, step_bytes: int) -> tuple[int, int] | None:
-    """(rounds of a loop, steps of a round) with the fewest rounds that keep the code within bounds."""
-    most = MAX_CODE_BYTES // step_bytes
+def _split(steps: int, side_by_side: int, most: int) -> tuple[int, int] | None:
+    """(rounds of a loop, steps of a round) with the fewest rounds that leave `most` steps to write."""
     if steps <= most:
         return 0, 0
     ways = [(steps // unroll, unroll) for unroll in range(side_by_side, most + 1, side_by_side)]

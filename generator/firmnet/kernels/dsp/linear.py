@@ -13,6 +13,9 @@ from .few_outputs import MAX_OUTPUTS, STEP, Few, few, few_stream
 from .packing import joinable, lane_order, octet_stream, pair_stream, part_length, parts, worth_joining
 from .tiles import Dot, Pointwise, dot, pointwise
 
+REST_STEP_BYTES = 320
+"""Of code for the channels beyond a multiple of eight, which take little of a layer's time."""
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -159,7 +162,7 @@ def _row(call: Call) -> Row:
     n_out, n_in = weight.shape
     octets, rest = np.split(weight, [n_out // 8 * 8])
     count = parts(octets[:, lane_order(n_in)], STEP)
-    walk = few(n_in, len(rest), joined=joinable(rest)) if len(rest) else None
+    walk = few(n_in, len(rest), joined=joinable(rest), step_bytes=REST_STEP_BYTES) if len(rest) else None
     return Row(n_out // 8, count, part_length(n_in, STEP, count) // STEP, walk, n_in)
 
 
