@@ -1,4 +1,4 @@
-"""Which kernels are there? Importing this package registers every file of its families."""
+"""How does a core compute an op? Kernels in families, each with its price; importing this registers them."""
 
 from . import dsp, portable
 from .select import select

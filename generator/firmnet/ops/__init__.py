@@ -1,4 +1,4 @@
-"""Which ops are there? Importing this package registers every op file beside it."""
+"""What does an op mean? Options, shape, floats, integers; importing this registers each file beside it."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,4 +1,4 @@
-"""What does firmnet build for? Boards, and which instructions their cores have."""
+"""What is built for? Boards, ours and the user's, what their cores can do, which machines emulate them."""
 
 from .board import Board
 from .board_file import board_of_json, board_to_json
