@@ -129,6 +129,20 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
         {"groups": 64, "padding": (1, 1, 1, 1), "lo": 0.0},
     ),
     ("depthwise_x3_pad", (1, 6, 7, 4), (12, 3, 3, 1), {"groups": 4, "padding": (1, 1, 1, 1)}),
+    *[
+        (f"channelwise_{c}_on_{h}x{w}{name}", (1, h, w, c), (c, 1, 1, 1), {"groups": c, **bounds})
+        for c, h, w, name, bounds in [
+            (1, 1, 3, "", {}),
+            (1, 9, 13, "_relu6", {"lo": 0.0, "hi": 6.0}),
+            (3, 7, 5, "", {}),
+            (5, 1, 3, "", {}),
+            (6, 12, 9, "_relu", {"lo": 0.0}),
+            (8, 1, 1, "", {}),
+            (16, 7, 5, "", {}),
+            (28, 3, 7, "", {"hi": 2.0}),
+            (1030, 2, 2, "", {}),
+        ]
+    ],
     ("depthwise_of_1400", (1, 2, 2, 1400), (1400, 2, 2, 1), {"groups": 1400}),
     *[
         (
