@@ -16,13 +16,13 @@ MODEL = """
 #include <stdint.h>
 static int8_t arena[{arena}];
 const int8_t net__layer__weight[512] = {{1, 2, 3}};
-void net_run(void) {{ for (int i = 0; i < 512; i++) arena[i % {arena}] += net__layer__weight[i]; }}
+void net__layer__kernel(void) {{ for (int i = 0; i < 512; i++) arena[i % {arena}] += net__layer__weight[i]; }}
 """
 CORE = """
 #include <stdint.h>
-extern void net_run(void);
+extern void net__layer__kernel(void);
 {variables}
-void Reset_Handler(void) {{ net_run(); {uses} for (;;) {{ }} }}
+void Reset_Handler(void) {{ net__layer__kernel(); {uses} for (;;) {{ }} }}
 __attribute__((section(".Vectors"), used)) static void (*const vectors[2])(void) = {{0, Reset_Handler}};
 """
 
