@@ -1,0 +1,34 @@
+"""Which calls prove the rules of convolutions, and which are refused?"""
+
+from .arguments import IMAGE, W333, Call, Refused, Values, X
+
+CALLS: list[Call] = [
+    ("conv1d.default", (1, 4, 9), (X, Values((6, 2, 3)), Values((6,)), [2], [1], [2], 2)),
+    ("conv1d.padding", (1, 4, 9), (X, Values((6, 4, 4)), None, [1], "same")),
+    (
+        "convolution.default",
+        (1, 4, 9),
+        (X, Values((6, 4, 3)), None, [1], [1], [1], False, [0], 1),
+    ),
+    ("conv2d.default", IMAGE, (X, W333)),
+    ("conv2d.default", IMAGE, (X, W333, Values((6,)), [2, 1], [1, 2], [2, 1])),
+    ("conv2d.default", IMAGE, (X, Values((6, 2, 3, 3)), None, [1, 1], [0, 0], [1, 1], 2)),
+    ("conv2d.padding", IMAGE, (X, Values((6, 4, 4, 3)), None, [1, 1], "same", [1, 2])),
+    ("conv2d.padding", IMAGE, (X, W333, None, [2, 2], "valid")),
+    ("convolution.default", IMAGE, (X, W333, Values((6,)), [2, 2], [1, 1], [1, 1], False, [0, 0], 1)),
+]
+
+REFUSED: list[Refused] = [
+    ("conv2d.default", (4, 9, 8), (X, W333), r"\(1, channels, height, width\).*batch 1"),
+    ("conv2d.default", (2, 4, 9, 8), (X, W333), "batch 1"),
+    ("conv2d.default", (1, 4, 2, 2), (X, W333), "does not fit"),
+    ("convolution.default", IMAGE, (X, W333, None, [1, 1], [0, 0], [1, 1], True, [0, 0], 1), "transposed"),
+    (
+        "convolution.default",
+        (1, 4, 9, 8, 7),
+        (X, Values((6, 4, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, False, [0] * 3, 1),
+        "nn.Conv2d",
+    ),
+    ("conv1d.default", (4, 9), (X, Values((6, 4, 3))), r"\(1, channels, length\).*batch 1"),
+    ("conv2d.default", IMAGE, (X, X), "'weight' is computed by the network"),
+]
