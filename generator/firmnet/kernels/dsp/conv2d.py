@@ -1,6 +1,5 @@
 """How does the DSP extension compute a convolution? Tiles of pixels by channels, expanded to int16 first."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,100 +14,108 @@ from ..spec import Kernel, register
 from .depthwise import Depthwise, depthwise
 from .depthwise_looped import Looped, filters, looped
 from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
-from .tiles import Dot, Gather, Pointwise, Rows, dot, gather, pointwise, rows, rows_overlap
+from .planes import WORTH, Planes, planes
+from .tiles import Dot, Pointwise, dot, pointwise
 
 
 @dataclass(frozen=True)
-class Dense:
-    """`walk`: the tiles; `dot`: what each of their outputs is; `groups` of `depth` to `n_out_per_group`
-    channels.
-    """
+class Pixels:
+    """`walk`: the tiles; `dot`: what each of their outputs is."""
 
     image: Image
-    walk: Pointwise | Rows | Gather
+    walk: Pointwise
     dot: Dot
-    depth: int
-    groups: int
-    n_out_per_group: int
 
 
-class _Dense(Kernel):
-    """Every output is a dot product over a window that lies in one piece in scratch."""
+class PointwiseConv2d(Kernel):
+    """A 1x1 kernel without padding: pixels are read where they lie, and expanded a tile at a time."""
 
     op = "conv2d"
+    name = "pointwise"
     isa = Isa.DSP
 
-    @abstractmethod
-    def walk(self, call: Call) -> Pointwise | Rows | Gather:
-        """How the windows are made."""
+    def accepts(self, call: Call) -> bool:
+        alone = call.attrs.groups == 1 and not gathers(call)
+        return alone and self.cycles(call) <= WORTH * _planes(call).cycles
 
-    def filters(self, call: Call, weight: Array) -> Array:
-        """Filters (N, K) in the order in which a window lies in scratch."""
-        return weight[..., lane_order(weight.shape[3])].reshape(len(weight), -1)
+    def cycles(self, call: Call) -> float:
+        return _pixels(call).cycles(call.output.shape[3])
 
     def scratch_bytes(self, call: Call) -> int:
-        return self.walk(call).scratch_bytes
+        return _pixels(call).scratch_bytes
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (_pixels(call).overlap(call.output.shape[3]),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        filters, groups = self.filters(call, k["weight"]), call.attrs.groups
-        joined = _joined(filters, groups)
-        split = zip(*[np.split(a, groups) for a in (filters, k["bias"], k["multiplier"])], strict=True)
-        return {"weight": np.concatenate([pair_stream(*group, joined=joined) for group in split]).ravel()}
+        filters = _filters(k["weight"])
+        return {
+            "weight": pair_stream(filters, k["bias"], k["multiplier"], joined=worth_joining(filters)).ravel()
+        }
 
-    def layout(self, call: Call, k: Constants) -> Dense:
-        filters, groups = self.filters(call, k["weight"]), call.attrs.groups
-        n_out, _, _, depth = k["weight"].shape
-        pairs = dot(-(-filters.shape[1] // 2), _joined(filters, groups))
-        return Dense(image(call, window_of(call)), self.walk(call), pairs, depth, groups, n_out // groups)
-
-
-class PointwiseConv2d(_Dense):
-    """A 1x1 kernel without padding: pixels are read where they lie."""
-
-    name = "pointwise"
-
-    def accepts(self, call: Call) -> bool:
-        return call.attrs.groups == 1 and not gathers(call)
-
-    def walk(self, call: Call) -> Pointwise:
-        _, height, width, channels = call.inputs[0].shape
-        return pointwise(height, width, channels, call.output.shape[3], call.attrs.stride)
-
-    def overlap(self, call: Call) -> tuple[int | None, ...]:
-        return (self.walk(call).overlap(call.output.shape[3]),)
+    def layout(self, call: Call, k: Constants) -> Pixels:
+        filters = _filters(k["weight"])
+        pairs = dot(-(-filters.shape[1] // 2), worth_joining(filters))
+        return Pixels(image(call, window_of(call)), _pixels(call), pairs)
 
 
-class RowsConv2d(_Dense):
-    """Rows of the image are expanded once; without dilation every window is one run of them."""
+def _pixels(call: Call) -> Pointwise:
+    _, height, width, channels = call.inputs[0].shape
+    return pointwise(height, width, channels, call.output.shape[3], call.attrs.stride)
 
-    name = "rows"
 
-    def accepts(self, call: Call) -> bool:
-        return call.attrs.groups == 1 and call.attrs.dilation == (1, 1) and gathers(call)
+def _filters(weight: Array) -> Array:
+    """Of a 1x1 kernel (N, 1, 1, C): rows (N, C) in the order of expanded pixels."""
+    return weight.reshape(len(weight), -1)[:, lane_order(weight.shape[3])]
 
-    def walk(self, call: Call) -> Rows:
-        return rows(call.inputs[0].shape, call.output.shape, window_of(call))
 
-    def filters(self, call: Call, weight: Array) -> Array:
-        """Column by column, with the gap behind each."""
-        w = weight[..., lane_order(weight.shape[3])]
-        columns = w.transpose(0, 2, 1, 3).reshape(len(w), w.shape[2], -1)
-        gap = self.walk(call).column - columns.shape[2]
-        return np.pad(columns, ((0, 0), (0, 0), (0, gap))).reshape(len(w), -1)
+@dataclass(frozen=True)
+class Planar:
+    """`planes`: how the layer is cut; `dot`: what each of its outputs is."""
+
+    planes: Planes
+    dot: Dot
+
+
+class PlanesConv2d(Kernel):
+    """Any window, dilation and groups: rows are expanded once, a plane at a time."""
+
+    op = "conv2d"
+    name = "planes"
+    isa = Isa.DSP
+
+    def cycles(self, call: Call) -> float:
+        return _planes(call).cycles
+
+    def scratch_bytes(self, call: Call) -> int:
+        return _planes(call).scratch_bytes
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
-        return (rows_overlap(call.inputs[0].shape, call.output.shape, window_of(call)),)
+        return (_planes(call).overlap(),)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        cut, joined = _planes(call), self.layout(call, k).dot.joined
+        arrays = _in_columns(cut, k["weight"]), k["bias"], k["multiplier"]
+        groups = zip(*(np.split(array, cut.layer.groups) for array in arrays), strict=True)
+        return {"weight": np.concatenate([pair_stream(*group, joined=joined) for group in groups]).ravel()}
+
+    def layout(self, call: Call, k: Constants) -> Planar:
+        cut = _planes(call)
+        groups = np.split(_in_columns(cut, k["weight"]), cut.layer.groups)
+        return Planar(cut, dot(cut.pairs, all(map(worth_joining, groups))))
 
 
-class GatherConv2d(_Dense):
-    """Any window: copied pixel by pixel."""
+def _planes(call: Call) -> Planes:
+    return planes(call.inputs[0].shape, call.output.shape, window_of(call), call.attrs.groups)
 
-    name = "gather"
 
-    def walk(self, call: Call) -> Gather:
-        n_out, kh, kw, depth = call.inputs[1].shape
-        _, out_height, out_width, _ = call.output.shape
-        return gather(kh * kw * depth, n_out, call.attrs.groups, out_height * out_width)
+def _in_columns(cut: Planes, weight: Array) -> Array:
+    """Filters (N, K) column by column, with the gap behind each."""
+    layer, depth = cut.layer, weight.shape[3]
+    rows = weight.reshape(len(weight), layer.rows.kernel, layer.columns.kernel, depth)[..., lane_order(depth)]
+    columns = rows.transpose(0, 2, 1, 3).reshape(len(weight), layer.columns.kernel, -1)
+    gap = cut.values_per_output // layer.columns.kernel - columns.shape[2]
+    return np.pad(columns, ((0, 0), (0, 0), (0, gap))).reshape(len(weight), -1)
 
 
 class DepthwiseConv2d(Kernel):
@@ -176,9 +183,5 @@ def _known(call: Call) -> Depthwise:
     return found
 
 
-def _joined(filters: Array, groups: int) -> bool:
-    return all(worth_joining(group) for group in np.split(filters, groups))
-
-
-for kernel in (DepthwiseConv2d(), LoopedConv2d(), PointwiseConv2d(), RowsConv2d(), GatherConv2d()):
+for kernel in (DepthwiseConv2d(), LoopedConv2d(), PointwiseConv2d(), PlanesConv2d()):
     register(kernel)

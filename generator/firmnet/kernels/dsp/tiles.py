@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ...ir import Shape
-from ...ops.windows import Pair, Window
+from ...ops.windows import Pair
+from .packing import MIN_JOINED
 
 MAX_PIXELS = 4
 MAX_OFFSET = 4095
@@ -15,6 +15,8 @@ PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
 TILE_CYCLES = 15
 PIXEL_CYCLES = 8
 """Cycles around a dot product, per tile and per pixel of it: bias, requantization, stores."""
+LOOP_CYCLES, STEP_CYCLES, CALL_CYCLES = 6, 12, 45
+"""Around the body of a dot product's loop, around a tile, around a call of a tile function."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,14 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
     return Tiles(pixels, size, pixels // size, pixels % size, x_step)
 
 
+def tile_cycles(pixels: int, values: int, n_out: int) -> float:
+    """About what a tile of `n_out` channels takes, each of `values` inputs."""
+    pairs = -(-values // 2)
+    joined = values >= MIN_JOINED
+    each = (PAIR_CYCLES[pixels] + (not joined)) * pairs + LOOP_CYCLES * dot(pairs, joined).loops
+    return STEP_CYCLES + -(-n_out // 2) * (each + (PIXEL_CYCLES - 2 * (not joined)) * pixels + TILE_CYCLES)
+
+
 @dataclass(frozen=True)
 class Pointwise:
     """A 1x1 kernel's walk: `rows` of pixels, `x_step` bytes to the next, `row_gap` more to the next row."""
@@ -88,6 +98,20 @@ class Pointwise:
     def contiguous(self) -> int:
         """Inputs per pixel, when the tile functions themselves can expand them; else 0."""
         return self.values if self.x_step == self.values and self.values % 4 == 0 else 0
+
+    def cycles(self, n_out: int) -> float:
+        """About what it takes to compute `n_out` channels."""
+        each = [(pixels, count) for pixels, count in self.tiles.counts.items()]
+        total = 0.0
+        for pixels, count in each:
+            tile = tile_cycles(pixels, self.values, n_out)
+            if self.contiguous:
+                total += CALL_CYCLES + count * (tile + 10 + 1.6 * pixels * self.values)
+            else:
+                fours, rest = divmod(self.values, 4)
+                column = 18 + 25 * (fours // 4) + 10 * (fours % 4) + 6 * rest
+                total += count * (tile + CALL_CYCLES + 35 + pixels * column)
+        return self.rows * total
 
     def overlap(self, n_out: int) -> int:
         """Bytes by which y must begin before x: no tile may write what a later one reads."""
@@ -112,92 +136,3 @@ def pointwise(height: int, width: int, values: int, n_out: int, stride: Pair) ->
     gap = stride[0] * width * values - columns * x_step if rows > 1 else 0
     expanded_step = 2 * (values + values % 2)
     return Pointwise(tiles(columns, values, expanded_step, n_out), rows, x_step, gap, values)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """How a kernel larger than 1x1 lays out expanded rows; sizes in int16 unless they say bytes.
-
-    `column`: from one column of the image to the next; `left`, `inside`, `right`: columns of padding and
-    image in a row; `advance`: from one output row's window to the next; after `lap` of them the
-    `live_bytes` move back to the start.
-    """
-
-    tiles: Tiles
-    column: int
-    left: int
-    inside: int
-    right: int
-    gap: int
-    advance: int
-    lap: int
-    live_bytes: int
-    scratch_bytes: int
-
-    @property
-    def narrow(self) -> bool:
-        """Whether rows are expanded by a function made for one to three channels."""
-        return self.inside > 0 and self.column - self.gap < 4 and 8 * self.column < MAX_OFFSET // 2
-
-    @property
-    def columns(self) -> int:
-        return self.left + self.inside + self.right
-
-
-def rows(x_shape: Shape, y_shape: Shape, window: Window) -> Rows:
-    """The layout for a window without dilation over x (1, H, W, C), giving y (1, OH, OW, N)."""
-    (_, _, width, depth), (_, out_height, out_width, n_out) = x_shape, y_shape
-    (kh, kw), (stride_y, stride_x) = window.kernel, window.stride
-    column = kh * depth
-    column += column * stride_x % 2  # pixels begin at words
-    columns = (out_width - 1) * stride_x + kw
-    left = min(window.padding[2], columns)
-    inside = min(width, columns - left)
-    advance = stride_y * depth
-    live = (columns - 1) * column + max(kh - stride_y, 0) * depth
-    lap = out_height if (out_height - 1) * advance <= live // 2 else max(live // 2 // advance, 1)
-    size = (columns - 1) * column + kh * depth + (lap - 1) * advance + 2
-    return Rows(
-        tiles=tiles(out_width, kw * column, 2 * stride_x * column, n_out),
-        column=column,
-        left=left,
-        inside=inside,
-        right=columns - left - inside,
-        gap=column - depth,
-        advance=advance,
-        lap=lap,
-        live_bytes=2 * live if kh > stride_y else 0,
-        scratch_bytes=2 * size,
-    )
-
-
-def rows_overlap(x_shape: Shape, y_shape: Shape, window: Window) -> int:
-    """Bytes by which y must begin before x: no row of y may cover rows of x that are not loaded yet."""
-    (_, height, width, depth), (_, out_height, out_width, n_out) = x_shape, y_shape
-    ends = [0]
-    for oy in range(out_height):
-        loaded = oy * window.stride[0] - window.padding[0] + window.kernel[0]
-        if loaded >= height:
-            break
-        ends.append((oy + 1) * out_width * n_out - max(loaded, 0) * width * depth)
-    return max(ends)
-
-
-@dataclass(frozen=True)
-class Gather:
-    """Windows of `values` inputs copied pixel by pixel; each group's stream of weights has `group_words`."""
-
-    tiles: Tiles
-    values: int
-    group_words: int
-
-    @property
-    def scratch_bytes(self) -> int:
-        return self.tiles.size * self.tiles.x_step
-
-
-def gather(values: int, n_out: int, groups: int, pixels: int) -> Gather:
-    """The walk over `pixels` windows of `values` inputs per group."""
-    walk = tiles(pixels, values, 2 * (values + values % 2), n_out)
-    channel_pairs = -(-(n_out // groups) // 2)
-    return Gather(walk, values, channel_pairs * (-(-values // 2) + 4))

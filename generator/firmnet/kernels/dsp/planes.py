@@ -1,0 +1,340 @@
+"""How is a grouped, dilated or very wide convolution cut into dense ones? Into planes, pieces and tiles.
+
+A *plane* is what one group of channels makes of one phase of a dilated window: outputs whose windows read
+every d-th row and column from the same one on. On these alone the window is dense, so a row of them, expanded
+once, serves all windows above it. A *piece* is as much of a plane's rows as scratch has room for. A *tile* is
+what registers have room for: pixels by two channels.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from math import gcd
+
+from ...ir import Shape
+from ...ops.windows import Pair, Window
+from .tiles import (
+    CALL_CYCLES,
+    LOOP_CYCLES,
+    MAX_OFFSET,
+    MAX_PIXELS,
+    MAX_UNROLL,
+    Tiles,
+    tile_cycles,
+)
+
+RESIDENT_PAIRS = 2
+"""Pairs of inputs whose weights for two channels stay in registers."""
+NARROW = 13
+"""Channels up to which a column is expanded by a function made for their number."""
+RESIDENT_CYCLES = {1: 9.5, 2: 13}
+"""Cycles per pixel of two channels, by pairs of inputs."""
+PLANE_CYCLES, ROW_CYCLES = 90, 60
+"""Around a plane's piece, around a row that is expanded."""
+FREE_SCRATCH_BYTES = 4096
+"""So much scratch is no reason to cut rows into pieces."""
+WORTH = 1.02
+"""What pieces may cost that save memory."""
+PIECES = (4096, 2048, 1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
+"""About how many outputs of a row a piece may have."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Rows or columns: output i of phase p reads p · `shift` − `before` + (i · `stride` + tap) · `step`.
+
+    Output i of phase p is the layer's output p + i · `phases`.
+    """
+
+    size: int
+    out: int
+    kernel: int
+    stride: int
+    step: int
+    shift: int
+    before: int
+    phases: int
+
+    @property
+    def most(self) -> int:
+        """Outputs of the first phase; the last has `least`."""
+        return -(-self.out // self.phases)
+
+    @property
+    def least(self) -> int:
+        return self.out // self.phases
+
+    @property
+    def padded(self) -> bool:
+        """Whether some window reaches outside."""
+        last = (self.out - 1) * self.shift - self.before + (self.kernel - 1) * self.step
+        return self.before > 0 or last >= self.size
+
+    def span(self, outputs: int) -> int:
+        """Inputs, `step` apart, that neighbouring outputs of a phase read."""
+        return (outputs - 1) * self.stride + self.kernel
+
+
+def axis(size: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> Axis:
+    """A single tap has no dilation: what it steps over need not be read."""
+    step = stride if kernel == 1 else dilation
+    common = gcd(stride, step)
+    return Axis(size, out, kernel, stride // common, step, stride, before, min(step // common, out))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What is to be computed: a window over rows and columns of `groups` times `depth` channels."""
+
+    rows: Axis
+    columns: Axis
+    groups: int
+    depth: int
+    n_out_per_group: int
+
+    @property
+    def n_in(self) -> int:
+        return self.groups * self.depth
+
+    @property
+    def n_out(self) -> int:
+        return self.groups * self.n_out_per_group
+
+    @property
+    def together(self) -> bool:
+        """Whether all groups' channels are expanded at once: a single tap, and whole words of channels."""
+        return self.groups > 1 and self.rows.kernel == self.columns.kernel == 1 and self.depth % 4 == 0
+
+
+@dataclass(frozen=True)
+class Planes:
+    """`column`, `advance` (from one output row's window to the next) in int16; `lap` rows of output later the
+    `live_bytes` move back to the start. `resident`: a channel pair's weights stay in registers, `tiles.size`
+    pixels a loop.
+    """
+
+    layer: Layer
+    tiles: Tiles
+    resident: bool
+    column: int
+    piece: int
+    advance: int
+    lap: int
+    live_bytes: int
+    scratch_bytes: int
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of inputs of an output."""
+        return -(-self.values_per_output // 2)
+
+    @property
+    def values_per_output(self) -> int:
+        return self.layer.depth if self.layer.together else self.layer.columns.kernel * self.column
+
+    @property
+    def values(self) -> int:
+        """Channels that a column is expanded from."""
+        return self.layer.n_in if self.layer.together else self.layer.depth
+
+    @property
+    def gap(self) -> int:
+        return self.column - self.values
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether a row's columns are expanded as one run."""
+        return self.gap == 0 and self.in_step == self.values and self.values % 4 == 0
+
+    @property
+    def in_step(self) -> int:
+        """Bytes from a column of the image to the next that is read."""
+        return self.layer.columns.step * self.layer.n_in
+
+    @property
+    def narrow(self) -> bool:
+        """Whether a function made for this depth expands columns."""
+        reach = max(3 * self.in_step + self.values, 8 * self.column)
+        return self.values <= NARROW and not self.contiguous and reach <= MAX_OFFSET
+
+    @property
+    def y_step(self) -> int:
+        return self.layer.columns.phases * self.layer.n_out
+
+    @property
+    def group_words(self) -> int:
+        """Words of a group's stream of weights."""
+        return -(-self.layer.n_out_per_group // 2) * (self.pairs + 4)
+
+    @property
+    def pieces(self) -> list[tuple[int, int]]:
+        """Of a row of the first phase: each piece's first output and how many they are.
+
+        The last is as long as the others: it computes some outputs again.
+        """
+        total = self.layer.columns.most
+        size = min(self.piece, total)
+        return [(min(at, total - size), size) for at in range(0, total, size)]
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the image is read from top to bottom, once."""
+        alone = self.layer.groups == 1 or self.layer.together
+        rows, columns = self.layer.rows, self.layer.columns
+        return alone and rows.phases == columns.phases == 1 and (len(self.pieces) == 1 or rows.out == 1)
+
+    def overlap(self) -> int | None:
+        """Bytes by which y must begin before x; None: apart."""
+        if not self.in_order:
+            return None
+        rows, columns, layer = self.layer.rows, self.layer.columns, self.layer
+        ends = [0]
+        if len(self.pieces) > 1:
+            for (first, count), (then, _) in zip(self.pieces, self.pieces[1:], strict=False):
+                read = max(then * columns.shift - columns.before, 0) * layer.n_in
+                ends.append((first + count) * layer.n_out - read)
+            return max(ends)
+        for y in range(rows.out - 1):
+            loaded = max(y * rows.stride + rows.kernel, (y + 1) * rows.stride) * rows.step - rows.before
+            if loaded >= rows.size:
+                break
+            ends.append((y + 1) * columns.out * layer.n_out - max(loaded, 0) * columns.size * layer.n_in)
+        return max(ends)
+
+    @property
+    def cycles(self) -> float:
+        """About what the whole layer takes."""
+        layer, rows, columns = self.layer, self.layer.rows, self.layer.columns
+        planes = rows.phases * columns.phases * (1 if layer.together else layer.groups)
+        count = min(self.piece, columns.most)
+        pieces = len(self.pieces) * planes
+        tile = self._tile_cycles(count) * (layer.groups if layer.together else 1)
+        span = columns.span(count)
+        expand = ROW_CYCLES + span * self._column_cycles
+        loaded = rows.span(rows.most) if rows.stride <= rows.kernel else rows.most * rows.kernel
+        moved = 0.8 * self.live_bytes * (rows.most // self.lap)
+        return pieces * (PLANE_CYCLES + rows.out / rows.phases * (tile + 15) + loaded * expand + moved)
+
+    @property
+    def _column_cycles(self) -> float:
+        fours, rest = divmod(self.values, 4)
+        if self.contiguous:
+            return 6 * fours
+        if self.narrow:
+            return 7 * fours + 2.2 * rest + 2 + 5 * self._unroll_share
+        steps = self.values // 16
+        return 18 + 25 * steps + 10 * (fours - 4 * steps) + 6 * rest
+
+    @property
+    def _unroll_share(self) -> float:
+        return 1 / self.unroll
+
+    @property
+    def unroll(self) -> int:
+        """Columns in the loop of the function that expands narrow ones."""
+        return 4 if self.values < 4 else 2 if self.values < 8 else 1
+
+    def _tile_cycles(self, count: int) -> float:
+        """A row of `count` pixels of one group."""
+        channel_pairs = -(-self.layer.n_out_per_group // 2)
+        size, tail = self.tiles.size, self.tiles.tail
+        if self.resident:
+            loop = RESIDENT_CYCLES[self.pairs] * size + LOOP_CYCLES
+            return CALL_CYCLES + channel_pairs * (33 + -(-count // size) * loop)
+
+        def tile(pixels: int) -> float:
+            return tile_cycles(pixels, self.values_per_output, self.layer.n_out_per_group)
+
+        calls = CALL_CYCLES * (1 + (count % size > 0))
+        return calls + (count // size * tile(size) + tile(tail) if tail else -(-count // size) * tile(size))
+
+
+def planes(x_shape: Shape, y_shape: Shape, window: Window, groups: int) -> Planes:
+    """The fastest layout from x (1, H, W, C) to y (1, OH, OW, N), in pieces where these are nearly free."""
+    (_, height, width, channels), (_, out_height, out_width, n_out) = x_shape, y_shape
+    each = groups, channels // groups, n_out // groups
+    return _best((height, width), (out_height, out_width), window, each)
+
+
+@cache
+def _best(x: Pair, y: Pair, window: Window, channels: tuple[int, int, int]) -> Planes:
+    axes = [_axes(x, y, window), *_folded(x, y, window)]
+    found = [plane for pair in axes for plane in _candidates(Layer(*pair, *channels))]
+    cheapest = min(plane.cycles for plane in found)
+    free = [plane for plane in found if plane.cycles <= WORTH * cheapest]
+    return min(free, key=lambda plane: (max(_memory(plane), FREE_SCRATCH_BYTES), plane.cycles))
+
+
+def _axes(x: Pair, y: Pair, window: Window) -> tuple[Axis, Axis]:
+    """Rows and columns. Pixels that a window of one tap steps through one by one are one row."""
+    top, _, left, _ = window.padding
+    if window.kernel == window.stride == (1, 1) and not any(window.padding):
+        x, y = (1, x[0] * x[1]), (1, y[0] * y[1])
+    before = top, left
+    rows, columns = (
+        axis(x[i], y[i], window.kernel[i], window.stride[i], window.dilation[i], before[i]) for i in (0, 1)
+    )
+    return rows, columns
+
+
+def _folded(x: Pair, y: Pair, window: Window) -> Iterator[tuple[Axis, Axis]]:
+    """A line with dilation d, as an image of lines of d: its window stands up, and has no dilation."""
+    (kh, kw), d, left = window.kernel, window.dilation[1], window.padding[2]
+    alone = x[0] == y[0] == kh == window.stride[1] == 1 and kw > 1 and window.padding[0] == 0
+    if alone and d > 1 and x[1] % d == y[1] % d == left % d == 0:
+        yield axis(x[1] // d, y[1] // d, kw, 1, 1, left // d), axis(d, d, 1, 1, 1, 0)
+
+
+def _memory(plane: Planes) -> int:
+    """Bytes that the layer needs with its input and output."""
+    layer, distance = plane.layer, plane.overlap()
+    x = layer.rows.size * layer.columns.size * layer.n_in
+    y = layer.rows.out * layer.columns.out * layer.n_out
+    return plane.scratch_bytes + (x + y if distance is None else max(x, y - distance) + distance)
+
+
+def _candidates(layer: Layer) -> Iterator[Planes]:
+    column = layer.n_in if layer.together else layer.rows.kernel * layer.depth
+    column += column * layer.columns.stride % 2  # pixels begin at words
+    x_step = 2 * layer.columns.stride * column
+    y_step = layer.columns.phases * layer.n_out
+    pairs = -(-(layer.depth if layer.together else layer.columns.kernel * column) // 2)
+    most = layer.columns.most
+    reach = (MAX_OFFSET - 4 * (MAX_UNROLL + 1)) // x_step, (MAX_OFFSET - 2) // y_step
+    for size in range(1, min(MAX_PIXELS, layer.columns.least, 1 + min(reach)) + 1):
+        resident = (
+            pairs <= RESIDENT_PAIRS and layer.n_out_per_group > 1 and size * max(x_step, y_step) <= MAX_OFFSET
+        )
+        for piece in _pieces(most, size):
+            tiles = Tiles(piece, size, piece // size, 0, x_step)
+            yield _plane(layer, tiles, False, column, piece)
+            if resident:
+                yield _plane(layer, tiles, True, column, piece)
+        if layer.columns.phases == 1 and most % size:
+            yield _plane(layer, Tiles(most, size, most // size, most % size, x_step), False, column, most)
+
+
+def _pieces(total: int, size: int) -> list[int]:
+    """Sizes of pieces that leave little to compute again: `total`, and multiples of `size` below it."""
+    counts = {-(-total // about) for about in PIECES if about < total}
+    return [total, *sorted({-(-total // count // size) * size for count in counts} - {total})]
+
+
+def _plane(layer: Layer, tiles: Tiles, resident: bool, column: int, piece: int) -> Planes:
+    rows, span = layer.rows, layer.columns.span(min(piece, layer.columns.most))
+    shared = rows.kernel > rows.stride
+    advance = rows.stride * layer.depth if shared else 0
+    live = (span - 1) * column + max(rows.kernel - rows.stride, 0) * layer.depth
+    lap = rows.most if (rows.most - 1) * advance <= live // 2 else max(live // 2 // advance, 1)
+    size = span * column + (lap - 1) * advance + 2
+    return Planes(
+        layer=layer,
+        tiles=tiles,
+        resident=resident,
+        column=column,
+        piece=piece,
+        advance=advance,
+        lap=lap,
+        live_bytes=2 * live if shared else 0,
+        scratch_bytes=2 * (size + size % 2),
+    )
