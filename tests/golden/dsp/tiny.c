@@ -352,14 +352,18 @@ static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const i
 #endif
 #endif
 
+#ifndef columns_2_2_6
+#define columns_2_2_6 columns_2_2_6
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void tiny__conv__kernel_expand(int16_t *out, const int8_t *in)
+FN_ASM static void columns_2_2_6(int16_t *out, const int8_t *in, int32_t columns)
 {
     (void)out;
     (void)in;
+    (void)columns;
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "movw r2, #1\n"
+        "subs r2, #4\n"
+        "blt 2f\n"
         "1:\n"
         "ldrsb r4, [r1, #0]\n"
         "ldrsb r5, [r1, #1]\n"
@@ -377,46 +381,80 @@ FN_ASM static void tiny__conv__kernel_expand(int16_t *out, const int8_t *in)
         "strh r9, [r0, #26]\n"
         "strh r10, [r0, #36]\n"
         "strh r11, [r0, #38]\n"
-        "add r1, #8\n"
-        "add r0, #48\n"
-        "subs r2, #1\n"
-        "bne 1b\n"
+        "addw r1, r1, #8\n"
+        "addw r0, r0, #48\n"
+        "subs r2, #4\n"
+        "bge 1b\n"
+        "2:\n"
+        "adds r2, #4\n"
+        "beq 4f\n"
+        "3:\n"
         "ldrsb r4, [r1, #0]\n"
         "ldrsb r5, [r1, #1]\n"
         "strh r4, [r0, #0]\n"
         "strh r5, [r0, #2]\n"
+        "addw r1, r1, #2\n"
+        "addw r0, r0, #12\n"
+        "subs r2, #1\n"
+        "bne 3b\n"
+        "4:\n"
         "pop {r4-r11, pc}\n"
         ::: FN_ASM_CLOBBERS);
 }
 #else
-static void tiny__conv__kernel_expand(int16_t *out, const int8_t *in)
+static void columns_2_2_6(int16_t *out, const int8_t *in, int32_t columns)
 {
-    fn_expand(out, in, 5, 2, 4, 0);
+    if (columns > 0) {
+        fn_expand(out, in, columns, 2, 4, 0);
+    }
 }
 #endif
-FN_KERNEL void tiny__conv__kernel(const int8_t *x, int8_t *y, int8_t *scratch)
+#endif
+/* `count` outputs in each row of a plane, whose first window begins at row `top` and column `left` of x. */
+static void tiny__conv__kernel_plane(const int8_t *x, int8_t *y, const int32_t *w, int16_t *scratch, int32_t top, int32_t left, int32_t rows, int32_t count)
 {
-    int16_t *window = (int16_t *)(void *)scratch;
-    int32_t row = -1;
-    for (int32_t oy = 0; oy < 4; oy++, window += 2) {
-        const int32_t first = oy * 1 - 1;
+    const int32_t columns = (count - 1) * 1 + 3;
+    const int32_t reached = left < 5 ? (5 - left) / 1 : 0;
+    const int32_t end = reached < columns ? reached : columns;
+    const int32_t outside = left < 0 ? (0 - left) / 1 : 0;
+    const int32_t begin = outside < end ? outside : end;
+    int16_t *window = scratch;
+    int32_t row = 0;
+    for (int32_t oy = 0; oy < rows; oy++, window += 2, y += 15) {
+        const int32_t first = oy * 1;
         for (; row < first + 3; row++) {
-            int16_t *column = window + (row - first) * 2;
-            if (row < 0 || row >= 4) {
-                fn_fill(column, 7, 2, 4, 3);
+            const int32_t iy = top + row * 1;
+            int16_t *to = window + (row - first) * 2;
+            if (iy < 0 || iy >= 4) {
+                fn_fill(to, columns, 2, 4, 3);
                 continue;
             }
-            fn_fill(column, 1, 2, 4, 3);
-            tiny__conv__kernel_expand(column + 6, x + row * 10);
-            fn_fill(column + 36, 1, 2, 4, 3);
+            const int8_t *from = x + (iy * 5 + left) * 2;
+            fn_fill(to, begin, 2, 4, 3);
+            if (end > begin) {
+                columns_2_2_6(to + begin * 6, from + begin * 2, end - begin);
+            }
+            fn_fill(to + end * 6, columns - end, 2, 4, 3);
         }
-        const int16_t *pixels = window;
-        tile3_18_3_12_3_1_5_0_0_0_0_255(y, tiny__conv__weight, pixels, 1);
-        pixels += 18;
-        y += 9;
-        tile2_18_3_12_3_1_5_0_0_0_0_255(y, tiny__conv__weight, pixels, 1);
-        pixels += 12;
-        y += 6;
+            const int32_t *stream = w;
+            const int16_t *pixels = window;
+            int8_t *out = y;
+            tile3_18_3_12_3_1_5_0_0_0_0_255(out, stream, pixels, 1);
+            tile2_18_3_12_3_1_5_0_0_0_0_255(out + 9, stream, pixels + 18, 1);
+    }
+}
+
+FN_KERNEL void tiny__conv__kernel(const int8_t *x, int8_t *y, int8_t *scratch)
+{
+    int16_t *const expanded = (int16_t *)(void *)scratch;
+    const int32_t *w = tiny__conv__weight;
+    for (int32_t py = 0; py < 1; py++) {
+        const int32_t rows = (4 - py) / 1;
+        for (int32_t px = 0; px < 1; px++) {
+            const int32_t total = (5 - px) / 1;
+            int8_t *out = y + (py * 5 + px) * 3;
+            tiny__conv__kernel_plane(x, out, w, expanded, py * 1 - 1, px * 1 - 1, rows, total);
+        }
     }
 }
 
