@@ -112,6 +112,17 @@ def test_a_broken_file_does_not_bring_back_the_board_that_it_was_to_replace(tmp_
         load_board("nano33ble", folder)
 
 
+def test_our_own_folder_may_be_named_too() -> None:
+    found = known_boards(assets("boards"))
+    assert found.notes() == ()
+    assert all(known.ours for known in found.known.values())
+
+
+def test_a_file_may_begin_as_windows_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf" + NANO.replace("\n", "\r\n").encode())
+    assert load_board("mine", tmp_path).link == load_board("nano33ble").link
+
+
 def test_other_files_in_the_folder_are_no_boards(tmp_path: Path) -> None:
     folder = shelf(tmp_path / "mine", mine=NANO)
     for name in ("README.md", "mine.toml~", ".#mine.toml", "mine.toml.orig"):

@@ -13,13 +13,15 @@ from ..arrays import read_file
 from ..errors import UserError, first_line
 from .board import Board
 
-MAX_FILE_BYTES = 2**18
+MAX_BOARD_BYTES = 2**18
 
 
 def read_board(path: Path) -> Board:
     """One board file; UserError naming the file and the key for anything that is not as it must be."""
     try:
-        raw = tomllib.loads(read_file(path, MAX_FILE_BYTES).decode())
+        raw = tomllib.loads(
+            read_file(path, MAX_BOARD_BYTES).decode("utf-8-sig")
+        )  # Windows editors begin with a mark
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): make it a readable file") from None
     except RecursionError:

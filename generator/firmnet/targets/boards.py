@@ -80,6 +80,8 @@ def known_boards(chosen: str | Path | None = None) -> Boards:
     ours = {path.stem: Known(_ours(path.stem), path, ours=True) for path in _files(assets("boards"))[0]}
     yours, broken = {}, {}
     for path in files:
+        if path.stem in ours and path.resolve() == ours[path.stem].path.resolve():
+            continue
         try:
             yours[path.stem] = Known(read_board(path), path, ours=False, replaces_ours=path.stem in ours)
         except UserError as error:
