@@ -26,6 +26,13 @@ def cases() -> Iterator[Case]:
         ("channels_behind_leading_4", (4, 3, 2, 9), 3, 0.05),
         ("rows_behind_leading_4", (4, 9, 2, 3), 1, 0.05),
         ("2_saturates", (1, 9, 2), 2, 0.3),
+        ("2_alone", (1, 2), 1, 0.03),
+        ("2_planes", (3, 2, 5, 3), 1, 0.02),
+        ("3_lanes_of_4", (1, 3, 4), 2, 0.05),
+        ("4_planes_saturate", (1, 4, 5, 3), 1, 0.4),
+        ("6_of_3x7", (3, 6, 7), 1, 0.03),
+        ("7_lanes_of_7", (1, 7, 7), 2, 0.02),
+        ("7_planes", (2, 7, 3, 3), 1, 0.2),
     ]
     for label, shape, axis, scale in rows:
         x, y = activation("x", shape, scale), Tensor("y", shape, OUTPUT)

@@ -8,8 +8,10 @@ from ...targets import Isa
 from ..portable import softmax as portable
 from ..spec import register
 
-LANES = range(8, 2**21 + 1)
-"""Values of a lane: fewer are unrolled by the compiler, and faster; of more, the reciprocal is no int32."""
+LONG, SHORT = range(8, 2**21 + 1), range(3, 8)
+"""Values of a lane: of more, the reciprocal is no int32; short ones lie in registers."""
+MAX_OFFSET = 4095
+"""Of a load from a register."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,25 @@ class Softmax(portable.Softmax):
 
     def accepts(self, call: Call) -> bool:
         found = portable.lanes(call)
-        return found.inner == 1 and found.n in LANES
+        return found.inner == 1 and found.n in LONG
 
     def layout(self, call: Call, k: Constants) -> Lanes:
         found, largest = portable.lanes(call), int(k["exponentials"][0])
         return Lanes(found.outer, found.n, found.inner, 512 * largest // 511 + 1)
 
 
+class ShortSoftmax(Softmax):
+    """Lanes of neighbours, or side by side."""
+
+    name = "short"
+
+    def accepts(self, call: Call) -> bool:
+        found = portable.lanes(call)
+        return found.n in SHORT and (found.n - 1) * found.inner <= MAX_OFFSET
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (0,)
+
+
 register(Softmax())
+register(ShortSoftmax())

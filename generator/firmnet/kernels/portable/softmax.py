@@ -1,7 +1,9 @@
-"""How does plain C compute a softmax? Lane by lane: the largest value, the sum, the shares."""
+"""How does plain C compute a softmax? Lane by lane: the largest value, the sum, the shares; two by table."""
 
 from dataclasses import dataclass
 from math import prod
+
+import numpy as np
 
 from ...ir import Array, Call
 from ...ops.spec import Constants
@@ -30,6 +32,28 @@ class Softmax(Kernel):
         return lanes(call)
 
 
+class PairsSoftmax(Softmax):
+    """Of two values: all that there is to know is their difference."""
+
+    name = "pairs"
+
+    def accepts(self, call: Call) -> bool:
+        return lanes(call).n == 2
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (0,)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        """The share of a value that is more by −255, −254, … 255 than the other."""
+        more = np.arange(-255, 256)
+        pairs = np.stack([np.minimum(more, 0), np.minimum(-more, 0)])
+        lower = pairs - pairs.max(axis=0)
+        e = k["exponentials"].astype(np.int64)[-lower]
+        total = e.sum(axis=0)
+        shares = np.minimum(127, (256 * e[0] + total // 2) // total - 128)
+        return {"shares": shares.astype(np.int8)}
+
+
 def lanes(call: Call) -> Lanes:
     shape, axis = call.output.shape, call.attrs.axis
     return Lanes(prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]))
@@ -41,4 +65,5 @@ def ascending(k: Constants) -> Array:
     return found
 
 
+register(PairsSoftmax())
 register(Softmax())
