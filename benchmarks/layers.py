@@ -37,8 +37,8 @@ from firmnet.ir import Array, Graph
 from firmnet.ops import OPS
 from firmnet.plan import Plan
 from firmnet.profile.cycles import Instruction, cost, decode
-from firmnet.profile.image import Image, build
-from firmnet.profile.recorders import Block, record_edges
+from firmnet.profile.image import ProfiledImage, build
+from firmnet.profile.recorders import BasicBlock, record_edges
 from firmnet.profile.simulate import simulate
 from firmnet.screen import Screen
 from firmnet.targets import Isa
@@ -148,7 +148,7 @@ def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], 
         raise VerificationError(f"{kernel}: {wrong} of {expected.size} values differ from the oracle's")
 
     @cache
-    def block(at: Block) -> tuple[Instruction, ...]:
+    def block(at: BasicBlock) -> tuple[Instruction, ...]:
         return decode(image.code(at), at.address)
 
     (whole,) = run.regions
@@ -157,7 +157,7 @@ def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], 
     return Figures(kernel, cycles, scratch, made.plan.arena_bytes, _code_bytes(image))
 
 
-def _code_bytes(image: Image) -> int:
+def _code_bytes(image: ProfiledImage) -> int:
     """run() and what it calls."""
     return image.bytes_of("text") - sum(image.symbol_bytes.get(edge, 0) for edge in EDGES)
 

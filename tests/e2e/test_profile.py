@@ -24,7 +24,7 @@ from firmnet.devices.runner import Model
 from firmnet.errors import VerificationError
 from firmnet.ir import Graph
 from firmnet.profile import cycles, profile_graph, recorders
-from firmnet.profile.image import Image, build, read
+from firmnet.profile.image import ProfiledImage, build, read
 from firmnet.profile.simulate import simulate
 
 REPO = Path(__file__).parents[2]
@@ -213,17 +213,17 @@ const fn_model loop_model = {{ .inputs = inputs, .input_count = 1, .output = out
     return Model("loop", {"loop.c": source, "loop.h": header, "fn_model.h": interface}, (4,), 4, ())
 
 
-def looped(text: str) -> Image:
+def looped(text: str) -> ProfiledImage:
     return build(assembled(text), np.zeros(4, np.int8), "cortex-m4f")
 
 
-def cost_of(image: Image) -> cycles.Cost:
+def cost_of(image: ProfiledImage) -> cycles.Cost:
     run = simulate(image, "cortex-m4f", 4, recorders.record_edges)
     (whole,) = run.regions
     return priced(image, whole.noted)
 
 
-def priced(image: Image, edges: recorders.Edges) -> cycles.Cost:
+def priced(image: ProfiledImage, edges: recorders.Edges) -> cycles.Cost:
     return cycles.cost(edges, lambda at: cycles.decode(image.code(at), at.address))
 
 

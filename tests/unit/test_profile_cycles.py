@@ -3,7 +3,7 @@
 import pytest
 
 from firmnet.profile import cycles
-from firmnet.profile.recorders import Block
+from firmnet.profile.recorders import BasicBlock
 
 BX_LR = "7047"
 NOP = "00bf"
@@ -95,14 +95,14 @@ def test_a_condition_does_not_change_the_price(condition: str) -> None:
 
 def test_edges_become_cycles() -> None:
     """A loop of two blocks: the first falls through nine times of ten, the second always jumps back."""
-    code = {Block(0x100, 4): "086810b1", Block(0x104, 4): "4868fbe7", Block(0x10A, 2): BX_LR}
+    code = {BasicBlock(0x100, 4): "086810b1", BasicBlock(0x104, 4): "4868fbe7", BasicBlock(0x10A, 2): BX_LR}
     load_and_test, load_and_jump, leave = code
     edges = {
         (None, load_and_test): 1,
         (load_and_test, load_and_jump): 9,
         (load_and_jump, load_and_test): 9,
         (load_and_test, leave): 1,
-        (leave, Block(0x200, 0)): 1,
+        (leave, BasicBlock(0x200, 0)): 1,
     }
     spent = cycles.cost(edges, lambda block: decoded(code[block]) if block.size else ())
     first, second = 10 * (2 + 1) + 1 * 2, 9 * (2 + 3)

@@ -27,7 +27,7 @@ class MaxPool2dAttrs:
         return Window(self.kernel, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
-Span = tuple[int, int]
+Ends = tuple[int, int]
 """The first row (or column) of the image that a window reads, and how many it reads."""
 
 
@@ -63,7 +63,7 @@ class MaxPool2d(Op):
         return _largest(call.attrs.window.taps(inputs[0], -128))
 
 
-def spans(call: Call) -> tuple[list[Span], list[Span]]:
+def spans(call: Call) -> tuple[list[Ends], list[Ends]]:
     """Per output row and per output column, what its windows read inside the image."""
     attrs, sizes, counts = call.attrs, call.inputs[0].shape[1:3], call.output.shape[1:3]
     rows, columns = (
@@ -76,7 +76,7 @@ def spans(call: Call) -> tuple[list[Span], list[Span]]:
     return rows, columns
 
 
-def _span(start: int, axis: int, attrs: MaxPool2dAttrs, size: int) -> Span:
+def _span(start: int, axis: int, attrs: MaxPool2dAttrs, size: int) -> Ends:
     step = attrs.dilation[axis]
     inside = [i for i in range(start, start + attrs.kernel[axis] * step, step) if 0 <= i < size]
     return inside[0], len(inside)

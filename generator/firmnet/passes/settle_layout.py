@@ -46,7 +46,7 @@ def _cost(graph: Graph) -> tuple[bool, int, int]:
 
 
 def _walk(graph: Graph, input_order: Shape) -> Graph:
-    walk = Walk(graph)
+    walk = Settling(graph)
     walk.start(input_order)
     for node in graph.nodes:
         walk.place(node)
@@ -54,7 +54,7 @@ def _walk(graph: Graph, input_order: Shape) -> Graph:
 
 
 @dataclass
-class Walk:
+class Settling:
     """One attempt: the new graph as it grows, and where each tensor of the old one is."""
 
     old: Graph

@@ -15,7 +15,7 @@ from typing import Any
 import capstone
 from capstone import arm
 
-from .recorders import Block, Edges
+from .recorders import BasicBlock, Edges
 
 REFILL = 2
 """P of table 3-1: refilling the pipeline takes 1 to 3 cycles, by the target's alignment and width."""
@@ -64,7 +64,7 @@ class Cost:
         return Cost(self.instructions + other.instructions, self.cycles + other.cycles)
 
 
-def cost(edges: Edges, block: Callable[[Block], tuple[Instruction, ...]]) -> Cost:
+def cost(edges: Edges, block: Callable[[BasicBlock], tuple[Instruction, ...]]) -> Cost:
     """What executing `edges` costs; `block` gives a block's instructions."""
     instructions = cycles = 0
     for (before, at), count in edges.items():

@@ -13,7 +13,7 @@ from ..devices.compiled import Compiler, compiled
 from ..devices.runner import Model
 from ..ir import Array
 from ..targets import core_named
-from .recorders import Block
+from .recorders import BasicBlock
 
 FLASH_ORIGIN, FLASH_BYTES = 0x0800_0000, 4 << 20
 RAM_ORIGIN, RAM_BYTES = 0x2000_0000, 1 << 20
@@ -23,7 +23,7 @@ VALUES_PER_ROW = 24
 
 
 @dataclass(frozen=True)
-class Segment:
+class LoadedSegment:
     """Bytes that lie at an address before reset."""
 
     address: int
@@ -31,16 +31,16 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Image:
+class ProfiledImage:
     """An ELF: what is loaded before reset, addresses and sizes of symbols, sizes of sections."""
 
     elf: Path
-    segments: tuple[Segment, ...]
+    segments: tuple[LoadedSegment, ...]
     symbols: dict[str, int]
     symbol_bytes: dict[str, int]
     sections: dict[str, int]
 
-    def code(self, block: Block) -> bytes:
+    def code(self, block: BasicBlock) -> bytes:
         """The machine code of a basic block."""
         for segment in self.segments:
             start = block.address - segment.address
@@ -53,7 +53,7 @@ class Image:
         return sum(self.sections.get(f".model.{part}", 0) for part in parts)
 
 
-def build(model: Model, sample: Array, core: str) -> Image:
+def build(model: Model, sample: Array, core: str) -> ProfiledImage:
     """Compile and link `model` for `core` with one int8 sample of all its inputs side by side.
 
     Raises UserError with the compiler's output when it does not build.
@@ -77,12 +77,12 @@ def build(model: Model, sample: Array, core: str) -> Image:
     return read(compiled(files, compiler))
 
 
-def read(elf: Path) -> Image:
+def read(elf: Path) -> ProfiledImage:
     """What the ELF says of itself."""
     with elf.open("rb") as file:
         image = ELFFile(file)
         segments = tuple(
-            Segment(part["p_paddr"], part.data())
+            LoadedSegment(part["p_paddr"], part.data())
             for part in image.iter_segments("PT_LOAD")
             if part["p_filesz"]
         )
@@ -92,4 +92,4 @@ def read(elf: Path) -> Image:
         symbols = {s.name: int(s["st_value"]) for s in named}
         symbol_bytes = {s.name: int(s["st_size"]) for s in named}
         sections = {s.name: int(s["sh_size"]) for s in image.iter_sections() if s["sh_flags"] & 2}
-    return Image(elf, segments, symbols, symbol_bytes, sections)
+    return ProfiledImage(elf, segments, symbols, symbol_bytes, sections)

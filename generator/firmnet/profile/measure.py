@@ -19,9 +19,9 @@ from ..ir import Array, Graph
 from ..ops import OPS
 from ..targets import Board, Isa, isa
 from .cycles import Cost, Instruction, cost, decode
-from .image import RAM_ORIGIN, Image, build
-from .recorders import UNAVAILABLE, Block, LoadRecorder, Loads, record_edges
-from .simulate import Noted, Region, Run, simulate
+from .image import RAM_ORIGIN, ProfiledImage, build
+from .recorders import UNAVAILABLE, BasicBlock, LoadRecorder, Loads, record_edges
+from .simulate import Noted, SimulatedRun, Stretch, simulate
 
 MODELLED = ("cortex-m4", "cortex-m4f")
 """Cores whose cycles cycles.py knows; of the others only instructions are counted."""
@@ -100,7 +100,7 @@ class OneByOne:
 
 
 @dataclass(frozen=True)
-class Entry:
+class KnownLayer:
     """What is known of a layer before it runs; `arrays` are its constants' symbols."""
 
     name: str
@@ -114,7 +114,7 @@ class Subject:
     """A model to profile: its C, its layers, and one sample with what the oracle makes of it, both flat."""
 
     model: Model
-    entries: tuple[Entry, ...]
+    entries: tuple[KnownLayer, ...]
     arena_bytes: int
     lower_bound_bytes: int
     sample: Array
@@ -163,7 +163,7 @@ def _subject_of(artifact: Artifact, isa: Isa, sample: Array) -> Subject:
     made = artifact.manifest
     return Subject(
         from_artifact(artifact),
-        tuple(Entry(layer.name, layer.op, layer.macs, layer.arrays) for layer in made.layers),
+        tuple(KnownLayer(layer.name, layer.op, layer.macs, layer.arrays) for layer in made.layers),
         made.arena_bytes,
         made.lower_bound_bytes,
         sample.ravel(),
@@ -180,7 +180,7 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
     return Subject(
         Model(graph.name, dict(made.files), input_bytes, expected.size, layer_bytes),
         tuple(
-            Entry(
+            KnownLayer(
                 layer.name,
                 layer.op,
                 layer.macs,
@@ -266,7 +266,9 @@ def _one_by_one(subject: Subject, core: str) -> OneByOne | None:
     )
 
 
-def _layer(subject: Subject, image: Image, seen: _Figures, index: int, modelled: bool) -> LayerProfile:
+def _layer(
+    subject: Subject, image: ProfiledImage, seen: _Figures, index: int, modelled: bool
+) -> LayerProfile:
     entry, spent = subject.entries[index], seen.costs[index]
     return LayerProfile(
         name=entry.name,
@@ -281,7 +283,7 @@ def _layer(subject: Subject, image: Image, seen: _Figures, index: int, modelled:
     )
 
 
-def _flash_bytes(entry: Entry, image: Image) -> int:
+def _flash_bytes(entry: KnownLayer, image: ProfiledImage) -> int:
     try:
         return sum(image.symbol_bytes[array] for array in entry.arrays)
     except KeyError as error:
@@ -291,11 +293,11 @@ def _flash_bytes(entry: Entry, image: Image) -> int:
         ) from None
 
 
-def _run(subject: Subject, image: Image, core: str) -> _Figures:
+def _run(subject: Subject, image: ProfiledImage, core: str) -> _Figures:
     """One run without an observer for the whole, one cut into pieces of layers, one that looks at loads."""
 
     @cache
-    def block(at: Block) -> tuple[Instruction, ...]:
+    def block(at: BasicBlock) -> tuple[Instruction, ...]:
         return decode(image.code(at), at.address)
 
     size = subject.expected.size
@@ -311,12 +313,12 @@ def _run(subject: Subject, image: Image, core: str) -> _Figures:
     )
 
 
-def _by_layer(subject: Subject, run: Run[Noted]) -> list[list[Region[Noted]]]:
+def _by_layer(subject: Subject, run: SimulatedRun[Noted]) -> list[list[Stretch[Noted]]]:
     """The regions of each layer, and behind the last of them the rest of run()."""
     return [run.of(layer) for layer in (*range(len(subject.entries)), None)]
 
 
-def _loads(subject: Subject, image: Image, core: str) -> tuple[Loads, ...] | None:
+def _loads(subject: Subject, image: ProfiledImage, core: str) -> tuple[Loads, ...] | None:
     """The loads of each layer and of the rest; None when the run that looks at them went wrong."""
     try:
         run = simulate(image, core, subject.expected.size, _load_recorder, observed=True)
@@ -332,7 +334,7 @@ def _load_recorder(cpu: unicorn.Uc) -> LoadRecorder:
     return LoadRecorder(cpu, RAM_ORIGIN)
 
 
-def _checked(subject: Subject, core: str, run: Run[Noted]) -> Run[Noted]:
+def _checked(subject: Subject, core: str, run: SimulatedRun[Noted]) -> SimulatedRun[Noted]:
     """Refuse to profile wrong results."""
     wrong = int(np.count_nonzero(run.output != subject.expected))
     if wrong:

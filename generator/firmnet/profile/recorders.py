@@ -21,29 +21,29 @@ EDGE = np.dtype(
 
 
 @dataclass(frozen=True)
-class Block:
+class BasicBlock:
     """Instructions that are executed one after the other; of size 0: where the recording ended."""
 
     address: int
     size: int
 
 
-Edges = Mapping[tuple[Block | None, Block], int]
+Edges = Mapping[tuple[BasicBlock | None, BasicBlock], int]
 """(block, or None at the start; the next block) → how often. The last of a run is to a block of size 0."""
 
 UNAVAILABLE = (UserError, OSError, ImportError, AttributeError)
 """What a recorder in C raises where it cannot be had."""
 
-Noted = TypeVar("Noted", covariant=True)
+Noted_co = TypeVar("Noted_co", covariant=True)
 
 
-class Recorder(Protocol[Noted]):
+class Recorder(Protocol[Noted_co]):
     """Attached to a simulator, notes what happens from then on."""
 
     def end(self, address: int) -> None:
         """Execution stopped before the instruction at `address`."""
 
-    def take(self) -> Noted:
+    def take(self) -> Noted_co:
         """What was noted since the last take."""
 
 
@@ -146,5 +146,5 @@ def _add_hook(cpu: Any, kind: int, function: Any) -> None:
         raise OSError(f"uc_hook_add failed with {status}")
 
 
-def _edge(before: int, before_size: int, address: int, size: int) -> tuple[Block | None, Block]:
-    return Block(before, before_size) if before_size else None, Block(address, size)
+def _edge(before: int, before_size: int, address: int, size: int) -> tuple[BasicBlock | None, BasicBlock]:
+    return BasicBlock(before, before_size) if before_size else None, BasicBlock(address, size)

@@ -11,7 +11,7 @@ from unicorn import arm_const
 
 from ..errors import VerificationError
 from ..ir import Array
-from .image import FLASH_BYTES, FLASH_ORIGIN, RAM_BYTES, RAM_ORIGIN, Image
+from .image import FLASH_BYTES, FLASH_ORIGIN, RAM_BYTES, RAM_ORIGIN, ProfiledImage
 from .recorders import Recorder
 
 CPU_MODELS = {
@@ -34,7 +34,7 @@ Noted = TypeVar("Noted")
 
 
 @dataclass(frozen=True)
-class Region(Generic[Noted]):
+class Stretch(Generic[Noted]):
     """A stretch of the run: what was recorded in it, and the deepest stack in bytes below run()'s entry.
 
     It ends with a piece of `layer`, or with run() itself (None).
@@ -46,25 +46,25 @@ class Region(Generic[Noted]):
 
 
 @dataclass(frozen=True)
-class Run(Generic[Noted]):
+class SimulatedRun(Generic[Noted]):
     """One inference: the output, int8 and flat, and its regions in order; the last ends with run()."""
 
     output: Array
-    regions: tuple[Region[Noted], ...]
+    regions: tuple[Stretch[Noted], ...]
 
-    def of(self, layer: int | None) -> list[Region[Noted]]:
+    def of(self, layer: int | None) -> list[Stretch[Noted]]:
         """The regions that end with a piece of `layer`, or (None) with run()."""
         return [region for region in self.regions if region.layer == layer]
 
 
 def simulate(
-    image: Image,
+    image: ProfiledImage,
     core: str,
     output_bytes: int,
     recorder: Callable[[unicorn.Uc], Recorder[Noted]],
     *,
     observed: bool = False,
-) -> Run[Noted]:
+) -> SimulatedRun[Noted]:
     """The first call of run() after reset, from entry to return; `observed`: cut after each piece of a layer.
 
     Raises VerificationError when the image faults or does not come to its end.
@@ -75,7 +75,7 @@ def simulate(
 class _Simulation:
     """A core that has just come out of reset."""
 
-    def __init__(self, image: Image, core: str, *, observed: bool) -> None:
+    def __init__(self, image: ProfiledImage, core: str, *, observed: bool) -> None:
         self.image = image
         self.cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.cpu.ctl_set_cpu_model(CPU_MODELS[core])
@@ -90,7 +90,9 @@ class _Simulation:
         self.cpu.reg_write(arm_const.UC_ARM_REG_SP, stack_top)
         self.cpu.reg_write(arm_const.UC_ARM_REG_PC, reset)
 
-    def run(self, output_bytes: int, recorder: Callable[[unicorn.Uc], Recorder[Noted]]) -> Run[Noted]:
+    def run(
+        self, output_bytes: int, recorder: Callable[[unicorn.Uc], Recorder[Noted]]
+    ) -> SimulatedRun[Noted]:
         mark = self.image.symbols["sim_mark"] & ~1
         self._advance(mark)
         self._advance(self._word("profile_run") & ~1)
@@ -101,14 +103,14 @@ class _Simulation:
         self._paint()
         while self._advance(mark, end) == mark:
             layer = self._register("R0") - FIRST_LAYER_MARK
-            regions.append(Region(layer, recording.take(), self._painted(top)))
+            regions.append(Stretch(layer, recording.take(), self._painted(top)))
             # The mark itself is not part of any layer: go on where it would return to.
             self.cpu.reg_write(arm_const.UC_ARM_REG_PC, self._register("LR"))
             self._paint()
         recording.end(end)
-        regions.append(Region(None, recording.take(), self._painted(top)))
+        regions.append(Stretch(None, recording.take(), self._painted(top)))
         output = self.cpu.mem_read(self._word("profile_output"), output_bytes)
-        return Run(np.frombuffer(bytes(output), np.int8), tuple(regions))
+        return SimulatedRun(np.frombuffer(bytes(output), np.int8), tuple(regions))
 
     def _advance(self, *exits: int) -> int:
         """Execute up to, and without, the instruction at one of these addresses; returns at which."""

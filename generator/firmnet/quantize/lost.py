@@ -26,7 +26,7 @@ MOST_EVENTS = 3
 
 
 @dataclass(frozen=True)
-class Cut:
+class CutSample:
     """At `tensor`, calibration sample `sample` reached `seen`; int8 ends at `kept`."""
 
     tensor: str
@@ -43,7 +43,7 @@ class Lost:
     tried).
     """
 
-    cut: Cut
+    cut: CutSample
     element: int
     expected: float
     got: float
@@ -96,9 +96,9 @@ def lost_events(events: Sequence[Lost]) -> Iterator[str]:
         yield f"{len(events) - MOST_EVENTS} more calibration samples lose an output like that"
 
 
-def _cuts(graph: Graph, observed: Ranges) -> list[Cut]:
+def _cuts(graph: Graph, observed: Ranges) -> list[CutSample]:
     """Per sample its largest cut, beyond a step, in parts of the range that stays; the largest first."""
-    worst: dict[int, tuple[float, Cut]] = {}
+    worst: dict[int, tuple[float, CutSample]] = {}
     for name in (*graph.inputs, *(node.output for node in graph.nodes if not OPS[node.op].view)):
         seen = observed.histograms.get(name)
         if seen is None or only_passed_on(graph, name):
@@ -109,7 +109,7 @@ def _cuts(graph: Graph, observed: Ranges) -> list[Cut]:
         for sample, value, kept in ((at_low, seen.low, low), (at_high, seen.high, high)):
             beyond = (low - value if kept == low else value - high) / q.scale[0]
             if beyond > 1 and beyond > worst.get(sample, (0.0,))[0]:
-                worst[sample] = beyond, Cut(name, sample, value, kept)
+                worst[sample] = beyond, CutSample(name, sample, value, kept)
     ranked = sorted(worst.values(), key=lambda found: -found[0])
     return [cut for _, cut in ranked[:MOST_LOOKED_AT]]
 

@@ -21,7 +21,7 @@ UsbId = Annotated[str, Field(pattern=r"^[0-9a-f]{4}:[0-9a-f]{4}$")]
 # Texts of a board file go into C, Python, platformio.ini and command lines: what they may hold is listed.
 Id = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Label = Annotated[str, Field(max_length=80, pattern=r"^[\w][\w .,:+()/&-]*$")]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+PlainWord = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Platform = Annotated[
     str,
     Field(max_length=120, pattern=r"^([A-Za-z0-9_-]+/)?[A-Za-z0-9_-]+( ?@ ?[\^~<>=0-9., ]+)?$"),
@@ -48,7 +48,7 @@ UInt32 = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 class Chip:
     """`clock_hz` as the official core sets it, which may be less than the chip can do; see Board.clock_hz."""
 
-    mcu: Word
+    mcu: PlainWord
     core: CoreName
     clock_hz: Hertz
     flash_origin: Address
@@ -74,9 +74,9 @@ class PlatformIO:
     """
 
     platform: Platform
-    board: Word
+    board: PlainWord
     framework: Literal["arduino"]
-    upload_protocol: Word | Literal[""] = ""
+    upload_protocol: PlainWord | Literal[""] = ""
     build_flags: tuple[Flag, ...] = ()
     build_unflags: tuple[Flag, ...] = ()
     malloc_bytes: Annotated[int, Field(ge=0, le=2**28, strict=True)] = 0

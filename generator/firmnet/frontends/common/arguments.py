@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 
 from ...ir import Tensor
-from .builder import Builder, Unsupported
+from .builder import Builder, Unsupported, Value
+
+Rule = Callable[..., Value]
+"""(builder, *arguments) → output. Activations arrive as Tensor, constants as arrays; moving the values of an
+array gives an array."""
 
 
 class Misfit(Exception):

@@ -10,6 +10,9 @@ import numpy as np
 from ...ir import Array, Graph, Node, Shape, Tensor
 from ...ops import OPS
 
+Value = Tensor | Array
+"""An activation, or a constant in float64."""
+
 
 class Unsupported(Exception):
     """A source operator or option firmnet cannot express; the message says what to do instead."""

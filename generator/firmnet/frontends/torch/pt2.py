@@ -263,11 +263,11 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 ParameterPath = Annotated[str, AfterValidator(_path)]
 
 
-class Size(Part):
+class FileSize(Part):
     as_int: FileCount
 
 
-FileSizes = list[Annotated[Size, BeforeValidator(_plain_size)]]
+FileSizes = list[Annotated[FileSize, BeforeValidator(_plain_size)]]
 FileDevice = Annotated[Any, AfterValidator(_cpu)]
 
 
@@ -277,7 +277,7 @@ class TensorMeta(Part):
     requires_grad: bool
     device: FileDevice
     strides: Annotated[FileSizes, Field(max_length=16)]
-    storage_offset: Annotated[Size, BeforeValidator(_plain_size)]
+    storage_offset: Annotated[FileSize, BeforeValidator(_plain_size)]
     layout: Annotated[int, Field(ge=STRIDED, le=STRIDED)]
 
     @property
@@ -436,7 +436,7 @@ class InputMutationSpec(Part):
     user_input_name: Identifier
 
 
-INPUTS: dict[str, type[Part]] = {
+INPUT_KINDS: dict[str, type[Part]] = {
     "user_input": UserSpec,
     "parameter": ParameterSpec,
     "buffer": BufferSpec,
@@ -461,7 +461,7 @@ def _one_of(kinds: Mapping[str, type[Part]]) -> Callable[[dict[str, Any]], dict[
 
 
 class Signature(Part):
-    input_specs: list[Annotated[dict[str, Any], AfterValidator(_one_of(INPUTS))]]
+    input_specs: list[Annotated[dict[str, Any], AfterValidator(_one_of(INPUT_KINDS))]]
     output_specs: list[Annotated[dict[str, Any], AfterValidator(_one_of(OUTPUTS))]]
 
 

@@ -10,7 +10,7 @@ from ..spec import Kernel, register
 
 
 @dataclass(frozen=True)
-class Blocks:
+class Joined:
     """`blocks` times the next `lengths` values of each input."""
 
     blocks: int
@@ -20,9 +20,9 @@ class Blocks:
 class Concat(Kernel):
     op = "concat"
 
-    def layout(self, call: Call, k: Constants) -> Blocks:
+    def layout(self, call: Call, k: Constants) -> Joined:
         axis = call.attrs.axis
-        return Blocks(prod(call.output.shape[:axis]), tuple(prod(x.shape[axis:]) for x in call.inputs))
+        return Joined(prod(call.output.shape[:axis]), tuple(prod(x.shape[axis:]) for x in call.inputs))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Pad(Kernel):
 
 
 @dataclass(frozen=True)
-class Walk:
+class Strides:
     """Nested loops over the output as (size, input step)."""
 
     loops: Loops
@@ -60,8 +60,8 @@ class Walk:
 class Transpose(Kernel):
     op = "transpose"
 
-    def layout(self, call: Call, k: Constants) -> Walk:
-        return Walk(_walk(call.inputs[0].shape, call.attrs.order))
+    def layout(self, call: Call, k: Constants) -> Strides:
+        return Strides(_walk(call.inputs[0].shape, call.attrs.order))
 
 
 class TransposeRuns(Transpose):

@@ -1,17 +1,14 @@
 """Which operators of PyTorch does firmnet read, and what does each become? Every file here has its RULES.
 
-A rule is a function (builder, *arguments) → output tensor: activations arrive as Tensor, constants as arrays,
-and data movement of an array gives an array. Its annotations are checked before it is called (see
-common/arguments.py).
+A rule is a function of the builder and the operator's arguments; its annotations are checked before it is
+called (common/arguments.py).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 
-from ....ir import Array, Tensor
-
-Rule = Callable[..., Tensor | Array]
+from ...common.arguments import Rule
 
 
 def _collected() -> Mapping[str, Rule]:

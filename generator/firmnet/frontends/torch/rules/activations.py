@@ -1,6 +1,6 @@
 """How do PyTorch's activation functions read? Bounds as clamp, scores as softmax."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from ....ir import Array, Tensor
 from ....ops.clamp import ClampAttrs
 from ....ops.softmax import SoftmaxAttrs
+from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 
 
@@ -63,7 +64,7 @@ def from_aten_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords
     return b.add("softmax", SoftmaxAttrs(dim % len(x.shape)), x)
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.relu.default": from_aten_relu,
     "aten.relu6.default": from_aten_relu6,
     "aten.hardtanh.default": from_aten_hardtanh,

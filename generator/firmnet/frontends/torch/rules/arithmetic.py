@@ -1,6 +1,6 @@
 """How does PyTorch's arithmetic read, element by element, of activations and constants?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,14 +9,15 @@ from ....ir import Array, Tensor
 from ....ops.add import AddAttrs
 from ....ops.mul import MulAttrs
 from ...common.affine import affine
+from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
 from ...common.repeats import before_expansion, broadcast_shape, expanded
 
-Value = Tensor | Array | float
+Operand = Tensor | Array | float
 
 
-def from_aten_add(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tensor:
+def from_aten_add(b: Builder, x: Operand, other: Operand, alpha: float = 1) -> Tensor:
     """x + alpha · other; a constant becomes a shift, which a layer before takes into its bias."""
     if not isinstance(other, Tensor):
         assert isinstance(x, Tensor)
@@ -34,15 +35,15 @@ def _pairwise(b: Builder, op: str, attrs: Any, x: Tensor, other: Tensor) -> Tens
     return b.add(op, attrs, expanded(b, large, shape), ranked)
 
 
-def from_aten_sub(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tensor:
+def from_aten_sub(b: Builder, x: Operand, other: Operand, alpha: float = 1) -> Tensor:
     return from_aten_add(b, x, other, -alpha)
 
 
-def from_aten_rsub(b: Builder, x: Value, other: Value, alpha: float = 1) -> Tensor:
+def from_aten_rsub(b: Builder, x: Operand, other: Operand, alpha: float = 1) -> Tensor:
     return from_aten_sub(b, other, x, alpha)
 
 
-def from_aten_mul(b: Builder, x: Value, other: Value) -> Tensor:
+def from_aten_mul(b: Builder, x: Operand, other: Operand) -> Tensor:
     """A constant factor becomes a scale, which a layer before takes into its weights."""
     if not isinstance(other, Tensor):
         assert isinstance(x, Tensor)
@@ -52,7 +53,7 @@ def from_aten_mul(b: Builder, x: Value, other: Value) -> Tensor:
     return _pairwise(b, "mul", MulAttrs(), x, other)
 
 
-def from_aten_div(b: Builder, x: Value, other: Value) -> Tensor:
+def from_aten_div(b: Builder, x: Operand, other: Operand) -> Tensor:
     if isinstance(other, Tensor):
         raise Unsupported("dividing by an activation: divide by a constant, or multiply by a gate")
     if not np.all(other):
@@ -74,7 +75,7 @@ def from_aten_pow(b: Builder, x: Tensor, exponent: float) -> Tensor:
     return x if exponent == 1 else from_aten_square(b, x)
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.add.Tensor": from_aten_add,
     "aten.add.Scalar": from_aten_add,
     "aten.sub.Tensor": from_aten_sub,

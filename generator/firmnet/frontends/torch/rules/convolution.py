@@ -1,6 +1,6 @@
 """How do PyTorch's convolutions of images and lines read?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from ....ir import Array, Tensor
 from ....ops.conv2d import Conv2dAttrs
 from ....ops.windows import Padding, Pair
+from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.images import as_image, as_line, require_image
 from ...common.movement import to_nchw, to_nhwc
@@ -86,7 +87,7 @@ def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
     return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.conv2d.default": from_aten_conv2d,
     "aten.conv2d.padding": from_aten_conv2d,
     "aten.conv1d.default": from_aten_conv1d,

@@ -1,10 +1,11 @@
 """How does what PyTorch joins, repeats and pads read?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ....ir import Array, Tensor
 from ....ops.concat import ConcatAttrs
 from ....ops.pad import PadAttrs
+from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
 from ...common.repeats import expanded, repeated
@@ -64,7 +65,7 @@ def from_aten_pad(
     return from_aten_constant_pad_nd(b, x, pad, value)
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.cat.default": from_aten_cat,
     "aten.concat.default": from_aten_cat,
     "aten.concatenate.default": from_aten_cat,

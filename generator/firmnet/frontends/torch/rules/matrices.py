@@ -1,16 +1,15 @@
 """How do PyTorch's products with a constant matrix read?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from ....ir import Array, Tensor
 from ....ops.linear import LinearAttrs
 from ...common.affine import affine
-from ...common.builder import Builder, Unsupported
+from ...common.arguments import Rule
+from ...common.builder import Builder, Unsupported, Value
 from ...common.movement import reshaped, transposed
-
-Value = Tensor | Array
 
 
 def from_aten_linear(b: Builder, x: Tensor, weight: Array, bias: Array | None = None) -> Tensor:
@@ -70,7 +69,7 @@ def _matrix(constant: Array) -> Array:
     return constant if constant.ndim < 3 else constant.reshape(constant.shape[-2:])
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.linear.default": from_aten_linear,
     "aten.addmm.default": from_aten_addmm,
     "aten.matmul.default": from_aten_matmul,

@@ -1,12 +1,13 @@
 """How does PyTorch's batch norm read? As a scale and a shift per channel."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from ....ir import Array, Tensor
 from ....ops.batch_norm import BatchNormAttrs
 from ...common.affine import scaled
+from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 
 
@@ -51,7 +52,7 @@ def from_aten_batch_norm(
     return from_aten_inference(b, x, weight, bias, running_mean, running_var, momentum, eps)
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten._native_batch_norm_legit_no_training.default": from_aten_inference,
     "aten.batch_norm.default": from_aten_batch_norm,
 }

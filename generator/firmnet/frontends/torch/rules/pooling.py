@@ -1,12 +1,13 @@
 """How do PyTorch's pools and reductions read?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ....ir import Array, Tensor
+from ....ir import Tensor
 from ....ops.avg_pool2d import AvgPool2dAttrs
 from ....ops.max_pool2d import MaxPool2dAttrs
 from ....ops.windows import Pair
+from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.images import as_image, as_line, require_image
 from ...common.movement import to_nchw, to_nhwc
@@ -142,7 +143,7 @@ def from_aten_amax(b: Builder, x: Tensor, dim: int | Sequence[int] = (), keepdim
     return reduced(b, x, dim, keepdim, from_aten_max_pool2d)
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.avg_pool2d.default": from_aten_avg_pool2d,
     "aten.adaptive_avg_pool2d.default": from_aten_adaptive_avg_pool2d,
     "aten._adaptive_avg_pool2d.default": from_aten_adaptive_avg_pool2d,

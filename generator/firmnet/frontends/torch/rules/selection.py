@@ -1,9 +1,10 @@
 """How do PyTorch's slices read? As pools over windows of one value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 
-from ....ir import Array, Tensor
+from ....ir import Tensor
+from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
 from .pooling import from_aten_max_pool2d
@@ -45,7 +46,7 @@ def from_aten_select(b: Builder, x: Tensor, dim: int, index: int) -> Tensor:
     return reshaped(b, first, (*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.slice.Tensor": from_aten_slice,
     "aten.select.int": from_aten_select,
 }

@@ -1,6 +1,6 @@
 """How do PyTorch's views, permutations and copies read?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,8 @@ import numpy as np
 from ....ir import Array, Tensor
 from ....ops.reshape import ReshapeAttrs
 from ....ops.transpose import TransposeAttrs
-from ...common.builder import Builder, Unsupported
-
-Value = Tensor | Array
+from ...common.arguments import Rule
+from ...common.builder import Builder, Unsupported, Value
 
 
 def from_aten_view(b: Builder, x: Value, shape: Sequence[int]) -> Value:
@@ -79,7 +78,7 @@ def from_aten_t(b: Builder, x: Tensor | Array) -> Tensor | Array:
     return from_aten_permute(b, x, range(len(x.shape))[::-1])
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {
+RULES: Mapping[str, Rule] = {
     "aten.view.default": from_aten_view,
     "aten.reshape.default": from_aten_view,
     "aten._unsafe_view.default": from_aten_view,

@@ -1,9 +1,10 @@
 """How does PyTorch's flip read? As one layer for each axis."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from ....ir import Array, Tensor
+from ....ir import Tensor
 from ....ops.flip import FlipAttrs
+from ...common.arguments import Rule
 from ...common.builder import Builder
 
 
@@ -13,4 +14,4 @@ def from_aten_flip(b: Builder, x: Tensor, dims: Sequence[int]) -> Tensor:
     return x
 
 
-RULES: Mapping[str, Callable[..., Tensor | Array]] = {"aten.flip.default": from_aten_flip}
+RULES: Mapping[str, Rule] = {"aten.flip.default": from_aten_flip}
