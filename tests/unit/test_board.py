@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from firmnet.errors import UserError
 from firmnet.targets import Isa, board_ids, core_named, isa, load_board
 from firmnet.targets.board_file import read_board
 
-GOOD = (
-    assets("boards") / "nano33ble.toml"
-).read_text() + 'arguments = ["-device", "loader,addr=0x00010201,cpu-num=0"]\n'
+NANO = (assets("boards") / "nano33ble.toml").read_text()
+GOOD = f"""{NANO}arguments = ["-device", "loader,addr=0x00010201,cpu-num=0"]
+"""
 
 
 def refusal(folder: Path, text: str) -> str:
@@ -179,6 +180,12 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "key-of-two-lines": ("[chip]", '[chip]\n"a\\nb" = 1', "unknown key 'chip.a\\nb'"),
 }
+
+
+def test_what_only_the_official_platform_reaches_says_nothing_of_our_build(tmp_path: Path) -> None:
+    own = re.compile(r"^\[baremetal\].*?(?=^\[)", re.DOTALL | re.MULTILINE)
+    (tmp_path / "mine.toml").write_text(own.sub("", NANO, count=1))
+    assert replace(read_board(tmp_path / "mine.toml"), id="nano33ble") == load_board("nano33ble")
 
 
 @pytest.mark.parametrize("case", BAD)

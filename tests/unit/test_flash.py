@@ -274,6 +274,12 @@ def test_no_way_onto_a_board_is_said_first(offline: Path) -> None:
         check_flashable(load_board("nano33ble"), lambda: [NANO])
 
 
+def test_an_emulator_is_advised_only_where_there_is_one(offline: Path) -> None:
+    board = replace(load_board("nano33ble"), emulator=None)
+    with pytest.raises(UserError, match=r"there is no way onto .* connect to the network once$"):
+        check_flashable(board, lambda: [NANO])
+
+
 def test_a_missing_board_is_said_first(offline: Path) -> None:
     program(offline, "openocd")
     with pytest.raises(UserError, match=r"no ST Nucleo-F446RE is connected .* found no serial port at all"):

@@ -108,8 +108,8 @@ def _no_way(board: Board) -> UserError:
     platform = board.platformio.platform.split("@")[0]
     return UserError(
         f"there is no way onto the {board.name} from here: only PlatformIO's {platform} can flash it, "
-        "which is not installed, and PlatformIO's registry does not answer: connect to the network once, or "
-        "use --emulate"
+        "which is not installed, and PlatformIO's registry does not answer: connect to the network once"
+        + (", or use --emulate" if board.emulator else "")
     )
 
 

@@ -98,6 +98,10 @@ class Baremetal:
             raise ValueError(f"{min(own)} is not for 'defines': it is made of clock_hz and uart_irq")
 
 
+EMULATED_ONLY = Baremetal("cmsdk_uart", clock_hz=25_000_000, uart_irq=0)
+"""Of a board that says nothing of it: our own build runs on one of Arm's MPS2 machines, if anywhere."""
+
+
 @dataclass(frozen=True, config=_CLOSED)
 class Connection:
     """How host and board talk. USB ids are "vid:pid"; a board in its bootloader shows another."""
@@ -156,9 +160,9 @@ class Board:
     id: Id
     name: Label
     chip: Chip
-    baremetal: Baremetal
     link: Connection
     micropython: MicroPython
+    baremetal: Baremetal = EMULATED_ONLY
     platformio: PlatformIO | None = None
     emulator: Emulator | None = None
 
