@@ -138,7 +138,7 @@ def _ram_bytes(artifact: Artifact) -> dict[str, int]:
         (node,) = step.nodes
         names = {*graph.activations(node), node.output}
         places = [range(memory.offsets[n], memory.offsets[n] + graph.tensors[n].size) for n in names]
-        scratch = step.kernel.scratch_bytes(graph.call(node)) if step.kernel else 0
+        scratch = step.choice.scratch_bytes if step.choice else 0
         needed[node.name] = len(set().union(*places)) + scratch
     return needed
 

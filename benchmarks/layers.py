@@ -122,8 +122,8 @@ def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
 def _names(memory: Plan) -> str:
     """The kernels of a plan, in the order in which they run."""
     pieces = (piece for cascade in memory.cascades for stripe in cascade.stripes for piece in stripe)
-    kernels = [*(step.kernel for step in memory.steps), *(piece.kernel for piece in pieces)]
-    return ", ".join(dict.fromkeys(kernel.label for kernel in kernels if kernel))
+    ran = [*(step.choice for step in memory.steps), *(piece.choice for piece in pieces)]
+    return ", ".join(dict.fromkeys(choice.label for choice in ran if choice))
 
 
 def _price(_graph: Graph) -> float | None:

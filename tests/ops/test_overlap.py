@@ -21,7 +21,7 @@ FURTHER = (0, 4, 68)
 def sharing(row: Row, isa: Isa) -> Iterator[tuple[str, int]]:
     """(activation, bytes) for every input that the output of this row may lie over, in words as planned."""
     call = row.case.call
-    for name, distance in zip(row.graph.inputs, select(row.op.name, call, isa).overlap(call), strict=True):
+    for name, distance in zip(row.graph.inputs, select(row.op.name, call, isa).overlap, strict=True):
         if distance is not None:
             yield name, -(-distance // 4) * 4
 

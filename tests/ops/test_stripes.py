@@ -146,7 +146,7 @@ def test_weights_are_those_of_the_whole(row: Row, isa: Isa) -> None:
 
 def packed(row: Row, isa: Isa) -> dict[str, Array]:
     call = row.case.call
-    return select(row.op.name, call, isa).pack(call, row.op.prepare(call))
+    return select(row.op.name, call, isa).kernel.pack(call, row.op.prepare(call))
 
 
 def wrong_ones(op: str, isa: Isa, build: Callable[[list[Model]], Runner]) -> list[str]:

@@ -11,7 +11,7 @@ from casework import activation, bias, weight
 
 from firmnet.errors import UserError
 from firmnet.ir import Array, Graph, Node, Tensor, check
-from firmnet.kernels import Kernel
+from firmnet.kernels import Choice
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
 from firmnet.ops.avg_pool2d import AvgPool2dAttrs
@@ -187,15 +187,15 @@ class Arena:
         for step in self.memory.steps:
             if step.cascade:
                 self._cascade(step.cascade)
-            elif step.kernel:
-                self._whole(step.nodes[0], step.kernel)
+            elif step.choice:
+                self._whole(step.nodes[0], step.choice)
         self._read(self.graph.output, self.memory.offsets[self.graph.output], self._all(self.graph.output))
         assert all(rows == len(self._all(name)) for name, rows in self.made.items() if not self._view(name))
 
-    def _whole(self, node: Node, kernel: Kernel) -> None:
+    def _whole(self, node: Node, choice: Choice) -> None:
         reads = [(name, self.memory.offsets[name], self._all(name)) for name in self.graph.activations(node)]
-        call, output = self.graph.call(node), self._all(node.output)
-        allowed, scratch = kernel.overlap(call), kernel.scratch_bytes(call)
+        output = self._all(node.output)
+        allowed, scratch = choice.overlap, choice.scratch_bytes
         self._kernel(node, reads, allowed, scratch, self.memory.offsets[node.output], output)
 
     def _cascade(self, cascade: Cascade) -> None:
@@ -211,12 +211,12 @@ class Arena:
                 return self.memory.rolling[name] + cascade.rolling[name].offset(row, i)
             return self.memory.offsets[name] + row * self._row_bytes(name)
 
-        node, call = piece.node, piece.stripe.call
+        node = piece.node
         reads = [
             (name, place(name, rows.start), rows)
             for name, rows in zip(self.graph.activations(node), piece.stripe.rows, strict=True)
         ]
-        allowed, scratch = piece.kernel.overlap(call), piece.kernel.scratch_bytes(call)
+        allowed, scratch = piece.choice.overlap, piece.choice.scratch_bytes
         assert scratch <= cascade.scratch_bytes
         if node.output in cascade.rolling:
             assert cascade.rolling[node.output].made(i) == piece.rows

@@ -44,6 +44,9 @@ class StreamKernel(Kernel):
 
     op = "stream"
 
+    def cycles(self, call: Call) -> float:
+        return 0.0
+
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return tuple(call.attrs.distances)
 

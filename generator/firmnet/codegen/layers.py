@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Call, Graph, Node, Shape, shape_text
-from ..kernels import Kernel
+from ..kernels import Choice
 from ..ops import OPS
 from . import symbols
 from .templates import render
@@ -45,13 +45,14 @@ class Layer:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-def layer(graph: Graph, node: Node, parts: Sequence[tuple[Call, Kernel]]) -> Layer:
-    """A layer that runs as these parts of it, each by its kernel; as a whole it is one part."""
+def layer(graph: Graph, node: Node, parts: Sequence[tuple[Call, Choice]]) -> Layer:
+    """A layer that runs as these parts of it, each by the kernel chosen; as a whole it is one part."""
     op, call = OPS[node.op], graph.call(node)
-    distinct = {shape_key(part): (part, kernel) for part, kernel in parts}
+    distinct = {shape_key(part): choice for part, choice in parts}
     constants = _Constants()
     functions = {}
-    for number, (key, (part, kernel)) in enumerate(distinct.items()):
+    for number, (key, choice) in enumerate(distinct.items()):
+        kernel, part = choice.kernel, choice.call
         part_name = symbols.KERNEL if len(distinct) == 1 else symbols.stripe(number)
         name = symbols.of_layer(graph.name, node.name, part_name)
         k = op.prepare(part)
@@ -60,7 +61,7 @@ def layer(graph: Graph, node: Node, parts: Sequence[tuple[Call, Kernel]]) -> Lay
             for short, array in kernel.pack(part, k).items()
         }
         text = render(kernel.template, fn=name, k=k, layout=kernel.layout(part, k), arrays=names).strip()
-        functions[key] = Function(name, text, kernel.scratch_bytes(part) > 0)
+        functions[key] = Function(name, text, choice.scratch_bytes > 0)
     macs = op.macs(call)
     return Layer(
         name=node.name,

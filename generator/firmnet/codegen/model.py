@@ -10,7 +10,7 @@ import numpy as np
 
 from ..assets import assets
 from ..ir import Array, Call, Graph, Shape, Tensor
-from ..kernels import Kernel
+from ..kernels import Choice
 from ..plan import Cascade, Plan, plan
 from ..targets import Isa
 from . import symbols
@@ -115,14 +115,14 @@ def fingerprint_source(model: str, fingerprint: bytes) -> str:
 
 def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
     """In the order of the graph's nodes, views left out."""
-    parts: dict[str, list[tuple[Call, Kernel]]] = {}
+    parts: dict[str, list[tuple[Call, Choice]]] = {}
     for step in memory.steps:
-        if step.kernel:
+        if step.choice:
             (node,) = step.nodes
-            parts[node.name] = [(graph.call(node), step.kernel)]
+            parts[node.name] = [(graph.call(node), step.choice)]
         for stripe in step.cascade.stripes if step.cascade else ():
             for piece in stripe:
-                parts.setdefault(piece.node.name, []).append((piece.stripe.call, piece.kernel))
+                parts.setdefault(piece.node.name, []).append((piece.stripe.call, piece.choice))
     return tuple(layer(graph, node, parts[node.name]) for node in graph.nodes if node.name in parts)
 
 

@@ -1,7 +1,7 @@
 """How does a core compute an op? Kernels in families, each with its price; importing this registers them."""
 
 from . import dsp, portable
-from .select import select
+from .select import Choice, choices, select
 from .spec import KERNELS, Kernel
 
-__all__ = ["KERNELS", "Kernel", "dsp", "portable", "select"]
+__all__ = ["KERNELS", "Choice", "Kernel", "choices", "dsp", "portable", "select"]

@@ -1,15 +1,50 @@
-"""Which kernel runs a call?"""
+"""Which kernel runs a call? Every one that can is priced; the cheapest comes first."""
+
+from dataclasses import dataclass, field
 
 from ..ir import Call
+from ..ops import OPS
 from ..targets import Isa
 from .spec import KERNELS, Kernel
 
 
-def candidates(op: str, call: Call, isa: Isa) -> list[Kernel]:
-    """All kernels that a core with these instructions can run the call with."""
-    return [kernel for kernel in KERNELS[op] if kernel.isa <= isa and kernel.accepts(call)]
+@dataclass(frozen=True)
+class Choice:
+    """A kernel and the call that it runs: the layer's own, or that with height and width `exchanged`."""
+
+    kernel: Kernel
+    call: Call = field(compare=False)
+    exchanged: bool
+    cycles: float
+
+    @property
+    def label(self) -> str:
+        """For people: "dsp/conv2d.rows", or "dsp/conv2d.rows, exchanged"."""
+        return self.kernel.label + ", exchanged" * self.exchanged
+
+    @property
+    def scratch_bytes(self) -> int:
+        return self.kernel.scratch_bytes(self.call)
+
+    @property
+    def overlap(self) -> tuple[int | None, ...]:
+        """See Kernel.overlap."""
+        return self.kernel.overlap(self.call)
 
 
-def select(op: str, call: Call, isa: Isa) -> Kernel:
-    """The first of those that need the most instructions."""
-    return max(candidates(op, call, isa), key=lambda kernel: kernel.isa)
+def choices(op: str, call: Call, isa: Isa) -> list[Choice]:
+    """All that a core with these instructions can run the call with, the cheapest first."""
+    exchanged = OPS[op].exchanged(call)
+    forms = [(call, False)] + ([(exchanged, True)] if exchanged else [])
+    found = [
+        Choice(kernel, form, turned, kernel.cycles(form))
+        for form, turned in forms
+        for kernel in KERNELS[op]
+        if kernel.isa <= isa and kernel.accepts(form)
+    ]
+    return sorted(found, key=lambda choice: choice.cycles)
+
+
+def select(op: str, call: Call, isa: Isa) -> Choice:
+    """The cheapest."""
+    return choices(op, call, isa)[0]

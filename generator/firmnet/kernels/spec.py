@@ -1,6 +1,6 @@
 """What must a kernel say about itself?"""
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,6 +31,13 @@ class Kernel(ABC):
     def accepts(self, call: Call) -> bool:
         """Whether it can compute the call."""
         return True
+
+    @abstractmethod
+    def cycles(self, call: Call) -> float:
+        """Its price: about what it takes on a Cortex-M4, as `firmnet profile` models it.
+
+        `select` compares these prices, so what matters most is that the order of kernels is right.
+        """
 
     def scratch_bytes(self, call: Call) -> int:
         """Memory that it needs beside input and output; 0: its function takes none."""

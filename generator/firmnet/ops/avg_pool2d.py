@@ -7,6 +7,7 @@ import numpy as np
 
 from ..ir import Array, Call, Shape
 from ..qmath import Requant, check_accumulator, clamp_bounds, requantize, to_requant
+from .exchange import exchangeable, turned
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut, window_rows
 from .weighted import clamped
@@ -91,6 +92,11 @@ class AvgPool2d(Op):
             return None if height % count else cut(call, rows, read, adaptive=(len(rows), width))
         found = window_rows(call, rows, _window(attrs))
         return found if found and _shifts(found.call) == _shifts(call) else None
+
+    def exchanged(self, call: Call) -> Call | None:
+        if not exchangeable(call):
+            return None
+        return Call(_swapped(call.attrs), (turned(call.inputs[0]),), turned(call.output))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         rows, columns = spans(call)

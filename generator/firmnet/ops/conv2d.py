@@ -1,11 +1,12 @@
 """conv2d: y = clamp(Σ over a window and its channels of x · w, + b), channels-last, padding reads as zero."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..ir import Array, Call, Shape
 from ..qmath import requantize
+from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
 from .stripes import window_rows
 from .weighted import clamped, fold
@@ -55,6 +56,20 @@ class Conv2d(Op):
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return window_rows(call, rows, window_of(call))
+
+    def exchanged(self, call: Call) -> Call | None:
+        if not exchangeable(call):
+            return None
+        (x, w, b), attrs = call.inputs, call.attrs
+        n_out, kh, kw, depth = w.shape
+        weight = replace(w, shape=(n_out, kw, kh, depth), data=w.values.transpose(0, 2, 1, 3))
+        options = replace(
+            attrs,
+            stride=turned_pair(attrs.stride),
+            padding=turned_padding(attrs.padding),
+            dilation=turned_pair(attrs.dilation),
+        )
+        return Call(options, (turned(x), weight, b), turned(call.output))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs

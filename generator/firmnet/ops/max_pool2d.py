@@ -7,6 +7,7 @@ from functools import reduce
 import numpy as np
 
 from ..ir import Array, Call, Shape
+from .exchange import exchangeable, turned
 from .spec import Constants, Op, Stripe, register
 from .stripes import window_rows
 from .windows import Padding, Pair, Window, image_size
@@ -58,6 +59,11 @@ class MaxPool2d(Op):
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return window_rows(call, rows, call.attrs.window)
+
+    def exchanged(self, call: Call) -> Call | None:
+        if not exchangeable(call):
+            return None
+        return Call(_swapped(call.attrs), (turned(call.inputs[0]),), turned(call.output))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return _largest(call.attrs.window.taps(inputs[0], -128))

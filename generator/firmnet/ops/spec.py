@@ -69,6 +69,10 @@ class Op(ABC):
         """
         return None
 
+    def exchanged(self, call: Call) -> Call | None:
+        """The same layer with height and width exchanged; None where its activations would be other bytes."""
+        return None
+
     def require_shared_qparams(self, call: Call) -> None:
         """Raise ValueError unless inputs and output have one scale and zero point (`keeps_qparams`)."""
         different = [t.name for t in call.inputs if t.data is None and t.q != call.output.q]

@@ -53,6 +53,15 @@ class Window:
         left, right = sides
         return range(max(start, 0), min(end, height)), (max(-start, 0), max(end - height, 0), left, right)
 
+    def taps_inside(self, height: int, width: int) -> int:
+        """How many values of the image (of one channel) all windows read; of one that several read, each."""
+        total = 1
+        for axis, size, count in zip((0, 1), (height, width), self.output(height, width), strict=True):
+            starts = (i * self.stride[axis] - self.padding[2 * axis] for i in range(count))
+            steps = range(0, self.kernel[axis] * self.dilation[axis], self.dilation[axis])
+            total *= sum(0 <= start + step < size for start in starts for step in steps)
+        return total
+
     def sees_only_padding(self, height: int, width: int) -> bool:
         """Whether some window, by its dilation, steps over the whole input."""
         counts, before = self.output(height, width), (self.padding[0], self.padding[2])

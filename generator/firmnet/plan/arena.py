@@ -9,7 +9,19 @@ from ..targets import Isa
 from .cascade import Cascade
 from .choice import Search
 from .placement import extent, place
-from .step import Distances, Step, Storage, distances, need, rows_of, scratch_of, steps_with, storages
+from .step import (
+    Choose,
+    Distances,
+    Step,
+    Storage,
+    cheapest,
+    distances,
+    need,
+    rows_of,
+    scratch_of,
+    steps_with,
+    storages,
+)
 
 STACK_BYTES = {Isa.SCALAR: 448, Isa.DSP: 256}
 """What run() may take of the stack beside the arena.
@@ -49,8 +61,8 @@ class Plan:
 
     @property
     def extra_cycles(self) -> int:
-        """About what the cascades take longer than their layers one by one."""
-        return sum(cascade.extra_cycles for cascade in self.cascades)
+        """About what cascades and dearer kernels take longer than all layers one by one, by the cheapest."""
+        return sum(step.extra_cycles for step in self.steps)
 
 
 def plan(
@@ -60,15 +72,17 @@ def plan(
     overlap: bool = True,
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
+    choose: Choose = cheapest,
 ) -> Plan:
     """Place all activations of a quantized graph: views share their input's memory, results as ops allow.
 
     An input is overwritten after its last reader, the graph's own input too. Within `ram_limit_bytes` the
-    plan is the fastest there is: layers one by one, else the cascades that keep the limit and cost the
-    least; TooLarge when none do. With no limit it has the cascades that cost nearly nothing, or those given.
+    plan is the fastest there is: layers one by one, by their cheapest kernels, else the cascades and the
+    dearer kernels that keep the limit and cost the least; TooLarge when none do. With no limit it has those
+    that cost nearly nothing; or the cascades given, and the kernels that layers outside of them `choose`.
     """
     if cascades is not None:
-        return _placed(graph, steps_with(graph, isa, cascades), isa, overlap)
+        return _placed(graph, steps_with(graph, isa, cascades, choose), isa, overlap)
     search = Search(graph, isa)
     if ram_limit_bytes is None:
         return _placed(graph, search.nearly_free(), isa, overlap)

@@ -9,8 +9,8 @@ on it is patch-based inference (Lin et al., MCUNetV2, 2021), with patches as wid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..ir import Graph, Node
-from ..kernels import Kernel, select
+from ..ir import Call, Graph, Node
+from ..kernels import Choice, choices
 from ..ops import OPS, Stripe
 from ..ops.windows import is_image
 from ..targets import Isa
@@ -54,14 +54,14 @@ class Rows:
 
 @dataclass(frozen=True)
 class Piece:
-    """A layer's part of a stripe: `rows` of its output, which `kernel` computes by `stripe.call` from
-    `stripe.rows`.
+    """A layer's part of a stripe: `rows` of its output, computed by `choice`, for `stripe.call`, from
+    `stripe.rows`. All pieces of a layer have the same kernel.
     """
 
     node: Node
     rows: range
     stripe: Stripe
-    kernel: Kernel
+    choice: Choice
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Striper:
         self.graph, self.isa = graph, isa
         self._reach: dict[str, list[tuple[range, ...]] | None] = {}
         self._striped: dict[tuple[str, int, int], Stripe | None] = {}
-        self._kernels: dict[object, tuple[Kernel, int]] = {}
+        self._choices: dict[object, dict[str, Choice]] = {}
         self._made: dict[tuple[str, str, int], Cascade | None] = {}
 
     def reach(self, node: Node) -> list[tuple[range, ...]] | None:
@@ -125,6 +125,7 @@ class Striper:
         moved = sum(
             r.kept_bytes(i) for r in rolling.values() for i in range(len(stripes)) if r.moved_bytes(i)
         )
+        scratch = {id(piece.choice): piece.choice.scratch_bytes for piece in pieces}
         extra = CALL_CYCLES * (len(pieces) - len(nodes)) + MOVED_CYCLES * moved + READ_CYCLES * read
         inputs = {name: self._distance(name, rows, stripes, output) for name in rows if name not in rolling}
         del inputs[output]
@@ -135,7 +136,7 @@ class Striper:
             output,
             rolling,
             tuple(stripes),
-            max(self._kernel(piece.node, piece.stripe)[1] for piece in pieces),
+            max(scratch.values()),
             int(extra),
         )
 
@@ -143,18 +144,20 @@ class Striper:
         self, nodes: Sequence[Node], rows: Mapping[str, Rows], count: int
     ) -> list[tuple[Piece, ...]] | None:
         """None when some rows of a layer, though each alone can, cannot be computed together."""
-        found = []
-        for i in range(count):
-            pieces = []
-            for node in nodes:
-                made = rows[node.output].made(i)
-                stripe = self._stripe(node, made) if made else None
-                if made and stripe is None:
-                    return None
-                if stripe:
-                    pieces.append(Piece(node, made, stripe, self._kernel(node, stripe)[0]))
-            found.append(tuple(pieces))
-        return found
+        columns = []
+        for node in nodes:
+            made = [rows[node.output].made(i) for i in range(count)]
+            stripes = [self._stripe(node, each) if each else None for each in made]
+            if any(each and stripe is None for each, stripe in zip(made, stripes, strict=True)):
+                return None
+            chosen = iter(self._chosen(node, [stripe for stripe in stripes if stripe]))
+            columns.append(
+                [
+                    Piece(node, each, stripe, next(chosen)) if stripe else None
+                    for each, stripe in zip(made, stripes, strict=True)
+                ]
+            )
+        return [tuple(piece for piece in stripe if piece) for stripe in zip(*columns, strict=True)]
 
     def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
         shape = self.graph.tensors[node.output].shape
@@ -222,14 +225,20 @@ class Striper:
             total += max(0, read - shape[1]) * shape[2] * shape[3]
         return total
 
-    def _kernel(self, node: Node, stripe: Stripe) -> tuple[Kernel, int]:
-        """What computes some rows of a layer, and its scratch."""
-        call = stripe.call
-        key = node.name, call.attrs, call.output.shape, *map(len, stripe.rows)
-        if key not in self._kernels:
-            kernel = select(node.op, call, self.isa)
-            self._kernels[key] = kernel, kernel.scratch_bytes(call)
-        return self._kernels[key]
+    def _chosen(self, node: Node, stripes: Sequence[Stripe]) -> list[Choice]:
+        """One kernel for all of a layer's pieces, the cheapest that accepts them: they share its weights."""
+        ways = [self._ways(node, stripe.call) for stripe in stripes]
+        kinds = set.intersection(*[set(each) for each in {id(way): way for way in ways}.values()])
+        prices = {kind: sum(way[kind].cycles for way in ways) for kind in ways[0] if kind in kinds}
+        best = min(prices, key=lambda kind: prices[kind])
+        return [way[best] for way in ways]
+
+    def _ways(self, node: Node, call: Call) -> dict[str, Choice]:
+        """By label, the cheapest first, what can compute some rows of a layer."""
+        key = node.name, call.attrs, call.output.shape, *(t.shape for t in call.inputs if t.data is None)
+        if key not in self._choices:
+            self._choices[key] = {each.label: each for each in choices(node.op, call, self.isa)}
+        return self._choices[key]
 
     def _distance(
         self, name: str, rows: Mapping[str, Rows], stripes: Sequence[Sequence[Piece]], output: str
@@ -244,7 +253,7 @@ class Striper:
             reads = self.graph.activations(last.node)
             if name not in reads:
                 continue
-            allowed = last.kernel.overlap(last.stripe.call)
+            allowed = last.choice.overlap
             for read, made, distance in zip(reads, last.stripe.rows, allowed, strict=True):
                 if read == name and distance is None:
                     return None

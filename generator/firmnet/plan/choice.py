@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..ir import Graph
+from ..ir import Graph, Node
+from ..kernels import choices
 from ..ops import OPS
 from ..targets import Isa
 from .cascade import ALIGNMENT, Striper
-from .step import Step, cascaded, distances, need, steps_with, storages
+from .step import Step, cascaded, distances, need, single, storages, view
 
 MAX_LAYERS = 16
 """The longest cascade tried."""
@@ -26,15 +27,15 @@ LEAST_GAIN = 0.02
 
 @dataclass(frozen=True)
 class _Way:
-    """Steps up to some layer: the most memory that one of them needs, and the cycles that cascades cost."""
+    """Steps up to some layer: the most memory that one of them needs, and the cycles that they cost more."""
 
     need_bytes: int = 0
     extra_cycles: int = 0
     steps: tuple[Step, ...] = ()
 
     def then(self, step: Step, need_bytes: int) -> "_Way":
-        cost = step.cascade.extra_cycles if step.cascade else 0
-        return _Way(max(self.need_bytes, need_bytes), self.extra_cycles + cost, (*self.steps, step))
+        extra = self.extra_cycles + step.extra_cycles
+        return _Way(max(self.need_bytes, need_bytes), extra, (*self.steps, step))
 
 
 class Search:
@@ -42,8 +43,8 @@ class Search:
 
     def __init__(self, graph: Graph, isa: Isa) -> None:
         self.graph, self.striper = graph, Striper(graph, isa)
-        self.singles = steps_with(graph, isa)
-        self._alone = self._needs(self.singles, range(len(self.singles)))
+        self._ways = self._by_layer()
+        self.singles = tuple(ways[0][0] for ways in self._ways)
         self._rolling: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self._cascades: dict[tuple[int, int, int], tuple[Step, int] | None] = {}
 
@@ -63,7 +64,7 @@ class Search:
         """The steps that need the least memory, of those that cost nearly nothing."""
         macs = sum(OPS[n.op].macs(self.graph.call(n)) for n in self.graph.nodes)
         budget = FREE_CYCLES_PER_MAC[self.striper.isa] * macs
-        best = _Way(max(self._alone, default=0), 0, self.singles)
+        best = _Way(max((ways[0][1] for ways in self._ways), default=0), 0, self.singles)
         while True:
             capacity = int(best.need_bytes * (1 - LEAST_GAIN))
             way = self._cheapest(capacity)
@@ -74,9 +75,10 @@ class Search:
     def _cheapest(self, capacity: int) -> _Way:
         """The cheapest steps of which none needs more than `capacity` bytes; else those that need the least.
 
-        A shortest path: every layer above the capacity is passed within some cascade, others run alone.
+        A shortest path: a layer whose cheapest kernel needs more than the capacity runs by a dearer one, or
+        within some cascade; others run alone.
         """
-        above = [i for i, bytes_ in enumerate(self._alone) if bytes_ > capacity]
+        above = [i for i, ways in enumerate(self._ways) if ways[0][1] > capacity]
         best: list[_Way | None] = [_Way(), *[None] * len(self.singles)]
 
         def rank(way: _Way) -> tuple[int, int, int]:
@@ -87,10 +89,11 @@ class Search:
             if known is None or rank(way) < rank(known):
                 best[end] = way
 
-        for i, step in enumerate(self.singles):
+        for i, ways in enumerate(self._ways):
             before = best[i]
             assert before is not None
-            offer(i + 1, before.then(step, self._alone[i]))
+            for step, bytes_ in ways if i in above else ways[:1]:
+                offer(i + 1, before.then(step, bytes_))
             for end in self._ends(i, above):
                 found = self._highest(i, end, capacity)
                 if found:
@@ -98,6 +101,32 @@ class Search:
         way = best[-1]
         assert way is not None
         return way
+
+    def _by_layer(self) -> list[list[tuple[Step, int]]]:
+        """The steps that run each layer alone, by its kernels, the cheapest first, and the bytes they need.
+
+        Only those that need less than all that are cheaper.
+        """
+        steps = [self._alone(node) for node in self.graph.nodes]
+        first = [alone[0] for alone in steps]
+        alive = storages(self.graph, first)
+        sharing = distances(first, alive)
+        found = []
+        for i, alone in enumerate(steps):
+            ways = [(first[i], need(alive, sharing, i))]
+            for step in alone[1:]:
+                (bytes_,) = self._needs([*first[:i], step, *first[i + 1 :]], [i])
+                if bytes_ < ways[-1][1]:
+                    ways.append((step, bytes_))
+            found.append(ways)
+        return found
+
+    def _alone(self, node: Node) -> list[Step]:
+        """A layer by each of its kernels, the cheapest first."""
+        if OPS[node.op].view:
+            return [view(self.graph, node)]
+        ways = choices(node.op, self.graph.call(node), self.striper.isa)
+        return [single(self.graph, node, way, round(way.cycles - ways[0].cycles)) for way in ways]
 
     def _ends(self, first: int, above: Sequence[int]) -> Iterator[int]:
         """Where a cascade may end that begins with layer `first` and holds one of those `above`."""

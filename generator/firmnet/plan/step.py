@@ -1,10 +1,10 @@
 """What runs as a whole, a layer or a cascade, and what memory is alive meanwhile?"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..ir import Graph, Node
-from ..kernels import Kernel, select
+from ..kernels import Choice, choices
 from ..ops import OPS
 from ..targets import Isa
 from .cascade import ALIGNMENT, Cascade
@@ -16,15 +16,17 @@ class Step:
 
     `inputs`: activations with the least bytes that the output must begin before them to share their memory
     (None: apart). `buffers`: bytes of memory for the step alone, scratch and rolling buffers, by their names
-    below. `kernel` runs a layer; those of a cascade are in its pieces. A view has neither.
+    below. `choice`: the kernel that runs a layer; those of a cascade are in its pieces. A view has neither.
+    `extra_cycles`: about what it takes longer than the cheapest kernel of every layer would.
     """
 
     nodes: tuple[Node, ...]
     inputs: Mapping[str, int | None]
     output: str
     buffers: Mapping[str, int]
-    kernel: Kernel | None = None
+    choice: Choice | None = None
     cascade: Cascade | None = None
+    extra_cycles: int = 0
 
     @property
     def view(self) -> bool:
@@ -32,19 +34,27 @@ class Step:
         return self.cascade is None and OPS[self.nodes[0].op].view
 
 
-def single(graph: Graph, node: Node, isa: Isa) -> Step:
+Choose = Callable[[Sequence[Choice]], Choice]
+"""Of the kernels that can run a layer, the cheapest first."""
+
+
+def cheapest(ways: Sequence[Choice]) -> Choice:
+    return ways[0]
+
+
+def view(graph: Graph, node: Node) -> Step:
+    return Step((node,), dict.fromkeys(graph.activations(node)), node.output, {})
+
+
+def single(graph: Graph, node: Node, choice: Choice, extra_cycles: int = 0) -> Step:
     """One layer."""
-    if OPS[node.op].view:
-        return Step((node,), dict.fromkeys(graph.activations(node)), node.output, {})
-    call = graph.call(node)
-    kernel = select(node.op, call, isa)
     inputs: dict[str, int | None] = {}
-    for name, distance in zip(graph.activations(node), kernel.overlap(call), strict=True):
+    for name, distance in zip(graph.activations(node), choice.overlap, strict=True):
         known = inputs.get(name, 0)  # of an input read twice, the larger distance
         inputs[name] = None if distance is None or known is None else max(distance, known)
-    scratch = kernel.scratch_bytes(call)
+    scratch = choice.scratch_bytes
     buffers = {scratch_of(node.name): scratch} if scratch else {}
-    return Step((node,), inputs, node.output, buffers, kernel)
+    return Step((node,), inputs, node.output, buffers, choice, extra_cycles=extra_cycles)
 
 
 def cascaded(cascade: Cascade) -> Step:
@@ -52,15 +62,23 @@ def cascaded(cascade: Cascade) -> Step:
     buffers = {rows_of(name): rows.buffer_bytes for name, rows in cascade.rolling.items()}
     if cascade.scratch_bytes:
         buffers[scratch_of(cascade.nodes[0].name)] = cascade.scratch_bytes
-    return Step(cascade.nodes, cascade.inputs, cascade.output, buffers, cascade=cascade)
+    return Step(cascade.nodes, cascade.inputs, cascade.output, buffers, None, cascade, cascade.extra_cycles)
 
 
-def steps_with(graph: Graph, isa: Isa, cascades: Sequence[Cascade] = ()) -> tuple[Step, ...]:
-    """All layers in their order, those of `cascades` as one step each."""
+def steps_with(
+    graph: Graph, isa: Isa, cascades: Sequence[Cascade] = (), choose: Choose = cheapest
+) -> tuple[Step, ...]:
+    """All layers in their order, those of `cascades` as one step each, others by the kernel they `choose`."""
+
+    def alone(node: Node) -> Step:
+        if OPS[node.op].view:
+            return view(graph, node)
+        return single(graph, node, choose(choices(node.op, graph.call(node), isa)))
+
     first = {cascade.nodes[0].name: cascaded(cascade) for cascade in cascades}
     inside = {node.name for cascade in cascades for node in cascade.nodes}
     return tuple(
-        first.get(node.name) or single(graph, node, isa)
+        first.get(node.name) or alone(node)
         for node in graph.nodes
         if node.name in first or node.name not in inside
     )

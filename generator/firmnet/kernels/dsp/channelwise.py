@@ -53,6 +53,12 @@ class ChannelwiseConv2d(Kernel):
             return False
         return _lines(OPS["conv2d"].prepare(call)) is not None
 
+    def cycles(self, call: Call) -> float:
+        """A word takes 15; around them are the constants of each four channels, a loop, and the tail."""
+        size, period = call.output.size, lcm(call.output.shape[3], 4)
+        words = size // 4
+        return 70 + 14.7 * words + min(words, period // 4) * 22 + 12 * (size % period)
+
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return (0,)
 

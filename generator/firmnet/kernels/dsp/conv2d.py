@@ -14,7 +14,7 @@ from ..spec import Kernel, register
 from .depthwise import Depthwise, depthwise
 from .depthwise_looped import Looped, filters, looped
 from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
-from .planes import WORTH, Planes, planes
+from .planes import Planes, planes
 from .tiles import Dot, Pointwise, dot, pointwise
 
 
@@ -35,8 +35,7 @@ class PointwiseConv2d(Kernel):
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        alone = call.attrs.groups == 1 and not gathers(call)
-        return alone and self.cycles(call) <= WORTH * _planes(call).cycles
+        return call.attrs.groups == 1 and not gathers(call)
 
     def cycles(self, call: Call) -> float:
         return _pixels(call).cycles(call.output.shape[3])
@@ -126,9 +125,11 @@ class DepthwiseConv2d(Kernel):
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        """Where the code is small enough, and faster than loops."""
-        found = depthwise(call) if is_depthwise(call) else None
-        return found is not None and found.all_cycles <= looped(call).cycles
+        """Where the code is small enough."""
+        return is_depthwise(call) and depthwise(call) is not None
+
+    def cycles(self, call: Call) -> float:
+        return _known(call).all_cycles
 
     def scratch_bytes(self, call: Call) -> int:
         return _known(call).scratch_bytes
@@ -152,6 +153,9 @@ class LoopedConv2d(Kernel):
 
     def accepts(self, call: Call) -> bool:
         return is_depthwise(call)
+
+    def cycles(self, call: Call) -> float:
+        return looped(call).cycles
 
     def scratch_bytes(self, call: Call) -> int:
         return looped(call).scratch_bytes

@@ -132,6 +132,9 @@ class RowsLinear(Kernel):
     name = "rows"
     isa = Isa.DSP
 
+    def cycles(self, call: Call) -> float:
+        return _rows(call).cycles(len(call.inputs[1].values))
+
     def scratch_bytes(self, call: Call) -> int:
         return _rows(call).scratch_bytes
 

@@ -45,6 +45,18 @@ class WindowsMaxPool2d(_MaxPool2d):
     def accepts(self, call: Call) -> bool:
         return call.inputs[0].shape[3] >= 4
 
+    def cycles(self, call: Call) -> float:
+        """Unrolled windows take 4 cycles per word, others 9; counted in fours of channels."""
+        rows, columns = ([count for _, count in found] for found in spans(call))
+        (kh, kw), (_, unrolled) = call.attrs.kernel, _inside(call)
+        full = rows.count(kh) * unrolled
+        words = sum(rows) * sum(columns) - full * kh * kw
+        edges = len(rows) * len(columns) - full
+        fours = -(-call.output.shape[3] // 4)
+        inside = full * (8 + fours * (7 + kh * (1.3 + 3.3 * kw)))
+        outside = edges * 40 + fours * (12 * edges + 9 * words)
+        return float(60 + 20 * len(rows) + inside + outside)
+
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         _, _, width, channels = call.inputs[0].shape
         rows, columns = ([first for first, _ in found] for found in spans(call))
@@ -65,6 +77,15 @@ class RowsMaxPool2d(_MaxPool2d):
 
     def accepts(self, call: Call) -> bool:
         return _row_pooling(call) is not None
+
+    def cycles(self, call: Call) -> float:
+        """Of every row of windows, its rows combined, then its columns."""
+        pooling = self._pooling(call)
+        height, count = sum(count for _, count in spans(call)[0]), call.output.shape[1]
+        down, across = pooling.rows, pooling.outputs
+        combined = down.total * (count * 12 + height * (4 + 3.6 * down.parts))
+        written = count * across.total * (6 + across.parts * (5 + 3.6 * pooling.taps))
+        return 60 + 40 * count + combined + written + 0.3 * pooling.scratch_values * pooling.padded
 
     def scratch_bytes(self, call: Call) -> int:
         return self._pooling(call).scratch_values

@@ -29,6 +29,10 @@ class Blocks:
     count: int
     back: int
 
+    @property
+    def total(self) -> int:
+        return self.count + (self.back > 0)
+
 
 @dataclass(frozen=True)
 class Columns:

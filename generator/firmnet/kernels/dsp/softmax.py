@@ -33,6 +33,10 @@ class Softmax(portable.Softmax):
         found = portable.lanes(call)
         return found.inner == 1 and found.n in LONG
 
+    def cycles(self, call: Call) -> float:
+        found = portable.lanes(call)
+        return 40 + found.outer * (40 + 14.5 * found.n)
+
     def layout(self, call: Call, k: Constants) -> Lanes:
         found, largest = portable.lanes(call), int(k["exponentials"][0])
         return Lanes(found.outer, found.n, found.inner, 512 * largest // 511 + 1)
@@ -46,6 +50,9 @@ class ShortSoftmax(Softmax):
     def accepts(self, call: Call) -> bool:
         found = portable.lanes(call)
         return found.n in SHORT and (found.n - 1) * found.inner <= MAX_OFFSET
+
+    def cycles(self, call: Call) -> float:
+        return 40 + 15.0 * call.output.size
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return (0,)

@@ -20,6 +20,11 @@ class Joined:
 class Concat(Kernel):
     op = "concat"
 
+    def cycles(self, call: Call) -> float:
+        axis = call.attrs.axis
+        copies = prod(call.output.shape[:axis]) * len(call.inputs)
+        return 16 + 5 * copies + 0.75 * call.output.size
+
     def layout(self, call: Call, k: Constants) -> Joined:
         axis = call.attrs.axis
         return Joined(prod(call.output.shape[:axis]), tuple(prod(x.shape[axis:]) for x in call.inputs))
@@ -41,6 +46,11 @@ class Runs:
 class Pad(Kernel):
     op = "pad"
 
+    def cycles(self, call: Call) -> float:
+        runs = self.layout(call, {})
+        copies = prod(size for size, _, _ in runs.loops)
+        return 50 + 0.7 * runs.size + copies * (9 + 0.9 * runs.run)
+
     def layout(self, call: Call, k: Constants) -> Runs:
         x, y = call.inputs[0].shape, call.output.shape
         into, out_of = strides(y), strides(x)
@@ -60,6 +70,10 @@ class Strides:
 class Transpose(Kernel):
     op = "transpose"
 
+    def cycles(self, call: Call) -> float:
+        (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
+        return 30 + 4 * size / inner + 5.5 * size
+
     def layout(self, call: Call, k: Constants) -> Strides:
         return Strides(_walk(call.inputs[0].shape, call.attrs.order))
 
@@ -72,6 +86,10 @@ class TransposeRuns(Transpose):
     def accepts(self, call: Call) -> bool:
         size, step = _walk(call.inputs[0].shape, call.attrs.order)[-1]
         return step == 1 and size > 1
+
+    def cycles(self, call: Call) -> float:
+        (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
+        return 60 + 5 * size / inner + 0.8 * size
 
 
 def _walk(shape: Shape, order: Shape) -> Loops:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from ...ir import Call
+from ...ops.avg_pool2d import spans as averages
+from ...ops.max_pool2d import spans
 from ...ops.spec import Constants
 from ..images import Image, image
 from ..spec import Kernel, register
@@ -21,6 +23,12 @@ class Averages:
 class AvgPool2d(Kernel):
     op = "avg_pool2d"
 
+    def cycles(self, call: Call) -> float:
+        """Window by window, and in each channel by channel."""
+        rows, columns = (sum(s.end - s.start for s in found) for found in averages(call))
+        _, _, out_width, channels = call.output.shape
+        return 300 + 34.5 * call.output.size + channels * rows * (6.7 * out_width + 6.9 * columns)
+
     def layout(self, call: Call, k: Constants) -> Averages:
         _, out_height, out_width, channels = call.output.shape
         return Averages(call.inputs[0].shape[2], channels, out_height, out_width)
@@ -28,6 +36,11 @@ class AvgPool2d(Kernel):
 
 class MaxPool2d(Kernel):
     op = "max_pool2d"
+
+    def cycles(self, call: Call) -> float:
+        """Window by window, the output read and written again for every input."""
+        rows, columns = (sum(count for _, count in found) for found in spans(call))
+        return 60 + rows * columns * (6 + 6.2 * call.output.shape[3])
 
     def layout(self, call: Call, k: Constants) -> Image:
         return image(call, call.attrs.window)

@@ -22,6 +22,9 @@ class Lanes:
 class Softmax(Kernel):
     op = "softmax"
 
+    def cycles(self, call: Call) -> float:
+        return 30 + (26 if lanes(call).n <= 16 else 38.5) * call.output.size
+
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return (0 if lanes(call).inner == 1 else None,)
 
