@@ -7,7 +7,7 @@ from ..ops.windows import Pair, Window
 
 
 @dataclass(frozen=True)
-class Image:
+class WindowedImage:
     """Sizes of input (height, width, n_in) and output, and where windows lie: the first begins `top`, `left`
     outside the input.
     """
@@ -25,10 +25,10 @@ class Image:
     left: int
 
 
-def image(call: Call, window: Window) -> Image:
+def image(call: Call, window: Window) -> WindowedImage:
     """Of a call with one image (1, height, width, channels) as its input and as its output."""
     _, height, width, n_in = call.inputs[0].shape
     _, out_height, out_width, n_out = call.output.shape
     top, _, left, _ = window.padding
     sizes = height, width, n_in, out_height, out_width, n_out
-    return Image(*sizes, window.kernel, window.stride, window.dilation, top, left)
+    return WindowedImage(*sizes, window.kernel, window.stride, window.dilation, top, left)

@@ -14,12 +14,12 @@ from .full_windows import FullWindows, full_windows
 from .pooling import pooled_overlap
 from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
 
-MAX_ROWS = 128
+MAX_SUMMED_ROWS = 128
 """Rows whose inputs, less the zero point, add up in 16 bits."""
 
 
 @dataclass(frozen=True)
-class Windows(Averages):
+class AverageWindows(Averages):
     """`whole_rows`: windows as wide as the image, read as one run; `longest`: inputs of the longest run."""
 
     whole_rows: bool
@@ -28,7 +28,7 @@ class Windows(Averages):
 
 
 @dataclass(frozen=True)
-class RowsFirst(Averages):
+class AverageRowsFirst(Averages):
     """`even_columns`: all windows read as many columns; `widths`: distinct divisors across."""
 
     pooling: RowPooling
@@ -66,13 +66,13 @@ class WindowsAvgPool2d(AvgPool2d):
         rows, columns = ([span.start for span in found] for found in spans(call))
         return (pooled_overlap(rows, columns, width, channels),)
 
-    def layout(self, call: Call, k: Constants) -> Windows:
+    def layout(self, call: Call, k: Constants) -> AverageWindows:
         rows, columns = spans(call)
         tallest, widest = (max(s.end - s.start for s in found) for found in (rows, columns))
         width = call.inputs[0].shape[2]
         whole_rows = [(s.start, s.end) for s in columns] == [(0, width)]
         _, out_height, out_width, channels = call.output.shape
-        return Windows(
+        return AverageWindows(
             width,
             channels,
             out_height,
@@ -118,9 +118,9 @@ class RowsAvgPool2d(AvgPool2d):
         uneven = {} if _even_columns(call) else {"columns": columns}
         return {"rows": rows, **uneven, "multiplier": multiplier}
 
-    def layout(self, call: Call, k: Constants) -> RowsFirst:
+    def layout(self, call: Call, k: Constants) -> AverageRowsFirst:
         _, out_height, out_width, channels = call.output.shape
-        return RowsFirst(
+        return AverageRowsFirst(
             call.inputs[0].shape[2],
             channels,
             out_height,
@@ -145,7 +145,7 @@ def _row_pooling(call: Call) -> RowPooling | None:
     height = max(span.end - span.start for span in rows)
     side_by_side = even is not None and even.stride == 1 and len(distinct(widths)) == 1
     shared = side_by_side and height * columns.taps > height + columns.taps + 1
-    if height > MAX_ROWS or (channels >= 4 and not shared):
+    if height > MAX_SUMMED_ROWS or (channels >= 4 and not shared):
         return None
     size = 1 if side_by_side else channels
     parts = max(1, (4 if columns.taps <= 4 else 2) // size)

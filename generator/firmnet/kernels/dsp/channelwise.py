@@ -17,6 +17,7 @@ from ...qmath import INT32_MAX, requantize
 from ...targets import Isa
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
+from .instructions import MAX_OFFSET
 
 INPUTS = np.arange(-128, 128)
 INPUT_BITS, SUM_BITS = 8, 16
@@ -24,8 +25,6 @@ INPUT_BITS, SUM_BITS = 8, 16
 NEIGHBOURS = 64
 """Multipliers tried on both sides of the nearest."""
 UNROLLED = 8
-MAX_OFFSET = 4095
-"""Of a load from a register."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from ...ir import Array, Call
 from ...ops.conv2d import window_of
 from ...ops.spec import Constants
 from ...targets import Isa
-from ..images import Image, image
+from ..images import WindowedImage, image
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
 from .depthwise import Depthwise, depthwise
@@ -22,7 +22,7 @@ from .tiles import Dot, Pointwise, dot, pointwise
 class Pixels:
     """`walk`: the tiles; `dot`: what each of their outputs is."""
 
-    image: Image
+    image: WindowedImage
     walk: Pointwise
     dot: Dot
 

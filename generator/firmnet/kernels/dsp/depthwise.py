@@ -14,7 +14,8 @@ from itertools import accumulate
 from ...ir import Call
 from ...ops.windows import Padding, Pair
 from .depthwise_looped import turns
-from .depthwise_tile import LANE, MAX_OFFSET, Geometry, KernelRow, Tile, tile
+from .depthwise_tile import LANE, Geometry, KernelRow, Tile, tile
+from .instructions import MAX_OFFSET
 from .packing import pieces
 
 MAX_CODE_BYTES = 1000
@@ -23,9 +24,9 @@ CHANNEL_CYCLES, LOOP_CYCLES, COPY_CYCLES = 24, 8, 0.7
 """Around the tiles of a channel, around those of a loop, per byte of a row that two strips share."""
 MAX_SUMS = 4
 """Outputs of a tile: as many registers are left beside weights, columns and pointers."""
-MAX_ROWS = 4
+ROWS_PER_PASS = 4
 """Rows of output that one pass over the channels may compute."""
-MAX_UNROLLED = 64
+UNROLLED_OUTPUTS = 64
 """Outputs per channel beyond which no code without a loop is small enough."""
 SMALL_BYTES, WORKING_BYTES = 8_192, 10_560
 MEDIUM_BYTES, MEDIUM_SCRATCH_BYTES = 16_384, 5_120
@@ -62,7 +63,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Segment:
+class LaneRun:
     """`count` neighbouring lanes of a row whose columns are, or are not, `inside` the image."""
 
     count: int
@@ -157,16 +158,16 @@ class Depthwise:
         return self.scratch_bytes + max(self.out_height * self.out_width * self.n_out, self.overlap() + size)
 
     @property
-    def segments(self) -> tuple[Segment, ...]:
+    def segments(self) -> tuple[LaneRun, ...]:
         """The lanes of a row from left to right."""
         columns = [0 <= c - self.left < self.width for c in range(self.lanes * LANE)]
-        found: list[Segment] = []
+        found: list[LaneRun] = []
         for start in range(0, len(columns), LANE):
             inside = tuple(columns[start : start + LANE])
             if found and found[-1].inside == inside:
                 found[-1] = replace(found[-1], count=found[-1].count + 1)
             else:
-                found.append(Segment(1, inside))
+                found.append(LaneRun(1, inside))
         return tuple(found)
 
     def overlap(self) -> int:
@@ -231,7 +232,7 @@ def _kernel_rows(kernel: Pair, dilation: int) -> tuple[KernelRow, ...]:
 
 def _layouts(layout: Depthwise) -> Iterator[Depthwise]:
     """The layout with its strips and its code, for every number of rows that a body may compute."""
-    for rows in range(1, min(MAX_ROWS, layout.out_height) + 1):
+    for rows in range(1, min(ROWS_PER_PASS, layout.out_height) + 1):
         left = layout.out_height % rows
         bodies = [_body(layout.geometry, n) for n in (rows, left) if n]
         strip = _rows_per_strip(layout, rows)
@@ -254,7 +255,7 @@ def _rows_per_strip(layout: Depthwise, step: int) -> int:
 def _body(geometry: Geometry, rows: int) -> Body | None:
     """The fastest code for so many rows of output, None when it is too large."""
     width, bodies = geometry.out_width, list[Body]()
-    if rows * width <= MAX_UNROLLED:
+    if rows * width <= UNROLLED_OUTPUTS:
         bodies += [_unrolled(geometry, bands, lone) for bands in _BANDS[rows] for lone in (0, 1)]
     if rows == 1:
         bodies += [_looped(geometry, size, MAX_SUMS) for size in (12, 8, 4) if size <= width]

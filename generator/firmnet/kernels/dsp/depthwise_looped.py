@@ -15,25 +15,25 @@ from math import gcd
 from ...ir import Array, Call
 from .depthwise_tile import (
     LANE,
-    MAX_OFFSET,
     PASS_WORDS,
     Geometry,
     Held,
     KernelRow,
-    Step,
+    Operation,
     Sum,
     Tile,
     cycles,
     row_steps,
     tile,
 )
+from .instructions import MAX_OFFSET
 from .packing import PIECE, pieces, words_of
 
-MAX_CODE_BYTES = 900
+LOOPED_CODE_BYTES = 900
 """Of the tiles of one function; flash caches hold about 1 KB, and a function has some code around them."""
 PIXELS = 4
 """Outputs of a looped tile."""
-MAX_UNROLLED = 3
+UNROLLED_TILES = 3
 """Tiles that may do without a loop."""
 MIN_CHUNK = 8
 """Channels that are worth a loop of their own."""
@@ -110,8 +110,8 @@ class Cut:
 class Streamed:
     """A tile whose row of the kernel is `looped` pieces, `loops` times, then others; weights are popped."""
 
-    looped: tuple[Step, ...]
-    rest: tuple[Step, ...]
+    looped: tuple[Operation, ...]
+    rest: tuple[Operation, ...]
     sums: tuple[Sum, ...]
 
 
@@ -283,7 +283,7 @@ class Looped:
         skipped = len(self.looped_pieces) * self.loops
         walked = PIECE * skipped // LANE * LANE * self.channels
 
-        def code(pieces: tuple[int, ...], x_step: int) -> tuple[Step, ...]:
+        def code(pieces: tuple[int, ...], x_step: int) -> tuple[Operation, ...]:
             rows = [KernelRow(0, 0, place + PIECE * i, taps, 0) for i, taps in enumerate(pieces)]
             return row_steps(self.geometry, rows, columns, x_step)
 
@@ -448,7 +448,7 @@ def _coded(way: Looped) -> Iterator[Looped]:
     for loops in (0, whole, max(0, whole - 1)) if not way.resident else (0,):
         for layout in cut:
             made = replace(layout, loops=loops)
-            if made.code_bytes <= MAX_CODE_BYTES:
+            if made.code_bytes <= LOOPED_CODE_BYTES:
                 yield made
 
 
@@ -465,7 +465,7 @@ def _ways(outputs: int) -> Iterator[Cut]:
     yield Cut(tiles, (left,) if left else ())
     if tiles and left in (1, 2):
         yield Cut(tiles - 1, (3, left + 1))
-    if tiles <= MAX_UNROLLED:
+    if tiles <= UNROLLED_TILES:
         yield Cut(0, (PIXELS,) * tiles + ((left,) if left else ()))
 
 

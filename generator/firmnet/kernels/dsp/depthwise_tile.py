@@ -6,12 +6,12 @@ Two taps at a time where both of a pair of columns are wanted (SMLAD), otherwise
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .instructions import MAX_OFFSET
+
 LANE = 4
 """Columns in a word."""
 PASS_WORDS = 3
 """Words of weights that fit into registers at once: each gives two registers of two taps."""
-MAX_OFFSET = 4095
-"""Bytes that a load or store may lie behind its pointer."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Geometry:
 
 
 @dataclass(frozen=True)
-class Step:
+class Operation:
     """One instruction: load, pop from the stream, spread a word, multiply, walk (the pointer of columns)."""
 
     kind: str
@@ -89,7 +89,7 @@ class Sum:
 class Tile:
     """Up to four outputs of one channel; after its steps, registers hold multiplier and rounding constant."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[Operation, ...]
     sums: tuple[Sum, ...]
     multiplier: str
     rounding: str
@@ -103,17 +103,19 @@ class Tile:
         return 3 * len(self.sums) + cycles(self.steps)
 
 
-LOADS = ("load", "bias", "multiplier", "rounding")
+REGISTER_LOADS = ("load", "bias", "multiplier", "rounding")
 """Steps that load one register."""
 
 
-def cycles(steps: Sequence[Step]) -> int:
+def cycles(steps: Sequence[Operation]) -> int:
     """On a Cortex-M4: a load takes two cycles, directly behind another load one."""
     total = 0
     for before, step in zip((None, *steps), steps, strict=False):
-        behind_load = before is not None and before.kind in LOADS
+        behind_load = before is not None and before.kind in REGISTER_LOADS
         total += (
-            1 + step.to.count("r") if step.kind == "pop" else 1 + (step.kind in LOADS and not behind_load)
+            1 + step.to.count("r")
+            if step.kind == "pop"
+            else 1 + (step.kind in REGISTER_LOADS and not behind_load)
         )
     return total
 
@@ -156,7 +158,7 @@ def tile(geometry: Geometry, row: int, rows: int, column: int, columns: int, hel
     sums = [f"r{8 + i}" for i in range(rows * columns)]
     schedule = _Schedule(sums, bias=held.bias or sums[list(begun)[-1]])
     if not held.bias:
-        schedule.emit(Step("bias", schedule.bias))
+        schedule.emit(Operation("bias", schedule.bias))
     for i, kernel_rows in enumerate(passes):
         if not geometry.resident:
             schedule.weights(sum(r.words for r in kernel_rows))
@@ -168,7 +170,9 @@ def tile(geometry: Geometry, row: int, rows: int, column: int, columns: int, hel
     return Tile(tuple(schedule.steps), stored, multiplier, rounding)
 
 
-def row_steps(geometry: Geometry, pieces: Sequence[KernelRow], columns: int, x_step: int) -> tuple[Step, ...]:
+def row_steps(
+    geometry: Geometry, pieces: Sequence[KernelRow], columns: int, x_step: int
+) -> tuple[Operation, ...]:
     """Products of one row of a kernel, in `pieces` whose weights come from the stream, for `columns` outputs.
 
     Their sums have begun. Afterwards the pointer of columns moves by x_step bytes.
@@ -219,22 +223,22 @@ class _Schedule:
 
     def __init__(self, sums: Sequence[str], bias: str = "", begun: Iterable[int] = ()) -> None:
         """Sums start from the bias, which is loaded into the one that starts last; some have `begun`."""
-        self.steps: list[Step] = []
+        self.steps: list[Operation] = []
         self.bias = bias
         self._sums = sums
         self._begun = set(begun)
         self._at = 0
         self._multiplier = ""
 
-    def emit(self, step: Step) -> None:
+    def emit(self, step: Operation) -> None:
         self.steps.append(step)
 
     def weights(self, words: int) -> None:
         """Words of the next pass from the stream, spread to r2 … r7."""
-        self.emit(Step("pop", ", ".join(f"r{3 + 2 * i}" for i in range(words))))
+        self.emit(Operation("pop", ", ".join(f"r{3 + 2 * i}" for i in range(words))))
         for i in range(words):
-            self.emit(Step("spread", f"r{2 + 2 * i}", f"r{3 + 2 * i}"))
-            self.emit(Step("spread_odd", f"r{3 + 2 * i}", f"r{3 + 2 * i}"))
+            self.emit(Operation("spread", f"r{2 + 2 * i}", f"r{3 + 2 * i}"))
+            self.emit(Operation("spread_odd", f"r{3 + 2 * i}", f"r{3 + 2 * i}"))
 
     def loads(self, loads: Sequence[_Load], last: bool) -> None:
         """Everything one pass reads; behind the last load of the last pass, the multiplier."""
@@ -255,7 +259,7 @@ class _Schedule:
                 held[i + 1] = self._load(other, loads[i + 1])
             elif fresh and last and i + 1 == len(loads):
                 self._multiplier = other
-                self.emit(Step("multiplier", other))
+                self.emit(Operation("multiplier", other))
             (half,) = load.used
             self._spread(here, here, half)
             self._multiply(load.pairs[half], here)
@@ -266,14 +270,14 @@ class _Schedule:
             return held.multiplier, held.rounding
         if not self._multiplier:
             self._multiplier = "r12"
-            self.emit(Step("multiplier", "r12"))
+            self.emit(Operation("multiplier", "r12"))
         rounding = "lr" if self._multiplier == "r12" else "r12"
-        self.emit(Step("rounding", rounding))
+        self.emit(Operation("rounding", rounding))
         return self._multiplier, rounding
 
     def walk_to(self, offset: int) -> None:
         if offset != self._at:
-            self.emit(Step("walk", offset=offset - self._at))
+            self.emit(Operation("walk", offset=offset - self._at))
             self._at = offset
 
     def _near(self, load: _Load) -> bool:
@@ -282,11 +286,11 @@ class _Schedule:
     def _load(self, to: str, load: _Load) -> str:
         if not self._near(load):
             self.walk_to(load.offset)
-        self.emit(Step("load", to, offset=load.offset - self._at))
+        self.emit(Operation("load", to, offset=load.offset - self._at))
         return to
 
     def _spread(self, to: str, source: str, half: int) -> None:
-        self.emit(Step("spread_odd" if half else "spread", to, source))
+        self.emit(Operation("spread_odd" if half else "spread", to, source))
 
     def _multiply(self, macs: Sequence[_Mac], columns: str) -> None:
         for mac in macs:
@@ -294,4 +298,4 @@ class _Schedule:
             addend = register if mac.sum in self._begun else self.bias
             self._begun.add(mac.sum)
             kind = f"smla{mac.lanes}" if mac.lanes else "smlad"
-            self.emit(Step(kind, register, columns, f"r{2 + mac.register}", addend))
+            self.emit(Operation(kind, register, columns, f"r{2 + mac.register}", addend))

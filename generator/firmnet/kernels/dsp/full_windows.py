@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...qmath import INT32_MAX, Requant
-from .row_pooling import MAX_OFFSET, Columns
+from .instructions import MAX_OFFSET
+from .row_pooling import Columns
 
-MAX_TAPS = 16
+MAX_WINDOW_TAPS = 16
 """Inputs of a window that are unrolled."""
 
 
@@ -41,7 +42,7 @@ def full_windows(
     """
     full = [i for i, width in enumerate(widths) if width == columns.taps]
     taps, shift = rows * columns.taps, 16 + r.shift - r.pre_shift
-    if not full or taps > MAX_TAPS or (columns.taps - 1) * channels > MAX_OFFSET or shift < 1:
+    if not full or taps > MAX_WINDOW_TAPS or (columns.taps - 1) * channels > MAX_OFFSET or shift < 1:
         return None
     rounding = (zero_point << shift) + (1 << (shift - 1))
     largest = (255 * taps * int(r.multiplier.max()) >> 16) + 1

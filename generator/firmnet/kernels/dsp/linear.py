@@ -18,7 +18,7 @@ REST_STEP_BYTES = 320
 
 
 @dataclass(frozen=True)
-class Matrix:
+class TiledMatrix:
     """`walk`: the tiles; `dot`: what each of their outputs is."""
 
     walk: Pointwise
@@ -146,9 +146,9 @@ class RowsLinear(Kernel):
         stream = pair_stream(filters, k["bias"], k["multiplier"], joined=worth_joining(filters))
         return {"weight": stream.ravel()}
 
-    def layout(self, call: Call, k: Constants) -> Matrix:
+    def layout(self, call: Call, k: Constants) -> TiledMatrix:
         n_out, n_in = k["weight"].shape
-        return Matrix(_rows(call), dot(-(-n_in // 2), worth_joining(k["weight"])), n_in, n_out)
+        return TiledMatrix(_rows(call), dot(-(-n_in // 2), worth_joining(k["weight"])), n_in, n_out)
 
 
 def _row_count(call: Call) -> int:

@@ -8,27 +8,28 @@ from ...ir import Array, Call
 from ...ops.max_pool2d import spans
 from ...ops.spec import Constants
 from ...targets import Isa
-from ..images import Image, image
+from ..images import WindowedImage, image
 from ..spec import Kernel, register
+from .instructions import MAX_OFFSET
 from .pooling import pooled_overlap
-from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooling
+from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
 
-MAX_TAPS = 64
+MAX_COMPARED_TAPS = 64
 """Inputs of a window that are unrolled."""
 
 
 @dataclass(frozen=True)
-class Windows:
+class MaxWindows:
     """`count` columns of outputs from `first` on have windows as wide as the kernel; or none is unrolled."""
 
-    image: Image
+    image: WindowedImage
     first: int
     count: int
 
 
 @dataclass(frozen=True)
-class RowsFirst:
-    image: Image
+class MaxRowsFirst:
+    image: WindowedImage
     pooling: RowPooling
 
 
@@ -66,8 +67,8 @@ class WindowsMaxPool2d(_MaxPool2d):
         rows, columns = (np.array(found, np.int16) for found in spans(call))
         return {"rows": rows, "columns": columns}
 
-    def layout(self, call: Call, k: Constants) -> Windows:
-        return Windows(image(call, call.attrs.window), *_inside(call))
+    def layout(self, call: Call, k: Constants) -> MaxWindows:
+        return MaxWindows(image(call, call.attrs.window), *_inside(call))
 
 
 class RowsMaxPool2d(_MaxPool2d):
@@ -96,8 +97,8 @@ class RowsMaxPool2d(_MaxPool2d):
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         return {"rows": np.array(spans(call)[0], np.int16)}
 
-    def layout(self, call: Call, k: Constants) -> RowsFirst:
-        return RowsFirst(image(call, call.attrs.window), self._pooling(call))
+    def layout(self, call: Call, k: Constants) -> MaxRowsFirst:
+        return MaxRowsFirst(image(call, call.attrs.window), self._pooling(call))
 
     def _pooling(self, call: Call) -> RowPooling:
         """Of a call that the kernel accepts."""
@@ -127,7 +128,7 @@ def _inside(call: Call) -> tuple[int, int]:
     None too where they are too large to be unrolled.
     """
     (kh, kw), channels = call.attrs.kernel, call.inputs[0].shape[3]
-    if kh * kw > MAX_TAPS or (kw - 1) * call.attrs.dilation[1] * channels > MAX_OFFSET:
+    if kh * kw > MAX_COMPARED_TAPS or (kw - 1) * call.attrs.dilation[1] * channels > MAX_OFFSET:
         return 0, 0
     rows, columns = spans(call)
     found = [i for i, (_, count) in enumerate(columns) if count == kw]

@@ -13,10 +13,10 @@ from math import gcd
 
 from ...ir import Shape
 from ...ops.windows import Pair, Window
+from .instructions import MAX_OFFSET
 from .tiles import (
     CALL_CYCLES,
     LOOP_CYCLES,
-    MAX_OFFSET,
     MAX_PIXELS,
     MAX_UNROLL,
     Tiles,
@@ -40,7 +40,7 @@ PIECES = (4096, 2048, 1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
 
 
 @dataclass(frozen=True)
-class Axis:
+class PlaneAxis:
     """Rows or columns: output i of phase p reads p · `shift` − `before` + (i · `stride` + tap) · `step`.
 
     Output i of phase p is the layer's output p + i · `phases`.
@@ -75,19 +75,19 @@ class Axis:
         return (outputs - 1) * self.stride + self.kernel
 
 
-def axis(size: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> Axis:
+def axis(size: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> PlaneAxis:
     """A single tap has no dilation: what it steps over need not be read."""
     step = stride if kernel == 1 else dilation
     common = gcd(stride, step)
-    return Axis(size, out, kernel, stride // common, step, stride, before, min(step // common, out))
+    return PlaneAxis(size, out, kernel, stride // common, step, stride, before, min(step // common, out))
 
 
 @dataclass(frozen=True)
-class Layer:
+class Dense:
     """What is to be computed: a window over rows and columns of `groups` times `depth` channels."""
 
-    rows: Axis
-    columns: Axis
+    rows: PlaneAxis
+    columns: PlaneAxis
     groups: int
     depth: int
     n_out_per_group: int
@@ -113,7 +113,7 @@ class Planes:
     pixels a loop.
     """
 
-    layer: Layer
+    layer: Dense
     tiles: Tiles
     resident: bool
     column: int
@@ -259,13 +259,13 @@ def planes(x_shape: Shape, y_shape: Shape, window: Window, groups: int) -> Plane
 @cache
 def _best(x: Pair, y: Pair, window: Window, channels: tuple[int, int, int]) -> Planes:
     axes = [_axes(x, y, window), *_folded(x, y, window)]
-    found = [plane for pair in axes for plane in _candidates(Layer(*pair, *channels))]
+    found = [plane for pair in axes for plane in _candidates(Dense(*pair, *channels))]
     cheapest = min(plane.cycles for plane in found)
     free = [plane for plane in found if plane.cycles <= WORTH * cheapest]
     return min(free, key=lambda plane: (max(_memory(plane), FREE_SCRATCH_BYTES), plane.cycles))
 
 
-def _axes(x: Pair, y: Pair, window: Window) -> tuple[Axis, Axis]:
+def _axes(x: Pair, y: Pair, window: Window) -> tuple[PlaneAxis, PlaneAxis]:
     """Rows and columns. Pixels that a window of one tap steps through one by one are one row."""
     top, _, left, _ = window.padding
     if window.kernel == window.stride == (1, 1) and not any(window.padding):
@@ -277,7 +277,7 @@ def _axes(x: Pair, y: Pair, window: Window) -> tuple[Axis, Axis]:
     return rows, columns
 
 
-def _folded(x: Pair, y: Pair, window: Window) -> Iterator[tuple[Axis, Axis]]:
+def _folded(x: Pair, y: Pair, window: Window) -> Iterator[tuple[PlaneAxis, PlaneAxis]]:
     """A line with dilation d, as an image of lines of d: its window stands up, and has no dilation."""
     (kh, kw), d, left = window.kernel, window.dilation[1], window.padding[2]
     alone = x[0] == y[0] == kh == window.stride[1] == 1 and kw > 1 and window.padding[0] == 0
@@ -293,7 +293,7 @@ def _memory(plane: Planes) -> int:
     return plane.scratch_bytes + (x + y if distance is None else max(x, y - distance) + distance)
 
 
-def _candidates(layer: Layer) -> Iterator[Planes]:
+def _candidates(layer: Dense) -> Iterator[Planes]:
     column = layer.n_in if layer.together else layer.rows.kernel * layer.depth
     column += column * layer.columns.stride % 2  # pixels begin at words
     x_step = 2 * layer.columns.stride * column
@@ -320,7 +320,7 @@ def _pieces(total: int, size: int) -> list[int]:
     return [total, *sorted({-(-total // count // size) * size for count in counts} - {total})]
 
 
-def _plane(layer: Layer, tiles: Tiles, resident: bool, column: int, piece: int) -> Planes:
+def _plane(layer: Dense, tiles: Tiles, resident: bool, column: int, piece: int) -> Planes:
     rows, span = layer.rows, layer.columns.span(min(piece, layer.columns.most))
     shared = rows.kernel > rows.stride
     advance = rows.stride * layer.depth if shared else 0

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...ir import Call
+from .instructions import MAX_OFFSET
 
-MAX_OFFSET = 4095
-"""Bytes that a load may lie behind its pointer."""
-MAX_TAPS = 16
+MAX_COLUMN_TAPS = 16
 """Columns of a window that are combined without a loop; of wider ones eight at a time."""
 
 
@@ -66,7 +65,7 @@ class RowPooling:
     @property
     def loops(self) -> bool:
         """Whether a loop goes over a window's columns."""
-        return self.taps > MAX_TAPS
+        return self.taps > MAX_COLUMN_TAPS
 
 
 def row_pooling(call: Call, columns: Columns, size: int, parts: int, value_bytes: int) -> RowPooling | None:
@@ -79,7 +78,7 @@ def row_pooling(call: Call, columns: Columns, size: int, parts: int, value_bytes
     origin = -(-columns.left * channels // 4) * 4
     first = origin - columns.left * channels
     reach = (out_width - 1) * columns.stride * channels + (columns.taps - 1) * tap_step + channels
-    taps_reach = (min(columns.taps, MAX_TAPS) - 1) * tap_step + channels
+    taps_reach = (min(columns.taps, MAX_COLUMN_TAPS) - 1) * tap_step + channels
     room = MAX_OFFSET // value_bytes - taps_reach
     if room < 0:
         return None

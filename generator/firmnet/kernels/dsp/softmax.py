@@ -7,15 +7,14 @@ from ...ops.spec import Constants
 from ...targets import Isa
 from ..portable import softmax as portable
 from ..spec import register
+from .instructions import MAX_OFFSET
 
 LONG, SHORT = range(8, 2**21 + 1), range(3, 8)
 """Values of a lane: of more, the reciprocal is no int32; short ones lie in registers."""
-MAX_OFFSET = 4095
-"""Of a load from a register."""
 
 
 @dataclass(frozen=True)
-class Lanes(portable.Lanes):
+class LongLanes(portable.Lanes):
     """`least_sum`: what smaller sums are raised to, instead of saturating.
 
     It is the smallest sum with which the share of 2^bits, the largest exponential, is 255 and not 256. All
@@ -37,9 +36,9 @@ class Softmax(portable.Softmax):
         found = portable.lanes(call)
         return 40 + found.outer * (40 + 14.5 * found.n)
 
-    def layout(self, call: Call, k: Constants) -> Lanes:
+    def layout(self, call: Call, k: Constants) -> LongLanes:
         found, largest = portable.lanes(call), int(k["exponentials"][0])
-        return Lanes(found.outer, found.n, found.inner, 512 * largest // 511 + 1)
+        return LongLanes(found.outer, found.n, found.inner, 512 * largest // 511 + 1)
 
 
 class ShortSoftmax(Softmax):

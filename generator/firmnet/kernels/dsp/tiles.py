@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from ...ops.windows import Pair
+from .instructions import MAX_OFFSET
 from .packing import MIN_JOINED
 
 MAX_PIXELS = 4
-MAX_OFFSET = 4095
-"""Bytes that a load or store may lie behind its pointer."""
 MAX_UNROLL = 16
 """Input pairs in a loop's body; each takes 56 bytes of code, and flash caches hold about 1 KB."""
 PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}

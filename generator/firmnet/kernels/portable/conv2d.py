@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ...ir import Call
 from ...ops.conv2d import window_of
 from ...ops.spec import Constants
-from ..images import Image, image
+from ..images import WindowedImage, image
 from ..spec import Kernel, register
 
 
@@ -13,7 +13,7 @@ from ..spec import Kernel, register
 class Convolution:
     """`gathers`: windows are copied; `depth` channels of a group, `taps` places of the kernel."""
 
-    image: Image
+    image: WindowedImage
     gathers: bool
     taps: int
     depth: int

@@ -6,7 +6,7 @@ from ...ir import Call
 from ...ops.avg_pool2d import spans as averages
 from ...ops.max_pool2d import spans
 from ...ops.spec import Constants
-from ..images import Image, image
+from ..images import WindowedImage, image
 from ..spec import Kernel, register
 
 
@@ -42,7 +42,7 @@ class MaxPool2d(Kernel):
         rows, columns = (sum(count for _, count in found) for found in spans(call))
         return 60 + rows * columns * (6 + 6.2 * call.output.shape[3])
 
-    def layout(self, call: Call, k: Constants) -> Image:
+    def layout(self, call: Call, k: Constants) -> WindowedImage:
         return image(call, call.attrs.window)
 
 
