@@ -697,6 +697,78 @@ FN_KERNEL void tiny__fc__kernel(const int8_t *x, int8_t *y)
 }
 
 /* scores: softmax, 4 -> 4 */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+FN_ASM static void tiny__scores__kernel_lanes(const int8_t *x, int8_t *y, const uint32_t *exponential)
+{
+    (void)x;
+    (void)y;
+    (void)exponential;
+    __asm__ volatile(
+        "push { r4-r7, lr }\n"
+        "1:\n"
+        "2:                      @ a lane\n"
+        "ldrsb r4, [r0, #0]\n"
+        "ldrsb r5, [r0, #1]\n"
+        "ldrsb r6, [r0, #2]\n"
+        "ldrsb r7, [r0, #3]\n"
+        "mov r3, r4\n"
+        "cmp r3, r5\n"
+        "it lt\n"
+        "movlt r3, r5\n"
+        "cmp r3, r6\n"
+        "it lt\n"
+        "movlt r3, r6\n"
+        "cmp r3, r7\n"
+        "it lt\n"
+        "movlt r3, r7\n"
+        "sub lr, r2, r3, lsl #2\n"
+        "ldr r4, [lr, r4, lsl #2]\n"
+        "ldr r5, [lr, r5, lsl #2]\n"
+        "ldr r6, [lr, r6, lsl #2]\n"
+        "ldr r7, [lr, r7, lsl #2]\n"
+        "add r3, r4, r5\n"
+        "add r3, r6\n"
+        "add r3, r7\n"
+        "movw r12, #16417\n"
+        "movt r12, #128\n"
+        "cmp r3, r12\n"
+        "it lo\n"
+        "movlo r3, r12\n"
+        "mvn r0, #126\n"
+        "mov r12, #-1\n"
+        "udiv r12, r12, r3\n"
+        "lsl r12, #8\n"
+        "lsr lr, r3, #1\n"
+        "sub lr, lr, r3, lsl #7\n"
+        "smmlar r2, r4, r12, r0\n"
+        "add r4, lr, r4, lsl #8\n"
+        "mls r4, r2, r3, r4\n"
+        "add r2, r2, r4, asr #31\n"
+        "strb r2, [r1, #0]\n"
+        "smmlar r2, r5, r12, r0\n"
+        "add r5, lr, r5, lsl #8\n"
+        "mls r5, r2, r3, r5\n"
+        "add r2, r2, r5, asr #31\n"
+        "strb r2, [r1, #1]\n"
+        "smmlar r2, r6, r12, r0\n"
+        "add r6, lr, r6, lsl #8\n"
+        "mls r6, r2, r3, r6\n"
+        "add r2, r2, r6, asr #31\n"
+        "strb r2, [r1, #2]\n"
+        "smmlar r2, r7, r12, r0\n"
+        "add r7, lr, r7, lsl #8\n"
+        "mls r7, r2, r3, r7\n"
+        "add r2, r2, r7, asr #31\n"
+        "strb r2, [r1, #3]\n"
+        "pop {r4-r7, pc}\n"
+        ::: FN_ASM_CLOBBERS);
+}
+
+FN_KERNEL void tiny__scores__kernel(const int8_t *x, int8_t *y)
+{
+    tiny__scores__kernel_lanes(x, y, tiny__scores__exponentials + 255);
+}
+#else
 FN_KERNEL void tiny__scores__kernel(const int8_t *x, int8_t *y)
 {
     for (int32_t lane = 0; lane < 1; lane++) {
@@ -716,6 +788,7 @@ FN_KERNEL void tiny__scores__kernel(const int8_t *x, int8_t *y)
         }
     }
 }
+#endif
 
 static const fn_input inputs[1] = {
     { arena + 0, 40 },
