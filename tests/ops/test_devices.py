@@ -16,6 +16,7 @@ from firmnet.codegen.model import model_sources
 from firmnet.devices import core, runner
 from firmnet.errors import UserError
 from firmnet.ir import Array
+from firmnet.profile import profile
 from firmnet.targets import Isa, load_board
 from firmnet.verify import verify
 
@@ -41,6 +42,20 @@ def test_verifies_bit_exact(kind: str, artifact: Artifact) -> None:
         assert verdict.ok, verdict.sentence()
         assert steps[-1] == verdict.total == 150
         assert device.counters().runs >= 150
+
+
+def test_a_core_with_vectors_runs_what_those_without_run(tmp_path: Path) -> None:
+    nano, graph = load_board("nano33ble"), residual()
+    board = replace(nano, chip=replace(nano.chip, core="cortex-m55"), emulator=None)
+    made = firmware(graph, board)
+    x = made.manifest.input.samples(noise(graph, 20))
+    saved = artifacts.save(tmp_path / "residual", made.manifest, graph, x, made.files)
+    with core.open(saved) as device:
+        verdict = verify(saved, device, x, layers=True)
+    assert verdict.ok, verdict.sentence()
+    assert verdict.device == "cortex-m55 (core)"
+    with pytest.raises(UserError, match="there is no simulator of a cortex-m55"):
+        profile(saved)
 
 
 @pytest.mark.parametrize("kind", ["host", "core"])

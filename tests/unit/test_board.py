@@ -283,6 +283,7 @@ def test_a_board_like_no_other_is_pointed_to_the_list() -> None:
         ("cortex-m4f", Isa.DSP, True),
         ("cortex-m7", Isa.DSP, True),
         ("cortex-m33", Isa.DSP, True),
+        ("cortex-m55", Isa.HELIUM, True),
     ],
 )
 def test_core_capabilities(core: str, instructions: Isa, fpu: bool) -> None:

@@ -23,7 +23,7 @@ from .step import (
     storages,
 )
 
-STACK_BYTES = {Isa.SCALAR: 448, Isa.DSP: 256}
+STACK_BYTES = {Isa.SCALAR: 448, Isa.DSP: 256, Isa.HELIUM: 256}
 """What run() may take of the stack beside the arena.
 
 Networks tried take up to 212 with the DSP extension; without it compilers spill more, up to 404 on a

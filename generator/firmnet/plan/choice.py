@@ -15,7 +15,7 @@ MAX_LAYERS = 16
 HEIGHTS = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Rows of a stripe, the cheapest first."""
 
-FREE_CYCLES_PER_MAC = {Isa.SCALAR: 1 / 100, Isa.DSP: 1 / 500}
+FREE_CYCLES_PER_MAC = {Isa.SCALAR: 1 / 100, Isa.DSP: 1 / 500, Isa.HELIUM: 1 / 500}
 """What cascades may cost without being asked for.
 
 Below 0.2 % of the time: kernels take some 6 cycles per multiply-accumulate without the DSP extension, 1.1 to

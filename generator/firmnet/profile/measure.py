@@ -17,11 +17,11 @@ from ..errors import UserError, VerificationError
 from ..interpret import run_int
 from ..ir import Array, Graph
 from ..ops import OPS
-from ..targets import Board, Isa, isa
+from ..targets import Board, Isa, core_named, isa
 from .cycles import Cost, Instruction, cost, decode
 from .image import RAM_ORIGIN, ProfiledImage, build
 from .recorders import UNAVAILABLE, BasicBlock, LoadRecorder, Loads, record_edges
-from .simulate import Noted, SimulatedRun, Stretch, simulate
+from .simulate import CPU_MODELS, Noted, SimulatedRun, Stretch, simulate
 
 MODELLED = ("cortex-m4", "cortex-m4f")
 """Cores whose cycles cycles.py knows; of the others only instructions are counted."""
@@ -134,6 +134,7 @@ def profile(artifact: Artifact | str | Path, board: Board | None = None, core: s
         raise UserError("a board has its own core: choose a board or a core, not both")
     target = None if core else board or artifact.board
     core = core or (target.chip.core if target else "")
+    _check_simulated(core)
     own = isa(artifact.board.chip.core)
     (sample,) = artifact.manifest.input.stored(artifact.samples[:1])
     if isa(core) is own:
@@ -152,11 +153,18 @@ def profile_graph(
 
     With `ram_limit_bytes` it is planned to fit, as `firmnet generate --ram-limit` does.
     """
+    _check_simulated(core)
     rng = np.random.default_rng(seed)
     shapes = [graph.tensors[name].shape for name in graph.inputs]
     inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
     made = library(graph, isa=isa(core), ram_limit_bytes=ram_limit_bytes)
     return _measure(_subject(graph, made, isa(core), inputs), core, None)
+
+
+def _check_simulated(core: str) -> None:
+    """UserError for a core, known or not, that no simulator runs."""
+    if core_named(core).name not in CPU_MODELS:
+        raise UserError(f"there is no simulator of a {core}: profile it as one of {', '.join(CPU_MODELS)}")
 
 
 def _subject_of(artifact: Artifact, isa: Isa, sample: Array) -> Subject:

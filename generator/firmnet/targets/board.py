@@ -193,7 +193,8 @@ class Board:
         """For people: the clock of a build, and why it is not the one that is expected."""
         why = ""
         if env == self.baremetal_env:
-            why = ", as it is out of reset" if self.baremetal_clock_hz else ", the emulated machine's"
+            emulated = ", the emulated machine's" if self.emulator else ", but nothing runs this build"
+            why = ", as it is out of reset" if self.baremetal_clock_hz else emulated
             official = f"the official core sets {self.chip.clock_hz / 1e6:g} MHz"
             why += f"; {official}" if self.platformio else ""
         return f"clock     {self.clock_hz(env) / 1e6:g} MHz{why}"

@@ -7,7 +7,9 @@ from typing import Literal
 
 from ..errors import UserError
 
-CoreName = Literal["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m4f", "cortex-m7", "cortex-m33"]
+CoreName = Literal[
+    "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m55"
+]
 
 
 @unique
@@ -53,6 +55,7 @@ CORES: dict[str, Core] = {
         _core("cortex-m4f", Isa.DSP, "cortex-m4", "fpv4-sp-d16"),
         _core("cortex-m7", Isa.DSP, "cortex-m7", "fpv5-sp-d16"),
         _core("cortex-m33", Isa.DSP, "cortex-m33", "fpv5-sp-d16"),
+        _core("cortex-m55", Isa.HELIUM, "cortex-m55", "auto"),
     )
 }
 

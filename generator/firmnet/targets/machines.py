@@ -73,6 +73,15 @@ MACHINES = {
             0x1000_0000,
             "",
         ),
+        Machine(
+            "mps3-an547",
+            "cortex-m55",
+            ("cortex-m0plus", "cortex-m3", "cortex-m33", "cortex-m55"),
+            Memory(0, 512 << 10),
+            Memory(0x0100_0000, 2 << 20),
+            0,
+            "",
+        ),
     )
 }
 
