@@ -12,7 +12,7 @@ from ..portable.pooling import Averages, AvgPool2d
 from ..spec import register
 from .full_windows import FullWindows, full_windows
 from .pooling import pooled_overlap
-from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
+from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooling
 
 MAX_SUMMED_ROWS = 128
 """Rows whose inputs, less the zero point, add up in 16 bits."""
@@ -34,6 +34,98 @@ class AverageRowsFirst(Averages):
     pooling: RowPooling
     even_columns: bool
     widths: int
+
+
+@dataclass(frozen=True)
+class Apart(Averages):
+    """`rows` of `pixels` windows that lie side by side; places and distances are in bytes.
+
+    `taps`: inputs of a window from its first; `row`: from a row of the image to the next; `skip`: from behind
+    the last round of a row of windows to the next row. A pixel is made in `chunks` (channels, the first of
+    them), but few channels `block` pixels at once; `unrolled` pixels are a round.
+    """
+
+    rows: int
+    pixels: int
+    full_windows: FullWindows
+    taps: tuple[int, ...]
+    row: int
+    skip: int
+    chunks: tuple[tuple[int, int], ...]
+    block: int
+    unrolled: int
+
+
+BLOCKS = {1: 4, 2: 2, 3: 2}
+"""Channels → windows of two columns that few words hold together."""
+BLOCK_BYTES, TAP_BYTES, WORD_BYTES, SINGLE_BYTES = 184, 4, 44, 16
+"""Code of a block; of each instruction for an input of a window; of the rest of a chunk."""
+ROUND_BYTES = 740
+
+
+class ApartAvgPool2d(AvgPool2d):
+    """Every input is read once, by one of windows that are all alike."""
+
+    name = "apart"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        return _apart(call) is not None
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        _, _, width, channels = call.inputs[0].shape
+        rows, columns = ([span.start for span in found] for found in spans(call))
+        return (pooled_overlap(rows, columns, width, channels),)
+
+    def layout(self, call: Call, k: Constants) -> Apart:
+        found = _apart(call)
+        assert found is not None
+        return found
+
+
+def _apart(call: Call) -> Apart | None:
+    (rows, columns), width, channels = spans(call), call.inputs[0].shape[2], call.output.shape[3]
+    if width == 1:  # a line that stands up is the same in memory as one that lies down
+        rows, columns, width = columns, rows, call.inputs[0].shape[1]
+    kh, kw, r = rows[0].end, columns[0].end, requant_of(call)
+    side_by_side = all(
+        (span.start, span.end) == (i * size, (i + 1) * size)
+        for found, size in ((rows, kh), (columns, kw))
+        for i, span in enumerate(found)
+    )
+    zero_point, even = call.output.zero_point, Columns(kw, kw)
+    full = full_windows(kh, [kw] * len(columns), even, channels, r, zero_point)
+    chunks, block = _chunks(channels), BLOCKS.get(channels, 1)
+    if not side_by_side or full is None or len(r.multiplier) > 1 or (block > 1 and kw != 2):
+        return None
+    round_bytes = BLOCK_BYTES if block > 1 else sum(_code_bytes(size, kh * kw) for size, _ in chunks)
+    row, count = width * channels, len(columns)
+    rounds = [n for n in range(1, 6) if n * round_bytes <= ROUND_BYTES and count % (n * block) == 0]
+    unrolled = block * max(rounds, default=1)
+    reach = (kh - 1) * row + max(unrolled, block) * kw * channels
+    if round_bytes > ROUND_BYTES or reach > MAX_OFFSET:
+        return None
+    skip = kh * row - count // unrolled * unrolled * kw * channels
+    taps = tuple(y * row + x * channels for y in range(kh) for x in range(kw))
+    _, out_height, out_width, _ = call.output.shape
+    averages = call.inputs[0].shape[2], channels, out_height, out_width
+    return Apart(*averages, len(rows), count, full, taps, row, skip, chunks, block, unrolled)
+
+
+def _chunks(channels: int) -> tuple[tuple[int, int], ...]:
+    """Fours, and what is left: three as four of which one was there before."""
+    words, rest = divmod(channels, 4)
+    fours = [(4, 4 * i) for i in range(words)]
+    if rest == 3 and words:
+        return (*fours, (4, channels - 4))
+    return (*fours, *[(2, 4 * words)] * (rest > 1), *[(1, channels - 1)] * (rest % 2))
+
+
+def _code_bytes(size: int, taps: int) -> int:
+    """Of a chunk of `size` channels: inputs are loaded and added, for several channels twice."""
+    if size == 1:
+        return 2 * TAP_BYTES * taps + SINGLE_BYTES
+    return 3 * TAP_BYTES * taps + WORD_BYTES
 
 
 class WindowsAvgPool2d(AvgPool2d):
@@ -170,5 +262,6 @@ def _even_columns(call: Call) -> Columns | None:
     return None if rest else Columns(step, step)
 
 
+register(ApartAvgPool2d())
 register(RowsAvgPool2d())
 register(WindowsAvgPool2d())
