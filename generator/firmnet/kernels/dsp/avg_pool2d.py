@@ -11,8 +11,9 @@ from ...targets import Isa
 from ..portable.pooling import Averages, AvgPool2d
 from ..spec import register
 from .full_windows import FullWindows, full_windows
+from .instructions import MAX_OFFSET
 from .pooling import pooled_overlap
-from .row_pooling import MAX_OFFSET, Columns, RowPooling, row_overlap, row_pooling
+from .row_pooling import Columns, RowPooling, row_overlap, row_pooling
 
 MAX_SUMMED_ROWS = 128
 """Rows whose inputs, less the zero point, add up in 16 bits."""
@@ -58,6 +59,8 @@ class Apart(Averages):
 
 BLOCKS = {1: 4, 2: 2, 3: 2}
 """Channels → windows of two columns that few words hold together."""
+BLOCK_CYCLES = {1: 27, 2: 36, 3: 45}
+"""Of windows of two rows."""
 BLOCK_BYTES, TAP_BYTES, WORD_BYTES, SINGLE_BYTES = 184, 4, 44, 16
 """Code of a block; of each instruction for an input of a window; of the rest of a chunk."""
 ROUND_BYTES = 740
@@ -71,6 +74,15 @@ class ApartAvgPool2d(AvgPool2d):
 
     def accepts(self, call: Call) -> bool:
         return _apart(call) is not None
+
+    def cycles(self, call: Call) -> float:
+        """Of every row of windows, its rounds and its pixels."""
+        found = self.layout(call, {})
+        rounds, left = divmod(found.pixels, found.unrolled)
+        pixel = sum(_chunk_cycles(size, len(found.taps)) for size, _ in found.chunks)
+        inside = BLOCK_CYCLES[found.channels] / found.block if found.block > 1 else pixel
+        row = 12 + rounds * (6 + found.unrolled * inside) + left * pixel
+        return 56 + found.rows * row
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         _, _, width, channels = call.inputs[0].shape
@@ -119,6 +131,14 @@ def _chunks(channels: int) -> tuple[tuple[int, int], ...]:
     if rest == 3 and words:
         return (*fours, (4, channels - 4))
     return (*fours, *[(2, 4 * words)] * (rest > 1), *[(1, channels - 1)] * (rest % 2))
+
+
+def _chunk_cycles(size: int, taps: int) -> float:
+    """Loads come in fours."""
+    loads = taps + -(-taps // 4)
+    if size == 1:
+        return loads + taps + 3
+    return loads + 2 * taps + (12 if size == 4 else 6)
 
 
 def _code_bytes(size: int, taps: int) -> int:

@@ -51,10 +51,9 @@ class ShortSoftmax(Softmax):
         return found.n in SHORT and (found.n - 1) * found.inner <= MAX_OFFSET
 
     def cycles(self, call: Call) -> float:
-        return 40 + 15.0 * call.output.size
-
-    def overlap(self, call: Call) -> tuple[int | None, ...]:
-        return (0,)
+        found = portable.lanes(call)
+        count = found.outer * found.inner
+        return (48 if count == 1 else 60 + 12 * found.outer) + count * (24 + 10.5 * found.n)
 
 
 register(Softmax())

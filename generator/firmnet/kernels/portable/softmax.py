@@ -43,8 +43,9 @@ class PairsSoftmax(Softmax):
     def accepts(self, call: Call) -> bool:
         return lanes(call).n == 2
 
-    def overlap(self, call: Call) -> tuple[int | None, ...]:
-        return (0,)
+    def cycles(self, call: Call) -> float:
+        found = lanes(call)
+        return 28 + 11 * found.outer + 10 * found.outer * found.inner
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         """The share of a value that is more by −255, −254, … 255 than the other."""
