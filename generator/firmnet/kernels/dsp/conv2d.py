@@ -1,6 +1,7 @@
 """How does the DSP extension compute a convolution? Tiles of pixels by channels, expanded to int16 first."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from ..images import WindowedImage, image
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
 from .depthwise import Depthwise, depthwise
-from .depthwise_looped import Looped, filters, looped
+from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycles, direct_stream
+from .depthwise_looped import Looped, looped
 from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
 from .planes import Planes, planes
 from .tiles import Dot, Pointwise, dot, pointwise
@@ -138,7 +140,7 @@ class DepthwiseConv2d(Kernel):
         return (_known(call).overlap(),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        return _stream(call, k)
+        return _stream(call, k, turned=False)
 
     def layout(self, call: Call, k: Constants) -> Depthwise:
         return _known(call)
@@ -150,24 +152,64 @@ class LoopedConv2d(Kernel):
     op = "conv2d"
     name = "looped"
     isa = Isa.DSP
+    turned: ClassVar[bool] = False
 
     def accepts(self, call: Call) -> bool:
         return is_depthwise(call)
 
     def cycles(self, call: Call) -> float:
-        return looped(call).cycles
+        return self._found(call).cycles
 
     def scratch_bytes(self, call: Call) -> int:
-        return looped(call).scratch_bytes
+        return self._found(call).scratch_bytes
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
-        return (looped(call).overlap(),)
+        return (self._found(call).overlap(),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        return _stream(call, k)
+        return _stream(call, k, self.turned)
 
     def layout(self, call: Call, k: Constants) -> Looped:
-        return looped(call)
+        return self._found(call)
+
+    def _found(self, call: Call) -> Looped:
+        return looped(call, self.turned)
+
+
+class TurnedConv2d(LoopedConv2d):
+    """The same along the columns of the image: for kernels that are taller than wide."""
+
+    name = "turned"
+    turned = True
+
+    def accepts(self, call: Call) -> bool:
+        _, kh, kw, _ = call.inputs[1].shape
+        return is_depthwise(call) and kh > kw
+
+    @property
+    def template(self) -> str:
+        return LoopedConv2d().template
+
+
+class DirectConv2d(Kernel):
+    """One input channel per filter, for few outputs: inputs are read where they lie."""
+
+    op = "conv2d"
+    name = "direct"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        channels, columns = call.inputs[0].shape[3], call.inputs[1].shape[2]
+        return is_depthwise(call) and channels >= CHANNELS and columns <= MAX_COLUMNS
+
+    def cycles(self, call: Call) -> float:
+        return direct_cycles(call)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"weight": direct_stream(direct(call), k)}
+
+    def layout(self, call: Call, k: Constants) -> Direct:
+        return direct(call)
 
 
 def is_depthwise(call: Call) -> bool:
@@ -175,9 +217,9 @@ def is_depthwise(call: Call) -> bool:
     return bool(call.attrs.groups == call.inputs[0].shape[3] > 1)
 
 
-def _stream(call: Call, k: Constants) -> dict[str, Array]:
-    taps, channels = filters(call, k["weight"]), call.attrs.groups
-    return {"weight": depthwise_stream(taps, channels, k["bias"], k["multiplier"])}
+def _stream(call: Call, k: Constants, turned: bool) -> dict[str, Array]:
+    taps = k["weight"][..., 0].transpose(0, 2, 1) if turned else k["weight"][..., 0]
+    return {"weight": depthwise_stream(taps, call.attrs.groups, k["bias"], k["multiplier"])}
 
 
 def _known(call: Call) -> Depthwise:
@@ -187,5 +229,12 @@ def _known(call: Call) -> Depthwise:
     return found
 
 
-for kernel in (DepthwiseConv2d(), LoopedConv2d(), PointwiseConv2d(), PlanesConv2d()):
+for kernel in (
+    DepthwiseConv2d(),
+    LoopedConv2d(),
+    TurnedConv2d(),
+    DirectConv2d(),
+    PointwiseConv2d(),
+    PlanesConv2d(),
+):
     register(kernel)

@@ -13,7 +13,6 @@ from itertools import accumulate
 
 from ...ir import Call
 from ...ops.windows import Padding, Pair
-from .depthwise_looped import turns
 from .depthwise_tile import LANE, Geometry, KernelRow, Tile, tile
 from .instructions import MAX_OFFSET
 from .packing import pieces
@@ -185,7 +184,7 @@ def depthwise(call: Call) -> Depthwise | None:
     """
     (_, height, width, channels), (n_out, kh, kw, _) = (t.shape for t in call.inputs[:2])
     attrs = call.attrs
-    if attrs.dilation[1] > 1 or turns(call) or n_out * 3 > MAX_OFFSET:
+    if attrs.dilation[1] > 1 or n_out * 3 > MAX_OFFSET:
         return None
     image = height, width, channels, *call.output.shape[1:]
     return _fastest(image, (kh, kw), attrs.stride, attrs.padding, attrs.dilation)

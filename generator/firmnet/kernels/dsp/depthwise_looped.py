@@ -1,8 +1,8 @@
 """How does a depthwise convolution of any shape run on the DSP extension? In loops, over lanes of its parts.
 
 Outputs whose taps meet the same columns form a *part*: with a dilation, every so many-th output and column.
-Within a part a kernel has no gaps. The lanes of a row in scratch hold part by part. Tall kernels go along the
-columns of the image instead of its rows (*turned*). A kernel of few taps keeps its weights in registers
+Within a part a kernel has no gaps. The lanes of a row in scratch hold part by part. Tall kernels may go along
+the columns of the image instead of its rows (*turned*). A kernel of few taps keeps its weights in registers
 (*resident*); otherwise a loop goes over its rows, and over the taps of long ones. It leaves out rows outside
 the image, whose share of the sums it works out once per channel.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import gcd
 
-from ...ir import Array, Call
+from ...ir import Call
 from .depthwise_tile import (
     LANE,
     PASS_WORDS,
@@ -393,22 +393,20 @@ CALL_CYCLES = 60
 SHARED_CYCLES = 0.5
 
 
-def looped(call: Call) -> Looped:
+def looped(call: Call, turned: bool = False) -> Looped:
     """The fastest layout of a conv2d with one input channel per filter."""
-    (_, height, width, channels), (n_out, kh, kw, _) = (t.shape for t in call.inputs[:2])
+    channels = call.inputs[0].shape[3]
+    return _fastest(*axes(call), channels, call.output.shape[3] // channels, turned)
+
+
+def axes(call: Call) -> tuple[Axis, Axis]:
+    """The ways of a conv2d's window along rows and along columns."""
+    (_, height, width, _), (_, kh, kw, _) = (t.shape for t in call.inputs[:2])
     (_, out_height, out_width, _), a = call.output.shape, call.attrs
-    rows = _axis(height, out_height, kh, a.stride[0], a.dilation[0], a.padding[0])
-    columns = _axis(width, out_width, kw, a.stride[1], a.dilation[1], a.padding[2])
-    return _fastest(rows, columns, channels, n_out // channels, turns(call))
-
-
-def turns(call: Call) -> bool:
-    """Whether columns of the image are the rows: where there is but one, and for tall, narrow kernels.
-
-    Nothing else may matter, so that stripes of a layer have its order of weights.
-    """
-    _, kh, kw, _ = call.inputs[1].shape
-    return call.inputs[0].shape[2] == call.output.shape[2] == 1 or kw < 3 < kh
+    return (
+        _axis(height, out_height, kh, a.stride[0], a.dilation[0], a.padding[0]),
+        _axis(width, out_width, kw, a.stride[1], a.dilation[1], a.padding[2]),
+    )
 
 
 @cache
@@ -419,12 +417,6 @@ def _fastest(rows: Axis, columns: Axis, channels: int, multiplier: int, turned: 
     across, along = (columns, rows) if turned else (rows, columns)
     way = Looped(across, along, channels, multiplier, x_row, x_column, y_row, y_column, turned, channels)
     return min(_layouts(way), key=lambda layout: layout.cycles * layout.ram_bytes)
-
-
-def filters(call: Call, weight: Array) -> Array:
-    """int8 (n_out, rows, columns) as the layout turns them."""
-    taps = weight[..., 0]
-    return taps.transpose(0, 2, 1) if turns(call) else taps
 
 
 def _axis(size: int, outputs: int, kernel: int, stride: int, dilation: int, before: int) -> Axis:

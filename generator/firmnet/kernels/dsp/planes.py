@@ -154,7 +154,7 @@ class Planes:
     @property
     def narrow(self) -> bool:
         """Whether a function made for this depth expands columns."""
-        reach = max(3 * self.in_step + self.values, 8 * self.column)
+        reach = max(4 * self.in_step, 3 * self.in_step + self.values, 8 * self.column)
         return self.values <= NARROW and not self.contiguous and reach <= MAX_OFFSET
 
     @property
