@@ -114,19 +114,28 @@ def _command(board: Board, elf: Path, listener: int) -> list[str]:
     """QEMU waits for the first client, so the banner is not lost, and takes the socket already listening."""
     emulator = _emulator(board)
     uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
-    machine = ["-machine", emulator.machine, *emulator.arguments, *_beginning(board, elf)]
+    machine = ["-machine", emulator.machine, *emulator.arguments, *_fitting(board, elf)]
     quiet = ["-display", "none", "-monitor", "none", "-no-reboot"]
     return [find(PROGRAM), *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
 
 
-def _beginning(board: Board, elf: Path) -> list[str]:
-    """For a machine that looks for its vectors where this board has none: begin at the reset code."""
-    machine = MACHINES.get(_emulator(board).machine)
-    if machine is None or machine.vectors == board.chip.flash_origin:
-        return []
-    with elf.open("rb") as file:
-        entry = ELFFile(file).header["e_entry"]
-    return ["-device", f"loader,addr={entry:#x},cpu-num=0"]
+def _fitting(board: Board, elf: Path) -> list[str]:
+    """What a machine that is known must be told of this board: which UART is ours, and where to begin.
+
+    The UARTs before ours get nothing. Where it looks for vectors and this board has none, it begins at the
+    reset code.
+    """
+    emulator, told = _emulator(board), list[str]()
+    machine = MACHINES.get(emulator.machine)
+    if machine is None:
+        return told
+    before_ours = board.baremetal.defines.get("FN_USART", 1) - 1
+    told += ["-serial", "null"] * (before_ours - emulator.arguments.count("-serial"))
+    if machine.vectors != board.chip.flash_origin:
+        with elf.open("rb") as file:
+            entry = ELFFile(file).header["e_entry"]
+        told += ["-device", f"loader,addr={entry:#x},cpu-num=0"]
+    return told
 
 
 def _ending(code: int, said: bytes) -> str:

@@ -258,5 +258,5 @@ def _check_emulator(emulator: Emulator, own: Baremetal, chip: Chip) -> None:
     flash, ram = Memory(chip.flash_origin, chip.flash_bytes), Memory(chip.ram_origin, chip.ram_bytes)
     if why := misfit(emulator.machine, own.glue, chip.core, flash, ram):
         raise ValueError(
-            f"'emulator.machine' = {emulator.machine!r}: {why}; without [emulator] all else works"
+            f"'emulator.machine' = {emulator.machine!r}: {why}; all else works without [emulator]"
         )
