@@ -8,12 +8,13 @@ import pytest
 from cases import cases_of
 
 from firmnet.codegen.model import library, model_sources
-from firmnet.codegen.symbols import is_of, layer_of, of_layer, stripe
+from firmnet.codegen.symbols import is_of, layer_of, of_layer, shared, stripe
 from firmnet.devices.host import HostLibrary
 from firmnet.errors import UserError
 from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_int
 from firmnet.ir import Graph, Node
+from firmnet.qmath import Requant
 from firmnet.targets import Isa
 
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
@@ -68,6 +69,13 @@ def test_a_symbol_tells_its_layer() -> None:
     assert layer_of("net_conv", "net_conv__a__weight") == "a"
     assert is_of("net", "net_model")
     assert not is_of("net", "net_conv_model")
+
+
+def test_functions_that_differ_share_no_name() -> None:
+    k = {"requant": Requant(np.ones(1), 5, 0), "zero_point": -7, "lo": -128, "hi": 127}
+    assert shared("few", 4, True, (3, 5), (), "none", k) == "few_4_1_3x5_none_none_5_0_m7_m128_127"
+    different = [(1, 23), (12, 3), (-1, 23), ((1, 23),), (1, 2, 3), ((1, 2), 3), (1, (2, 3))]
+    assert len({shared("few", *made_of) for made_of in different}) == len(different)
 
 
 @pytest.mark.parametrize("name", ["a__b", "_a", "a_", "", "a b"])

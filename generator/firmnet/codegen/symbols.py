@@ -7,6 +7,8 @@ the C library.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from ..errors import UserError
 
@@ -39,6 +41,24 @@ def layer_of(model: str, symbol: str) -> str | None:
 def is_of(model: str, symbol: str) -> bool:
     """Whether a linked symbol is the model's: a layer's, or what it offers."""
     return symbol in (f"{model}_model", f"{model}_fingerprint") or layer_of(model, symbol) is not None
+
+
+def shared(kind: str, *made_of: Any) -> str:
+    """Of a function that layers alike share: "few_4_12_0_5_0_5_m128_127".
+
+    All that it is made of makes its name, so that two that differ never share one: numbers, flags, words,
+    sequences of these; and a layer's integer constants, of which those count that outputs are made with.
+    """
+    return "_".join([kind, *map(_named, made_of)])
+
+
+def _named(part: Any) -> str:
+    if isinstance(part, Mapping):
+        r = part["requant"]
+        return _named([r.shift, r.pre_shift, part["zero_point"], part["lo"], part["hi"]]).replace("x", "_")
+    if isinstance(part, list | tuple):
+        return "x".join(map(_named, part)) or "none"
+    return part if isinstance(part, str) else str(int(part)).replace("-", "m")
 
 
 def buffer(model: str, kind: str, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..assets import assets
+from .symbols import shared
 
 
 def c_string(text: str) -> str:
@@ -36,6 +37,7 @@ def _environment() -> Environment:
         autoescape=False,
     )
     environment.filters |= {f.__name__: f for f in (c_string, c_comment, one_line)} | {"python": repr}
+    environment.globals["shared"] = shared
     return environment
 
 

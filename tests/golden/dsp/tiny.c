@@ -565,10 +565,10 @@ FN_KERNEL void tiny__pool__kernel(const int8_t *x, int8_t *y, int8_t *scratch)
 }
 
 /* fc: linear, 12 -> 4, 48 multiply-accumulates */
-#ifndef few4_12_0_1_5_0_133_0_255
-#define few4_12_0_1_5_0_133_0_255 few4_12_0_1_5_0_133_0_255
+#ifndef few_4_12_0_1_5_0_5_m128_127
+#define few_4_12_0_1_5_0_5_m128_127 few_4_12_0_1_5_0_5_m128_127
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void few4_12_0_1_5_0_133_0_255(const int8_t *x, int8_t *y, const int32_t *w)
+FN_ASM static void few_4_12_0_1_5_0_5_m128_127(const int8_t *x, int8_t *y, const int32_t *w)
 {
     (void)x;
     (void)y;
@@ -664,7 +664,7 @@ FN_ASM static void few4_12_0_1_5_0_133_0_255(const int8_t *x, int8_t *y, const i
         ::: FN_ASM_CLOBBERS);
 }
 #else
-static void few4_12_0_1_5_0_133_0_255(const int8_t *x, int8_t *y, const int32_t *w)
+static void few_4_12_0_1_5_0_5_m128_127(const int8_t *x, int8_t *y, const int32_t *w)
 {
     {
         const int32_t *end = w + 14;
@@ -693,7 +693,7 @@ static void few4_12_0_1_5_0_133_0_255(const int8_t *x, int8_t *y, const int32_t 
 
 FN_KERNEL void tiny__fc__kernel(const int8_t *x, int8_t *y)
 {
-    few4_12_0_1_5_0_133_0_255(x, y, tiny__fc__weight);
+    few_4_12_0_1_5_0_5_m128_127(x, y, tiny__fc__weight);
 }
 
 /* scores: softmax, 4 -> 4 */
