@@ -24,6 +24,12 @@ static inline int32_t fn_requantize(int32_t acc, int32_t multiplier, int32_t zer
     return (high + zero_point * (INT32_C(1) << shift) + (INT32_C(1) << (shift - 1))) >> shift;
 }
 
+/* The same for shift > 0 without a shift before, with rounding = zero_point * 2^shift + 2^(shift - 1). */
+static inline int32_t fn_scale(int32_t acc, int32_t multiplier, int32_t rounding, int32_t shift)
+{
+    return ((int32_t)((int64_t)acc * multiplier >> 32) + rounding) >> shift;
+}
+
 /* float -> int8 at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> -128. */
 static inline int8_t fn_quantize_input(float x, float reciprocal, float offset)
 {

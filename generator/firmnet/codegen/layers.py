@@ -1,13 +1,13 @@
 """What is the C of one layer? Its constants, and a function for each call that run() makes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..ir import Array, Call, Graph, Node, Shape, shape_text
-from ..kernels import Choice
+from ..kernels import Alike, Part
 from ..ops import OPS
 from . import symbols
 from .templates import render
@@ -45,23 +45,27 @@ class Layer:
         return sum(array.nbytes for array in self.arrays.values())
 
 
-def layer(graph: Graph, node: Node, parts: Sequence[tuple[Call, Choice]]) -> Layer:
-    """A layer that runs as these parts of it, each by the kernel chosen; as a whole it is one part."""
+def layer(
+    graph: Graph, node: Node, parts: Mapping[tuple[Any, ...], Part], varying: Collection[Alike | None]
+) -> Layer:
+    """A layer that runs as these parts of it, by `shape_key`; as a whole it is one part.
+
+    `varying`: what parts have in common whose functions take zero point and shift as arguments.
+    """
     op, call = OPS[node.op], graph.call(node)
-    distinct = {shape_key(part): choice for part, choice in parts}
     constants = _Constants()
     functions = {}
-    for number, (key, choice) in enumerate(distinct.items()):
-        kernel, part = choice.kernel, choice.call
-        part_name = symbols.KERNEL if len(distinct) == 1 else symbols.stripe(number)
+    for number, (key, part) in enumerate(parts.items()):
+        part_name = symbols.KERNEL if len(parts) == 1 else symbols.stripe(number)
         name = symbols.of_layer(graph.name, node.name, part_name)
-        k = op.prepare(part)
+        kernel, k = part.kernel, {**part.k, "varying": part.alike in varying}
         names = {
             short: symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
-            for short, array in kernel.pack(part, k).items()
+            for short, array in kernel.pack(part.call, k).items()
         }
-        text = render(kernel.template, fn=name, k=k, layout=kernel.layout(part, k), arrays=names).strip()
-        functions[key] = Function(name, text, choice.scratch_bytes > 0)
+        layout = kernel.layout(part.call, k)
+        text = render(kernel.template, fn=name, k=k, layout=layout, arrays=names).strip()
+        functions[key] = Function(name, text, kernel.scratch_bytes(part.call) > 0)
     macs = op.macs(call)
     return Layer(
         name=node.name,

@@ -1,7 +1,7 @@
 """What is the C library of a model? A header, the code, the constants, the arithmetic headers beside them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..assets import assets
-from ..ir import Array, Call, Graph, Shape, Tensor
-from ..kernels import Choice
+from ..ir import Array, Call, Graph, Node, Shape, Tensor
+from ..kernels import Choice, Part, varying
+from ..ops import OPS
 from ..plan import Cascade, Plan, plan
 from ..targets import Isa
 from . import symbols
 from .blocks import blocks
 from .buffers import Buffers
-from .layers import Layer, layer
+from .layers import Layer, layer, shape_key
 from .templates import render
 
 C_TYPES = {
@@ -115,15 +116,26 @@ def fingerprint_source(model: str, fingerprint: bytes) -> str:
 
 def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
     """In the order of the graph's nodes, views left out."""
-    parts: dict[str, list[tuple[Call, Choice]]] = {}
+    parts: dict[str, dict[tuple[Any, ...], Part]] = {}
+    for node, call, choice in _runs(graph, memory):
+        of_layer, key = parts.setdefault(node.name, {}), shape_key(call)
+        if key not in of_layer:
+            of_layer[key] = Part(choice.call, choice.kernel, OPS[node.op].prepare(choice.call))
+    differing = varying(part for of_layer in parts.values() for part in of_layer.values())
+    return tuple(
+        layer(graph, node, parts[node.name], differing) for node in graph.nodes if node.name in parts
+    )
+
+
+def _runs(graph: Graph, memory: Plan) -> Iterator[tuple[Node, Call, Choice]]:
+    """Every call that run() makes of a kernel, and what was chosen for it."""
     for step in memory.steps:
         if step.choice:
             (node,) = step.nodes
-            parts[node.name] = [(graph.call(node), step.choice)]
+            yield node, graph.call(node), step.choice
         for stripe in step.cascade.stripes if step.cascade else ():
             for piece in stripe:
-                parts.setdefault(piece.node.name, []).append((piece.stripe.call, piece.choice))
-    return tuple(layer(graph, node, parts[node.name]) for node in graph.nodes if node.name in parts)
+                yield piece.node, piece.stripe.call, piece.choice
 
 
 def _edge(tensor: Tensor, order: Shape) -> dict[str, Any]:

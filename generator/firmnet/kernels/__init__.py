@@ -2,6 +2,7 @@
 
 from . import dsp, portable
 from .select import Choice, choices, select
+from .sharing import Alike, Part, varying
 from .spec import KERNELS, Kernel
 
-__all__ = ["KERNELS", "Choice", "Kernel", "choices", "dsp", "portable", "select"]
+__all__ = ["KERNELS", "Alike", "Choice", "Kernel", "Part", "choices", "dsp", "portable", "select", "varying"]

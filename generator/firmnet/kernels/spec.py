@@ -1,6 +1,7 @@
 """What must a kernel say about itself?"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,6 +54,14 @@ class Kernel(ABC):
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         """The arrays that go to flash, in the order the kernel reads them: name → int8/int32/uint32 array."""
         return {key: value for key, value in k.items() if isinstance(value, np.ndarray)}
+
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        """What its functions are made of beside the output's bounds, zero point and shift; None: never mind.
+
+        Layers of one kernel that are alike in it and in their bounds share functions though zero points and
+        shifts differ: `k.varying` then tells the template to take both as arguments.
+        """
+        return None
 
     def layout(self, call: Call, k: Constants) -> object:
         """A frozen dataclass of sizes, loops and tiles: all that the template reads beside `k`."""

@@ -36,6 +36,8 @@ def cases() -> Iterator[Case]:
         ("2_rows_160x7", (2, 160), 7, {}),
         ("upscaled_8x4", (1, 8), 4, {}),
         ("near_one_9x5", (1, 9), 5, {}),
+        ("near_one_3_rows_20x9", (1, 3, 20), 9, {}),
+        ("coarse_3_rows_600x9", (1, 3, 600), 9, {}),
         ("heavy_1100x1", (1, 1100), 1, {}),
         ("heavy_1101x3", (1, 1101), 3, {}),
         ("heavy_2_rows_1100x7", (1, 2, 1100), 7, {}),
@@ -49,7 +51,9 @@ def cases() -> Iterator[Case]:
         "near_one_5x8": 0.096,
         "upscaled_8x4": 1e-4,
         "near_one_9x5": 0.03,
-    }  # needs a shift before requantization, or none after
+        "near_one_3_rows_20x9": 0.03,
+        "coarse_3_rows_600x9": 100,
+    }  # needs a shift before requantization, or none after, or a large one
     for seed, (label, shape, n_out, options) in enumerate(rows):
         x = activation("x", shape, 0.05, 3)
         w = weight("w", (n_out, shape[-1]), seed)

@@ -1,5 +1,6 @@
 """How does the DSP extension compute a convolution? Tiles of pixels by channels, expanded to int16 first."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycl
 from .depthwise_looped import Looped, looped
 from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
 from .planes import Planes, planes
-from .tiles import Dot, Pointwise, dot, pointwise
+from .tiles import MIN_VARYING, Dot, Pointwise, dot, pointwise
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,17 @@ class PointwiseConv2d(Kernel):
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         filters = _filters(k["weight"])
-        return {
-            "weight": pair_stream(filters, k["bias"], k["multiplier"], joined=worth_joining(filters)).ravel()
-        }
+        joined = worth_joining(filters, k["bias"], k)
+        return {"weight": pair_stream(filters, k["bias"], k["multiplier"], joined=joined).ravel()}
 
     def layout(self, call: Call, k: Constants) -> Pixels:
         filters = _filters(k["weight"])
-        pairs = dot(-(-filters.shape[1] // 2), worth_joining(filters))
+        pairs = dot(-(-filters.shape[1] // 2), worth_joining(filters, k["bias"], k))
         return Pixels(image(call, window_of(call)), _pixels(call), pairs)
+
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        layout = self.layout(call, k)
+        return layout if layout.dot.pairs >= MIN_VARYING else None
 
 
 def _pixels(call: Call) -> Pointwise:
@@ -102,8 +106,14 @@ class PlanesConv2d(Kernel):
 
     def layout(self, call: Call, k: Constants) -> Planar:
         cut = _planes(call)
-        groups = np.split(_in_columns(cut, k["weight"]), cut.layer.groups)
-        return Planar(cut, dot(cut.pairs, all(map(worth_joining, groups))))
+        filters = np.split(_in_columns(cut, k["weight"]), cut.layer.groups)
+        groups = zip(filters, np.split(k["bias"], cut.layer.groups), strict=True)
+        joined = all(worth_joining(rows, bias, k) for rows, bias in groups)
+        return Planar(cut, dot(cut.pairs, joined))
+
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        layout = self.layout(call, k)
+        return layout if layout.dot.pairs >= MIN_VARYING else None
 
 
 def _planes(call: Call) -> Planes:

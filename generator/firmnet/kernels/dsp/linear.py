@@ -1,5 +1,6 @@
 """How does the DSP extension compute a linear layer? Rows of inputs expanded to int16, tile by tile."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from ...targets import Isa
 from ..spec import Kernel, register
 from .few_outputs import MAX_OUTPUTS, STEP, Few, few, few_stream
 from .packing import joinable, lane_order, octet_stream, pair_stream, part_length, parts, worth_joining
-from .tiles import Dot, Pointwise, dot, pointwise
+from .tiles import MIN_VARYING, Dot, Pointwise, dot, pointwise
 
 REST_STEP_BYTES = 320
 """Of code for the channels beyond a multiple of eight, which take little of a layer's time."""
@@ -143,12 +144,17 @@ class RowsLinear(Kernel):
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         filters = k["weight"][:, lane_order(k["weight"].shape[1])]
-        stream = pair_stream(filters, k["bias"], k["multiplier"], joined=worth_joining(filters))
-        return {"weight": stream.ravel()}
+        joined = worth_joining(filters, k["bias"], k)
+        return {"weight": pair_stream(filters, k["bias"], k["multiplier"], joined=joined).ravel()}
 
     def layout(self, call: Call, k: Constants) -> TiledMatrix:
         n_out, n_in = k["weight"].shape
-        return TiledMatrix(_rows(call), dot(-(-n_in // 2), worth_joining(k["weight"])), n_in, n_out)
+        pairs = dot(-(-n_in // 2), worth_joining(k["weight"], k["bias"], k))
+        return TiledMatrix(_rows(call), pairs, n_in, n_out)
+
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        layout = self.layout(call, k)
+        return layout if layout.dot.pairs >= MIN_VARYING else None
 
 
 def _row_count(call: Call) -> int:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...ir import Array
+from ...ops.spec import Constants
 
 MIN_JOINED = 17
 """Inputs from which on the spared SXTB16 outweigh telling two channels' sums apart."""
@@ -41,9 +42,16 @@ def part_length(values: int, granule: int, count: int) -> int:
     return -(-values // (granule * count)) * granule
 
 
-def worth_joining(rows: Array) -> bool:
-    """Whether a tile kernel should join the channels of the int8 weights (N, K)."""
-    return rows.shape[1] >= MIN_JOINED and joinable(rows)
+def worth_joining(rows: Array, bias: Array, k: Constants) -> bool:
+    """Whether a tile kernel should join channels of int8 weights (N, K) with `bias`, requantized as in `k`.
+
+    Then odd channels' sums, biases and rounding constants are 256 times themselves until the end.
+    """
+    requant, sums = k["requant"], np.abs(rows[1::2].astype(np.int64)).sum(axis=1)
+    worst = 128 * sums + np.abs(bias[1::2].astype(np.int64))
+    rounding = (abs(k["zero_point"]) + 1) << requant.shift
+    exact = int(worst.max(initial=0)) < 2**23 and not requant.pre_shift and rounding <= 2**22
+    return rows.shape[1] >= MIN_JOINED and exact
 
 
 def pair_words(rows: Array, *, joined: bool) -> Array:
@@ -63,12 +71,12 @@ def pair_words(rows: Array, *, joined: bool) -> Array:
 def pair_stream(rows: Array, bias: Array, multiplier: Array, *, joined: bool) -> Array:
     """The stream of a tile kernel, int32 (⌈N/2⌉, ⌈K/2⌉ + 4): one row per pair of channels.
 
-    bias0, words, bias1, multipliers when joined, otherwise both biases first.
+    What the sums begin with (when joined, the odd one with 256·bias1 + bias0), words, multipliers.
     """
     words = pair_words(rows, joined=joined)
-    b, m = (np.pad(v, (0, len(v) % 2)).reshape(-1, 2).astype(np.int32) for v in (bias, multiplier))
-    columns = [b[:, :1], words, b[:, 1:], m] if joined else [b, words, m]
-    return np.concatenate(columns, axis=1)
+    b, m = (np.pad(v, (0, len(v) % 2)).reshape(-1, 2).astype(np.int64) for v in (bias, multiplier))
+    begin = np.stack([b[:, 0], 256 * b[:, 1] + b[:, 0]], axis=1) if joined else b
+    return np.concatenate([begin, words, m], axis=1).astype(np.int32)
 
 
 def octet_stream(rows: Array, bias: Array, multiplier: Array) -> Array:

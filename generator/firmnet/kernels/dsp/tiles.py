@@ -11,6 +11,8 @@ MAX_UNROLL = 16
 """Input pairs in a loop's body; each takes 56 bytes of code, and flash caches hold about 1 KB."""
 PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
 """Cycles per pair of inputs, by pixels of a tile."""
+MIN_VARYING = 20
+"""Pairs of inputs from which on a shift in a register costs less than 2 % of a tile."""
 TILE_CYCLES = 15
 PIXEL_CYCLES = 8
 """Cycles around a dot product, per tile and per pixel of it: bias, requantization, stores."""
