@@ -32,15 +32,16 @@ FN_ASM static void tile3_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, 
         "addw r3, r0, #3\n"
         "str r3, [sp, #4]\n"
         "1:                      @ a pair of channels\n"
-        "ldr r4, [r1], #4        @ bias\n"
+        "ldr r4, [r1], #4        @ what sums begin with\n"
+        "ldr r8, [r1], #4\n"
         "ldr r0, [r1], #4\n"
         "ldr r12, [r2, #24]\n"
         "ldr lr, [r2, #12]\n"
         "ldr r7, [r2, #0]\n"
         "sxtb16 r3, r0\n"
-        "smlad r10, r0, r12, r4\n"
-        "smlad r9, r0, lr, r4\n"
-        "smlad r8, r0, r7, r4\n"
+        "smlad r10, r0, r12, r8\n"
+        "smlad r9, r0, lr, r8\n"
+        "smlad r8, r0, r7, r8\n"
         "smlad r6, r3, r12, r4\n"
         "smlad r5, r3, lr, r4\n"
         "smlad r4, r3, r7, r4\n"
@@ -132,28 +133,25 @@ FN_ASM static void tile3_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, 
         "smlad r6, r3, r12, r6\n"
         "smlad r5, r3, lr, r5\n"
         "smlad r4, r3, r7, r4\n"
-        "ldr r0, [r1], #4        @ the odd bias\n"
         "ldr r3, [r1], #4        @ multipliers\n"
         "ldr r12, [r1], #4\n"
         "ldr lr, [sp, #12]\n"
         "sub r8, r8, r4\n"
-        "add r8, r0, r8, asr #8\n"
         "sub r9, r9, r5\n"
-        "add r9, r0, r9, asr #8\n"
         "sub r10, r10, r6\n"
-        "add r10, r0, r10, asr #8\n"
         "smmla r4, r4, r3, lr\n"
         "ssat r4, #8, r4, asr #5\n"
         "smmla r5, r5, r3, lr\n"
         "ssat r5, #8, r5, asr #5\n"
         "smmla r6, r6, r3, lr\n"
         "ssat r6, #8, r6, asr #5\n"
+        "lsl lr, lr, #8          @ odd sums are 256 times themselves\n"
         "smmla r8, r8, r12, lr\n"
-        "ssat r8, #8, r8, asr #5\n"
+        "ssat r8, #8, r8, asr #13\n"
         "smmla r9, r9, r12, lr\n"
-        "ssat r9, #8, r9, asr #5\n"
+        "ssat r9, #8, r9, asr #13\n"
         "smmla r10, r10, r12, lr\n"
-        "ssat r10, #8, r10, asr #5\n"
+        "ssat r10, #8, r10, asr #13\n"
         "ldrd r0, r3, [sp]\n"
         "strb r5, [r0, #3]\n"
         "strb r6, [r0, #6]\n"
@@ -185,8 +183,8 @@ static void tile3_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const i
     for (; count > 0; count--, w = stream, x += 18, y += 9) {
         for (int32_t o = 0; o < 3; o += 2, w += 13) {
             for (int32_t p = 0; p < 3; p++) {
-                int32_t even = w[0], odd = w[10];
-                fn_dot_joined(x + p * 6, w + 1, 9, &even, &odd);
+                int32_t even = w[0], odd = (int32_t)((uint32_t)w[1] - (uint32_t)w[0]) / 256;
+                fn_dot_joined(x + p * 6, w + 2, 9, &even, &odd);
                 y[p * 3 + o] = fn_clamp(fn_requantize(even, w[11], -128, 5, 0), -128, 127);
                 if (o + 1 == 3) {
                     continue;
@@ -220,13 +218,14 @@ FN_ASM static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, 
         "addw r3, r0, #3\n"
         "str r3, [sp, #4]\n"
         "1:                      @ a pair of channels\n"
-        "ldr r4, [r1], #4        @ bias\n"
+        "ldr r4, [r1], #4        @ what sums begin with\n"
+        "ldr r8, [r1], #4\n"
         "ldr r0, [r1], #4\n"
         "ldr r12, [r2, #12]\n"
         "ldr lr, [r2, #0]\n"
         "sxtb16 r3, r0\n"
-        "smlad r9, r0, r12, r4\n"
-        "smlad r8, r0, lr, r4\n"
+        "smlad r9, r0, r12, r8\n"
+        "smlad r8, r0, lr, r8\n"
         "smlad r5, r3, r12, r4\n"
         "smlad r4, r3, lr, r4\n"
         "ldr r0, [r1], #4\n"
@@ -293,22 +292,20 @@ FN_ASM static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, 
         "smlad r8, r0, lr, r8\n"
         "smlad r5, r3, r12, r5\n"
         "smlad r4, r3, lr, r4\n"
-        "ldr r0, [r1], #4        @ the odd bias\n"
         "ldr r3, [r1], #4        @ multipliers\n"
         "ldr r12, [r1], #4\n"
         "ldr lr, [sp, #12]\n"
         "sub r8, r8, r4\n"
-        "add r8, r0, r8, asr #8\n"
         "sub r9, r9, r5\n"
-        "add r9, r0, r9, asr #8\n"
         "smmla r4, r4, r3, lr\n"
         "ssat r4, #8, r4, asr #5\n"
         "smmla r5, r5, r3, lr\n"
         "ssat r5, #8, r5, asr #5\n"
+        "lsl lr, lr, #8          @ odd sums are 256 times themselves\n"
         "smmla r8, r8, r12, lr\n"
-        "ssat r8, #8, r8, asr #5\n"
+        "ssat r8, #8, r8, asr #13\n"
         "smmla r9, r9, r12, lr\n"
-        "ssat r9, #8, r9, asr #5\n"
+        "ssat r9, #8, r9, asr #13\n"
         "ldrd r0, r3, [sp]\n"
         "strb r5, [r0, #3]\n"
         "strb r4, [r0], #1\n"
@@ -338,8 +335,8 @@ static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const i
     for (; count > 0; count--, w = stream, x += 12, y += 6) {
         for (int32_t o = 0; o < 3; o += 2, w += 13) {
             for (int32_t p = 0; p < 2; p++) {
-                int32_t even = w[0], odd = w[10];
-                fn_dot_joined(x + p * 6, w + 1, 9, &even, &odd);
+                int32_t even = w[0], odd = (int32_t)((uint32_t)w[1] - (uint32_t)w[0]) / 256;
+                fn_dot_joined(x + p * 6, w + 2, 9, &even, &odd);
                 y[p * 3 + o] = fn_clamp(fn_requantize(even, w[11], -128, 5, 0), -128, 127);
                 if (o + 1 == 3) {
                     continue;
