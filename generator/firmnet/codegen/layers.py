@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Call, Graph, Node, Shape, shape_text
-from ..kernels import Alike, Part
+from ..kernels import Alike, Prepared
 from ..ops import OPS
 from . import symbols
 from .templates import render
@@ -46,7 +46,7 @@ class Layer:
 
 
 def layer(
-    graph: Graph, node: Node, parts: Mapping[tuple[Any, ...], Part], varying: Collection[Alike | None]
+    graph: Graph, node: Node, parts: Mapping[tuple[Any, ...], Prepared], varying: Collection[Alike | None]
 ) -> Layer:
     """A layer that runs as these parts of it, by `shape_key`; as a whole it is one part.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..assets import assets
 from ..ir import Array, Call, Graph, Node, Shape, Tensor
-from ..kernels import Choice, Part, varying
+from ..kernels import Choice, Prepared, varying
 from ..ops import OPS
 from ..plan import Cascade, Plan, plan
 from ..targets import Isa
@@ -116,11 +116,11 @@ def fingerprint_source(model: str, fingerprint: bytes) -> str:
 
 def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
     """In the order of the graph's nodes, views left out."""
-    parts: dict[str, dict[tuple[Any, ...], Part]] = {}
+    parts: dict[str, dict[tuple[Any, ...], Prepared]] = {}
     for node, call, choice in _runs(graph, memory):
         of_layer, key = parts.setdefault(node.name, {}), shape_key(call)
         if key not in of_layer:
-            of_layer[key] = Part(choice.call, choice.kernel, OPS[node.op].prepare(choice.call))
+            of_layer[key] = Prepared(choice.call, choice.kernel, OPS[node.op].prepare(choice.call))
     differing = varying(part for of_layer in parts.values() for part in of_layer.values())
     return tuple(
         layer(graph, node, parts[node.name], differing) for node in graph.nodes if node.name in parts

@@ -2,7 +2,18 @@
 
 from . import dsp, portable
 from .select import Choice, choices, select
-from .sharing import Alike, Part, varying
+from .sharing import Alike, Prepared, varying
 from .spec import KERNELS, Kernel
 
-__all__ = ["KERNELS", "Alike", "Choice", "Kernel", "Part", "choices", "dsp", "portable", "select", "varying"]
+__all__ = [
+    "KERNELS",
+    "Alike",
+    "Choice",
+    "Kernel",
+    "Prepared",
+    "choices",
+    "dsp",
+    "portable",
+    "select",
+    "varying",
+]

@@ -11,7 +11,7 @@ Alike = tuple[Hashable, ...]
 
 
 @dataclass(frozen=True)
-class Part:
+class Prepared:
     """A layer, or a piece of one, as its kernel runs it, and the integer constants of its op."""
 
     call: Call
@@ -27,7 +27,7 @@ class Part:
         return self.kernel.label, made_of, self.k["lo"], self.k["hi"]
 
 
-def varying(parts: Iterable[Part]) -> frozenset[Alike | None]:
+def varying(parts: Iterable[Prepared]) -> frozenset[Alike | None]:
     """What those have in common that differ in zero point or shift: arguments of the functions they share."""
     found: dict[Alike, set[tuple[int, int]]] = {}
     for part in parts:
