@@ -34,8 +34,9 @@ from firmnet.devices.runner import Model
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph
+from firmnet.kernels import choices
 from firmnet.ops import OPS
-from firmnet.plan import Plan
+from firmnet.plan import Plan, plan
 from firmnet.profile.cycles import Instruction, cost, decode
 from firmnet.profile.image import ProfiledImage, build
 from firmnet.profile.recorders import BasicBlock, record_edges
@@ -50,6 +51,8 @@ MOST_STANDING = 1.10
 """How much longer a layer may take than the same layer lying down."""
 CLOSE = 1.10
 """Prices and candidates within this are as good."""
+FAR = 5
+"""Kernels whose price is so many times that of the cheapest are not tried."""
 EDGES = ("quantize", "arrange", "dequantize", "best")
 """Functions of every model that belong to no layer."""
 
@@ -67,7 +70,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Result:
-    """One layer: the kernel that is chosen, its price (None: it has none), all others that could run it.
+    """One layer: the kernel that is chosen, its price, all others that could run it.
 
     `per`: cycles per multiply-accumulate, or per output element where there are none (`unit`). `cmsis` and
     `earlier`: cycles of CMSIS-NN and of the run beside it, where known.
@@ -79,7 +82,7 @@ class Result:
     units: int
     chosen: Figures
     per: float
-    price: float | None = None
+    price: float
     others: tuple[Figures, ...] = ()
     cmsis: int | None = None
     earlier: int | None = None
@@ -95,7 +98,8 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
     graph = layer.graph()
     inputs = _noise(graph)
     expected = run_int(graph, *inputs)
-    found = [_figures(graph, *way, inputs, expected) for way in _ways(graph, chosen_only)]
+    ways = list(_ways(graph, chosen_only))
+    found = [_figures(graph, *way, inputs, expected) for way in ways]
     macs = sum(OPS[node.op].macs(graph.call(node)) for node in graph.nodes)
     units = macs or expected.size
     return Result(
@@ -105,7 +109,7 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
         units,
         found[0],
         round(found[0].cycles / units, 3),
-        _price(graph),
+        round(ways[0][1].plan.cycles),
         tuple(found[1:]),
         _cmsis().get(layer.label),
     )
@@ -115,20 +119,31 @@ def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
     """Name and C of every kernel that accepts the layer; first the one that is chosen."""
     chosen = library(graph, isa=Isa.DSP)
     yield _names(chosen.plan), chosen
-    if not chosen_only:
-        yield PORTABLE, library(graph, isa=Isa.SCALAR, cascades=())
+    if chosen_only:
+        return
+    yield PORTABLE, library(graph, isa=Isa.SCALAR, cascades=())
+    computed = [node for node in graph.nodes if not OPS[node.op].view]
+    if len(computed) > 1:
+        return
+    cheapest, *others = choices(computed[0].op, graph.call(computed[0]), Isa.DSP)
+    for other in others:
+        if other.kernel.isa > Isa.SCALAR and other.cycles < FAR * cheapest.cycles:
+            yield other.label, library(graph, isa=Isa.DSP, memory=_by(graph, other.label))
+
+
+def _by(graph: Graph, label: str) -> Plan:
+    """The plan in which the only layer runs by the kernel so called."""
+    return plan(
+        graph,
+        isa=Isa.DSP,
+        cascades=(),
+        choose=lambda ways: next(way for way in ways if way.label == label),
+    )
 
 
 def _names(memory: Plan) -> str:
     """The kernels of a plan, in the order in which they run."""
-    pieces = (piece for cascade in memory.cascades for stripe in cascade.stripes for piece in stripe)
-    ran = [*(step.choice for step in memory.steps), *(piece.choice for piece in pieces)]
-    return ", ".join(dict.fromkeys(choice.label for choice in ran if choice))
-
-
-def _price(_graph: Graph) -> float | None:
-    """What the chosen kernels say they take."""
-    return None
+    return ", ".join(dict.fromkeys(each.label for chosen in memory.choices.values() for each in chosen))
 
 
 def _noise(graph: Graph) -> list[Array]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ..errors import UserError
 from ..ir import Graph, shape_text
+from ..kernels import Choice
 from ..targets import Isa
 from .cascade import Cascade
 from .choice import Search
@@ -58,6 +59,23 @@ class Plan:
     @property
     def cascades(self) -> tuple[Cascade, ...]:
         return tuple(step.cascade for step in self.steps if step.cascade)
+
+    @property
+    def choices(self) -> dict[str, tuple[Choice, ...]]:
+        """Per layer that is no view, the kernels that run it: one, or one for each piece in a cascade."""
+        found: dict[str, list[Choice]] = {}
+        for step in self.steps:
+            if step.choice:
+                found[step.nodes[0].name] = [step.choice]
+            for stripe in step.cascade.stripes if step.cascade else ():
+                for piece in stripe:
+                    found.setdefault(piece.node.name, []).append(piece.choice)
+        return {layer: tuple(chosen) for layer, chosen in found.items()}
+
+    @property
+    def cycles(self) -> float:
+        """What all kernels take on a Cortex-M4, by their prices."""
+        return sum(choice.cycles for chosen in self.choices.values() for choice in chosen)
 
     @property
     def extra_cycles(self) -> int:

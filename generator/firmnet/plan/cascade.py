@@ -227,14 +227,19 @@ class Striper:
 
     def _chosen(self, node: Node, stripes: Sequence[Stripe]) -> list[Choice]:
         """One kernel for all of a layer's pieces, the cheapest that accepts them: they share its weights."""
-        ways = [self._ways(node, stripe.call) for stripe in stripes]
+        ways = [self._ways(node, stripe) for stripe in stripes]
         kinds = set.intersection(*[set(each) for each in {id(way): way for way in ways}.values()])
         prices = {kind: sum(way[kind].cycles for way in ways) for kind in ways[0] if kind in kinds}
         best = min(prices, key=lambda kind: prices[kind])
         return [way[best] for way in ways]
 
-    def _ways(self, node: Node, call: Call) -> dict[str, Choice]:
+    def _ways(self, node: Node, stripe: Stripe) -> dict[str, Choice]:
         """By label, the cheapest first, what can compute some rows of a layer."""
+        if id(stripe) not in self._choices:  # stripes are kept, so that no other has this id
+            self._choices[id(stripe)] = self._ways_of_shape(node, stripe.call)
+        return self._choices[id(stripe)]
+
+    def _ways_of_shape(self, node: Node, call: Call) -> dict[str, Choice]:
         key = node.name, call.attrs, call.output.shape, *(t.shape for t in call.inputs if t.data is None)
         if key not in self._choices:
             self._choices[key] = {each.label: each for each in choices(node.op, call, self.isa)}

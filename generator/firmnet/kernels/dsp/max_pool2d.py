@@ -54,9 +54,10 @@ class WindowsMaxPool2d(_MaxPool2d):
         words = sum(rows) * sum(columns) - full * kh * kw
         edges = len(rows) * len(columns) - full
         fours = -(-call.output.shape[3] // 4)
-        inside = full * (8 + fours * (7 + kh * (1.3 + 3.3 * kw)))
-        outside = edges * 40 + fours * (12 * edges + 9 * words)
-        return float(60 + 20 * len(rows) + inside + outside)
+        again = 8 if call.output.shape[3] % 4 else 0
+        inside = full * (3 + again + fours * (6.5 + kh * (1 + 2.85 * kw)))
+        outside = edges * 40 + fours * (12 * edges + 9.3 * words)
+        return float(60 + 45 * len(rows) + inside + outside)
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         _, _, width, channels = call.inputs[0].shape
@@ -84,8 +85,8 @@ class RowsMaxPool2d(_MaxPool2d):
         pooling = self._pooling(call)
         height, count = sum(count for _, count in spans(call)[0]), call.output.shape[1]
         down, across = pooling.rows, pooling.outputs
-        combined = down.total * (count * 12 + height * (4 + 3.6 * down.parts))
-        written = count * across.total * (6 + across.parts * (5 + 3.6 * pooling.taps))
+        combined = down.total * (count * 11 + height * (3.5 + 3.0 * down.parts))
+        written = count * across.total * (6 + across.parts * (3.5 + 2.9 * pooling.taps))
         return 60 + 40 * count + combined + written + 0.3 * pooling.scratch_values * pooling.padded
 
     def scratch_bytes(self, call: Call) -> int:

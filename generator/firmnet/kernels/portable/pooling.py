@@ -40,7 +40,10 @@ class MaxPool2d(Kernel):
     def cycles(self, call: Call) -> float:
         """Window by window, the output read and written again for every input."""
         rows, columns = (sum(count for _, count in found) for found in spans(call))
-        return 60 + rows * columns * (6 + 6.2 * call.output.shape[3])
+        channels, (kh, kw) = call.output.shape[3], call.attrs.kernel
+        if kh == kw == 1:
+            return 60 + rows * columns * (8 + channels)
+        return 60 + rows * columns * (3 + (4.5 if kh * kw <= 6 else 7.5) * channels)
 
     def layout(self, call: Call, k: Constants) -> WindowedImage:
         return image(call, call.attrs.window)
