@@ -60,7 +60,23 @@ def branches() -> Graph:
     return net.quantized(net("linear.default", "mix", padded, net.weights(6, 9), net.weights(6)))
 
 
-NETWORKS = (residual, branches)
+@cache
+def lines() -> Graph:
+    """Convolutions with batch norm and pools of a line of values, one of them dilated, with a residual."""
+    net = Network("lines", 1, 3, 61, seed=3)
+    a = net("conv1d.default", "far", net.input, net.weights(4, 3, 9), None, [2], [4])
+    statistics = np.ones(4), net.weights(4, 1)[:, 0], np.zeros(4), np.full(4, 2.0)
+    b = net("relu.default", "rectified", net("batch_norm.default", "norm", a, *statistics, False, 0.1, 1e-5))
+    c = net("conv1d.default", "dilated", b, net.weights(4, 4, 3), net.weights(4), [1], [4], [4])
+    d = net("max_pool1d.default", "pool", net("add.Tensor", "sum", b, c), [3], [2], [1])
+    e = net("conv1d.default", "groups", d, net.weights(6, 2, 3), None, [1], [1], [1], 2)
+    f = net("avg_pool1d.default", "average", e, [4])
+    return net.quantized(
+        net("linear.default", "classify", net("flatten.using_ints", "flat", f, 1), net.weights(5, 24))
+    )
+
+
+NETWORKS = (residual, branches, lines)
 
 
 def kernels(graph: Graph, x: Array) -> list[Array]:

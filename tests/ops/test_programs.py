@@ -13,7 +13,7 @@ from firmnet.devices import core
 from firmnet.devices.host import HostLibrary, executable
 from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.errors import UserError, VerificationError
-from firmnet.interpret import quantize_sample
+from firmnet.interpret import model_shape, quantize_sample
 from firmnet.ir import Graph
 from firmnet.targets import Isa
 
@@ -56,7 +56,7 @@ def test_library_shows_every_layer(network: Callable[[], Graph]) -> None:
 def test_c_quantizes_the_input_as_the_oracle_does(network: Callable[[], Graph]) -> None:
     graph = network()
     model = HostLibrary({graph.name: model_sources(graph, isa=Isa.SCALAR)}).models[graph.name]
-    shape = [graph.tensors[graph.input].shape[axis] for axis in np.argsort(graph.input_order or range(4))]
+    shape = model_shape(graph.tensors[graph.input], graph.input_order)
     x = np.random.default_rng(3).normal(scale=2, size=shape).astype(np.float32)
     np.testing.assert_array_equal(model.quantize(x), quantize_sample(graph, x).ravel())
 

@@ -29,6 +29,7 @@ from firmnet.passes.fuse_clamp import fuse_clamp, intersect
 from firmnet.passes.lower_batch_norm import lower_batch_norm
 from firmnet.passes.remove_identities import remove_identities
 from firmnet.passes.settle_layout import reshaped_order, settle_layout
+from firmnet.passes.stand_lines import stand_lines
 
 
 class Sketch(Builder):
@@ -195,6 +196,23 @@ def test_flatten_read_by_something_else_keeps_its_order() -> None:
     s = Sketch(1, 3, 4, 2)
     flat = s.reshape(to_nchw(s, s.x), 1, 24)
     assert "transpose" in ops(passed(fold_flatten, s.done(s.sum(s.linear(flat, 24), flat))))
+
+
+def test_lines_stand_between_views() -> None:
+    s = Sketch(1, 1, 20, 3)
+    y = s.conv(s.x, 3, 1, padding=(0, 0, 1, 1), stride=(1, 2), lo=0.0)
+    y = s.add("max_pool2d", MaxPool2dAttrs((1, 2), (1, 2)), s.sum(y, s.relu(y)))
+    graph = passed(stand_lines, s.done(y))
+    assert ops(graph) == ["reshape", "conv2d", "clamp", "add", "max_pool2d", "reshape"]
+    assert [graph.tensors[node.output].shape[1:3] for node in graph.nodes[1:5]] == [(11, 1)] * 3 + [(5, 1)]
+    assert graph.tensors[graph.output].shape == (1, 1, 5, 3)
+
+
+def test_images_and_single_pixels_do_not_stand() -> None:
+    s = Sketch(1, 2, 5, 3)
+    y = s.add("max_pool2d", MaxPool2dAttrs((2, 5), (2, 5)), s.conv(s.x, 4))
+    graph = s.done(s.conv(y, 2))
+    assert stand_lines(graph) == graph
 
 
 def test_layout_ends_at_both_edges() -> None:

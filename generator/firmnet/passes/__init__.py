@@ -11,6 +11,7 @@ from .fuse_clamp import fuse_clamp
 from .lower_batch_norm import lower_batch_norm
 from .remove_identities import remove_identities
 from .settle_layout import settle_layout
+from .stand_lines import stand_lines
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
@@ -21,6 +22,7 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     fold_pad,
     fuse_clamp,
     fold_flatten,
+    stand_lines,
     remove_identities,
     drop_dead,
 )

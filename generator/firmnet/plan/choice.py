@@ -12,7 +12,7 @@ from .step import Step, cascaded, distances, need, single, storages, view
 
 MAX_LAYERS = 16
 """The longest cascade tried."""
-HEIGHTS = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+HEIGHTS = (256, 128, 64, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Rows of a stripe, the cheapest first."""
 
 FREE_CYCLES_PER_MAC = {Isa.SCALAR: 1 / 100, Isa.DSP: 1 / 500, Isa.HELIUM: 1 / 500}

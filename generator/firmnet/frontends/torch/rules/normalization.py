@@ -9,6 +9,7 @@ from ....ops.batch_norm import BatchNormAttrs
 from ...common.affine import scaled
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
+from ...common.images import as_image, as_line
 
 
 def from_aten_inference(
@@ -32,7 +33,10 @@ def from_aten_inference(
     gain = np.ones(len(running_var)) if weight is None else weight
     scale = gain / np.sqrt(running_var + eps)
     shift = (0.0 if bias is None else bias) - running_mean * scale
-    return scaled(b, x, BatchNormAttrs(1), scale, np.broadcast_to(shift, scale.shape))
+    line = len(x.shape) == 3 and x.shape[0] == 1  # as an image it meets the convolution before it
+    constants = scale, np.broadcast_to(shift, scale.shape)
+    y = scaled(b, as_image(b, x) if line else x, BatchNormAttrs(1), *constants)
+    return as_line(b, y) if line else y
 
 
 def from_aten_batch_norm(
