@@ -8,18 +8,20 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 LONGEST = (
-    "tests/e2e/test_profile.py",
-    "tests/e2e/test_hostile_models.py",
-    "tests/e2e/test_firmware_boards.py",
+    "tests/ops/test_random_modules.py",
+    "tests/ops/test_cascades.py",
     "tests/e2e/test_building.py",
-    "tests/e2e/test_frontend_models.py",
-    "tests/e2e/test_firmware.py",
+    "tests/e2e/test_firmware_boards.py",
     "tests/ops/test_leading_axes.py",
+    "tests/link/test_link.py",
+    "tests/e2e/test_firmware.py",
+    "tests/e2e/test_bitflips.py",
     "tests/ops/test_mlperf_tiny.py",
+    "tests/e2e/test_frontend_models.py",
 )
 """Files, longest first; in between come the others of their folders, and the unit tests at last."""
 FOLDERS = ("tests/e2e/", "tests/ops/", "tests/hil/", "tests/link/", "tests/golden/")
-BY_OP = ("test_matrix.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
+BY_OP = ("test_matrix.py", "test_kernels.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
 """Files whose tests build one program for each op; a test's parameters begin with the op's name."""
 
 
