@@ -433,15 +433,14 @@ def _layouts(way: Looped) -> Iterator[Looped]:
         yield from _coded(way)
 
 
-def _coded(way: Looped) -> Iterator[Looped]:
+def _coded(way: Looped) -> list[Looped]:
+    """With code that is small enough, or with the smallest."""
     most, full = way.along.most, way.along.full_parts == way.along.parts
-    cut = [replace(way, cuts=cuts) for cuts in _cuts(most, full)]
-    whole = len(way.pieces) // len(way.looped_pieces)
-    for loops in (0, whole, max(0, whole - 1)) if not way.resident else (0,):
-        for layout in cut:
-            made = replace(layout, loops=loops)
-            if made.code_bytes <= LOOPED_CODE_BYTES:
-                yield made
+    whole = (len(way.pieces) - 1) // len(way.looped_pieces)  # the last piece has another size
+    loops = (0,) if way.resident else dict.fromkeys((0, whole, max(0, whole - 1)))
+    found = [replace(way, cuts=cuts, loops=count) for cuts in _cuts(most, full) for count in loops]
+    small = [layout for layout in found if layout.code_bytes <= LOOPED_CODE_BYTES]
+    return small or [min(found, key=lambda layout: layout.code_bytes)]
 
 
 def _cuts(most: int, full: bool) -> list[tuple[Cut, ...]]:
