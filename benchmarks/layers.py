@@ -53,7 +53,7 @@ CLOSE = 1.10
 """Prices and candidates within this are as good."""
 FAR = 5
 """Kernels whose price is so many times that of the cheapest are not tried."""
-EDGES = ("quantize", "arrange", "dequantize", "best")
+EDGES = ("quantize_0", "arrange_0", "dequantize_0", "best_0")
 """Functions of every model that belong to no layer."""
 
 
@@ -148,17 +148,17 @@ def _names(memory: Plan) -> str:
 
 def _noise(graph: Graph) -> list[Array]:
     rng = np.random.default_rng(0)
-    shapes = [graph.tensors[name].shape for name in graph.inputs]
+    shapes = [graph.tensors[port.tensor].shape for port in graph.inputs]
     return [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
 
 
 def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], expected: Array) -> Figures:
     """Raises VerificationError when the kernel does not compute what the oracle says."""
-    layer_bytes = tuple(layer.size for layer in made.layers)
-    model = Model(NAME, dict(made.files), tuple(x.size for x in inputs), expected.size, layer_bytes)
-    image = build(model, np.concatenate([x.ravel() for x in inputs]), CORE)
-    run = simulate(image, CORE, expected.size, record_edges)
-    wrong = int(np.count_nonzero(run.output != expected.ravel()))
+    layer_bytes = tuple(layer.byte_count for layer in made.layers)
+    model = Model(NAME, dict(made.files), tuple(x.nbytes for x in inputs), (expected.nbytes,), layer_bytes)
+    image = build(model, np.concatenate([x.ravel().view(np.uint8) for x in inputs]), CORE)
+    run = simulate(image, CORE, model.output_bytes, record_edges)
+    wrong = int(np.count_nonzero(run.output != expected.ravel().view(np.uint8)))
     if wrong:
         raise VerificationError(f"{kernel}: {wrong} of {expected.size} values differ from the oracle's")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from firmnet.frontends.common.builder import Builder
-from firmnet.ir import Array, Graph, Node, QParams, Shape, Tensor
+from firmnet.ir import Array, Dtype, Graph, Node, Port, QParams, Shape, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
 from firmnet.ops.avg_pool2d import AvgPool2dAttrs
@@ -596,7 +596,7 @@ def _constants(w_shape: Shape) -> tuple[Tensor, Tensor]:
     bias = rng.integers(-2000, 2000, w_shape[0]).astype(np.int32)
     return (
         Tensor("w", w_shape, QParams(scales), data),
-        Tensor("b", (w_shape[0],), QParams(units, 0, "int32"), bias),
+        Tensor("b", (w_shape[0],), QParams(units, 0, Dtype.INT32), bias),
     )
 
 
@@ -619,12 +619,14 @@ def _chain(steps: list[tuple[str, Any, list[Tensor], Tensor]]) -> Graph:
     """Layers one after the other; activations that none of them makes are the inputs."""
     tensors = {t.name: t for _, _, inputs, output in steps for t in (*inputs, output)}
     nodes = tuple(
-        Node(output.name, op, attrs, tuple(t.name for t in inputs), output.name)
+        Node(output.name, op, attrs, tuple(t.name for t in inputs), (output.name,))
         for op, attrs, inputs, output in steps
     )
     made = {node.output for node in nodes}
     inputs = tuple(t.name for t in tensors.values() if t.data is None and t.name not in made)
-    return Graph(NAME, nodes, tensors, inputs, nodes[-1].output)
+    return Graph(
+        NAME, nodes, tensors, tuple(Port(name, name) for name in inputs), (Port("y", nodes[-1].output),)
+    )
 
 
 def _audio(lying: bool) -> Graph:

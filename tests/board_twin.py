@@ -26,15 +26,25 @@ from typing import Any
 import numpy as np
 from casework import activation, bias, output_scale, weight
 
-from firmnet.artifact import BOARD_FILE, FORMAT, Artifact, Edge, LayerEntry, Manifest, save
+from firmnet.artifact import (
+    BOARD_FILE,
+    FORMAT,
+    Artifact,
+    LayerEntry,
+    Manifest,
+    edges_of,
+    save,
+    stored_outputs,
+)
 from firmnet.assets import assets
 from firmnet.codegen.project import project_files
-from firmnet.interpret import int_values
-from firmnet.ir import Array, Graph, Node, Tensor
+from firmnet.interpret import Stepper
+from firmnet.ir import Array, Graph, Node, Port, Tensor
 from firmnet.ops import OPS
 from firmnet.provenance import file_digest
 from firmnet.qmath import dequantize_output, quantize_input
 from firmnet.targets import board_to_json, load_board
+from firmnet.verify import made
 
 FINGERPRINT = bytes(range(32))
 FLASH_ORIGIN, FLASH = 0x0800_0000, np.random.default_rng(7).bytes(70_001)
@@ -49,8 +59,8 @@ def two_layers() -> Graph:
         w = weight(f"{name}_weight", (size, x.shape[-1]), seed)
         b = bias(f"{name}_bias", x, w, seed)
         tensors |= {t.name: t for t in (w, b, activation(name, (1, size), output_scale(x, w)))}
-        nodes.append(Node(name, "linear", OPS["linear"].attrs(), (before, w.name, b.name), name))
-    return Graph("twin", tuple(nodes), tensors, ("x",), "scores")
+        nodes.append(Node(name, "linear", OPS["linear"].attrs(), (before, w.name, b.name), (name,)))
+    return Graph("twin", tuple(nodes), tensors, (Port("x", "x"),), (Port("scores", "scores"),))
 
 
 def inputs(count: int, seed: int = 0) -> Array:
@@ -77,12 +87,9 @@ def elf(sections: Mapping[str, tuple[int, bytes]]) -> bytes:
 
 def save_artifact(path: Path, graph: Graph, fingerprint: bytes = FINGERPRINT) -> Artifact:
     """An artifact of `graph`, enough to verify with; its firmware is FLASH, which means nothing."""
-    edges = [
-        Edge(t.shape, (), t.scale, t.zero_point)
-        for t in (graph.tensors[graph.input], graph.tensors[graph.output])
-    ]
+    edges = edges_of(graph, graph.inputs), edges_of(graph, graph.outputs)
     layers = tuple(
-        LayerEntry(node.name, node.op, "", graph.tensors[node.output].shape, 0, 0, ()) for node in graph.nodes
+        LayerEntry(node.name, node.op, "", stored_outputs(graph, node), 0, 0, ()) for node in graph.nodes
     )
     manifest = Manifest(FORMAT, "0", graph.name, "netduinoplus2", fingerprint.hex(), (), *edges, layers, 0, 0)
     artifact = save(path, manifest, graph, inputs(4), {BOARD_FILE: board_to_json(load_board(manifest.board))})
@@ -112,8 +119,11 @@ class BoardTwin:
         self.serving = False
         self.executed: list[str] = []
         self._values: dict[str, Array] = {}
-        self._x = np.zeros(graph.tensors[graph.input].size, np.int8)
-        self._y = np.zeros(graph.tensors[graph.output].size, np.int8)
+        self._model, self.steps = Stepper(graph), 0
+        self._x, self._y = (
+            [np.zeros(t.size, t.dtype.numpy) for t in (graph.tensors[port.tensor] for port in ports)]
+            for ports in (graph.inputs, graph.outputs)
+        )
         self._loaded: dict[str, SimpleNamespace] = {}
         self._scope: dict[str, Any] = {}
         self.edited: dict[str, Any] = {}
@@ -123,6 +133,7 @@ class BoardTwin:
     def reset(self) -> None:
         """Lose all that Python on the board knows, as at power on; the line stays."""
         self._loaded, self._scope = {}, {}
+        self._reset()
 
     def repl(self, line: socket.socket) -> None:
         """Read and execute until the line closes, as MicroPython's raw REPL does."""
@@ -197,10 +208,13 @@ class BoardTwin:
             name=lambda: self.graph.name,
             version=lambda: "0",
             fingerprint=lambda: FINGERPRINT,
-            input=lambda: memoryview(self._x),
-            output=lambda: memoryview(self._y),
+            input=lambda i=0, as_bytes=False: _view(self._x[i], as_bytes),
+            output=lambda i=0, as_bytes=False: _view(self._y[i], as_bytes),
+            ports=self._ports,
+            steps=lambda: self.steps,
+            reset=self._reset,
             layer_count=lambda: len(nodes),
-            layer_bytes=lambda i: self.graph.tensors[nodes[i].output].size,
+            layer_bytes=lambda i: sum(self.graph.tensors[name].byte_count for name in nodes[i].outputs),
             run=self._run,
             run_crc=self._run_crc,
             dump=self._dump,
@@ -217,8 +231,24 @@ class BoardTwin:
         )
 
     def _run(self) -> None:
-        self._values = int_values(self.graph, self._x.copy())
-        self._y[:] = self._values[self.graph.output].ravel()
+        self._values = self._model(*[x.copy() for x in self._x])
+        self.steps += 1
+        for y, port in zip(self._y, self.graph.outputs, strict=True):
+            y[:] = self._values[port.tensor].ravel()
+
+    def _reset(self) -> None:
+        self._model.reset()
+        self.steps = 0
+
+    def _ports(self) -> list[list[tuple[str, str, int]]]:
+        tensors, states = self.graph.tensors, [(s.name, s.tensor) for s in self.graph.states]
+        ports = [
+            [(port.name, port.tensor) for port in some] for some in (self.graph.inputs, self.graph.outputs)
+        ]
+        return [
+            [(name, tensors[tensor].dtype.value, tensors[tensor].byte_count) for name, tensor in some]
+            for some in (*ports, states)
+        ]
 
     def _module(self) -> SimpleNamespace:
         """The module that users import: the very shim of the firmware."""
@@ -228,28 +258,29 @@ class BoardTwin:
         scope |= self.edited
         return SimpleNamespace(**scope)
 
-    def _load(self, values: Any, pixels: bool = False) -> None:
+    def _load(self, values: Any, pixels: bool = False, i: int = 0) -> None:
         assert values.typecode == "f"
-        self._x[:] = quantize_input(np.array(values, np.float32), self.graph.tensors[self.graph.input].q)
+        q = self.graph.tensors[self.graph.inputs[i].tensor].q
+        self._x[i][:] = quantize_input(np.array(values, np.float32), q)
 
-    def _real(self) -> Array:
-        return dequantize_output(self._y, self.graph.tensors[self.graph.output].q)
+    def _real(self, i: int = 0) -> Array:
+        return dequantize_output(self._y[i], self.graph.tensors[self.graph.outputs[i].tensor].q)
 
-    def _best(self) -> tuple[int, float]:
-        real = self._real()
+    def _best(self, i: int = 0) -> tuple[int, float]:
+        real = self._real(i)
         return int(real.argmax()), float(real.max())
 
-    def _dequantize(self, into: Any) -> None:
-        memoryview(into)[:] = memoryview(self._real())
+    def _dequantize(self, into: Any, i: int = 0) -> None:
+        memoryview(into)[:] = memoryview(self._real(i))
 
     def _run_crc(self, into: bytearray) -> None:
         self._run()
         for i, node in enumerate(self.graph.nodes):
-            struct.pack_into("<I", into, 4 * i, zlib.crc32(self._values[node.output].tobytes()))
+            struct.pack_into("<I", into, 4 * i, zlib.crc32(made(node, self._values)))
 
     def _dump(self, layer: int, into: bytearray) -> None:
         self._run()
-        into[:] = self._values[self.graph.nodes[layer].output].tobytes()
+        into[:] = made(self.graph.nodes[layer], self._values)
 
     def _image(self, request: memoryview) -> int:
         address, size, crc = struct.unpack("<III", request)
@@ -276,6 +307,10 @@ class BoardTwin:
         if not byte:
             raise Halt
         return byte
+
+
+def _view(memory: Array, as_bytes: bool) -> memoryview:
+    return memoryview(memory).cast("B") if as_bytes else memoryview(memory)
 
 
 @contextmanager

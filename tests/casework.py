@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmnet.ir import Call, QParams, Shape, Tensor
+from firmnet.ir import Call, Dtype, QParams, Shape, Tensor
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def bias(name: str, x: Tensor, w: Tensor, seed: int) -> Tensor:
     return Tensor(
         name,
         (w.shape[0],),
-        QParams(scales, 0, "int32"),
+        QParams(scales, 0, Dtype.INT32),
         rng.integers(-4000, 4000, w.shape[0]).astype(np.int32),
     )
 

@@ -16,7 +16,7 @@ from .artifact import Artifact, Edge
 from .codegen.firmware import Firmware, firmware
 from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
-from .ir import Array, Graph
+from .ir import Array, Dtype, Graph, unwrapped, wrapped
 from .passes import optimize
 from .qmath import quantize_input
 from .quantize import (
@@ -46,7 +46,7 @@ SHOWN_LAYERS = 12
 """Layers that the repr of a deployment names."""
 KEPT_INPUTS = 24
 """Inputs that travel in the artifact, so that it can be verified with no data at hand; by what they reach."""
-KEPT_SAMPLES, NOISE, ENDS = 12, 4, (-128, 127)
+KEPT_SAMPLES, NOISE, ENDS = 12, 4, 2
 """Of these so many are calibration samples, noise, and constant, whatever they reach."""
 MORE = 6
 """So many more samples, and as much noise, may be chosen for what they reach."""
@@ -60,9 +60,9 @@ class Deployment:
     float_graph: Graph
     board: Board
     quality: tuple[LayerQuality, ...]
-    samples: Array
+    samples: Any
     firmware: Firmware
-    test: tuple[Array, Array] | None = None
+    test: tuple[Any, Array] | None = None
     accuracy: Accuracy | None = None
     lost: tuple[Lost, ...] = ()
     artifact: Artifact | None = None
@@ -75,7 +75,9 @@ class Deployment:
         constants = sum(layer.flash_bytes for layer in made.layers)
         lines = [
             f"Deployment of {made.name} for {self.board.name} ({self.board.id})",
-            f"input     {made.input.model_shape}, output {made.output.model_shape}",
+            *(f"input     {_shown(edge, made.inputs)}" for edge in made.inputs),
+            *(f"output    {_shown(edge, made.outputs)}" for edge in made.outputs),
+            *(f"remembers {state.name} {state.shape} {state.dtype}" for state in made.states),
             f"RAM       {made.arena_bytes:,} B of arena, {made.stack_bytes:,} B of stack",
             f"flash     {constants:,} B of weights and tables, code comes to it",
             *(f"{'' if i else 'layers':<9} {text}" for i, text in enumerate([*layers[:SHOWN_LAYERS], *more])),
@@ -101,11 +103,11 @@ class Deployment:
         """Save and compile with PlatformIO; VerificationError when the firmware does not fit the board."""
         return builder.build(self.save(path), emulate=emulate)
 
-    def verify(self, inputs: Array | None = None, *, device: str = "host", layers: bool = False) -> Verdict:
+    def verify(self, inputs: Any = None, *, device: str = "host", layers: bool = False) -> Verdict:
         """Compare the device's every output with the oracle's; `device` as in `open`."""
         artifact = self.artifact or self.save()
         with open(device, artifact) as opened:
-            values, clipped = _int8(artifact, inputs)
+            values, clipped = _integers(artifact, inputs)
             return compare(artifact, opened, values, layers=layers, clipped=clipped)
 
     def deploy(
@@ -118,6 +120,12 @@ class Deployment:
         if flashes:
             port = flash(self.artifact, port)
         return verify(self.artifact, emulate=emulate, port=port)
+
+
+def _shown(edge: Edge, edges: Sequence[Edge]) -> str:
+    """A shape, and what tells it from others."""
+    named = f"{edge.name} " if len(edges) > 1 else ""
+    return f"{named}{edge.model_shape}" + (f" {edge.dtype}" if edge.dtype is not Dtype.INT8 else "")
 
 
 def default_path(name: str, board: str) -> Path:
@@ -174,7 +182,7 @@ def compile(
     graph = optimize(imported.graph)
     samples = check_samples(samples, graph)
     names = tuple(labels) or imported.labels
-    scores = graph.tensors[graph.output].size
+    scores = graph.tensors[graph.output].size if len(graph.outputs) == 1 else 0
     if names and len(names) != scores:
         raise UserError(f"there are {len(names)} labels for {scores} output values: give one for each")
     test = imported.test and check_test(imported.test, graph)
@@ -185,7 +193,7 @@ def compile(
         float_graph=graph,
         board=target,
         quality=quantized.quality,
-        samples=_kept(quantized.graph, made.manifest.input, samples),
+        samples=_kept(quantized.graph, made.manifest.inputs, samples),
         firmware=made,
         test=test,
         accuracy=measure_accuracy(graph, quantized.graph, test, progress) if test else None,
@@ -247,7 +255,7 @@ def verify(
 ) -> Verdict:
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
     opened = _opened(artifact)
-    values, clipped = _int8(opened, inputs)
+    values, clipped = _integers(opened, inputs)
     address = "qemu" if emulate else port or devices.find_port(opened.board)
     with open(address, opened) as device:
         return compare(opened, device, values, layers=layers, progress=progress, clipped=clipped)
@@ -265,52 +273,67 @@ def profile(
     return measure(_opened(artifact), _board(board) if board else None, core)
 
 
-def inputs_for(artifact: Artifact, inputs: Any = None) -> Array:
-    """int8 (N, *sample shape) in the model's own order, for `verify` and every device's `run`.
+def inputs_for(artifact: Artifact, inputs: Any = None) -> Any:
+    """Quantized inputs (N, *sample shape) in the model's own order, for `verify` and every device's `run`.
 
-    From nothing (the artifact's samples), from float samples or int8 ones that are quantized already, or from
-    a file of either, all of shape (N, …) in the model's own order.
+    From nothing (the artifact's samples), from float samples or ones that are quantized already, or from a
+    file of either, all of shape (N, …) in the model's own order. A model with several inputs takes and is
+    given a tuple of as many arrays, or takes a dict of them by the inputs' names, or an .npz that holds them.
     """
-    return _int8(artifact, inputs)[0]
+    return _integers(artifact, inputs)[0]
 
 
-def _int8(artifact: Artifact, inputs: Any) -> tuple[Array, float | None]:
-    """What `inputs_for` gives, and of float inputs the share of values that int8 does not hold."""
+def _integers(artifact: Artifact, inputs: Any) -> tuple[Any, float | None]:
+    """What `inputs_for` gives, and of float inputs the share of values that their type does not hold."""
     if inputs is None:
         return artifact.samples, None
-    values = read_samples(inputs) if isinstance(inputs, str | Path) else np.asarray(inputs)
-    graph = artifact.graph
-    if values.dtype == np.int8:
-        return check_shape(values, graph, "input data"), None
-    if values.dtype.kind in "iub":
+    graph, edges = artifact.graph, artifact.manifest.inputs
+    if isinstance(inputs, str | Path):
+        inputs = read_samples(inputs, [edge.name for edge in edges])
+    given = check_shape(inputs, graph, "input data")
+    arrays = wrapped(given, len(edges))
+    if all(x.dtype == edge.dtype.numpy for x, edge in zip(arrays, edges, strict=True)):
+        return given, None
+    odd = next((x for x in arrays if x.dtype.kind in "iub"), None)
+    if odd is not None:
+        types = " or ".join(dict.fromkeys(edge.dtype for edge in edges))
         raise UserError(
-            f"input data is {values.dtype.name}: give floats as for the model, e.g. "
-            "x.astype('float32') / 255, or int8 that is quantized already"
+            f"input data is {odd.dtype.name}: give floats as for the model, e.g. "
+            f"x.astype('float32') / 255, or {types} that is quantized already"
         )
-    q = graph.tensors[graph.input].q
-    samples = check_samples(values, graph, "input data")
-    return quantize_input(samples, q), clipped_share(samples, q)
+    samples = wrapped(check_samples(given, graph, "input data"), len(edges))
+    quantized = [quantize_input(x, edge.q) for x, edge in zip(samples, edges, strict=True)]
+    return unwrapped(quantized), clipped_share(samples, [edge.q for edge in edges])
 
 
-def _kept(graph: Graph, edge: Edge, samples: Array) -> Array:
-    """What travels in the artifact, int8 in the model's own order: enough that every layer varies.
+def _kept(graph: Graph, edges: Sequence[Edge], samples: Any) -> Any:
+    """What travels in the artifact, quantized, in the model's own order: enough that every layer varies.
 
     Calibration samples from all over, seeded noise and both extremes; the rest are those of more samples and
-    fainter noise that move most channels which had not varied yet.
+    fainter noise that move most channels which had not varied yet. Of a model with states: its first steps.
     """
-    shape, zero_point = samples.shape[1:], graph.tensors[graph.input].zero_point
-    spread = quantize_input(_spread(samples, KEPT_SAMPLES + MORE), graph.tensors[graph.input].q)
-    noise = np.random.default_rng(0).integers(-128, 128, (MORE, *shape)).astype(np.int8)
-    faint = [np.clip(noise // 2**n + zero_point, -128, 127).astype(np.int8) for n in (1, 2, 3, 5)]
-    certain = [
-        *_spread(spread, KEPT_SAMPLES),
-        *noise[:NOISE],
-        *(np.full(shape, end, np.int8) for end in ENDS),
-    ]
-    pool = [*spread, *noise[NOISE:], *(x for some in faint for x in some[:2])]
-    stored = [edge.stored(x[np.newaxis])[0] for x in (*certain, *pool)]
-    chosen = most_telling(graph, stored, len(certain), KEPT_INPUTS)
-    return np.stack([(*certain, *pool)[i] for i in chosen])
+    arrays = wrapped(samples, len(edges))
+    if graph.states:
+        return unwrapped(
+            [quantize_input(x[:KEPT_INPUTS], edge.q) for x, edge in zip(arrays, edges, strict=True)]
+        )
+    pools = [_pool(edge, x) for edge, x in zip(edges, arrays, strict=True)]
+    certain = min(len(arrays[0]), KEPT_SAMPLES) + NOISE + ENDS
+    stored = zip(*(edge.stored(pool) for edge, pool in zip(edges, pools, strict=True)), strict=True)
+    chosen = most_telling(graph, list(stored), certain, KEPT_INPUTS)
+    return unwrapped([pool[chosen] for pool in pools])
+
+
+def _pool(edge: Edge, samples: Array) -> Array:
+    """Samples of one input to choose from: those that are certain first, see _kept."""
+    shape, dtype = samples.shape[1:], edge.dtype
+    spread = quantize_input(_spread(samples, KEPT_SAMPLES + MORE), edge.q)
+    noise = np.random.default_rng(0).integers(dtype.low, dtype.high + 1, (MORE, *shape))
+    faint = [np.clip(noise // 2**n + edge.zero_point, dtype.low, dtype.high) for n in (1, 2, 3, 5)]
+    first = _spread(spread, KEPT_SAMPLES)
+    ends = [np.full((1, *shape), end) for end in (dtype.low, dtype.high)]
+    pool = [first, noise[:NOISE], *ends, spread, noise[NOISE:], *(some[:2] for some in faint)]
+    return np.concatenate([part.astype(dtype.numpy) for part in pool])
 
 
 def _spread(samples: Array, count: int) -> Array:

@@ -5,7 +5,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ from . import folder
 from .arrays import npz_names, open_plain, read_file, read_member, read_npy
 from .errors import UserError, first_line
 from .graph_file import Axes, Extents, Name, Text, graph_to_json, read_graph
-from .ir import Array, Graph, Shape
+from .ir import Array, Dtype, Graph, Node, Port, QParams, Shape, wrapped
 from .limits import MAX_FILE_BYTES, MAX_JSON_BYTES
 from .ops import OPS
 from .targets import Board, board_of_json
@@ -36,7 +36,7 @@ def _inside(name: str) -> str:
 lock = folder.lock
 """Be the only one that writes or builds the artifact at a path (see folder.lock)."""
 
-FORMAT = 3
+FORMAT = 4
 BOARD_FILE = "board.json"
 """In firmware/: all that is known of the board. It is a source like the others; no other file is read."""
 RECORDS = ("graph.json", "constants.npz", "samples.npy")
@@ -57,16 +57,43 @@ Inside = Annotated[str, AfterValidator(_inside)]
 
 
 @dataclass(frozen=True)
+class StoredValue:
+    """How a value lies in memory."""
+
+    shape: Extents
+    dtype: Dtype = Dtype.INT8
+
+    @property
+    def byte_count(self) -> int:
+        return prod(self.shape) * self.dtype.bytes
+
+    def values(self, data: bytes) -> Array:
+        """What so many bytes hold, flat."""
+        return np.frombuffer(data, self.dtype.numpy.newbyteorder("<")).astype(self.dtype.numpy)
+
+
+@dataclass(frozen=True)
 class Edge:
-    """The model's input or output: the shape as stored, its order (see ir.Graph), and how to read int8.
+    """An input or output of the model: the shape as stored, its order (see ir.Port), and how to read it.
 
     Users meet `model_shape`, and `sample_shape` where there are many; only devices know the stored layout.
     """
 
+    name: Name
     shape: Extents
     order: Axes
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    zero_point: Annotated[int, Field(ge=-128, le=127)]
+    zero_point: int
+    dtype: Dtype = Dtype.INT8
+
+    @property
+    def q(self) -> QParams:
+        return QParams((self.scale,), self.zero_point, self.dtype)
+
+    @property
+    def byte_count(self) -> int:
+        """Of one sample in memory."""
+        return prod(self.shape) * self.dtype.bytes
 
     @property
     def model_shape(self) -> Shape:
@@ -94,16 +121,40 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """What the model remembers from one run to the next."""
+
+    name: Name
+    shape: Extents
+    dtype: Dtype = Dtype.INT8
+
+    @property
+    def byte_count(self) -> int:
+        return prod(self.shape) * self.dtype.bytes
+
+
+@dataclass(frozen=True)
 class LayerEntry:
     """One kernel of the firmware, in execution order; `arrays` are its constants' symbols in the ELF."""
 
     name: Name
     op: Name
     source: Text
-    shape: Extents
+    outputs: Annotated[tuple[StoredValue, ...], Field(min_length=1)]
     macs: Count
     flash_bytes: Count
     arrays: tuple[Name, ...]
+
+    @property
+    def byte_count(self) -> int:
+        """Of all its outputs."""
+        return sum(output.byte_count for output in self.outputs)
+
+    def values(self, data: bytes) -> Array:
+        """The values of all its outputs, flat, from their bytes one behind the other."""
+        ends = np.cumsum([output.byte_count for output in self.outputs])
+        parts = zip(self.outputs, ends, strict=True)
+        return np.concatenate([o.values(data[end - o.byte_count : end]) for o, end in parts])
 
 
 @dataclass(frozen=True)
@@ -133,15 +184,28 @@ class Manifest:
     board: Text
     fingerprint: Sha256
     labels: tuple[str, ...]
-    input: Edge
-    output: Edge
+    inputs: Annotated[tuple[Edge, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[Edge, ...], Field(min_length=1)]
     layers: tuple[LayerEntry, ...]
     arena_bytes: Count
     lower_bound_bytes: Count
+    states: tuple[Remembered, ...] = ()
     stack_bytes: Count = 0  # reserved beside the arena
     ram_limit_bytes: Count | None = None  # as asked for, or what the board has room for
     cascades: tuple[CascadeEntry, ...] = ()
     files: Mapping[Inside, Sha256] = field(default_factory=dict)  # every other file written → its SHA-256
+
+    @property
+    def input(self) -> Edge:
+        """The only input."""
+        (edge,) = self.inputs
+        return edge
+
+    @property
+    def output(self) -> Edge:
+        """The only output."""
+        (edge,) = self.outputs
+        return edge
 
 
 @dataclass(frozen=True)
@@ -203,16 +267,15 @@ class Artifact:
             return board
 
     @cached_property
-    def samples(self) -> Array:
-        """A few int8 inputs (N, *sample shape), in the model's own order: to verify with no data at hand."""
+    def samples(self) -> Any:
+        """A few inputs (N, *sample shape), in the model's own order: to verify with no data at hand.
+
+        Quantized; of several inputs a tuple of as many such arrays; for a model with states one sequence.
+        """
+        edges = self.manifest.inputs
         with _reading("samples.npy", self.path), open_plain(self.path / "samples.npy") as file:
-            samples = read_npy(file, (self.path / "samples.npy").stat().st_size)
-            wanted = self.manifest.input.sample_shape
-            if samples.dtype != np.int8 or samples.shape[1:] != wanted or not len(samples):
-                raise ValueError(
-                    f"it is {samples.dtype} {samples.shape}, not int8 of shape (N, {wanted})"[:300]
-                )
-            return np.ascontiguousarray(samples)
+            array = read_npy(file, (self.path / "samples.npy").stat().st_size)
+            return _samples_of(edges[0], array) if len(edges) == 1 else _taken_apart(edges, array)
 
 
 def _check_manifest(made: Manifest) -> None:
@@ -220,11 +283,14 @@ def _check_manifest(made: Manifest) -> None:
     names = [layer.name for layer in made.layers]
     if len({*names}) != len(names):
         raise ValueError("a layer is there twice")
-    for edge in (made.input, made.output):
+    for edge in (*made.inputs, *made.outputs):
+        if not edge.dtype.low <= edge.zero_point <= edge.dtype.high:
+            raise ValueError(f"{edge.dtype} has no zero point {edge.zero_point}")
         if edge.order and sorted(edge.order) != list(range(len(edge.shape))):
             raise ValueError(f"{edge.order} is no order of {len(edge.shape)} axes")
-    if made.labels and len(made.labels) != prod(made.output.shape):
-        raise ValueError(f"there are {len(made.labels)} labels for {prod(made.output.shape)} output values")
+    values = prod(made.outputs[0].shape) if len(made.outputs) == 1 else 0
+    if made.labels and len(made.labels) != values:
+        raise ValueError(f"there are {len(made.labels)} labels for {values} output values")
     for cascade in made.cascades:
         if not {*cascade.layers} <= {*names}:
             raise ValueError("a cascade has a layer that is not there")
@@ -232,21 +298,69 @@ def _check_manifest(made: Manifest) -> None:
 
 def _check_same(made: Manifest, graph: Graph) -> None:
     """Raise ValueError unless graph and manifest tell of one model."""
-    for what, edge, name, order in (
-        ("input", made.input, graph.inputs[0], graph.input_order),
-        ("output", made.output, graph.output, graph.output_order),
+    for what, edges, ports in (
+        ("inputs", made.inputs, graph.inputs),
+        ("outputs", made.outputs, graph.outputs),
     ):
-        tensor = graph.tensors[name]
-        if edge != Edge(tensor.shape, order, tensor.scale, tensor.zero_point):
-            raise ValueError(f"the {what} of the manifest is not that of the graph")
-    if made.name != graph.name or len(graph.inputs) != 1:
+        if edges != edges_of(graph, ports):
+            raise ValueError(f"the {what} of the manifest are not those of the graph")
+    if made.name != graph.name:
         raise ValueError(f"the manifest is of {made.name!r}, the graph of {graph.name!r}")
-    layers = {n.name: (n.op, graph.tensors[n.output].shape) for n in graph.nodes if not OPS[n.op].view}
-    listed = {layer.name: (layer.op, layer.shape) for layer in made.layers}
+    if made.states != states_of(graph):
+        raise ValueError("the states of the manifest are not those of the graph")
+    layers = {n.name: (n.op, stored_outputs(graph, n)) for n in graph.nodes if not OPS[n.op].view}
+    listed = {layer.name: (layer.op, layer.outputs) for layer in made.layers}
     if missing := [name for name in layers if name not in listed]:
         raise ValueError(f"the manifest does not list every layer of its graph ({', '.join(missing)})")
     if layers != listed:
         raise ValueError("the layers of the manifest are not those of the graph")
+
+
+def edges_of(graph: Graph, ports: Iterable[Port]) -> tuple[Edge, ...]:
+    """Inputs or outputs of a quantized graph as the manifest has them."""
+    tensors = [(port, graph.tensors[port.tensor]) for port in ports]
+    return tuple(Edge(p.name, t.shape, p.order, t.scale, t.zero_point, t.dtype) for p, t in tensors)
+
+
+def states_of(graph: Graph) -> tuple[Remembered, ...]:
+    """The states of a quantized graph as the manifest has them."""
+    tensors = [(state.name, graph.tensors[state.tensor]) for state in graph.states]
+    return tuple(Remembered(name, tensor.shape, tensor.dtype) for name, tensor in tensors)
+
+
+def stored_outputs(graph: Graph, node: Node) -> tuple[StoredValue, ...]:
+    """What a layer of a quantized graph leaves in memory."""
+    return tuple(StoredValue(graph.tensors[name].shape, graph.tensors[name].dtype) for name in node.outputs)
+
+
+def _samples_of(edge: Edge, samples: Array) -> Array:
+    """The samples of one input; ValueError when there are none, or others."""
+    if samples.dtype != edge.dtype.numpy or samples.shape[1:] != edge.sample_shape or not len(samples):
+        raise ValueError(
+            f"it is {samples.dtype} {samples.shape}, not {edge.dtype} of shape (N, {edge.sample_shape})"[:300]
+        )
+    return np.ascontiguousarray(samples)
+
+
+def _taken_apart(edges: Sequence[Edge], rows: Array) -> tuple[Array, ...]:
+    """The inverse of _side_by_side; ValueError for anything else."""
+    ends = np.cumsum([edge.byte_count for edge in edges])
+    if rows.dtype != np.uint8 or rows.shape != (len(rows), ends[-1]) or not len(rows):
+        raise ValueError(f"it is {rows.dtype} {rows.shape}, not uint8 of shape (N, {ends[-1]})"[:300])
+    parts = np.split(rows, ends[:-1], axis=1)
+    return tuple(
+        np.ascontiguousarray(part).view(e.dtype.numpy).reshape(len(rows), *e.sample_shape)
+        for e, part in zip(edges, parts, strict=True)
+    )
+
+
+def _side_by_side(samples: Any, edges: Sequence[Edge]) -> Array:
+    """Samples of one input as they are, of several their bytes, uint8 (N, bytes)."""
+    if len(edges) == 1:
+        array: Array = np.asarray(samples)
+        return array
+    flat = [np.ascontiguousarray(x).reshape(len(x), -1) for x in wrapped(samples, len(edges))]
+    return np.concatenate([x.view(np.uint8) for x in flat], axis=1)
 
 
 def _constants(path: Path) -> dict[str, Array]:
@@ -282,7 +396,7 @@ def save(
     path: str | Path,
     manifest: Manifest,
     graph: Graph,
-    samples: Array,
+    samples: Any,
     firmware: Mapping[str, str | bytes],
     on_wait: Callable[[str], None] = folder.say,
 ) -> Artifact:
@@ -297,7 +411,7 @@ def save(
     files: dict[str, bytes] = {
         "graph.json": _json(graph_to_json(graph)),
         "constants.npz": _npz(constants),
-        "samples.npy": _npy(samples),
+        "samples.npy": _npy(_side_by_side(samples, manifest.inputs)),
     }
     files |= {
         f"firmware/{name}": text.encode() if isinstance(text, str) else text

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from .artifact import Artifact, Edge
-from .interpret import int_values
-from .ir import Array, QParams
+from .interpret import Stepper
+from .ir import Array, QParams, unwrapped, wrapped
 from .qmath import dequantize_output, quantize_input
 
 FLOAT_SAMPLES = 3
 """Float samples that every verification sends."""
 EDGES = 5
-"""Places within an int8 level that float samples take in turn."""
+"""Places within a level that float samples take in turn."""
+TIMES = 2
+"""So often a model with states is given a sample: that it remembers shows in the second answer."""
 RANGES_BEYOND = 3.0
 """So many ranges beyond the input's own lie the values of its outermost levels."""
 CLOSE = 1e-5
@@ -26,9 +28,9 @@ CLOSE = 1e-5
 class Prediction:
     """What came of one float sample.
 
-    CRC-32s of the quantized input as it is stored and of the output as float32 in the model's own order;
-    index, score and label of the best output. `form` is how the sample went in: "float32", or "int8" (rounded
-    by the host) where a board has no room for floats.
+    CRC-32s of the quantized inputs as they are stored and of the outputs as float32 in the model's own order;
+    index, score and label of the largest value of the (first) output. `form` is how the sample went in:
+    "float32", or "int8" (rounded by the host) where a board has no room for floats.
     """
 
     input_crc: int
@@ -56,21 +58,23 @@ class Calls:
         return f"predict() right for {self.samples} {self.form} sample{'s' * (self.samples > 1)}"
 
 
-def real_samples(artifact: Artifact, inputs: Array) -> Array:
-    """A few float32 samples (n, *sample shape), spread over int8 inputs, that try every edge of rounding.
+def real_samples(artifact: Artifact, inputs: Any) -> Any:
+    """A few float32 samples (n, *sample shape), spread over quantized ones, that try every edge of rounding.
 
     Each level of a sample stands at another place of what rounds to it: its middle, both its bounds, or just
     beside them; the outermost levels lie far outside the range too.
     """
-    q = artifact.graph.tensors[artifact.graph.input].q
-    chosen = inputs[np.unique(np.linspace(0, len(inputs) - 1, min(FLOAT_SAMPLES, len(inputs))).astype(int))]
-    tables = np.stack([_real_levels(q, start) for start in range(len(chosen))])
-    return np.stack([levels[x.astype(np.int64) + 128] for levels, x in zip(tables, chosen, strict=True)])
+    edges = artifact.manifest.inputs
+    found = []
+    for edge, given in zip(edges, wrapped(inputs, len(edges)), strict=True):
+        chosen = given[np.unique(np.linspace(0, len(given) - 1, min(FLOAT_SAMPLES, len(given))).astype(int))]
+        found.append(np.stack([_real_levels(edge.q, x, start) for start, x in enumerate(chosen)]))
+    return unwrapped(found)
 
 
-def _real_levels(q: QParams, start: int) -> Array:
-    """float32 (256,): a real value for every int8 level, the kinds of value taken in turn from `start`."""
-    levels = np.arange(-128, 128, dtype=np.float64)
+def _real_levels(q: QParams, x: Array, start: int) -> Array:
+    """float32: a real value for every integer, the kinds of value taken in turn by level, from `start` on."""
+    levels = x.astype(np.float64)
     scale, zero_point = q.scale[0], q.zero_point
     bounds = (scale * (levels - 0.5 - zero_point)).astype(np.float32)
     kinds = np.stack(
@@ -82,33 +86,48 @@ def _real_levels(q: QParams, start: int) -> Array:
             (scale * (levels + 0.49 - zero_point)).astype(np.float32),
         ]
     )
-    values: Array = kinds[(np.arange(256) + start) % EDGES, np.arange(256)]
+    which = (x.astype(np.int64) - q.dtype.low + start) % EDGES
+    values: Array = np.take_along_axis(kinds, which[np.newaxis], axis=0)[0]
     if start % 2:
-        values[[0, -1]] += np.float32(RANGES_BEYOND * 256 * scale) * np.array([-1, 1], np.float32)
+        far = np.float32(RANGES_BEYOND * 2.0**q.dtype.bits * scale)
+        ends = (x == q.dtype.high).astype(np.float32) - (x == q.dtype.low).astype(np.float32)
+        values = values + far * ends
     most = np.finfo(np.float32).max
     return np.clip(values, -most, most)
 
 
-def prediction(artifact: Artifact, sample: Array) -> Prediction:
-    """What predict() must come to for one float32 sample, in the model's own order."""
+def prediction(artifact: Artifact, *sample: Array) -> Prediction:
+    """What predict() must come to for one float32 sample of every input, in the model's own order."""
     graph, manifest = artifact.graph, artifact.manifest
-    (stored,) = manifest.input.stored(quantize_input(sample, graph.tensors[graph.input].q)[np.newaxis])
-    y = int_values(graph, stored)[graph.output].reshape(1, -1)
-    return answer(stored, real_output(graph.tensors[graph.output].q, manifest.output, y), manifest.labels)
+    stored = [
+        edge.stored(quantize_input(x, edge.q)[np.newaxis])[0]
+        for edge, x in zip(manifest.inputs, sample, strict=True)
+    ]
+    runs = Stepper(graph)
+    for _ in range(TIMES if graph.states else 1):
+        values = runs(*stored)
+    outputs = [values[port.tensor].reshape(1, -1) for port in graph.outputs]
+    return answer(
+        stored, [real_output(e, y) for e, y in zip(manifest.outputs, outputs, strict=True)], manifest.labels
+    )
 
 
-def real_output(q: QParams, edge: Edge, stored: Array) -> Array:
-    """An int8 output (1, values) as stored → float32, flat, in the model's own order."""
-    return dequantize_output(edge.samples(stored), q).ravel()
+def real_output(edge: Edge, stored: Array) -> Array:
+    """An output (1, values) as stored → float32, flat, in the model's own order."""
+    return dequantize_output(edge.samples(stored), edge.q).ravel()
 
 
 def answer(
-    stored: Array, real: Array, labels: Sequence[str], best: tuple[int, np.float32] | None = None
+    stored: Sequence[Array],
+    real: Sequence[Array],
+    labels: Sequence[str],
+    best: tuple[int, np.float32] | None = None,
 ) -> Prediction:
-    """The prediction of int8 input and float32 output; `best` where a device has found that itself."""
-    index, score = best or (int(real.argmax()), real.max())
+    """The prediction of quantized inputs and float32 outputs; `best` where a device has found that itself."""
+    index, score = best or (int(real[0].argmax()), real[0].max())
     label = labels[index] if index < len(labels) else index
-    return Prediction(zlib.crc32(stored.tobytes()), zlib.crc32(real.tobytes()), index, float(score), label)
+    input_crc, output_crc = (zlib.crc32(b"".join(x.tobytes() for x in arrays)) for arrays in (stored, real))
+    return Prediction(input_crc, output_crc, index, float(score), label)
 
 
 def compared(expected: Sequence[Prediction], got: Sequence[Prediction]) -> Calls:
@@ -137,8 +156,7 @@ def _difference(right: Prediction, said: Prediction, i: int) -> str:
 
 def expected_info(artifact: Artifact) -> dict[str, Any]:
     """What info() must say of the firmware; what depends on the moment (free heap) is left out."""
-    manifest, graph = artifact.manifest, artifact.graph
-    edges = {"input": (manifest.input, graph.input), "output": (manifest.output, graph.output)}
+    manifest = artifact.manifest
     return {
         "name": manifest.name,
         "board": artifact.board.name,
@@ -146,17 +164,21 @@ def expected_info(artifact: Artifact) -> dict[str, Any]:
         "fingerprint": manifest.fingerprint,
         "labels": manifest.labels,
         "arena_bytes": manifest.arena_bytes,
-        **{
-            key: {
-                "name": name,
-                "shape": edge.model_shape,
-                "scale": edge.scale,
-                "zero_point": edge.zero_point,
-                "bytes": graph.tensors[name].size,
-                "stored": {"shape": edge.shape, "order": edge.order or tuple(range(len(edge.shape)))},
-            }
-            for key, (edge, name) in edges.items()
-        },
+        "states": tuple(state.name for state in manifest.states),
+        "inputs": tuple(map(_told, manifest.inputs)),
+        "outputs": tuple(map(_told, manifest.outputs)),
+    }
+
+
+def _told(edge: Edge) -> dict[str, Any]:
+    return {
+        "name": edge.name,
+        "shape": edge.model_shape,
+        "dtype": edge.dtype.value,
+        "scale": edge.scale,
+        "zero_point": edge.zero_point,
+        "bytes": edge.byte_count,
+        "stored": {"shape": edge.shape, "order": edge.order or tuple(range(len(edge.shape)))},
     }
 
 
@@ -164,6 +186,9 @@ def wrong_info(right: Mapping[str, Any], said: Mapping[str, Any], path: str = ""
     """The first thing in which an info() differs from what it must say; "" when there is none."""
     for key, value in right.items():
         found, where = said.get(key), f"{path}{key}"
+        if isinstance(value, tuple) and any(isinstance(each, Mapping) for each in value):
+            value = dict(enumerate(value))
+            found = dict(enumerate(found)) if isinstance(found, tuple | list) else found
         if isinstance(value, Mapping):
             told = wrong_info(value, found if isinstance(found, Mapping) else {}, f"{where} ")
             if told:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .interpret import int_values
-from .ir import Array, Graph, Node, QParams
+from .ir import Array, Dtype, Graph, Node, QParams
 from .ops import OPS
 from .ops.tables import TableOp
 
@@ -18,8 +18,9 @@ MOST_LAYERS = 3
 class LayerCoverage:
     """What one layer's output took on: how many of 256 levels, how many of its channels varied.
 
-    `saturated` is the share of values at an end of int8 that stands for "or beyond"; `table_entries`, of a
-    layer that is a table of 256, how many were read.
+    Of values with more than 8 bits the levels are those of their upper 8. `saturated` is the share of values
+    at an end of their type that stands for "or beyond"; `table_entries`, of a layer that is a table of 256,
+    how many were read.
     """
 
     name: str
@@ -96,12 +97,15 @@ class Reached:
     low: dict[str, Array] = field(default_factory=dict)
     high: dict[str, Array] = field(default_factory=dict)
     seen: dict[str, Array] = field(default_factory=dict)
+    at_ends: dict[str, int] = field(default_factory=dict)
 
     def add(self, values: Mapping[str, Array]) -> None:
-        """Every activation of one inference, int8, by name."""
+        """Every activation of one inference by name."""
         self.count += 1
         for name, y in values.items():
-            levels = np.bincount(y.view(np.uint8).ravel(), minlength=256)
+            q = self.graph.tensors[name].q
+            levels = np.bincount(_upper_bits(y, q.dtype), minlength=256)
+            self.at_ends[name] = self.at_ends.get(name, 0) + _at_ends(y, q)
             low, high = _ends(y)
             if name in self.seen:
                 self.seen[name] += levels
@@ -112,8 +116,8 @@ class Reached:
 
     def coverage(self, clipped: float | None = None) -> Coverage:
         layers = [node for node in self.graph.nodes if not OPS[node.op].view]
-        output = self.graph.output
-        vary = bool((self.low[output] != self.high[output]).any())
+        outputs = [port.tensor for port in self.graph.outputs]
+        vary = any(np.any(self.low[name] != self.high[name]) for name in outputs)
         return Coverage(self.count, vary, tuple(map(self._layer, layers)), clipped)
 
     def moved_by(self, values: Mapping[str, Array]) -> int:
@@ -125,10 +129,10 @@ class Reached:
         return moved
 
     def _layer(self, node: Node) -> LayerCoverage:
-        name, seen = node.output, self.seen[node.output]
-        varying = self.low[name] != self.high[name]
+        seen = np.sum([self.seen[name] for name in node.outputs], axis=0)
+        varying = np.concatenate([self.low[name] != self.high[name] for name in node.outputs])
         entries = None
-        if isinstance(OPS[node.op], TableOp):
+        if isinstance(OPS[node.op], TableOp) and self.graph.tensors[node.inputs[0]].dtype is Dtype.INT8:
             entries = int((self.seen[self.graph.activations(node)[0]] > 0).sum())
         return LayerCoverage(
             name=node.name,
@@ -136,7 +140,7 @@ class Reached:
             levels=int((seen > 0).sum()),
             channels=varying.size,
             varying_channels=int(varying.sum()),
-            saturated=_saturated(self.graph, name, seen),
+            saturated=sum(self.at_ends[name] for name in node.outputs) / int(seen.sum()),
             table_entries=entries,
         )
 
@@ -147,23 +151,29 @@ def _ends(y: Array) -> tuple[Array, Array]:
     return flat.min(axis=0), flat.max(axis=0)
 
 
-def _saturated(graph: Graph, name: str, seen: Array) -> float:
-    """The share of values at 127, and at −128 where that is not zero, an activation's own lower end."""
-    at_ends = seen[127] + (seen[128] if graph.tensors[name].zero_point != -128 else 0)
-    return float(at_ends / seen.sum())
+def _upper_bits(y: Array, dtype: Dtype) -> Array:
+    """The upper 8 bits of every value, as numbers from 0 on."""
+    bits: Array = (y.ravel().astype(np.int64) - dtype.low) >> (dtype.bits - 8)
+    return bits
 
 
-def most_telling(graph: Graph, inputs: Sequence[Array], certain: int, count: int) -> list[int]:
-    """Which of some inputs, int8 as stored, to verify with: at most `count`, by index.
+def _at_ends(y: Array, q: QParams) -> int:
+    """How many values are the largest, or the least where that is not zero, an activation's own lower end."""
+    least = int((y == q.dtype.low).sum()) if q.zero_point != q.dtype.low else 0
+    return int((y == q.dtype.high).sum()) + least
+
+
+def most_telling(graph: Graph, inputs: Sequence[Sequence[Array]], certain: int, count: int) -> list[int]:
+    """Which of some samples of all inputs, as stored, to verify with: at most `count`, by index.
 
     The first `certain` whatever they reach, then each time the one that moves most channels which have not
     varied; of equals the first.
     """
     reached = Reached(graph)
     for x in inputs[:certain]:
-        reached.add(int_values(graph, x))
+        reached.add(int_values(graph, *x))
     chosen = list(range(certain))
-    left = {i: int_values(graph, x) for i, x in enumerate(inputs) if i >= certain}
+    left = {i: int_values(graph, *x) for i, x in enumerate(inputs) if i >= certain}
     while left and len(chosen) < count:
         best = max(left, key=lambda i: (reached.moved_by(left[i]), -i))
         reached.add(left.pop(best))
@@ -171,7 +181,10 @@ def most_telling(graph: Graph, inputs: Sequence[Array], certain: int, count: int
     return chosen
 
 
-def clipped_share(samples: Array, q: QParams) -> float:
-    """The share of float values that lie beyond what int8 holds, by more than rounding."""
-    low, high = (q.scale[0] * (level - q.zero_point) for level in (-128.5, 127.5))
-    return float(((samples < low) | (samples > high)).mean())
+def clipped_share(samples: Sequence[Array], qs: Sequence[QParams]) -> float:
+    """The share of float values that lie beyond what their type holds, by more than rounding."""
+    beyond = 0
+    for x, q in zip(samples, qs, strict=True):
+        low, high = q.range
+        beyond += int(((x < low - q.scale[0] / 2) | (x > high + q.scale[0] / 2)).sum())
+    return beyond / sum(x.size for x in samples)

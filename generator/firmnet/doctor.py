@@ -16,7 +16,7 @@ from .clean import damaged, entries, listed, sizes
 from .errors import UserError
 from .targets import Board, known_boards
 
-State = Literal["ok", "missing", "later", "none", "damaged"]
+Condition = Literal["ok", "missing", "later", "none", "damaged"]
 """`later`: fetched when first needed. `none`: needed only by some, so that its absence is no failure.
 `damaged`: the next build notices it and makes it again."""
 
@@ -26,7 +26,7 @@ class Check:
     """One row of the table: what was found, or the command that fixes it."""
 
     name: str
-    state: State
+    state: Condition
     found: str = ""
     fix: str = ""
 
@@ -79,7 +79,7 @@ def newlib() -> Check:
     )
 
 
-def package(name: str, distribution: str, fix: str, absent: State = "missing") -> Check:
+def package(name: str, distribution: str, fix: str, absent: Condition = "missing") -> Check:
     """A Python package, by its metadata: nothing heavy is imported."""
     try:
         return Check(name, "ok", metadata.version(distribution))

@@ -5,6 +5,10 @@ class UserError(Exception):
     """Bad input or a missing tool: the message names the thing and the fix. The CLI exits with 2."""
 
 
+class GraphError(UserError, ValueError):
+    """A graph that some stage cannot carry: names the layer or tensor, and what to do."""
+
+
 class QualityWarning(UserWarning):
     """The network was deployed, but too little signal is left in it, or an event in the data is lost."""
 

@@ -11,14 +11,12 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from .interpret import prepared
-from .ir import Array, Call, Graph, Node, QParams, Shape, Tensor, check
+from .ir import Array, Call, Dtype, Graph, Node, Port, QParams, Shape, State, Tensor, check
 from .limits import MAX_ELEMENTS
-from .ops import OPS
+from .ops import OPS, check_types
 
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-200, 2.0**200
 """Of a stored tensor: activations lie within 2^±100, and a bias has the product of two scales."""
-DTYPES = {"int8": (-128, 127), "int32": (0, 0)}
-"""Of a stored tensor: dtype → zero points."""
 
 MAX_TEXT = 2000
 Text = Annotated[str, Field(max_length=MAX_TEXT, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -42,8 +40,23 @@ class NodeEntry:
     op: str
     attrs: dict[str, Any]
     inputs: tuple[Name, ...]
-    output: Name
+    outputs: Annotated[tuple[Name, ...], Field(min_length=1)]
     source: Text = ""
+
+
+@dataclass(frozen=True)
+class PortEntry:
+    name: Name
+    tensor: Name
+    order: Axes = ()
+
+
+@dataclass(frozen=True)
+class StateEntry:
+    name: Name
+    tensor: Name
+    next: Name
+    initial: Name
 
 
 @dataclass(frozen=True)
@@ -53,10 +66,9 @@ class GraphEntry:
     name: Name
     nodes: tuple[NodeEntry, ...]
     tensors: tuple[TensorEntry, ...]
-    inputs: Annotated[tuple[Name, ...], Field(min_length=1)]
-    output: Name
-    input_order: Axes = ()
-    output_order: Axes = ()
+    inputs: Annotated[tuple[PortEntry, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[PortEntry, ...], Field(min_length=1)]
+    states: tuple[StateEntry, ...] = ()
 
 
 _ENTRY = TypeAdapter(GraphEntry)
@@ -76,7 +88,14 @@ def graph_to_json(graph: Graph) -> dict[str, Any]:
     nodes = [
         {**vars(node), "attrs": asdict(node.attrs), "source": printable(node.source)} for node in graph.nodes
     ]
-    return {**vars(graph), "nodes": nodes, "tensors": tensors}
+    return {
+        "name": graph.name,
+        "nodes": nodes,
+        "tensors": tensors,
+        "inputs": [asdict(port) for port in graph.inputs],
+        "outputs": [asdict(port) for port in graph.outputs],
+        "states": [asdict(state) for state in graph.states],
+    }
 
 
 def printable(text: str) -> str:
@@ -97,8 +116,13 @@ def read_graph(text: bytes, constants: Mapping[str, Array]) -> Graph:
             raise ValueError(f"tensor {entry.name!r} is there twice")
         data = _constant(entry, constants) if entry.constant else None
         tensors[entry.name] = Tensor(entry.name, entry.shape, entry.qparams, data)
-    nodes = tuple(Node(n.name, n.op, _attrs(n), n.inputs, n.output, n.source) for n in raw.nodes)
-    graph = Graph(raw.name, nodes, tensors, raw.inputs, raw.output, raw.input_order, raw.output_order)
+    nodes = tuple(Node(n.name, n.op, _attrs(n), n.inputs, n.outputs, n.source) for n in raw.nodes)
+    inputs, outputs = (
+        tuple(Port(port.name, port.tensor, port.order) for port in ports)
+        for ports in (raw.inputs, raw.outputs)
+    )
+    states = tuple(State(s.name, s.tensor, s.next, s.initial) for s in raw.states)
+    graph = Graph(raw.name, nodes, tensors, inputs, outputs, states)
     check_integer(graph)
     return graph
 
@@ -107,16 +131,13 @@ def check_integer(graph: Graph) -> None:
     """Raise ValueError unless the oracle can compute the graph, whatever its inputs hold."""
     for tensor in graph.tensors.values():
         _check_tensor(tensor)
-    for name in (*graph.inputs, graph.output, *(name for node in graph.nodes for name in node.inputs)):
+    for name in (name for node in graph.nodes for name in node.inputs):
         if name not in graph.tensors:
             raise ValueError(f"there is no tensor {name!r}")
     check(graph)
-    for name in graph.inputs:
-        if graph.tensors[name].data is not None:
-            raise ValueError(f"the input {name!r} is a constant")
-    for name, order in ((graph.inputs[0], graph.input_order), (graph.output, graph.output_order)):
-        if order and sorted(order) != list(range(len(graph.tensors[name].shape))):
-            raise ValueError(f"the order {order} of {name!r} is no order of its axes")
+    for node in graph.nodes:
+        _check_inputs(node, graph.call(node))
+    check_types(graph)
     for node in graph.nodes:
         _check_node(graph, node)
 
@@ -125,7 +146,7 @@ def _constant(entry: TensorEntry, constants: Mapping[str, Array]) -> Array:
     values = constants.get(entry.name)
     if values is None:
         raise ValueError(f"the values of {entry.name!r} are missing")
-    if values.shape != entry.shape or values.dtype != np.dtype(entry.qparams.dtype).newbyteorder("<"):
+    if values.shape != entry.shape or values.dtype != entry.qparams.dtype.numpy.newbyteorder("<"):
         raise ValueError(
             f"the values of {entry.name!r} are {values.dtype} {values.shape}, not {entry.qparams.dtype} "
             f"{entry.shape}"
@@ -145,26 +166,21 @@ def _attrs(node: NodeEntry) -> Any:
 
 def _check_tensor(tensor: Tensor) -> None:
     q, name = tensor.q, tensor.name
-    if q.dtype not in DTYPES or (tensor.data is None and q.dtype != "int8"):
-        raise ValueError(f"tensor {name!r} has the type {q.dtype[:40]!r}")
     if len(q.scale) not in ((1,) if tensor.data is None else (1, *tensor.shape[:1])):
         raise ValueError(f"tensor {name!r} has {len(q.scale)} scales")
     if not all(isfinite(scale) and SMALLEST_SCALE <= scale <= LARGEST_SCALE for scale in q.scale):
         raise ValueError(f"tensor {name!r} has a scale that is no positive number within reason")
-    low, high = DTYPES[q.dtype]
-    if not low <= q.zero_point <= high:
-        raise ValueError(f"tensor {name!r} has the zero point {q.zero_point}")
     if tensor.size > MAX_ELEMENTS:
         raise ValueError(f"tensor {name!r} has {tensor.size:,} values, which no microcontroller holds")
 
 
 def _check_node(graph: Graph, node: Node) -> None:
-    """The op must accept its inputs, make the stored shape of them, and have integer constants."""
+    """The op must accept its inputs, make the stored shapes of them, and have integer constants."""
     op, call = OPS[node.op], graph.call(node)
-    _check_inputs(node, call)
+    stored: tuple[Shape, ...] = tuple(tensor.shape for tensor in call.outputs)
     try:
-        shape: Shape = op.shape(node.attrs, *(tensor.shape for tensor in call.inputs))
-        if shape == call.output.shape:
+        shapes = op.shapes(node.attrs, *(tensor.shape for tensor in call.inputs))
+        if shapes == stored:
             prepared(graph, node)
     except (
         ValueError,
@@ -176,8 +192,8 @@ def _check_node(graph: Graph, node: Node) -> None:
         MemoryError,
     ) as e:
         raise ValueError(f"layer {node.name!r} cannot be computed ({str(e) or type(e).__name__})") from None
-    if shape != call.output.shape:
-        raise ValueError(f"layer {node.name!r} makes shape {shape}, and {call.output.shape} is stored")
+    if shapes != stored:
+        raise ValueError(f"layer {node.name!r} makes shapes {shapes}, and {stored} are stored")
 
 
 def _check_inputs(node: Node, call: Call) -> None:
@@ -186,5 +202,5 @@ def _check_inputs(node: Node, call: Call) -> None:
         raise ValueError(f"layer {node.name!r} has no input that is computed")
     if OPS[node.op].weighted and constant != [False, True, True]:
         raise ValueError(f"layer {node.name!r} needs one input, weights and a bias")
-    if OPS[node.op].weighted and [t.q.dtype for t in call.inputs[1:]] != ["int8", "int32"]:
+    if OPS[node.op].weighted and [t.q.dtype for t in call.inputs[1:]] != [Dtype.INT8, Dtype.INT32]:
         raise ValueError(f"layer {node.name!r} has weights or a bias of another type")

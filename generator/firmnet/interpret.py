@@ -1,56 +1,118 @@
 """What does a graph compute? In float64, and in the integers of the device: the oracle."""
 
 import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .errors import UserError
-from .ir import Array, Graph, Node, Shape, Tensor
+from .ir import Array, Graph, Node, Port, Shape, Tensor, unwrapped, wrapped
 from .ops import OPS
 from .qmath import quantize_input
+
+Values = dict[str, Array]
+"""Activations by name, in stored layout."""
 
 _constants: dict[int, dict[str, Any]] = {}
 """Per living graph (by id): what its nodes need beside activations, computed once."""
 
 
-def float_values(graph: Graph, x: Array) -> dict[str, Array]:
-    """Every activation by name, float64, in stored layout; `x` is one sample in the model's own order."""
-    values = {graph.input: _stored(graph, x).astype(np.float64)}
+def float_values(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = None) -> Values:
+    """Every activation by name, float64; `inputs` are one sample of each input in the model's own order.
+
+    `state` holds the states' tensors; None: as after a reset.
+    """
+    values = {port.tensor: _stored(graph, port, x) for port, x in _ported(graph, inputs)}
+    values |= {name: x.astype(np.float64) for name, x in (state or initial(graph)).items()}
     for node in graph.nodes:
-        inputs = [values[name] if name in values else _real(graph, name) for name in node.inputs]
-        values[node.output] = _checked(graph, node, OPS[node.op].run_float(graph.call(node), *inputs))
+        given = [values[name] if name in values else _real(graph, name) for name in node.inputs]
+        _keep(graph, values, node, OPS[node.op].run_float(graph.call(node), *given))
     return values
 
 
-def run_float(graph: Graph, x: Array) -> Array:
-    """The model's float64 output for one sample, input and output in the model's own order."""
-    y = float_values(graph, x)[graph.output]
-    return y.transpose(np.argsort(graph.output_order)) if graph.output_order else y
+def run_float(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = None) -> Any:
+    """The model's float64 output for one sample, in the model's own order; of several outputs a tuple."""
+    values = float_values(graph, *inputs, state=state)
+    return unwrapped([in_model_order(port, values[port.tensor]) for port in graph.outputs])
 
 
-def int_values(graph: Graph, *inputs: Array) -> dict[str, Array]:
-    """Every int8 activation of a quantized graph by tensor name; `inputs` int8 in stored layout."""
-    values = {
-        name: x.reshape(graph.tensors[name].shape) for name, x in zip(graph.inputs, inputs, strict=True)
-    }
+def int_values(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = None) -> Values:
+    """Every activation of a quantized graph by tensor name; `inputs` integers in stored layout.
+
+    `state` holds the states' tensors; None: as after a reset.
+    """
+    values: Values = {}
+    for port, x in zip(graph.inputs, inputs, strict=True):
+        tensor = graph.tensors[port.tensor]
+        values[port.tensor] = (
+            np.asarray(x).astype(tensor.dtype.numpy, casting="safe", copy=False).reshape(tensor.shape)
+        )
+    values |= state or initial(graph)
     for node in graph.nodes:
         activations = [values[name] for name in graph.activations(node)]
-        ready = prepared(graph, node)
-        values[node.output] = _checked(
-            graph, node, OPS[node.op].run_int(graph.call(node), ready, *activations)
+        _keep(
+            graph, values, node, OPS[node.op].run_int(graph.call(node), prepared(graph, node), *activations)
         )
+        for name in node.outputs:
+            if values[name].dtype != graph.tensors[name].dtype.numpy:
+                raise ValueError(
+                    f"layer {node.name!r} ({node.op}) computed {values[name].dtype} for {name!r}"
+                )
     return values
 
 
-def run_int(graph: Graph, *inputs: Array) -> Array:
-    """The int8 output in stored layout: what every device must return, bit for bit."""
-    return int_values(graph, *inputs)[graph.output]
+def run_int(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = None) -> Any:
+    """The output in stored layout, what every device must return bit for bit; of several a tuple."""
+    values = int_values(graph, *inputs, state=state)
+    return unwrapped([values[port.tensor] for port in graph.outputs])
 
 
-def quantize_sample(graph: Graph, x: Array) -> Array:
-    """One float sample in the model's own order → int8 in stored layout, as the device does it."""
-    return quantize_input(np.ascontiguousarray(_stored(graph, x)), graph.tensors[graph.input].q)
+class Stepper:
+    """Runs of one graph, each of which begins with the state that the one before left.
+
+    Of a graph without states they do not depend on each other. `compute` is int_values or float_values.
+    """
+
+    def __init__(self, graph: Graph, compute: Callable[..., Values] = int_values) -> None:
+        self.graph, self._compute = graph, compute
+        self.reset()
+
+    def reset(self) -> None:
+        """Every state holds its initial value again."""
+        self._state = initial(self.graph)
+
+    def __call__(self, *inputs: Array) -> Values:
+        """One run: every activation by name."""
+        values = self._compute(self.graph, *inputs, state=self._state)
+        self._state = following(self.graph, values)
+        return values
+
+
+def initial(graph: Graph) -> Values:
+    """What the states' tensors hold after a reset: integers of a quantized graph, else float64."""
+    return {state.tensor: graph.tensors[state.initial].values for state in graph.states}
+
+
+def following(graph: Graph, values: Mapping[str, Array]) -> Values:
+    """What the states' tensors hold in the run after the one that made `values`."""
+    return {state.tensor: values[state.next] for state in graph.states}
+
+
+def quantize_sample(graph: Graph, *inputs: Array) -> Any:
+    """One float sample in the model's own order → integers in stored layout, as the device makes them.
+
+    Of several inputs a tuple.
+    """
+    return unwrapped(quantized_inputs(graph, *inputs))
+
+
+def quantized_inputs(graph: Graph, *inputs: Array) -> tuple[Array, ...]:
+    """One float sample of every input in the model's own order → integers in stored layout."""
+    return tuple(
+        quantize_input(np.ascontiguousarray(_turned(graph, port, x)), graph.tensors[port.tensor].q)
+        for port, x in _ported(graph, inputs)
+    )
 
 
 def model_shape(tensor: Tensor, order: Shape) -> Shape:
@@ -58,23 +120,48 @@ def model_shape(tensor: Tensor, order: Shape) -> Shape:
     return tuple(tensor.shape[axis] for axis in np.argsort(order)) if order else tensor.shape
 
 
-def _stored(graph: Graph, x: Array) -> Array:
-    """The sample, with or without its batch dimension of 1, in the layout the graph stores."""
-    shape = model_shape(graph.tensors[graph.input], graph.input_order)
-    x = np.asarray(x)
-    if x.shape not in (shape, shape[1:]):
+def in_model_order(port: Port, stored: Array) -> Array:
+    """What stands for a port, in stored layout, in the model's own order."""
+    return stored.transpose(np.argsort(port.order)) if port.order else stored
+
+
+def _ported(graph: Graph, inputs: tuple[Array, ...]) -> list[tuple[Port, Array]]:
+    if len(inputs) != len(graph.inputs):
+        names = ", ".join(port.name for port in graph.inputs)
         raise UserError(
-            f"an input sample has shape {x.shape}, but model {graph.name!r} takes {shape}: reshape the data"
+            f"model {graph.name!r} takes {len(graph.inputs)} inputs ({names}), not {len(inputs)}: give "
+            "one of each, in this order"
+        )
+    return list(zip(graph.inputs, inputs, strict=True))
+
+
+def _stored(graph: Graph, port: Port, x: Array) -> Array:
+    return _turned(graph, port, x).astype(np.float64)
+
+
+def _turned(graph: Graph, port: Port, x: Array) -> Array:
+    """The sample, with or without its batch dimension of 1, in the layout the graph stores."""
+    shape = model_shape(graph.tensors[port.tensor], port.order)
+    x = np.asarray(x)
+    if x.shape != shape and not (shape[:1] == (1,) and x.shape == shape[1:]):
+        named = f" of {port.name!r}" if len(graph.inputs) > 1 else ""
+        raise UserError(
+            f"an input sample{named} has shape {x.shape}, but model {graph.name!r} takes {shape}: "
+            "reshape the data"
         )
     x = x.reshape(shape)
-    return x.transpose(graph.input_order) if graph.input_order else x
+    return x.transpose(port.order) if port.order else x
 
 
-def _checked(graph: Graph, node: Node, y: Array) -> Array:
-    shape = graph.tensors[node.output].shape
-    if y.shape != shape:
-        raise ValueError(f"layer {node.name!r} ({node.op}) computed shape {y.shape}, its tensor says {shape}")
-    return y
+def _keep(graph: Graph, values: Values, node: Node, made: Any) -> None:
+    """Take over a node's outputs; ValueError where one has another shape than its tensor."""
+    for name, y in zip(node.outputs, wrapped(made, len(node.outputs)), strict=True):
+        shape = graph.tensors[name].shape
+        if y.shape != shape:
+            raise ValueError(
+                f"layer {node.name!r} ({node.op}) computed shape {y.shape}, its tensor says {shape}"
+            )
+        values[name] = y
 
 
 def _cache(graph: Graph) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ir import Array, QParams
+from .ir import Array, Dtype, QParams
 
 MAX_SHIFT = 22
 MAX_PRE_SHIFT = 16
@@ -45,15 +45,17 @@ def to_requant(scales: Array) -> Requant:
     return Requant(np.rint(scales * 2.0 ** (32 + shift)).astype(np.int32), shift, pre_shift)
 
 
-def requantize(acc: Array, r: Requant, zero_point: int, lo: int = -128, hi: int = 127) -> Array:
-    """int64 accumulators (last axis: channels) → int8, rounding half up, as the formula of Requant."""
+def requantize(
+    acc: Array, r: Requant, zero_point: int, lo: int = -128, hi: int = 127, dtype: Dtype = Dtype.INT8
+) -> Array:
+    """int64 accumulators (last axis: channels) → `dtype`, rounding half up, as the formula of Requant."""
     product = (acc.astype(np.int64) << r.pre_shift) * r.multiplier.astype(np.int64)
     # Two floors make one: the low 32 bits go first, so that nothing leaves int64.
     if r.shift:
         y = ((product >> 32) + (zero_point << r.shift) + (1 << (r.shift - 1))) >> r.shift
     else:
         y = ((product + (1 << 31)) >> 32) + zero_point
-    clamped: Array = np.clip(y, lo, hi).astype(np.int8)
+    clamped: Array = np.clip(y, lo, hi).astype(dtype.numpy)
     return clamped
 
 
@@ -92,21 +94,28 @@ def clamp_bounds(q: QParams, lo: float | None, hi: float | None) -> tuple[int, i
 
 
 def quantize_input(x: Array, q: QParams) -> Array:
-    """float32 → int8 at the model's edge, each step rounded to float32, no fused multiply-add; NaN → −128."""
+    """float32 → integers at the model's edge, each step rounded to float32, no fused multiply-add.
+
+    NaN becomes the least value of the type.
+    """
+    low, high = np.float32(q.dtype.low), np.float32(q.dtype.high + 1)  # both exact, of int32 too
     reciprocal = np.float32(1.0 / q.scale[0])
     with np.errstate(invalid="ignore", over="ignore"):
         t = x.astype(np.float32) * reciprocal
         v = np.floor(t + np.float32(q.zero_point + 0.5))
-        v = np.where(v >= -128, np.where(v > 127, np.float32(127), v), np.float32(-128))
-    out: Array = v.astype(np.int8)
+        inside = np.where((v >= low) & (v < high), v, np.float32(0)).astype(np.int64)
+        whole = np.where(v >= low, np.where(v >= high, q.dtype.high, inside), q.dtype.low)
+    out: Array = whole.astype(q.dtype.numpy)
     return out
 
 
 def pixel_divisor(q: QParams) -> int | None:
-    """By what pixels 0..255 are divided before they enter a model: 255 or 1, where its input says so.
+    """By what pixels 0..255 are divided before they enter a model: 255 or 1, where its int8 input says so.
 
     It says so when each of the 256 pixels then has a level of its own, q = pixel − 128. None: it does not.
     """
+    if q.dtype is not Dtype.INT8:
+        return None
     pixels = np.arange(256)
     for divisor in (255, 1):
         if np.array_equal(quantize_input(pixels.astype(np.float32) / np.float32(divisor), q), pixels - 128):
@@ -115,6 +124,9 @@ def pixel_divisor(q: QParams) -> int | None:
 
 
 def dequantize_output(values: Array, q: QParams) -> Array:
-    """int8 → float32 at the model's edge: scale · (q − zero point), all in float32, rounded once."""
-    real: Array = np.float32(q.scale[0]) * (values.astype(np.int32) - q.zero_point).astype(np.float32)
+    """Integers → float32 at the model's edge: scale · (q − zero point) in float32.
+
+    The product is rounded, and before it a difference beyond 2^24, which only int32 has.
+    """
+    real: Array = np.float32(q.scale[0]) * (values.astype(np.int64) - q.zero_point).astype(np.float32)
     return real

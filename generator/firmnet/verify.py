@@ -1,9 +1,10 @@
 """Does a device compute, bit for bit, what the oracle says? If not, which layer is the first to go wrong?"""
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from .calls import Calls, Prediction, compared, expected_info, prediction, real_
 from .coverage import Coverage, Reached
 from .devices.device import Device, HasCalls, HasFlash, RunResult, stored
 from .errors import UserError, VerificationError
-from .interpret import int_values
-from .ir import Array
+from .interpret import Stepper
+from .ir import Array, Node, unwrapped, wrapped
 from .measured import measure
 from .ops import OPS
 from .provenance import check_unedited
@@ -31,20 +32,26 @@ ORACLE = ("graph.json", "constants.npz")
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One value that differs: which input of those given, which element of the flat output.
+    """One value that differs: which input of those given (for a model with states: which step), which
+    element.
 
-    Of the model's output the element counts in the model's own order, of a layer's as the layer is stored.
+    Of a flat output of the model the element counts in the model's own order, of a layer's as the layer is
+    stored. `output` names it where the model has several.
     """
 
     input: int
     element: int
     expected: int
     got: int
+    output: str = ""
 
 
 @dataclass(frozen=True)
 class WrongLayer:
-    """The first layer, in execution order, to differ: in `differing` of `size` values for `example.input`."""
+    """The first layer, in execution order, to differ: in `differing` of `size` values for `example.input`.
+
+    For a model with states: the first in the first step in which one differs.
+    """
 
     index: int
     name: str
@@ -58,13 +65,13 @@ class WrongLayer:
 class Verdict:
     """What a comparison found. An output counts as exact when every element equals the oracle's.
 
-    `outputs` is what the device answered, int8 (N, *sample shape). `inputs_with_wrong_layers` is None unless
-    every layer of every input was checked. A layer may differ while no final output does; with all layers
-    checked that is a failure too. `steady`: where no layer was wrong when wrong inputs were run again,
-    whether the answers to REPEATS more runs were those of the first. `image_bytes` of the device's memory
-    are as they were built; None where it runs no firmware. `calls`: what users call, with real numbers; None
-    where the device cannot be called so, or is wrong already. `coverage`: what the inputs reach, by the
-    oracle's values.
+    `outputs` is what the device answered (N, *sample shape), of several outputs a tuple.
+    `inputs_with_wrong_layers` is None unless every layer of every input was checked. A layer may differ while
+    no final output does; with all layers checked that is a failure too. `steady`: where no layer was wrong
+    when wrong inputs were run again, whether the answers to REPEATS more runs were those of the first.
+    `image_bytes` of the device's memory are as they were built; None where it runs no firmware. `calls`: what
+    users call, with real numbers; None where the device cannot be called so, or is wrong already. `coverage`:
+    what the inputs reach, by the oracle's values.
     """
 
     device: str
@@ -74,11 +81,12 @@ class Verdict:
     example: Mismatch | None
     layer: WrongLayer | None
     inputs_with_wrong_layers: int | None
-    outputs: Array = field(repr=False, compare=False)
+    outputs: Any = field(repr=False, compare=False)
     steady: bool | None = None
     image_bytes: int | None = None
     calls: Calls | None = None
     coverage: Coverage | None = None
+    remembers: bool = False
 
     @property
     def ok(self) -> bool:
@@ -117,8 +125,10 @@ class Verdict:
             where += f", {self.layer.differing} of its {self.layer.size} values differ"
         shown = self.example or (self.layer and self.layer.example)
         if shown:
+            which = f"{'step' if self.remembers else 'input'} {shown.input}"
+            output = f", output {shown.output!r}" if shown.output else ""
             where += (
-                f" (input {shown.input}, element {shown.element}: expected {shown.expected}, got {shown.got})"
+                f" ({which}{output}, element {shown.element}: expected {shown.expected}, got {shown.got})"
             )
         return f"not verified: {head}{where}"
 
@@ -129,7 +139,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Expected:
-    """The oracle's flat outputs (N, output bytes) and, if asked for, layer CRC-32s (N, layers)."""
+    """The oracle's outputs, side by side (N, values), and, if asked for, layer CRC-32s (N, layers)."""
 
     outputs: Array
     checksums: Array
@@ -139,20 +149,23 @@ class Expected:
 class Questions:
     """The float samples that the device is called with, and what must come of them."""
 
-    samples: Array
+    samples: Any
     predictions: tuple[Prediction, ...]
 
 
 def verify(
     artifact: Artifact,
     device: Device,
-    inputs: Array,
+    inputs: Any,
     *,
     layers: bool = False,
     progress: Callable[[int], None] | None = None,
     clipped: float | None = None,
 ) -> Verdict:
-    """Compare every output element for every input (N, *sample shape), int8 in the model's own order.
+    """Compare every element of every output for every input (N, *sample shape), in the model's own order.
+
+    Inputs are quantized; of several there is an array for each. A model with states is reset, and they are
+    its steps.
 
     With `layers` the CRC-32 of every layer's output is compared as well. A few float samples made from the
     inputs go all the way that a user's call goes. `clipped`, where the inputs were floats, is the share of
@@ -169,14 +182,16 @@ def verify(
     host = ThreadPoolExecutor(1)  # the oracle computes while the board does
     try:
         asked = host.submit(_asked, artifact, inputs) if isinstance(device, HasCalls) else None
-        soon = [host.submit(oracle, artifact, inputs[i : i + 1], layers, reached) for i in range(len(inputs))]
+        runs, count = Stepper(artifact.graph), count_of(artifact, inputs)
+        soon = [host.submit(oracle, artifact, at(inputs, [i]), layers, reached, runs) for i in range(count)]
         image_bytes = measure(artifact, device) if isinstance(device, HasFlash) else None
+        device.reset()
         result = device.run(inputs, layers=layers, progress=progress)
         expected = _joined([future.result() for future in soon])
         wanted = asked and asked.result()
     finally:
         host.shutdown(cancel_futures=True)
-    got = _like(expected.outputs, result.outputs, f"outputs of {device.name}")
+    got = _like(expected.outputs, _flat(artifact, result.outputs), f"outputs of {device.name}")
     wrong = got != expected.outputs
     suspects = np.flatnonzero(wrong.any(axis=1))
     bad_layers = None
@@ -184,16 +199,16 @@ def verify(
         checksums = _like(expected.checksums, result.layers, f"layer checksums of {device.name}")
         bad_layers = (checksums != expected.checksums).any(axis=1)
         suspects = np.flatnonzero(wrong.any(axis=1) | bad_layers)
-    tried = suspects[:SUSPECTS]
+    tried = np.arange(suspects[0] + 1) if artifact.graph.states and len(suspects) else suspects[:SUSPECTS]
     wrong_layer = _first_wrong_layer(artifact, device, inputs, tried)
     unexplained = len(tried) > 0 and wrong_layer is None
     steady = _stays_the_same(device, inputs, tried, result, layers) if unexplained else None
     return Verdict(
         device=device.name,
-        total=len(inputs),
+        total=count,
         exact=int((~wrong.any(axis=1)).sum()),
         differing_elements=int(wrong.sum()),
-        example=_example(got, expected.outputs),
+        example=_example(artifact, got, expected.outputs),
         layer=wrong_layer,
         inputs_with_wrong_layers=None if bad_layers is None else int(bad_layers.sum()),
         outputs=result.outputs,
@@ -203,12 +218,23 @@ def verify(
         if isinstance(device, HasCalls) and wanted and not len(tried)
         else None,
         coverage=reached.coverage(clipped),
+        remembers=bool(artifact.graph.states),
     )
 
 
-def _asked(artifact: Artifact, inputs: Array) -> Questions:
+def at(inputs: Any, which: Any) -> Any:
+    """Some of the inputs, by their numbers."""
+    return tuple(x[which] for x in inputs) if isinstance(inputs, tuple | list) else inputs[which]
+
+
+def count_of(artifact: Artifact, inputs: Any) -> int:
+    return len(wrapped(inputs, len(artifact.manifest.inputs))[0])
+
+
+def _asked(artifact: Artifact, inputs: Any) -> Questions:
     samples = real_samples(artifact, inputs)
-    return Questions(samples, tuple(prediction(artifact, x) for x in samples))
+    each = zip(*wrapped(samples, len(artifact.manifest.inputs)), strict=True)
+    return Questions(samples, tuple(prediction(artifact, *sample) for sample in each))
 
 
 def _calls(artifact: Artifact, device: HasCalls, asked: Questions) -> Calls:
@@ -220,9 +246,9 @@ def _calls(artifact: Artifact, device: HasCalls, asked: Questions) -> Calls:
     return made if made.wrong else replace(made, wrong=wrong_info({k: right[k] for k in told}, told))
 
 
-def check_inputs(artifact: Artifact, inputs: Array) -> None:
-    """UserError unless inputs is int8 (N, *sample shape) with N ≥ 1."""
-    if not len(stored(artifact.manifest.input, inputs)):
+def check_inputs(artifact: Artifact, inputs: Any) -> None:
+    """UserError unless inputs are quantized (N, *sample shape) with N ≥ 1."""
+    if not len(stored(artifact.manifest.inputs, inputs)[0]):
         raise UserError("there is no input to verify with: give at least one sample")
 
 
@@ -252,7 +278,7 @@ def check_fingerprint(artifact: Artifact, device: Device) -> None:
 def check_layers(artifact: Artifact) -> None:
     """UserError unless the manifest lists every node that computes as a layer; a view computes nothing."""
     listed = [layer.name for layer in artifact.manifest.layers]
-    computed = [node.output for node in artifact.graph.nodes if not OPS[node.op].view]
+    computed = [node.name for node in artifact.graph.nodes if not OPS[node.op].view]
     if sorted(listed) != sorted(computed):
         odd = ", ".join(sorted(set(listed) ^ set(computed))[:5]) or "one of them is listed twice"
         raise UserError(
@@ -261,19 +287,37 @@ def check_layers(artifact: Artifact) -> None:
         )
 
 
-def oracle(artifact: Artifact, inputs: Array, layers: bool, reached: Reached | None = None) -> Expected:
-    """What the device should answer, the outputs in the model's own order; `reached` sees every value."""
-    graph, names = artifact.graph, [layer.name for layer in artifact.manifest.layers]
+def oracle(
+    artifact: Artifact, inputs: Any, layers: bool, reached: Reached | None = None, runs: Stepper | None = None
+) -> Expected:
+    """What the device should answer, the outputs in the model's own order; `reached` sees every value.
+
+    The inputs are the next steps of `runs`, or the first ones.
+    """
+    graph, runs = artifact.graph, runs or Stepper(artifact.graph)
+    nodes = {node.name: node for node in graph.nodes}
     outputs, checksums = [], []
-    for x in stored(artifact.manifest.input, inputs):
-        values = int_values(graph, x)
-        outputs.append(values[graph.output].ravel())
+    for sample in zip(*stored(artifact.manifest.inputs, inputs), strict=True):
+        values = runs(*sample)
+        outputs.append([values[port.tensor].reshape(1, -1) for port in graph.outputs])
         if reached:
             reached.add(values)
         if layers:
-            checksums.append([zlib.crc32(values[name].tobytes()) for name in names])
-    ordered = artifact.manifest.output.samples(np.array(outputs)).reshape(len(inputs), -1)
-    return Expected(ordered, np.array(checksums, np.uint32))
+            checksums.append([zlib.crc32(made(nodes[x.name], values)) for x in artifact.manifest.layers])
+    each = [np.concatenate(rows) for rows in zip(*outputs, strict=True)]
+    ordered = [edge.samples(rows) for edge, rows in zip(artifact.manifest.outputs, each, strict=True)]
+    return Expected(_flat(artifact, unwrapped(ordered)), np.array(checksums, np.uint32))
+
+
+def made(node: Node, values: Mapping[str, Array]) -> bytes:
+    """All that a layer writes, one output behind the other."""
+    return b"".join(values[name].tobytes() for name in node.outputs)
+
+
+def _flat(artifact: Artifact, outputs: Any) -> Array:
+    """Outputs (N, …) side by side, (N, values)."""
+    arrays = wrapped(outputs, len(artifact.manifest.outputs))
+    return np.concatenate([x.reshape(len(x), -1).astype(np.int64) for x in arrays], axis=1)
 
 
 def _joined(parts: Sequence[Expected]) -> Expected:
@@ -288,33 +332,44 @@ def _like(expected: Array, got: Array | None, what: str) -> Array:
     return got.reshape(expected.shape)
 
 
-def _example(got: Array, expected: Array) -> Mismatch | None:
+def _example(artifact: Artifact, got: Array, expected: Array) -> Mismatch | None:
     wrong = np.argwhere(got != expected)
     if not len(wrong):
         return None
     i, element = map(int, wrong[0])
-    return Mismatch(i, element, int(expected[i, element]), int(got[i, element]))
+    values, start = (int(expected[i, element]), int(got[i, element])), 0
+    for edge in artifact.manifest.outputs:
+        size = prod(edge.shape)
+        if element < start + size:
+            name = edge.name if len(artifact.manifest.outputs) > 1 else ""
+            return Mismatch(i, element - start, *values, name)
+        start += size
+    raise AssertionError("an element lies in one of the outputs")
 
 
-def _first_wrong_layer(artifact: Artifact, device: Device, inputs: Array, tried: Array) -> WrongLayer | None:
+def _first_wrong_layer(artifact: Artifact, device: Device, inputs: Any, tried: Array) -> WrongLayer | None:
     """Run a few suspects again with checksums, find the earliest layer that differs and dump it."""
     if not len(tried):
         return None
-    expected = oracle(artifact, inputs[tried], layers=True).checksums
-    got = device.run(inputs[tried], layers=True).layers
+    expected = oracle(artifact, at(inputs, tried), layers=True).checksums
+    device.reset()
+    got = device.run(at(inputs, tried), layers=True).layers
     wrong = _like(expected, got, f"layer checksums of {device.name}") != expected
     if not wrong.any():
         return None
+    if artifact.graph.states:  # a wrong step makes those after it wrong, from their first layer on
+        wrong = wrong & (np.arange(len(wrong)) == np.flatnonzero(wrong.any(axis=1))[0])[:, np.newaxis]
     index = int(np.flatnonzero(wrong.any(axis=0))[0])
     i = int(tried[np.flatnonzero(wrong[:, index])[0]])
     return _dumped(artifact, device, inputs, i, index)
 
 
-def _stays_the_same(device: Device, inputs: Array, tried: Array, first: RunResult, layers: bool) -> bool:
+def _stays_the_same(device: Device, inputs: Any, tried: Array, first: RunResult, layers: bool) -> bool:
     """Whether a device gives the same answers to the same inputs every time."""
     for _ in range(REPEATS):
-        again = device.run(inputs[tried], layers=layers)
-        pairs = [(again.outputs, first.outputs)]
+        device.reset()
+        again = device.run(at(inputs, tried), layers=layers)
+        pairs = list(zip(_arrays(again.outputs), _arrays(first.outputs), strict=True))
         if again.layers is not None and first.layers is not None:
             pairs.append((again.layers, first.layers))
         if not all(np.array_equal(now, then[tried]) for now, then in pairs):
@@ -322,11 +377,22 @@ def _stays_the_same(device: Device, inputs: Array, tried: Array, first: RunResul
     return True
 
 
-def _dumped(artifact: Artifact, device: Device, inputs: Array, i: int, index: int) -> WrongLayer:
-    layer = artifact.manifest.layers[index]
-    (x,) = stored(artifact.manifest.input, inputs[i : i + 1])
-    expected = int_values(artifact.graph, x)[layer.name].ravel()
-    got = _like(expected, device.dump(inputs[i], index), f"values of layer {layer.name!r}")
+def _arrays(outputs: Any) -> tuple[Array, ...]:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _dumped(artifact: Artifact, device: Device, inputs: Any, i: int, index: int) -> WrongLayer:
+    """What a layer makes of input i, or in step i, which comes after those before it."""
+    layer, runs = artifact.manifest.layers[index], Stepper(artifact.graph)
+    node = next(node for node in artifact.graph.nodes if node.name == layer.name)
+    device.reset()
+    before = range(i) if artifact.graph.states else range(0)
+    if before:
+        device.run(at(inputs, list(before)))
+    for sample in zip(*stored(artifact.manifest.inputs, at(inputs, [*before, i])), strict=True):
+        values = runs(*sample)
+    expected = layer.values(made(node, values))
+    got = _like(expected, device.dump(at(inputs, i), index), f"values of layer {layer.name!r}")
     wrong = np.flatnonzero(got != expected)
     example = Mismatch(i, int(wrong[0]), int(expected[wrong[0]]), int(got[wrong[0]])) if len(wrong) else None
     return WrongLayer(index, layer.name, layer.op, len(wrong), expected.size, example)

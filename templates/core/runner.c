@@ -1,7 +1,8 @@
 /* runner.c: runs the models of this program on inputs from a file. Python twin: devices/runner.py.
  *
- * A request is four words (model, kind, layer, count), then count times the model's inputs; what follows
- * each inference in the results depends on the kind. All words are little-endian uint32. */
+ * A request is five words (model, kind, layer, count, resumed), the model's states where it is resumed (else it is reset),
+ * then count times its inputs; what follows each inference in the results depends on the kind, and at last come the states.
+ * All words are little-endian uint32. */
 #include "runner.h"
 
 #include <string.h>
@@ -16,6 +17,7 @@ typedef struct request {
     uint32_t kind;
     uint32_t layer;
     uint32_t count;
+    uint32_t resumed;
 } request;
 
 typedef struct session {
@@ -27,7 +29,7 @@ typedef struct session {
 /* Large enough for any model: fits the linker's RAM or the image does not build. */
 static uint32_t words[MODELS_MOST_LAYERS];
 
-static void after_piece(void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
+static void after_piece(void *context, uint32_t layer, const void *output, uint32_t bytes)
 {
     session *s = context;
     const uint32_t now = runner_ticks();
@@ -58,11 +60,25 @@ static int infer(session *s)
     if (s->asked.kind == DUMP) {
         return 1;
     }
-    runner_write(model->output, model->output_bytes);
+    for (uint32_t i = 0; i < model->output_count; i++) {
+        runner_write(model->outputs[i].data, model->outputs[i].bytes);
+    }
     if (s->asked.kind == CHECK || s->asked.kind == PROFILE) {
         runner_write(words, 4u * model->layer_count);
     } else if (s->asked.kind == COUNT) {
         runner_write(&ticks, 4u);
+    }
+    return 1;
+}
+
+/* Its states from the request, or as at the beginning. A reset comes first in any case: run() makes none then. */
+static int begin(const session *s)
+{
+    s->model->reset();
+    for (uint32_t i = 0; s->asked.resumed && i < s->model->state_count; i++) {
+        if (!runner_read(s->model->states[i].data, s->model->states[i].bytes)) {
+            return 0;
+        }
     }
     return 1;
 }
@@ -79,10 +95,16 @@ int runner_main(void)
             runner_write(s.model->fingerprint, 32);
             continue;
         }
+        if (!begin(&s)) {
+            return 3;
+        }
         for (uint32_t i = 0; i < s.asked.count; i++) {
             if (!infer(&s)) {
                 return 3;
             }
+        }
+        for (uint32_t i = 0; i < s.model->state_count; i++) {
+            runner_write(s.model->states[i].data, s.model->states[i].bytes);
         }
     }
     return 0;

@@ -19,38 +19,65 @@
 #define FN_EDGE static
 #endif
 
+typedef enum fn_dtype { FN_INT8, FN_UINT8, FN_INT16, FN_INT32 } fn_dtype;
+
+/* The edges work in the model's own order. quantize: from float32; returns the index of the first value that is NaN or
+ * infinite, -1 when there is none. arrange: from values of the input's type. */
 typedef struct fn_input {
-    int8_t *data; /* write before every run(): the memory is reused while it runs */
+    const char *name;
+    void *data; /* write before every run(): the memory is reused while it runs */
     uint32_t bytes;
+    fn_dtype dtype;
+    int32_t (*quantize)(const float *x);
+    void (*arrange)(const void *x);
 } fn_input;
+
+/* dequantize: to float32. best: the index of the largest value, the first of equals, and what it really is. */
+typedef struct fn_output {
+    const char *name;
+    const void *data; /* valid until the next run() or write to an input */
+    uint32_t bytes;
+    fn_dtype dtype;
+    void (*dequantize)(float *y);
+    uint32_t (*best)(float *value);
+} fn_output;
+
+/* What the model remembers from one run() to the next. */
+typedef struct fn_state {
+    const char *name;
+    void *data;
+    uint32_t bytes;
+    fn_dtype dtype;
+} fn_state;
 
 typedef struct fn_layer {
     const char *name;
-    uint32_t bytes; /* of its output */
+    uint32_t bytes; /* of its outputs */
 } fn_layer;
 
-/* Called when `bytes` more of layer `layer`'s output are ready, in order from its first byte; the pieces of different
+/* Called when `bytes` more of layer `layer`'s outputs are ready, in order from their first byte; the pieces of different
  * layers may alternate. `output` is valid inside the observer only. */
-typedef void (*fn_observer)(void *context, uint32_t layer, const int8_t *output, uint32_t bytes);
+typedef void (*fn_observer)(void *context, uint32_t layer, const void *output, uint32_t bytes);
 
 typedef struct fn_model {
     const char *name;
     const uint8_t *fingerprint; /* 32 bytes, SHA-256 over the generated files and the board */
     const fn_input *inputs;
-    uint32_t input_count; /* 1 for a deployed model */
-    const int8_t *output; /* valid until the next run() or write to input */
-    uint32_t output_bytes;
+    uint32_t input_count;
+    const fn_output *outputs;
+    uint32_t output_count;
+    const fn_state *states;
+    uint32_t state_count;
     const fn_layer *layers;
     uint32_t layer_count;
     uint32_t arena_bytes;
     void (*run)(fn_observer observer, void *context); /* observer may be NULL */
-    /* The edges, in the model's own order. quantize: float32 -> inputs[0]; returns the index of the first value that is
-     * NaN or infinite, -1 when there is none. arrange: int8 -> inputs[0]. dequantize: output -> float32. best: the index
-     * of the largest output, the first of equals, and its real value. */
-    int32_t (*quantize)(const float *x);
-    void (*arrange)(const int8_t *x);
-    void (*dequantize)(float *y);
-    uint32_t (*best)(float *value);
+    void (*reset)(void); /* the states are as at the beginning; not needed before the first run() */
 } fn_model;
+
+static inline uint32_t fn_dtype_bytes(fn_dtype dtype)
+{
+    return dtype == FN_INT32 ? 4u : dtype == FN_INT16 ? 2u : 1u;
+}
 
 #endif

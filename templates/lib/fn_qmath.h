@@ -30,23 +30,23 @@ static inline int32_t fn_scale(int32_t acc, int32_t multiplier, int32_t rounding
     return ((int32_t)((int64_t)acc * multiplier >> 32) + rounding) >> shift;
 }
 
-/* float -> int8 at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> -128. */
-static inline int8_t fn_quantize_input(float x, float reciprocal, float offset)
+/* float -> lo..hi at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> lo. */
+static inline int32_t fn_quantize_input(float x, float reciprocal, float offset, int32_t lo, int32_t hi)
 {
     const float t = x * reciprocal;
     const float v = t + offset;
-    if (!(v >= -128.0f)) {
-        return -128;
+    if (!(v >= (float)lo)) {
+        return lo;
     }
-    if (v >= 128.0f) {
-        return 127;
+    if (v >= (float)hi + 1.0f) { /* a power of two, of int32 too, where (float)hi is that already */
+        return hi;
     }
     const int32_t whole = (int32_t)v; /* towards zero */
-    return (int8_t)((float)whole > v ? whole - 1 : whole);
+    return (float)whole > v ? whole - 1 : whole;
 }
 
-/* int8 -> float at the model's edge: the product is rounded once. */
-static inline float fn_dequantize_output(int8_t q, float scale, int32_t zero_point)
+/* Integer -> float at the model's edge: the product is rounded once, and before it a difference beyond 2^24. */
+static inline float fn_dequantize_output(int32_t q, float scale, int32_t zero_point)
 {
     return scale * (float)(q - zero_point);
 }

@@ -12,12 +12,46 @@
 
 static uint32_t last_us;
 static uint32_t stack_peak_bytes;
+static uint32_t steps; /* runs since the model was reset */
 
-/* ---- sizes ---- */
+/* ---- inputs and outputs by number, sizes ---- */
 
-static uint32_t input_bytes(void)
+static uint32_t numbered(const char *what, mp_obj_t number_in, uint32_t count)
 {
-    return fn_deployed->inputs[0].bytes;
+    const mp_int_t number = mp_obj_get_int(number_in);
+    if (number < 0 || (mp_uint_t)number >= count) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s %d: the model has %ss 0 to %d"), what, (int)number, what,
+            (int)count - 1);
+    }
+    return (uint32_t)number;
+}
+
+/* The argument at `at`, or the first where there is none. */
+static const fn_input *input_of(size_t n_args, const mp_obj_t *args, size_t at)
+{
+    return &fn_deployed->inputs[n_args > at ? numbered("input", args[at], fn_deployed->input_count) : 0u];
+}
+
+static const fn_output *output_of(size_t n_args, const mp_obj_t *args, size_t at)
+{
+    return &fn_deployed->outputs[n_args > at ? numbered("output", args[at], fn_deployed->output_count) : 0u];
+}
+
+static char typecode(fn_dtype dtype)
+{
+    static const char codes[] = { 'b', 'B', 'h', 'i' }; /* in the order of fn_dtype */
+    return codes[dtype];
+}
+
+static const char *type_name(fn_dtype dtype)
+{
+    static const char *const names[] = { "int8", "uint8", "int16", "int32" };
+    return names[dtype];
+}
+
+static uint32_t values_in(uint32_t bytes, fn_dtype dtype)
+{
+    return bytes / fn_dtype_bytes(dtype);
 }
 
 static void expect_bytes(size_t expected, size_t got)
@@ -30,12 +64,7 @@ static void expect_bytes(size_t expected, size_t got)
 
 static uint32_t layer_index(mp_obj_t index_in)
 {
-    const mp_int_t index = mp_obj_get_int(index_in);
-    if (index < 0 || (mp_uint_t)index >= fn_deployed->layer_count) {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("layer %d: the model has layers 0 to %u"), (int)index,
-            (unsigned)fn_deployed->layer_count - 1u);
-    }
-    return (uint32_t)index;
+    return numbered("layer", index_in, fn_deployed->layer_count);
 }
 
 /* ---- running, timed; now and then with the stack below painted, to see how deep it goes ---- */
@@ -65,6 +94,7 @@ static void timed_run(fn_observer observer, void *context)
     const uint32_t start = fn_board_us();
     fn_deployed->run(observer, context);
     last_us = fn_board_us() - start;
+    steps++;
 }
 
 /* Takes some thousand instructions more, so not every run is one: a model takes the same stack every time. */
@@ -103,7 +133,7 @@ static mp_obj_t firmnet_run(void)
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_run_obj, firmnet_run);
 
 /* The words in the buffer are little-endian, as the core is, and may be unaligned. */
-static void continue_crc(void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
+static void continue_crc(void *context, uint32_t layer, const void *output, uint32_t bytes)
 {
     uint8_t *word = (uint8_t *)context + 4u * layer;
     uint32_t crc;
@@ -112,7 +142,7 @@ static void continue_crc(void *context, uint32_t layer, const int8_t *output, ui
     memcpy(word, &crc, 4u);
 }
 
-/* run_crc(buffer): runs; buffer of 4 * layer_count() bytes receives the CRC-32 of every layer's output. */
+/* run_crc(buffer): runs; buffer of 4 * layer_count() bytes receives the CRC-32 of every layer's outputs. */
 static mp_obj_t firmnet_run_crc(mp_obj_t buffer_in)
 {
     mp_buffer_info_t buffer;
@@ -126,10 +156,10 @@ static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_run_crc_obj, firmnet_run_crc);
 
 typedef struct copy_request {
     uint32_t layer;
-    int8_t *to; /* where its next piece goes */
+    uint8_t *to; /* where its next piece goes */
 } copy_request;
 
-static void copy_piece(void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
+static void copy_piece(void *context, uint32_t layer, const void *output, uint32_t bytes)
 {
     copy_request *request = (copy_request *)context;
     if (layer == request->layer) {
@@ -138,7 +168,7 @@ static void copy_piece(void *context, uint32_t layer, const int8_t *output, uint
     }
 }
 
-/* dump(layer, buffer): runs; buffer of layer_bytes(layer) bytes receives that layer's output. */
+/* dump(layer, buffer): runs; buffer of layer_bytes(layer) bytes receives that layer's outputs. */
 static mp_obj_t firmnet_dump(mp_obj_t layer_in, mp_obj_t buffer_in)
 {
     const uint32_t layer = layer_index(layer_in);
@@ -151,24 +181,51 @@ static mp_obj_t firmnet_dump(mp_obj_t layer_in, mp_obj_t buffer_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(firmnet_dump_obj, firmnet_dump);
 
-/* ---- input and output ---- */
-
-/* The model's own memory, in the layout in which it is stored. */
-static mp_obj_t firmnet_input(void)
+/* reset(): what the model remembers is as at the beginning, and the next run is step 0. */
+static mp_obj_t firmnet_reset(void)
 {
-    return mp_obj_new_memoryview('b' | MP_OBJ_ARRAY_TYPECODE_FLAG_RW, input_bytes(), fn_deployed->inputs[0].data);
+    fn_deployed->reset();
+    steps = 0;
+    return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_input_obj, firmnet_input);
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_reset_obj, firmnet_reset);
 
-static mp_obj_t firmnet_output(void)
+/* steps(): runs since the model was reset. */
+static mp_obj_t firmnet_steps(void)
 {
-    return mp_obj_new_memoryview('b', fn_deployed->output_bytes, (void *)fn_deployed->output);
+    return mp_obj_new_int_from_uint(steps);
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_output_obj, firmnet_output);
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_steps_obj, firmnet_steps);
 
-static void quantize_aligned(const float *real)
+/* ---- inputs and outputs ---- */
+
+/* The model's own memory as it is stored: values of its type, or bytes. */
+static mp_obj_t memory(const void *data, uint32_t bytes, fn_dtype dtype, int flags, bool as_bytes)
 {
-    const int32_t bad = fn_deployed->quantize(real);
+    if (as_bytes) {
+        return mp_obj_new_memoryview('B' | flags, bytes, (void *)data);
+    }
+    return mp_obj_new_memoryview((byte)(typecode(dtype) | flags), values_in(bytes, dtype), (void *)data);
+}
+
+/* input(i=0, as_bytes=False), output(i=0, as_bytes=False): a memoryview. */
+static mp_obj_t firmnet_input(size_t n_args, const mp_obj_t *args)
+{
+    const fn_input *it = input_of(n_args, args, 0);
+    return memory(it->data, it->bytes, it->dtype, MP_OBJ_ARRAY_TYPECODE_FLAG_RW, n_args > 1 && mp_obj_is_true(args[1]));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_input_obj, 0, 2, firmnet_input);
+
+static mp_obj_t firmnet_output(size_t n_args, const mp_obj_t *args)
+{
+    const fn_output *it = output_of(n_args, args, 0);
+    return memory(it->data, it->bytes, it->dtype, 0, n_args > 1 && mp_obj_is_true(args[1]));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_output_obj, 0, 2, firmnet_output);
+
+static void quantize_aligned(const fn_input *input, const float *real)
+{
+    const int32_t bad = input->quantize(real);
     if (bad >= 0) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("value %d is %s: the model takes finite numbers"), (int)bad,
             isnan(real[bad]) ? "NaN" : "infinite");
@@ -176,19 +233,19 @@ static void quantize_aligned(const float *real)
 }
 
 /* float32 anywhere: the FPU does not load unaligned words. */
-static void quantize(const void *real, size_t bytes)
+static void quantize(const fn_input *input, const void *real, size_t bytes)
 {
     if ((uintptr_t)real % sizeof(float) == 0) {
-        quantize_aligned((const float *)real);
+        quantize_aligned(input, (const float *)real);
         return;
     }
     float *aligned = (float *)m_malloc(bytes);
     memcpy(aligned, real, bytes);
-    quantize_aligned(aligned);
+    quantize_aligned(input, aligned);
     m_free(aligned);
 }
 
-static void quantize_doubles(const uint8_t *real, size_t count)
+static void quantize_doubles(const fn_input *input, const uint8_t *real, size_t count)
 {
     float *single = (float *)m_malloc(sizeof(float) * count);
     for (size_t i = 0; i < count; i++) {
@@ -196,128 +253,136 @@ static void quantize_doubles(const uint8_t *real, size_t count)
         memcpy(&value, real + sizeof value * i, sizeof value);
         single[i] = (float)value;
     }
-    quantize_aligned(single);
+    quantize_aligned(input, single);
     m_free(single);
 }
 
-/* quantize(buffer): float32 values in the model's own order become the int8 input; ValueError for NaN and infinity. */
-static mp_obj_t firmnet_quantize(mp_obj_t buffer_in)
+/* quantize(buffer, i=0): float32 values in the model's own order become input i; ValueError for NaN and infinity. */
+static mp_obj_t firmnet_quantize(size_t n_args, const mp_obj_t *args)
 {
+    const fn_input *input = input_of(n_args, args, 1);
     mp_buffer_info_t buffer;
-    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_READ);
-    expect_bytes(sizeof(float) * input_bytes(), buffer.len);
-    quantize(buffer.buf, buffer.len);
+    mp_get_buffer_raise(args[0], &buffer, MP_BUFFER_READ);
+    expect_bytes(sizeof(float) * values_in(input->bytes, input->dtype), buffer.len);
+    quantize(input, buffer.buf, buffer.len);
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_quantize_obj, firmnet_quantize);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_quantize_obj, 1, 2, firmnet_quantize);
 
-/* int8 in the model's own order; the buffer may be the input memory itself, so it is copied where it could be. */
-static void arrange(const int8_t *x, uint32_t n)
+/* Quantized values in the model's own order. A buffer that is the input memory itself, or at no address of such a value,
+ * is copied first. */
+static void arrange(const fn_input *input, const uint8_t *x)
 {
-    const int8_t *const input = fn_deployed->inputs[0].data;
-    if (x + n <= input || x >= input + n) {
-        fn_deployed->arrange(x);
+    const uint8_t *const memory = input->data;
+    const bool apart = x + input->bytes <= memory || x >= memory + input->bytes;
+    if (apart && (uintptr_t)x % fn_dtype_bytes(input->dtype) == 0) {
+        input->arrange(x);
         return;
     }
-    int8_t *copy = (int8_t *)m_malloc(n);
-    memcpy(copy, x, n);
-    fn_deployed->arrange(copy);
+    uint8_t *copy = (uint8_t *)m_malloc(input->bytes);
+    memcpy(copy, x, input->bytes);
+    input->arrange(copy);
     m_free(copy);
 }
 
-static void expect_values(const char *what, size_t got)
+static void expect_values(const char *what, size_t expected, size_t got)
 {
-    if (got != input_bytes()) {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected %u %s values, got %u"), (unsigned)input_bytes(),
-            what, (unsigned)got);
+    if (got != expected) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected %u %s values, got %u"), (unsigned)expected, what,
+            (unsigned)got);
     }
 }
 
 /* Unsigned bytes 0..255, where the input's quantization says what they stand for: their int8 is 128 less. */
-static void load_pixels(const uint8_t *x, uint32_t n)
+static void load_pixels(const fn_input *input, const uint8_t *x)
 {
-    int8_t *q = fn_deployed->inputs[0].data;
-    fn_deployed->arrange((const int8_t *)x);
-    for (uint32_t i = 0; i < n; i++) {
+    int8_t *q = input->data;
+    input->arrange(x);
+    for (uint32_t i = 0; i < input->bytes; i++) {
         q[i] = (int8_t)(q[i] ^ -128);
     }
 }
 
-/* Bytes without a type are int8 or float32, told apart by their number. */
-static void load_bytes(const mp_buffer_info_t *buffer, uint32_t n)
+/* Bytes without a type are quantized values or float32, told apart by their number. */
+static void load_bytes(const fn_input *input, const mp_buffer_info_t *buffer, uint32_t n)
 {
-    if (buffer->len == n) {
-        arrange((const int8_t *)buffer->buf, n);
+    if (buffer->len == input->bytes) {
+        arrange(input, (const uint8_t *)buffer->buf);
     } else if (buffer->len == sizeof(float) * n) {
-        quantize(buffer->buf, buffer->len);
+        quantize(input, buffer->buf, buffer->len);
     } else {
         mp_raise_msg_varg(&mp_type_ValueError,
-            MP_ERROR_TEXT("expected %u int8 values (%u bytes) or %u float32 values (%u bytes), got %u bytes"),
-            (unsigned)n, (unsigned)n, (unsigned)n, (unsigned)(sizeof(float) * n), (unsigned)buffer->len);
+            MP_ERROR_TEXT("expected %u %s values (%u bytes) or %u float32 values (%u bytes), got %u bytes"), (unsigned)n,
+            type_name(input->dtype), (unsigned)input->bytes, (unsigned)n, (unsigned)(sizeof(float) * n),
+            (unsigned)buffer->len);
     }
 }
 
-/* load(buffer, pixels=False): values in the model's own order. Arrays of 'f' and 'd' are real numbers, of 'b' quantized
- * ones; of 'B' pixels where `pixels` says that the model takes them, else they are refused, for they would be read as
- * something else; so are all other numbers. bytes and bytearray are n int8 or n float32. */
+/* load(buffer, pixels=False, i=0): values of input i in the model's own order. Arrays of 'f' and 'd' are real numbers, of
+ * the input's own type ('b' of int8) quantized ones; of 'B' pixels where `pixels` says that an int8 input takes them, else
+ * they are refused, for they would be read as something else; so are all other numbers. bytes and bytearray are n quantized
+ * values or n float32. */
 static mp_obj_t firmnet_load(size_t n_args, const mp_obj_t *args)
 {
+    const fn_input *input = input_of(n_args, args, 2);
     mp_buffer_info_t buffer;
     if (mp_obj_is_str(args[0]) || !mp_get_buffer(args[0], &buffer, MP_BUFFER_READ)) {
         mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("expected an array, bytes or a list of numbers, got '%s'"),
             mp_obj_get_type_str(args[0]));
     }
-    const uint32_t n = input_bytes();
+    const uint32_t n = values_in(input->bytes, input->dtype);
     const bool is_view = mp_obj_is_type(args[0], &mp_type_memoryview);
     const bool is_plain = mp_obj_is_type(args[0], &mp_type_bytes) || buffer.typecode == BYTEARRAY_TYPECODE;
-    if (is_plain || (is_view && buffer.typecode == 'B' && buffer.len == sizeof(float) * n)) {
-        load_bytes(&buffer, n);
-    } else if (buffer.typecode == 'f') {
-        expect_values("float32", buffer.len / sizeof(float));
-        quantize(buffer.buf, buffer.len);
-    } else if (buffer.typecode == 'd') {
-        expect_values("float64", buffer.len / sizeof(double));
-        quantize_doubles(buffer.buf, n);
-    } else if (buffer.typecode == 'b') {
-        expect_values("int8", buffer.len);
-        arrange(buffer.buf, n);
-    } else if (buffer.typecode == 'B' && n_args > 1 && mp_obj_is_true(args[1])) {
-        expect_values("uint8", buffer.len);
-        load_pixels(buffer.buf, n);
-    } else if (buffer.typecode == 'B') {
+    const int code = buffer.typecode == 'l' ? 'i' : buffer.typecode; /* 32 bits both */
+    if (is_plain || (is_view && code == 'B' && buffer.len == sizeof(float) * n)) {
+        load_bytes(input, &buffer, n);
+    } else if (code == 'f') {
+        expect_values("float32", n, buffer.len / sizeof(float));
+        quantize(input, buffer.buf, buffer.len);
+    } else if (code == 'd') {
+        expect_values("float64", n, buffer.len / sizeof(double));
+        quantize_doubles(input, buffer.buf, n);
+    } else if (code == typecode(input->dtype)) {
+        expect_values(type_name(input->dtype), n, buffer.len / fn_dtype_bytes(input->dtype));
+        arrange(input, buffer.buf);
+    } else if (code == 'B' && n_args > 1 && mp_obj_is_true(args[1])) {
+        expect_values("uint8", n, buffer.len);
+        load_pixels(input, buffer.buf);
+    } else if (code == 'B' && input->dtype == FN_INT8) {
         mp_raise_ValueError(
             MP_ERROR_TEXT("unsigned bytes mean nothing to this model: give floats, or int8 as array('b')"));
     } else {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected int8 or float32 values, got type '%c'"),
-            buffer.typecode);
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("expected %s or float32 values, got type '%c'"),
+            type_name(input->dtype), buffer.typecode);
     }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_load_obj, 1, 2, firmnet_load);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_load_obj, 1, 3, firmnet_load);
 
-/* best(): (index, real value) of the largest output in the model's own order, the first of equals. */
-static mp_obj_t firmnet_best(void)
+/* best(i=0): (index, real value) of the largest value of output i in the model's own order, the first of equals. */
+static mp_obj_t firmnet_best(size_t n_args, const mp_obj_t *args)
 {
     float value;
-    const uint32_t index = fn_deployed->best(&value);
+    const uint32_t index = output_of(n_args, args, 0)->best(&value);
     mp_obj_t pair[2] = {mp_obj_new_int_from_uint(index), mp_obj_new_float(value)};
     return mp_obj_new_tuple(2, pair);
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_best_obj, firmnet_best);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_best_obj, 0, 1, firmnet_best);
 
-/* dequantize(buffer): the output in the model's own order as float32, into an array('f') of as many values. */
-static mp_obj_t firmnet_dequantize(mp_obj_t buffer_in)
+/* dequantize(buffer, i=0): output i in the model's own order as float32, into an array('f') of as many values. */
+static mp_obj_t firmnet_dequantize(size_t n_args, const mp_obj_t *args)
 {
+    const fn_output *output = output_of(n_args, args, 1);
     mp_buffer_info_t buffer;
-    mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
-    expect_bytes(sizeof(float) * fn_deployed->output_bytes, buffer.len);
+    mp_get_buffer_raise(args[0], &buffer, MP_BUFFER_WRITE);
+    expect_bytes(sizeof(float) * values_in(output->bytes, output->dtype), buffer.len);
     if ((uintptr_t)buffer.buf % sizeof(float) != 0) {
         mp_raise_ValueError(MP_ERROR_TEXT("expected a buffer at a word's address, such as an array('f')"));
     }
-    fn_deployed->dequantize((float *)buffer.buf);
+    output->dequantize((float *)buffer.buf);
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_dequantize_obj, firmnet_dequantize);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_dequantize_obj, 1, 2, firmnet_dequantize);
 
 /* ---- what the model says of itself ---- */
 
@@ -339,6 +404,31 @@ static mp_obj_t firmnet_fingerprint(void)
     return mp_obj_new_bytes(fn_deployed->fingerprint, 32);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_fingerprint_obj, firmnet_fingerprint);
+
+static mp_obj_t port(const char *name, fn_dtype dtype, uint32_t bytes)
+{
+    mp_obj_t told[3] = {mp_obj_new_str(name, strlen(name)), mp_obj_new_str(type_name(dtype), strlen(type_name(dtype))),
+        mp_obj_new_int_from_uint(bytes)};
+    return mp_obj_new_tuple(3, told);
+}
+
+/* ports(): of each input, each output and each state (name, type, bytes), in three lists. */
+static mp_obj_t firmnet_ports(void)
+{
+    const fn_model *model = fn_deployed;
+    mp_obj_t lists[3] = {mp_obj_new_list(0, NULL), mp_obj_new_list(0, NULL), mp_obj_new_list(0, NULL)};
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        mp_obj_list_append(lists[0], port(model->inputs[i].name, model->inputs[i].dtype, model->inputs[i].bytes));
+    }
+    for (uint32_t i = 0; i < model->output_count; i++) {
+        mp_obj_list_append(lists[1], port(model->outputs[i].name, model->outputs[i].dtype, model->outputs[i].bytes));
+    }
+    for (uint32_t i = 0; i < model->state_count; i++) {
+        mp_obj_list_append(lists[2], port(model->states[i].name, model->states[i].dtype, model->states[i].bytes));
+    }
+    return mp_obj_new_tuple(3, lists);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_ports_obj, firmnet_ports);
 
 static mp_obj_t firmnet_arena_bytes(void)
 {
@@ -452,6 +542,9 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__firmnet)},
     {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&firmnet_input_obj)},
     {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&firmnet_output_obj)},
+    {MP_ROM_QSTR(MP_QSTR_ports), MP_ROM_PTR(&firmnet_ports_obj)},
+    {MP_ROM_QSTR(MP_QSTR_reset), MP_ROM_PTR(&firmnet_reset_obj)},
+    {MP_ROM_QSTR(MP_QSTR_steps), MP_ROM_PTR(&firmnet_steps_obj)},
     {MP_ROM_QSTR(MP_QSTR_load), MP_ROM_PTR(&firmnet_load_obj)},
     {MP_ROM_QSTR(MP_QSTR_quantize), MP_ROM_PTR(&firmnet_quantize_obj)},
     {MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&firmnet_run_obj)},

@@ -14,12 +14,12 @@ void profile_reset(void);
 void profile_fault(void);
 void sim_mark(int id);
 void sim_stop(void);
-void profile_observe(void *context, uint32_t layer, const int8_t *output, uint32_t bytes);
+void profile_observe(void *context, uint32_t layer, const void *output, uint32_t bytes);
 
 #define CPACR (*(volatile uint32_t *)0xe000ed88u)
 
 /* What the simulator reads once the first mark is reached; see simulate.py. */
-volatile uint32_t profile_run, profile_output;
+volatile uint32_t profile_run, profile_outputs;
 /* Neither initialized nor cleared: whoever runs the image may set it before reset. */
 volatile uint32_t profile_layers;
 
@@ -36,7 +36,7 @@ __attribute__((naked, noinline, used)) void sim_stop(void)
 }
 
 /* In assembly: it takes no stack, so the model's own is what is seen. */
-__attribute__((naked, noinline, used)) void profile_observe(void *context, uint32_t layer, const int8_t *output,
+__attribute__((naked, noinline, used)) void profile_observe(void *context, uint32_t layer, const void *output,
     uint32_t bytes)
 {
     (void)context;
@@ -49,15 +49,16 @@ __attribute__((naked, noinline, used)) void profile_observe(void *context, uint3
 static void infer(void)
 {
     const fn_model *model = &PROFILE_SUBJECT;
-    const int8_t *from = profile_sample;
+    const uint8_t *from = profile_sample;
+    model->reset();
     for (uint32_t i = 0; i < model->input_count; i++) {
-        volatile int8_t *to = model->inputs[i].data;
+        volatile uint8_t *to = model->inputs[i].data;
         for (uint32_t left = model->inputs[i].bytes; left; left--) {
             *to++ = *from++;
         }
     }
     profile_run = (uint32_t)model->run;
-    profile_output = (uint32_t)model->output;
+    profile_outputs = (uint32_t)model->outputs;
     const fn_observer observer = profile_layers ? profile_observe : 0;
     sim_mark(1);
     model->run(observer, 0);

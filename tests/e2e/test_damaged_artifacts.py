@@ -136,7 +136,7 @@ def swap_order(g: Any) -> None:
 
 
 def cycle(g: Any) -> None:
-    g["nodes"][0]["inputs"][0] = g["nodes"][-1]["output"]
+    g["nodes"][0]["inputs"][0] = g["nodes"][-1]["outputs"][0]
 
 
 PROMISE = str({"descr": "|i1", "fortran_order": False, "shape": (10**13,)})
@@ -153,20 +153,20 @@ DAMAGE: dict[str, Edit] = {
     "manifest-format-nan": manifest(lambda m: m.update(format=float("nan"))),
     "manifest-name-climbs": manifest(lambda m: m.update(name="../../etc")),
     "manifest-board-unknown": manifest(lambda m: m.update(board="../../etc/passwd")),
-    "manifest-scale-nan": manifest(lambda m: m["input"].update(scale=float("nan"))),
-    "manifest-scale-zero": manifest(lambda m: m["output"].update(scale=0)),
-    "manifest-scale-another": manifest(lambda m: m["output"].update(scale=1.5)),
-    "manifest-zero-point-beyond": manifest(lambda m: m["input"].update(zero_point=200)),
-    "manifest-shape-negative": manifest(lambda m: m["input"].update(shape=[1, -4, 4, 2])),
-    "manifest-shape-huge": manifest(lambda m: m["input"].update(shape=[1, 10**12, 4, 2])),
-    "manifest-shape-another": manifest(lambda m: m["input"].update(shape=[1, 2, 4, 4])),
-    "manifest-order-twice": manifest(lambda m: m["input"].update(order=[0, 1, 1, 3])),
+    "manifest-scale-nan": manifest(lambda m: m["inputs"][0].update(scale=float("nan"))),
+    "manifest-scale-zero": manifest(lambda m: m["outputs"][0].update(scale=0)),
+    "manifest-scale-another": manifest(lambda m: m["outputs"][0].update(scale=1.5)),
+    "manifest-zero-point-beyond": manifest(lambda m: m["inputs"][0].update(zero_point=200)),
+    "manifest-shape-negative": manifest(lambda m: m["inputs"][0].update(shape=[1, -4, 4, 2])),
+    "manifest-shape-huge": manifest(lambda m: m["inputs"][0].update(shape=[1, 10**12, 4, 2])),
+    "manifest-shape-another": manifest(lambda m: m["inputs"][0].update(shape=[1, 2, 4, 4])),
+    "manifest-order-twice": manifest(lambda m: m["inputs"][0].update(order=[0, 1, 1, 3])),
     "manifest-labels-too-few": manifest(lambda m: m.update(labels=["a"])),
     "manifest-labels-numbers": manifest(lambda m: m.update(labels=[1, 2, 3])),
     "manifest-no-layers": manifest(lambda m: m.update(layers=[])),
     "manifest-layer-twice": manifest(lambda m: m["layers"].append(m["layers"][0])),
     "manifest-layer-of-another-kind": manifest(lambda m: m["layers"][0].update(op="softmax")),
-    "manifest-layer-of-another-shape": manifest(lambda m: m["layers"][0].update(shape=[1, 1])),
+    "manifest-layer-of-another-shape": manifest(lambda m: m["layers"][0]["outputs"][0].update(shape=[1, 1])),
     "manifest-layer-list": manifest(lambda m: m["layers"].__setitem__(0, [])),
     "manifest-fingerprint-short": manifest(lambda m: m.update(fingerprint="00")),
     "manifest-file-outside": manifest(lambda m: m["files"].update({"../x": "0" * 64})),
@@ -181,7 +181,7 @@ DAMAGE: dict[str, Edit] = {
     "graph-node-missing": graph(lambda g: g["nodes"].pop(1)),
     "graph-input-missing": node(0, lambda n: n.update(inputs=n["inputs"][:1])),
     "graph-input-unknown": node(0, lambda n: n["inputs"].__setitem__(0, "nowhere")),
-    "graph-output-unknown": graph(lambda g: g.update(output="nowhere")),
+    "graph-output-unknown": graph(lambda g: g["outputs"][0].update(tensor="nowhere")),
     "graph-no-inputs": graph(lambda g: g.update(inputs=[])),
     "graph-op-unknown": node(0, lambda n: n.update(op="__class__")),
     "graph-op-list": node(0, lambda n: n.update(op=[])),

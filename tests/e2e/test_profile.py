@@ -200,17 +200,23 @@ def assembled(text: str) -> Model:
 #include "loop.h"
 static int8_t input[4], output[4];
 int8_t memory[64] __attribute__((aligned(8)));
-static const fn_input inputs[1] = {{ {{ input, 4 }} }};
+static const fn_input inputs[1] = {{ {{ .data = input, .bytes = 4 }} }};
+static const fn_output outputs[1] = {{ {{ .data = output, .bytes = 4 }} }};
+static void reset(void)
+{{
+}}
+
 __attribute__((naked)) static void run(fn_observer observer, void *context)
 {{
     __asm__ volatile(".syntax unified\\n"
 {lines}        ".ltorg\\n");
 }}
-const fn_model loop_model = {{ .inputs = inputs, .input_count = 1, .output = output, .run = run }};
+const fn_model loop_model = {{ .inputs = inputs, .input_count = 1, .outputs = outputs, .run = run,
+    .reset = reset }};
 """
     header = '#include "fn_model.h"\nextern const fn_model loop_model;\n'
     interface = (REPO / "templates" / "lib" / "fn_model.h").read_text()
-    return Model("loop", {"loop.c": source, "loop.h": header, "fn_model.h": interface}, (4,), 4, ())
+    return Model("loop", {"loop.c": source, "loop.h": header, "fn_model.h": interface}, (4,), (4,), ())
 
 
 def looped(text: str) -> ProfiledImage:
@@ -218,7 +224,7 @@ def looped(text: str) -> ProfiledImage:
 
 
 def cost_of(image: ProfiledImage) -> cycles.Cost:
-    run = simulate(image, "cortex-m4f", 4, recorders.record_edges)
+    run = simulate(image, "cortex-m4f", (4,), recorders.record_edges)
     (whole,) = run.regions
     return priced(image, whole.noted)
 
@@ -245,7 +251,7 @@ def test_stack_is_what_run_and_its_callees_take() -> None:
             add sp, #104
             bx lr
     """)
-    assert simulate(image, "cortex-m4f", 4, recorders.record_edges).regions[0].stack_bytes == 8 + 4 + 100
+    assert simulate(image, "cortex-m4f", (4,), recorders.record_edges).regions[0].stack_bytes == 8 + 4 + 100
 
 
 @pytest.mark.parametrize(
@@ -277,7 +283,7 @@ def test_pieces_of_a_layer_add_up(last: str, rest: cycles.Cost) -> None:
             movs r1, #0             @ layer 0: 2 up to the call
             {last}
     """)
-    run = simulate(image, "cortex-m4f", 4, recorders.record_edges, observed=True)
+    run = simulate(image, "cortex-m4f", (4,), recorders.record_edges, observed=True)
     assert [region.layer for region in run.regions] == [0, 1, 0, 1, 0, None]
     counted = [priced(image, region.noted) for region in run.regions]
     tail = 2 if rest.instructions == 0 else 0
@@ -306,7 +312,7 @@ def test_a_fault_is_told(text: str) -> None:
 def test_both_recorders_count_the_same(network: Callable[[], Graph]) -> None:
     image = read(profile_graph(network()).elf)
     in_c, in_python = (
-        simulate(image, "cortex-m4f", 4, recorder, observed=True)
+        simulate(image, "cortex-m4f", (4,), recorder, observed=True)
         for recorder in (recorders.CEdges, recorders.PythonEdges)
     )
     assert in_c.regions == in_python.regions
@@ -399,9 +405,9 @@ def test_wrong_results_are_refused(small: Artifact, tmp_path: Path) -> None:
     last = small.manifest.layers[-1]
     source = damaged.firmware / "lib" / "small" / "small.c"
     text = source.read_text()
-    call = f"    small_{last.name}("
+    call = f"    small__{last.name}__kernel("
     assert text.count(call) == 1
-    source.write_text(text.replace(call, f"    if (0) small_{last.name}("))
+    source.write_text(text.replace(call, f"    if (0) small__{last.name}__kernel("))
     with pytest.raises(VerificationError, match="small computes something else on a simulated cortex-m4f: "):
         api.profile(damaged)
 

@@ -15,7 +15,7 @@ from casework import activation, bias, output_scale, weight
 
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.model import model_sources
-from firmnet.ir import Graph, Node, QParams, Tensor
+from firmnet.ir import Graph, Node, Port, QParams, Tensor
 from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
@@ -44,14 +44,20 @@ def tiny() -> Graph:
             "conv2d",
             Conv2dAttrs(padding=(1, 1, 1, 1), lo=0.0),
             ("x", "conv_weight", "conv_bias"),
-            "conv",
+            ("conv",),
         ),
-        Node("pool", "max_pool2d", MaxPool2dAttrs((2, 2), (2, 2)), ("conv",), "pool"),
-        Node("flat", "reshape", ReshapeAttrs((1, 12)), ("pool",), "flat"),
-        Node("fc", "linear", LinearAttrs(), ("flat", "fc_weight", "fc_bias"), "fc"),
-        Node("scores", "softmax", SoftmaxAttrs(1), ("fc",), "scores"),
+        Node("pool", "max_pool2d", MaxPool2dAttrs((2, 2), (2, 2)), ("conv",), ("pool",)),
+        Node("flat", "reshape", ReshapeAttrs((1, 12)), ("pool",), ("flat",)),
+        Node("fc", "linear", LinearAttrs(), ("flat", "fc_weight", "fc_bias"), ("fc",)),
+        Node("scores", "softmax", SoftmaxAttrs(1), ("fc",), ("scores",)),
     )
-    return Graph("tiny", nodes, {tensor.name: tensor for tensor in tensors}, ("x",), "scores")
+    return Graph(
+        "tiny",
+        nodes,
+        {tensor.name: tensor for tensor in tensors},
+        (Port("x", "x"),),
+        (Port("scores", "scores"),),
+    )
 
 
 @pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp"])

@@ -24,7 +24,7 @@ from firmnet.devices.frames import ANSWER, CRC, HEADER, HELLO, Frame, Message
 Lie = Callable[["Liar", Frame], bytes]
 """What the line gets in place of a frame; the liar is there for lies that need to remember."""
 ASKED = CRC.size
-FIELDS = ("fingerprint", "input_bytes", "output_bytes", "layer_count", "sizes", "session_before", "runs")
+FIELDS = ("fingerprint", "layer_count", "sizes", "session_before", "runs")
 
 
 class Liar(BoardTwin):
@@ -76,6 +76,14 @@ def in_hello(**changes: object) -> Lie:
     return at(Message.HELLO, change)
 
 
+INPUT, OUTPUT = b"input x int8 64", b"output scores int8 10"
+
+
+def with_ports(*ports: bytes) -> Lie:
+    """Say in hello that these are the inputs, outputs and states."""
+    return in_hello(names=b"\0".join((b"twin", b"0", *ports)))
+
+
 def in_payload(kind: Message, change: Callable[[bytes], bytes]) -> Lie:
     """Answer with another payload behind the right request's CRC-32."""
     return at(kind, lambda f: replace(f, payload=f.payload[:ASKED] + change(f.payload[ASKED:])))
@@ -104,7 +112,7 @@ def constant(board: Liar, frame: Frame) -> bytes:
 
 def other_hello_later(board: Liar, frame: Frame) -> bytes:
     if frame.kind == Message.HELLO | ANSWER and next(board.hellos) > 1:  # two are of the first connection
-        return in_hello(output_bytes=5)(board, frame)
+        return in_hello(layer_count=5)(board, frame)
     return frame.encode()
 
 
@@ -149,9 +157,15 @@ class Case:
 RUN, SUMS = Message.RUN, Message.CHECKSUMS
 CASES = {
     "another fingerprint": Case(in_hello(fingerprint=bytes(32)), r"runs another firmware: its fingerprint"),
-    "no input bytes": Case(in_hello(input_bytes=0), r"its input bytes \(0\) should be 64"),
-    "no output bytes": Case(in_hello(output_bytes=0), r"its output bytes \(0\) should be 10"),
-    "more output bytes": Case(in_hello(output_bytes=20), r"its output bytes \(20\) should be 10"),
+    "no input bytes": Case(with_ports(b"input x int8 0", OUTPUT), r"input \(x int8 0\) should be x int8 64"),
+    "no output bytes": Case(
+        with_ports(INPUT, b"output scores int8 0"), r"its output \(scores int8 0\) should be scores int8 10"
+    ),
+    "more output bytes": Case(with_ports(INPUT, b"output scores int8 20"), r"its output \(scores int8 20\)"),
+    "another type": Case(with_ports(b"input x uint8 64", OUTPUT), r"its input \(x uint8 64\)"),
+    "another name": Case(with_ports(b"input y int8 64", OUTPUT), r"its input \(y int8 64\)"),
+    "no output": Case(with_ports(INPUT), r"its count of inputs, outputs and states \(1\) should be 2"),
+    "a state that is none": Case(with_ports(INPUT, OUTPUT, b"state h int8 4"), r"outputs and states \(3\)"),
     "no layers": Case(in_hello(layer_count=0), r"its layer count \(0\) should be 2", layers=True),
     "one layer more": Case(in_hello(layer_count=3), r"its layer count \(3\) should be 2", layers=True),
     "layers of other sizes": Case(in_hello(sizes=1), r"its layers' sizes \(1\) should be \d+"),
@@ -161,7 +175,7 @@ CASES = {
     "a version that rings and colours": Case(
         in_hello(names=b"twin\0\x07\x1b[31m"), r"version \(\\x07\\x1b\[31m\)"
     ),
-    "hello without names": Case(in_hello(names=b""), r"said hello in 56 bytes that are none"),
+    "hello without names": Case(in_hello(names=b""), r"said hello in 48 bytes that are none"),
     "hello cut off": Case(
         in_payload(Message.HELLO, lambda p: p[:20]), r"said hello in 20 bytes that are none"
     ),
@@ -169,13 +183,13 @@ CASES = {
         in_payload(Message.HELLO, lambda p: p + bytes(2000)), r"announces 2,\d+ bytes where at most 1,024"
     ),
     "link of another version": Case(
-        at(Message.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 2"
+        at(Message.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 3"
     ),
     "another text than tests the line": Case(
         in_payload(Message.HELLO, lambda p: p[:-1] + b"x" if len(p) > 256 else p), r"sent back another text"
     ),
     "another hello after a reconnection": Case(
-        other_hello_later, r"its output bytes \(5\) should be 10", awake_s=0.0
+        other_hello_later, r"its layer count \(5\) should be 2", awake_s=0.0
     ),
     "reset and kept quiet": Case(reset_in_secret, r"was reset in the middle of the run", awake_s=0.0),
     "served another meanwhile": Case(talks_to_others, r"talked to another program", awake_s=0.0),

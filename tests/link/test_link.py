@@ -25,7 +25,7 @@ from firmnet.artifact import Artifact
 from firmnet.assets import assets
 from firmnet.calls import FLOAT_SAMPLES
 from firmnet.devices import Counters, frames, link, qemu, serial, transparency
-from firmnet.devices.frames import Frame, Message, Receiver
+from firmnet.devices.frames import Frame, Message, Receiver, step_payload
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import int_values, run_int
 from firmnet.ir import Graph
@@ -131,11 +131,14 @@ def test_both_sides_use_the_same_numbers() -> None:
 # -- a board that works
 
 
+PORTS = ("input x int8 64", "output scores int8 10")
+
+
 def test_outputs_checksums_dumps_and_counters_come_back(artifact: Artifact, url: str) -> None:
     x = inputs(5)
     with serial.open(artifact, url) as device:
         sizes = zlib.crc32(struct.pack("<II", 16, 10))
-        assert device.hello == link.Hello(bytes(range(32)), 64, 10, 2, sizes, 0, 0, "twin", "0")
+        assert device.hello == link.Hello(bytes(range(32)), 2, sizes, 0, 0, "twin", "0", PORTS)
         result = device.run(x)
         np.testing.assert_array_equal(
             result.outputs, np.concatenate([run_int(artifact.graph, one[None]) for one in x])
@@ -294,7 +297,7 @@ class Fickle(BoardTwin):
         def run() -> None:
             self._run()
             self.runs += 1
-            self._y[0] ^= self.always or self.runs == 1
+            self._y[0][0] ^= self.always or self.runs == 1
 
         module = super()._c_module()
         module.run = run
@@ -457,7 +460,7 @@ class Faltering(BoardTwin):
 
     def _write(self, part: bytes) -> None:
         data = bytearray(part)
-        if len(data) == len(self._y) and self.damages:
+        if len(data) == len(self._y[0]) and self.damages:
             self.sent += 1
             data[3] ^= self.sent % 2
         self._line.sendall(data)
@@ -515,17 +518,18 @@ def test_a_firmware_of_the_first_link_is_named(artifact: Artifact) -> None:
 
     with (
         listening(old) as url,
-        pytest.raises(VerificationError, match=r"link version 1, this firmnet version 2"),
+        pytest.raises(VerificationError, match=r"link version 1, this firmnet version 3"),
     ):
         serial.open(artifact, url)
 
 
 def test_a_request_the_board_cannot_meet_is_explained(artifact: Artifact, url: str) -> None:
     with serial.open(artifact, url) as device:
+        device.link.request(Message.RESTART)
         with pytest.raises(
             VerificationError, match=r"the board cannot answer a dump frame: .*no layer 9, the model has 2"
         ):
-            device.link.request(Message.DUMP, inputs(1).tobytes() + (9).to_bytes(4, "little"), 8)
+            device.link.request(Message.DUMP, step_payload(0, inputs(1).tobytes(), 9), 8)
         assert verify(artifact, device, inputs(1)).ok
 
 

@@ -8,8 +8,9 @@ import numpy as np
 from cases import cases_of
 from casework import Case
 
+from firmnet.devices.device import side_by_side
 from firmnet.interpret import run_int
-from firmnet.ir import Array, Graph, Node
+from firmnet.ir import Array, Graph, Node, Port, Tensor, wrapped
 from firmnet.ops import OPS, Op
 
 RANDOM_INPUTS = 100
@@ -36,32 +37,43 @@ class Row:
     @cached_property
     def graph(self) -> Graph:
         call = self.case.call
-        names = tuple(tensor.name for tensor in call.inputs)
-        inputs = tuple(tensor.name for tensor in call.inputs if tensor.data is None)
-        node = Node(call.output.name, self.op.name, call.attrs, names, call.output.name)
-        tensors = {tensor.name: tensor for tensor in (*call.inputs, call.output)}
-        return Graph(f"{self.op.name}_{self.case.label}", (node,), tensors, inputs, call.output.name)
+        names, made = (tuple(t.name for t in tensors) for tensors in (call.inputs, call.outputs))
+        inputs = tuple(Port(t.name, t.name) for t in call.inputs if t.data is None)
+        node = Node(made[0], self.op.name, call.attrs, names, made)
+        tensors = {tensor.name: tensor for tensor in (*call.inputs, *call.outputs)}
+        outputs = tuple(Port(name, name) for name in made)
+        return Graph(f"{self.op.name}_{self.case.label}", (node,), tensors, inputs, outputs)
 
     @cached_property
     def inputs(self) -> Array:
         """int8 (N, bytes of all inputs): seeded noise, faint noise at random levels, the extremes."""
-        size = sum(self.graph.tensors[name].size for name in self.graph.inputs)
         rng = np.random.default_rng(7)
-        noise = rng.integers(-128, 128, (RANDOM_INPUTS, size))
-        levels = rng.integers(-128, 128, (20, 1)) + rng.integers(-3, 4, (20, size))
-        extremes = np.stack([np.full(size, -128), np.full(size, 127), np.arange(size) % 2 * 255 - 128])
-        return np.concatenate([noise, levels.clip(-128, 127), extremes]).astype(np.int8)
+        return side_by_side([_values(rng, tensor) for tensor in self._given])
 
     @cached_property
     def expected(self) -> Array:
         """What the oracle says, int8 (N, output bytes)."""
-        return np.stack([run_int(self.graph, *self.split(x)).ravel() for x in self.inputs])
+        outputs = [wrapped(run_int(self.graph, *self.split(x)), len(self.graph.outputs)) for x in self.inputs]
+        return side_by_side([np.stack([y.ravel() for y in each]) for each in zip(*outputs, strict=True)])
 
     def split(self, x: Array) -> list[Array]:
         """One row of `inputs` as one array per input tensor."""
-        tensors = [self.graph.tensors[name] for name in self.graph.inputs]
-        ends = np.cumsum([tensor.size for tensor in tensors])
-        return [part.reshape(t.shape) for part, t in zip(np.split(x, ends[:-1]), tensors, strict=True)]
+        ends = np.cumsum([tensor.byte_count for tensor in self._given])
+        parts = zip(np.split(x, ends[:-1]), self._given, strict=True)
+        return [np.ascontiguousarray(part).view(t.dtype.numpy).reshape(t.shape) for part, t in parts]
+
+    @property
+    def _given(self) -> list[Tensor]:
+        return [self.graph.tensors[name] for name in self.graph.given]
+
+
+def _values(rng: np.random.Generator, tensor: Tensor) -> Array:
+    """(N, size) of one input."""
+    low, high, size = tensor.dtype.low, tensor.dtype.high, tensor.size
+    noise = rng.integers(low, high + 1, (RANDOM_INPUTS, size))
+    levels = rng.integers(low, high + 1, (20, 1)) + rng.integers(-3, 4, (20, size))
+    extremes = np.stack([np.full(size, low), np.full(size, high), np.where(np.arange(size) % 2, high, low)])
+    return np.concatenate([noise, levels.clip(low, high), extremes]).astype(tensor.dtype.numpy)
 
 
 ROWS = [Row(op, case) for op in OPS.values() if not (op.view or op.float_only) for case in cases_of(op.name)]

@@ -21,7 +21,7 @@ FURTHER = (0, 4, 68)
 def sharing(row: Row, isa: Isa) -> Iterator[tuple[str, int]]:
     """(activation, bytes) for every input that the output of this row may lie over, in words as planned."""
     call = row.case.call
-    for name, distance in zip(row.graph.inputs, select(row.op.name, call, isa).overlap, strict=True):
+    for name, distance in zip(row.graph.given, select(row.op.name, call, isa).overlap, strict=True):
         if distance is not None:
             yield name, -(-distance // 4) * 4
 
@@ -29,7 +29,7 @@ def sharing(row: Row, isa: Isa) -> Iterator[tuple[str, int]]:
 def overlapping(graph: Graph, isa: Isa, activation: str, distance: int) -> Plan:
     """The output at the arena's begin, the activation `distance` bytes behind it, all else after both."""
     free, y = plan(graph, isa=isa, overlap=False), graph.output
-    end = max(distance + graph.tensors[activation].size, graph.tensors[y].size)
+    end = max(distance + graph.tensors[activation].byte_count, graph.tensors[y].byte_count)
     end += -end % 4
     return replace(
         free,

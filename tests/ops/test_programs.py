@@ -56,7 +56,7 @@ def test_library_shows_every_layer(network: Callable[[], Graph]) -> None:
 def test_c_quantizes_the_input_as_the_oracle_does(network: Callable[[], Graph]) -> None:
     graph = network()
     model = HostLibrary({graph.name: model_sources(graph, isa=Isa.SCALAR)}).models[graph.name]
-    shape = model_shape(graph.tensors[graph.input], graph.input_order)
+    shape = model_shape(graph.tensors[graph.input], graph.inputs[0].order)
     x = np.random.default_rng(3).normal(scale=2, size=shape).astype(np.float32)
     np.testing.assert_array_equal(model.quantize(x), quantize_sample(graph, x).ravel())
 

@@ -33,7 +33,7 @@ def moved(row: Row, order: Shape) -> Call:
     )
     attrs = row.op.remap(call.attrs, order)
     shape = row.op.shape(attrs, *[t.shape for t in inputs])
-    return Call(attrs, inputs, replace(call.output, shape=shape))
+    return Call(attrs, inputs, (replace(call.output, shape=shape),))
 
 
 def restored(y: Array, order: Shape) -> Array:
@@ -85,6 +85,6 @@ def test_batch_norm_follows_its_axis() -> None:
     u, scale, shift = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=4), rng.normal(size=4)
     for order in permutations(range(4)):
         attrs = BatchNormAttrs(order.index(2))
-        call, remapped = (Call(a, (), None) for a in (attrs, op.remap(attrs, order)))  # type: ignore[arg-type]
+        call, remapped = (Call(a, (), ()) for a in (attrs, op.remap(attrs, order)))
         y = op.run_float(remapped, u, scale, shift).transpose(order)
         np.testing.assert_array_equal(op.run_float(call, u.transpose(order), scale, shift), y)

@@ -12,7 +12,7 @@ from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.interpret import run_int
-from firmnet.ir import Graph, Node
+from firmnet.ir import Graph, Node, Port
 from firmnet.ops import OPS
 from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.linear import LinearAttrs
@@ -33,10 +33,10 @@ def chain(name: str, op: str, outputs: list[tuple[float, int]]) -> Graph:
         w = weight(f"w{i}", (WIDE, *kernel, WIDE), seed=i)
         b = bias(f"b{i}", x, w, seed=i)
         y = activation(f"y{i}", shape, factor * output_scale(x, w), zero_point)
-        nodes.append(Node(f"y{i}", op, attrs, (x.name, w.name, b.name), y.name))
+        nodes.append(Node(f"y{i}", op, attrs, (x.name, w.name, b.name), (y.name,)))
         tensors += [w, b, y]
         x = y
-    return Graph(name, tuple(nodes), {t.name: t for t in tensors}, ("x",), x.name)
+    return Graph(name, tuple(nodes), {t.name: t for t in tensors}, (Port("x", "x"),), (Port("y", x.name),))
 
 
 def shifts(graph: Graph) -> set[int]:

@@ -8,11 +8,10 @@ import pytest
 
 from firmnet.errors import UserError
 from firmnet.frontends.common.builder import Builder
-from firmnet.interpret import quantize_sample, run_int
-from firmnet.ir import Array, Graph
+from firmnet.interpret import in_model_order, quantize_sample, run_int
+from firmnet.ir import Array, Graph, Port
 from firmnet.ops.spec import OPS
 from firmnet.quantize import Accuracy, check_test, measure_accuracy, quantize, share_right
-from firmnet.quantize.accuracy import in_model_order
 
 SIZE = (3, 4)
 
@@ -23,7 +22,9 @@ def graphs() -> tuple[Graph, Graph]:
     builder = Builder("net")
     x = builder.input("x", (1, *SIZE[::-1]))
     y = builder.add("add", OPS["add"].attrs(), x, x, name="twice")
-    graph = replace(builder.graph(x, y), input_order=(0, 2, 1), output_order=(0, 2, 1))
+    graph = replace(
+        builder.graph(x, y), inputs=(Port("x", "x", (0, 2, 1)),), outputs=(Port("y", "twice", (0, 2, 1)),)
+    )
     return graph, quantize(graph, np.random.default_rng(0).normal(size=(20, *SIZE)).astype(np.float32)).graph
 
 
@@ -37,7 +38,8 @@ def test_the_best_score_is_looked_for_in_the_models_own_order() -> None:
     test = check_test(pictures(), graphs()[0])
     assert measure_accuracy(*graphs(), test) == Accuracy(12, 12, 1.0, 1.0)
     outputs = [
-        in_model_order(graphs()[1], run_int(graphs()[1], quantize_sample(graphs()[1], x))) for x in test[0]
+        in_model_order(graphs()[1].outputs[0], run_int(graphs()[1], quantize_sample(graphs()[1], x)))
+        for x in test[0]
     ]
     assert share_right(outputs, test[1]) == 1
     assert share_right(outputs[::-1], test[1]) == 0

@@ -9,23 +9,29 @@ import pytest
 from cases import cases_of
 
 from firmnet import folder
-from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, save
+from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, StoredValue, save
 from firmnet.errors import UserError
 from firmnet.graph_file import graph_to_json
-from firmnet.ir import Graph, Node
+from firmnet.ir import Graph, Node, Port
 
 
 def one_layer() -> Graph:
     call = cases_of("linear")[0].call
     tensors = {tensor.name: tensor for tensor in (*call.inputs, call.output)}
-    return Graph("net", (Node("y", "linear", call.attrs, ("x", "w", "b"), "y"),), tensors, ("x",), "y")
+    return Graph(
+        "net",
+        (Node("y", "linear", call.attrs, ("x", "w", "b"), ("y",)),),
+        tensors,
+        (Port("x", "x"),),
+        (Port("y", "y"),),
+    )
 
 
 def manifest() -> Manifest:
     graph = one_layer()
     x, y = graph.tensors["x"], graph.tensors["y"]
-    edges = [Edge(t.shape, (), t.scale, t.zero_point) for t in (x, y)]
-    layer = LayerEntry("y", "linear", "fc: aten.linear", y.shape, 1, 9, ("net_y_weight",))
+    edges = [(Edge(t.name, t.shape, (), t.scale, t.zero_point),) for t in (x, y)]
+    layer = LayerEntry("y", "linear", "fc: aten.linear", (StoredValue(y.shape),), 1, 9, ("net_y_weight",))
     return Manifest(FORMAT, "0.1", "net", "netduinoplus2", "00" * 32, (), *edges, (layer,), 4, 4)
 
 
@@ -45,7 +51,7 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     write(tmp_path / "net")
     artifact = Artifact.open(tmp_path / "net")
     assert replace(artifact.manifest, files={}) == manifest()
-    assert Edge((1, 2, 3, 4), (0, 2, 3, 1), 0.1, 3).model_shape == (1, 4, 2, 3)
+    assert Edge("x", (1, 2, 3, 4), (0, 2, 3, 1), 0.1, 3).model_shape == (1, 4, 2, 3)
     assert graph_to_json(artifact.graph) == graph_to_json(one_layer())
     np.testing.assert_array_equal(artifact.graph.tensors["w"].values, one_layer().tensors["w"].values)
     assert artifact.samples.shape == samples().shape

@@ -86,9 +86,9 @@ def test_an_edited_predict_is_not_verified(artifact: Artifact, board: BoardTwin)
 def test_an_edited_edge_is_not_verified(artifact: Artifact, board: BoardTwin) -> None:
     load = board._load
 
-    def shifted(values: Any, pixels: bool = False) -> None:
+    def shifted(values: Any, pixels: bool = False, i: int = 0) -> None:
         load(values)
-        board._x[:] = np.clip(board._x.astype(int) + 1, -128, 127)
+        board._x[0][:] = np.clip(board._x[0].astype(int) + 1, -128, 127)
 
     board._load = shifted  # type: ignore[method-assign]
     told = "the input is not quantized as by the oracle for float32 sample 0"
@@ -116,15 +116,15 @@ def test_an_answer_that_is_no_prediction_is_said(artifact: Artifact, board: Boar
 def test_a_board_without_room_for_floats_is_asked_with_int8(artifact: Artifact, board: BoardTwin) -> None:
     real = board._load
 
-    def small(values: Any, pixels: bool = False) -> None:
+    def small(values: Any, pixels: bool = False, i: int = 0) -> None:
         if values.typecode == "f":
             raise MemoryError
-        board._x[:] = np.array(values, np.int8)
+        board._x[0][:] = np.array(values, np.int8)
 
     board._load = small  # type: ignore[method-assign]
     assert "predict() right for 3 int8 samples" in verdict_on(artifact, board).sentence()
 
-    def none(values: Any, pixels: bool = False) -> None:
+    def none(values: Any, pixels: bool = False, i: int = 0) -> None:
         raise MemoryError
 
     board._load = none  # type: ignore[method-assign]

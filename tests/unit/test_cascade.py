@@ -10,7 +10,7 @@ import pytest
 from casework import activation, bias, weight
 
 from firmnet.errors import UserError
-from firmnet.ir import Array, Graph, Node, Tensor, check
+from firmnet.ir import Array, Graph, Node, Port, Tensor, check
 from firmnet.kernels import Choice
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
@@ -96,7 +96,13 @@ class Layers:
 
     def graph(self, output: str = "") -> Graph:
         """The last layer's output is the graph's, or this one."""
-        made = Graph("g", tuple(self.nodes), self.tensors, self.inputs, output or self.nodes[-1].output)
+        made = Graph(
+            "g",
+            tuple(self.nodes),
+            self.tensors,
+            tuple(Port(name, name) for name in self.inputs),
+            (Port("y", output or self.nodes[-1].output),),
+        )
         check(made)
         return made
 
@@ -109,7 +115,7 @@ class Layers:
         name = self._name(op)
         shape = OPS[op].shape(attrs, *[tensor.shape for tensor in inputs])
         self.tensors |= {tensor.name: tensor for tensor in constants} | {name: activation(name, shape)}
-        self.nodes.append(Node(name, op, attrs, tuple(tensor.name for tensor in inputs), name))
+        self.nodes.append(Node(name, op, attrs, tuple(tensor.name for tensor in inputs), (name,)))
         return name
 
 
@@ -182,7 +188,7 @@ class Arena:
                 self.first[node.output] = self.first[node.inputs[0]]
 
     def run(self) -> None:
-        for name in self.graph.inputs:
+        for name in self.graph.given:
             self._write(name, self.memory.offsets[name], self._all(name))
         for step in self.memory.steps:
             if step.cascade:
@@ -518,4 +524,4 @@ def test_a_refusal_names_the_layers_of_a_cascade() -> None:
 
 def test_a_graph_without_layers_has_a_plan() -> None:
     x = activation("x", (1, 10))
-    assert plan(Graph("g", (), {"x": x}, ("x",), "x"), isa=Isa.DSP).arena_bytes == 12
+    assert plan(Graph("g", (), {"x": x}, (Port("x", "x"),), (Port("x", "x"),)), isa=Isa.DSP).arena_bytes == 12

@@ -6,7 +6,7 @@ from casework import activation, bias, output_scale, weight
 
 from firmnet.coverage import Coverage, Reached, clipped_share, most_telling
 from firmnet.interpret import int_values
-from firmnet.ir import Array, Graph, Node, QParams, Tensor
+from firmnet.ir import Array, Graph, Node, Port, QParams, Tensor
 from firmnet.ops import OPS
 
 
@@ -22,10 +22,10 @@ def network() -> Graph:
     tensors = (x, w, v, bias("b", x, w, 1), bias("c", hidden, v, 2), hidden, scores)
     linear = OPS["linear"].attrs()
     nodes = (
-        Node("hidden", "linear", linear, ("x", "w", "b"), "hidden"),
-        Node("scores", "linear", linear, ("hidden", "v", "c"), "scores"),
+        Node("hidden", "linear", linear, ("x", "w", "b"), ("hidden",)),
+        Node("scores", "linear", linear, ("hidden", "v", "c"), ("scores",)),
     )
-    return Graph("net", nodes, {t.name: t for t in tensors}, ("x",), "scores")
+    return Graph("net", nodes, {t.name: t for t in tensors}, (Port("x", "x"),), (Port("scores", "scores"),))
 
 
 def coverage_of(*inputs: Array) -> Coverage:
@@ -70,8 +70,8 @@ def test_layers_at_the_ends_of_their_range_are_named() -> None:
 
 def test_the_share_of_clipped_values() -> None:
     x = np.array([-1.29, -1.28, 0.0, 1.27, 1.274, 1.28], np.float32)
-    assert clipped_share(x, QParams((0.01,))) == pytest.approx(2 / 6)
-    assert clipped_share(x, QParams((0.02,))) == 0
+    assert clipped_share([x], [QParams((0.01,))]) == pytest.approx(2 / 6)
+    assert clipped_share([x], [QParams((0.02,))]) == 0
 
 
 def test_clipping_and_saturation_are_told_in_one_line() -> None:
@@ -88,6 +88,7 @@ def test_clipping_and_saturation_are_told_in_one_line() -> None:
 def test_inputs_are_chosen_for_what_they_move() -> None:
     zeros, varied = np.zeros(6, np.int8), noise(4)
     graph = network()
-    assert most_telling(graph, [zeros, zeros, zeros, varied[0], zeros], 1, 3) == [0, 3, 1]
-    assert most_telling(graph, [zeros, *varied], 1, 9) == most_telling(graph, [zeros, *varied], 1, 9)
-    assert len(most_telling(graph, [zeros, *varied], 1, 9)) == 5
+    assert most_telling(graph, [(zeros,), (zeros,), (zeros,), (varied[0],), (zeros,)], 1, 3) == [0, 3, 1]
+    samples = [(x,) for x in (zeros, *varied)]
+    assert most_telling(graph, samples, 1, 9) == most_telling(graph, samples, 1, 9)
+    assert len(most_telling(graph, samples, 1, 9)) == 5

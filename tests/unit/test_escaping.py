@@ -13,7 +13,7 @@ from cases import cases_of
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.templates import c_comment, c_string, one_line, render
 from firmnet.errors import UserError
-from firmnet.ir import Graph, Node
+from firmnet.ir import Graph, Node, Port
 from firmnet.targets import load_board
 
 HOSTILE = (
@@ -39,7 +39,13 @@ BOARD = load_board("netduinoplus2")
 def named(name: str) -> Graph:
     call = cases_of("linear")[0].call
     tensors = {tensor.name: tensor for tensor in (*call.inputs, call.output)}
-    return Graph(name, (Node("y", "linear", call.attrs, ("x", "w", "b"), "y"),), tensors, ("x",), "y")
+    return Graph(
+        name,
+        (Node("y", "linear", call.attrs, ("x", "w", "b"), ("y",)),),
+        tensors,
+        (Port("x", "x"),),
+        (Port("y", "y"),),
+    )
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")

@@ -8,26 +8,32 @@ import pytest
 from firmnet import interpret
 from firmnet.errors import UserError
 from firmnet.interpret import float_values, int_values, quantize_sample, run_float, run_int
-from firmnet.ir import Graph, Node, QParams, Tensor
+from firmnet.ir import Dtype, Graph, Node, Port, QParams, Shape, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.transpose import TransposeAttrs
 
 
-def swapped_linear(**orders: tuple[int, ...]) -> Graph:
+def swapped_linear(input_order: Shape = (), output_order: Shape = ()) -> Graph:
     """x (1, 2, 3) → linear over the last axis → (1, 2, 4), quantized."""
     rng = np.random.default_rng(3)
     w = rng.integers(-127, 128, (4, 3)).astype(np.int8)
     scales = (0.01, 0.02, 0.005, 0.01)
-    bias = QParams(tuple(0.05 * s for s in scales), 0, "int32")
+    bias = QParams(tuple(0.05 * s for s in scales), 0, Dtype.INT32)
     tensors = (
         Tensor("x", (1, 2, 3), QParams((0.05,), 5)),
         Tensor("w", (4, 3), QParams(scales), w),
         Tensor("b", (4,), bias, rng.integers(-900, 900, 4).astype(np.int32)),
         Tensor("y", (1, 2, 4), QParams((0.1,), -3)),
     )
-    node = Node("y", "linear", LinearAttrs(), ("x", "w", "b"), "y")
-    return Graph("swapped", (node,), {tensor.name: tensor for tensor in tensors}, ("x",), "y", **orders)
+    node = Node("y", "linear", LinearAttrs(), ("x", "w", "b"), ("y",))
+    return Graph(
+        "swapped",
+        (node,),
+        {tensor.name: tensor for tensor in tensors},
+        (Port("x", "x", input_order),),
+        (Port("y", "y", output_order),),
+    )
 
 
 def test_input_and_output_are_in_the_models_own_order() -> None:
@@ -83,6 +89,9 @@ def test_constants_are_prepared_once_per_graph_and_forgotten_with_it(monkeypatch
 
 def test_a_layer_that_breaks_its_shape_is_named() -> None:
     x, y = Tensor("x", (1, 2, 3)), Tensor("y", (1, 2, 3))
-    node = Node("y", "transpose", TransposeAttrs((0, 2, 1)), ("x",), "y")
+    node = Node("y", "transpose", TransposeAttrs((0, 2, 1)), ("x",), ("y",))
     with pytest.raises(ValueError, match=r"layer 'y' \(transpose\) computed shape \(1, 3, 2\)"):
-        run_float(Graph("wrong", (node,), {"x": x, "y": y}, ("x",), "y"), np.zeros((1, 2, 3)))
+        run_float(
+            Graph("wrong", (node,), {"x": x, "y": y}, (Port("x", "x"),), (Port("y", "y"),)),
+            np.zeros((1, 2, 3)),
+        )

@@ -81,7 +81,7 @@ def ops(graph: Graph) -> list[str]:
 def passed(run_pass: Callable[[Graph], Graph], graph: Graph) -> Graph:
     """The pass's result, after a check that it computes the same."""
     result = run_pass(graph)
-    shape = model_shape(graph.tensors[graph.input], graph.input_order)
+    shape = model_shape(graph.tensors[graph.input], graph.inputs[0].order)
     for seed in range(3):
         x = np.random.default_rng(seed).normal(size=shape)
         np.testing.assert_allclose(run_float(result, x), run_float(graph, x), rtol=1e-9, atol=1e-9)
@@ -219,7 +219,7 @@ def test_layout_ends_at_both_edges() -> None:
     s = Sketch(1, 3, 4, 5)
     graph = passed(settle_layout, s.done(s.relu(s.nchw_conv(s.nchw_conv(s.x, 2, 3), 6))))
     assert ops(graph) == ["conv2d", "conv2d", "clamp"]
-    assert (graph.input_order, graph.output_order) == ((0, 2, 3, 1), (0, 2, 3, 1))
+    assert (graph.inputs[0].order, graph.outputs[0].order) == ((0, 2, 3, 1), (0, 2, 3, 1))
     assert graph.tensors[graph.input].shape == (1, 4, 5, 3)
     assert passed(settle_layout, graph).nodes == graph.nodes
 
@@ -238,7 +238,7 @@ def test_layout_keeps_the_transpose_a_linear_layer_over_the_width_needs() -> Non
     s = Sketch(1, 3, 4, 5)
     graph = passed(settle_layout, s.done(s.linear(s.nchw_conv(s.x, 2), 7)))
     assert ops(graph) == ["conv2d", "transpose", "linear"]
-    assert (graph.input_order, graph.output_order) == ((0, 2, 3, 1), ())
+    assert (graph.inputs[0].order, graph.outputs[0].order) == ((0, 2, 3, 1), ())
 
 
 def test_layout_shares_a_transpose_between_readers() -> None:

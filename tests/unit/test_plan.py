@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from firmnet.errors import UserError
-from firmnet.ir import Array, Call, Graph, Node, QParams, Shape, Tensor
+from firmnet.ir import Array, Call, Graph, Node, Port, QParams, Shape, Tensor
 from firmnet.kernels import KERNELS, Kernel
 from firmnet.ops import OPS, Op
 from firmnet.ops.reshape import ReshapeAttrs
@@ -66,11 +66,13 @@ def graph_of(inputs: dict[str, int], nodes: list[Node], output: str) -> Graph:
     for node in nodes:
         shape = OPS[node.op].shape(node.attrs, *[tensors[name].shape for name in node.inputs])
         tensors[node.output] = Tensor(node.output, shape, Q)
-    return Graph("g", tuple(nodes), tensors, tuple(inputs), output)
+    return Graph(
+        "g", tuple(nodes), tensors, tuple(Port(name, name) for name in inputs), (Port(output, output),)
+    )
 
 
 def layer(name: str, *inputs: str, size: int, over: tuple[int | None, ...], scratch: int = 0) -> Node:
-    return Node(name, "stream", StreamAttrs(size, over, scratch), inputs, name)
+    return Node(name, "stream", StreamAttrs(size, over, scratch), inputs, (name,))
 
 
 def random_graph(seed: int) -> Graph:
@@ -83,7 +85,7 @@ def random_graph(seed: int) -> Graph:
         read = tuple(str(name) for name in rng.choice(recent, rng.integers(1, 4)))
         name = f"n{i}"
         if rng.random() < 0.2:
-            nodes.append(Node(name, "reshape", ReshapeAttrs((1, sizes[read[0]])), read[:1], name))
+            nodes.append(Node(name, "reshape", ReshapeAttrs((1, sizes[read[0]])), read[:1], (name,)))
             sizes[name] = sizes[read[0]]
             continue
         size = int(rng.integers(1, 60))
@@ -100,7 +102,7 @@ class Arena:
     def __init__(self, graph: Graph, memory: Plan) -> None:
         self.graph, self.memory = graph, memory
         self.bytes = np.full(memory.arena_bytes, -1)
-        self.roots = {name: name for name in graph.inputs}
+        self.roots = {name: name for name in graph.given}
         for node in graph.nodes:
             self.roots[node.output] = self.roots[node.inputs[0]] if OPS[node.op].view else node.output
         self.tags = {name: tag for tag, name in enumerate(graph.tensors)}
@@ -141,7 +143,7 @@ class Arena:
 def run_in_arena(graph: Graph, memory: Plan) -> None:
     """Every layer writes its tag in execution order; each read must find its value's tag."""
     arena = Arena(graph, memory)
-    for name in graph.inputs:
+    for name in graph.given:
         arena.write(name)
     for node in graph.nodes:
         if not OPS[node.op].view:
@@ -179,7 +181,7 @@ def test_one_layer_needs_exactly_its_lower_bound() -> None:
         graph = random_graph(seed)
         node = graph.nodes[0]
         if not OPS[node.op].view:
-            inputs = {name: graph.tensors[name].size for name in graph.inputs}
+            inputs = {name: graph.tensors[name].size for name in graph.given}
             memory = plan(graph_of(inputs, [node], node.output), isa=Isa.DSP)
             assert memory.arena_bytes == memory.lower_bound_bytes
             assert memory.peak_layers == (node.name,)
@@ -232,7 +234,7 @@ def test_an_input_that_is_read_later_lies_apart() -> None:
 
 
 def test_a_view_keeps_its_memory_alive() -> None:
-    view = Node("v", "reshape", ReshapeAttrs((1, 40)), ("x",), "v")
+    view = Node("v", "reshape", ReshapeAttrs((1, 40)), ("x",), ("v",))
     layers = [
         view,
         layer("a", "x", size=40, over=(0,)),

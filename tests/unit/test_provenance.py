@@ -28,9 +28,9 @@ SOURCES = {
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
-    edge = Edge((1, 4), (), 0.1, 0)
-    manifest = Manifest(FORMAT, "0", "net", BOARD.id, "00" * 32, (), edge, edge, (), 4, 4)
-    made = save(tmp_path / "net", manifest, Graph("net", (), {}, (), ""), np.zeros((1, 4), np.int8), SOURCES)
+    edge = Edge("x", (1, 4), (), 0.1, 0)
+    manifest = Manifest(FORMAT, "0", "net", BOARD.id, "00" * 32, (), (edge,), (edge,), (), 4, 4)
+    made = save(tmp_path / "net", manifest, Graph("net", (), {}, (), ()), np.zeros((1, 4), np.int8), SOURCES)
     return Artifact.open(made.path)
 
 

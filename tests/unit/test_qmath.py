@@ -8,7 +8,7 @@ import pytest
 
 from firmnet.assets import assets
 from firmnet.devices.compiled import Compiler, compiled
-from firmnet.ir import Array, QParams
+from firmnet.ir import Array, Dtype, QParams
 from firmnet.qmath import (
     INT32_MAX,
     Requant,
@@ -27,7 +27,8 @@ TWIN = """
 #include "fn_qmath.h"
 int32_t requantize(int32_t acc, int32_t m, int32_t zp, int32_t s, int32_t p)
 { return fn_requantize(acc, m, zp, s, p); }
-int8_t quantize(float x, float r, float offset) { return fn_quantize_input(x, r, offset); }
+int32_t quantize(float x, float r, float offset, int32_t lo, int32_t hi)
+{ return fn_quantize_input(x, r, offset, lo, hi); }
 uint32_t crc(const void *data, uint32_t n) { return fn_crc32(0, data, n); }
 int32_t dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc) { return fn_dot(a, b, n, acc); }
 """
@@ -40,8 +41,8 @@ def c() -> ctypes.CDLL:
     headers = {path.name: path.read_text() for path in (assets("templates") / "lib").glob("fn_*.h")}
     flags = ("-fPIC", "-Wall", "-Wextra", "-Wconversion", "-Werror")
     library = ctypes.CDLL(str(compiled({**headers, "twin.c": TWIN}, Compiler("gcc", flags, ("-shared",)))))
-    library.quantize.argtypes = [ctypes.c_float] * 3
-    library.quantize.restype = ctypes.c_int8
+    library.quantize.argtypes = [*[ctypes.c_float] * 3, ctypes.c_int32, ctypes.c_int32]
+    library.quantize.restype = ctypes.c_int32
     library.crc.restype = ctypes.c_uint32
     return library
 
@@ -146,20 +147,32 @@ def test_clamp_bounds(lo: float | None, hi: float | None, expected: tuple[int, i
 
 
 @pytest.mark.parametrize(
-    "q", [QParams((0.0172,), -13), QParams((1 / 255,), -128), QParams((3.7,), 127)], ids=str
+    "q",
+    [
+        QParams((0.0172,), -13),
+        QParams((1 / 255,), -128),
+        QParams((3.7,), 127),
+        QParams((0.0172,), 200, Dtype.UINT8),
+        QParams((0.0001,), 0, Dtype.INT16),
+        QParams((1e-9,), 0, Dtype.INT32),
+    ],
+    ids=str,
 )
 def test_c_quantizes_floats_as_numpy_does(q: QParams, c: ctypes.CDLL) -> None:
     x = edge_floats(q)
     reciprocal, offset = np.float32(1.0 / q.scale[0]), np.float32(q.zero_point + 0.5)
-    got = [c.quantize(float(value), float(reciprocal), float(offset)) for value in x]
+    got = [
+        c.quantize(float(value), float(reciprocal), float(offset), q.dtype.low, q.dtype.high) for value in x
+    ]
     np.testing.assert_array_equal(quantize_input(x, q), got)
-    assert {-128, 127} <= set(got)
+    assert {q.dtype.low, q.dtype.high} <= set(got)
 
 
 def edge_floats(q: QParams) -> Array:
     """Noise, every rounding border with its neighbours, and what is hardly a number."""
     rng = np.random.default_rng(2)
-    borders = ((np.arange(-140, 140) + 0.5 - q.zero_point) * q.scale[0]).astype(np.float32)
+    levels = [np.arange(end - 140, end + 140, dtype=np.float64) for end in (q.dtype.low, q.dtype.high)]
+    borders = ((np.concatenate(levels) + 0.5 - q.zero_point) * q.scale[0]).astype(np.float32)
     around = [np.nextafter(borders, np.float32(end)) for end in (-np.inf, np.inf)]
     odd = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, 3e38, -3e38]
     return np.concatenate([rng.normal(scale=100 * q.scale[0], size=2000), borders, *around, odd]).astype(

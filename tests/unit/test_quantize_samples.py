@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from firmnet.errors import UserError
-from firmnet.ir import Graph, Tensor
+from firmnet.ir import Graph, Port, Tensor
 from firmnet.quantize import calibrate, check_samples, read_samples
 
 
 def graph(*shape: int, order: tuple[int, ...] = ()) -> Graph:
-    return Graph("net", (), {"x": Tensor("x", shape)}, ("x",), "x", order)
+    return Graph("net", (), {"x": Tensor("x", shape)}, (Port("x", "x", order),), (Port("x", "x"),))
 
 
 def images(count: int = 4) -> np.ndarray:

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from firmnet.ir import Call, Graph, Node, QParams, Tensor
+from firmnet.ir import Call, Graph, Node, Port, QParams, Tensor
 from firmnet.kernels import KERNELS, Kernel, choices, select
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.plan import STACK_BYTES, plan
@@ -62,8 +62,8 @@ def layers(count: int) -> Graph:
     """Clamps one behind the other."""
     names = ["x", *(f"y{i}" for i in range(count))]
     tensors = {name: Tensor(name, (1, SIZE), Q) for name in names}
-    nodes = [Node(y, "clamp", ClampAttrs(0.0), (x,), y) for x, y in pairwise(names)]
-    return Graph("g", tuple(nodes), tensors, ("x",), names[-1])
+    nodes = [Node(y, "clamp", ClampAttrs(0.0), (x,), (y,)) for x, y in pairwise(names)]
+    return Graph("g", tuple(nodes), tensors, (Port("x", "x"),), (Port("y", names[-1]),))
 
 
 def one_call() -> Call:

@@ -13,7 +13,7 @@ from firmnet.devices.host import HostLibrary
 from firmnet.errors import UserError
 from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_int
-from firmnet.ir import Graph, Node
+from firmnet.ir import Graph, Node, Port
 from firmnet.qmath import Requant
 from firmnet.targets import Isa
 
@@ -30,9 +30,9 @@ def chain(model: str, *layers: str) -> Graph:
         tensors[layer] = replace(call.output, name=layer)
         last_q = replace(b, name=f"b of {layer}")
         tensors[last_q.name] = last_q
-        nodes.append(Node(layer, "linear", call.attrs, (last.name, "w", last_q.name), layer))
+        nodes.append(Node(layer, "linear", call.attrs, (last.name, "w", last_q.name), (layer,)))
         last = tensors[layer]
-    return Graph(model, tuple(nodes), tensors, ("x",), last.name)
+    return Graph(model, tuple(nodes), tensors, (Port("x", "x"),), (Port("y", last.name),))
 
 
 @needs_gcc

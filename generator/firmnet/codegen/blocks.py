@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..artifact import CascadeEntry
-from ..ir import Graph
+from ..ir import Dtype, Graph
 from ..plan import Cascade, Piece, Plan, Step
+from ..plan.cascade import row_bytes
 from .buffers import Buffers, Place
 from .layers import Layer, shape_key
 
@@ -22,14 +23,26 @@ class Move:
 
 
 @dataclass(frozen=True)
+class KernelArgument:
+    """A place as the kernel's parameter has it."""
+
+    place: Place
+    dtype: Dtype = Dtype.INT8
+
+    def __str__(self) -> str:
+        return str(self.place) if self.dtype is Dtype.INT8 else f"({self.dtype.c} *)({self.place})"
+
+
+@dataclass(frozen=True)
 class KernelCall:
-    """A kernel called with `arguments`; then layer number `layer` has `size` bytes more, at `output`."""
+    """A kernel called with `arguments`; then layer number `layer` has so many bytes more at each of
+    `outputs`.
+    """
 
     function: str
-    arguments: tuple[Place, ...]
+    arguments: tuple[KernelArgument, ...]
     layer: int
-    output: Place
-    size: int
+    outputs: tuple[tuple[Place, int], ...]
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,11 @@ class Block:
 
     def places(self) -> list[Place]:
         """Where it differs from others alike."""
-        return [place for call in self.calls for place in (*call.arguments, call.output)]
+        return [
+            place
+            for call in self.calls
+            for place in (*(a.place for a in call.arguments), *(place for place, _ in call.outputs))
+        ]
 
 
 def blocks(graph: Graph, memory: Plan, layers: Sequence[Layer], buffers: Buffers) -> list[Block]:
@@ -62,11 +79,12 @@ def blocks(graph: Graph, memory: Plan, layers: Sequence[Layer], buffers: Buffers
 
 def _whole(graph: Graph, step: Step, layer: Layer, numbers: Mapping[str, int], buffers: Buffers) -> Block:
     (node,), (function,) = step.nodes, layer.functions.values()
-    output = buffers.value(step.output)
-    arguments = [*map(buffers.value, graph.activations(node)), output]
+    names = (*graph.activations(node), *node.outputs)
+    arguments = [KernelArgument(buffers.value(name), graph.tensors[name].dtype) for name in names]
     if function.scratch:
-        arguments.append(buffers.scratch(step))
-    return Block((), (KernelCall(function.name, tuple(arguments), numbers[node.name], output, layer.size),))
+        arguments.append(KernelArgument(buffers.scratch(step)))
+    outputs = tuple((buffers.value(name), graph.tensors[name].byte_count) for name in node.outputs)
+    return Block((), (KernelCall(function.name, tuple(arguments), numbers[node.name], outputs),))
 
 
 def _stripes(
@@ -80,8 +98,7 @@ def _stripes(
     def place(name: str, row: int, stripe: int) -> Place:
         if name in cascade.rolling:
             return buffers.rolling(name) + cascade.rolling[name].offset(row, stripe)
-        shape = graph.tensors[name].shape
-        return buffers.value(name) + row * shape[2] * shape[3]
+        return buffers.value(name) + row * row_bytes(graph.tensors[name])
 
     def call(piece: Piece, stripe: int) -> KernelCall:
         layer = layers[numbers[piece.node.name]]
@@ -89,13 +106,15 @@ def _stripes(
         output = place(piece.node.output, piece.rows.start, stripe)
         names = graph.activations(piece.node)
         arguments = [
-            place(name, rows.start, stripe) for name, rows in zip(names, piece.stripe.rows, strict=True)
+            KernelArgument(place(name, rows.start, stripe), graph.tensors[name].dtype)
+            for name, rows in zip(names, piece.stripe.rows, strict=True)
         ]
-        scratch = [buffers.scratch(step)] if function.scratch else []
-        size = piece.stripe.call.output.size
-        return KernelCall(
-            function.name, (*arguments, output, *scratch), numbers[piece.node.name], output, size
-        )
+        made = piece.stripe.call.output
+        arguments.append(KernelArgument(output, made.dtype))
+        if function.scratch:
+            arguments.append(KernelArgument(buffers.scratch(step)))
+        outputs = ((output, made.byte_count),)
+        return KernelCall(function.name, tuple(arguments), numbers[piece.node.name], outputs)
 
     for i, pieces in enumerate(cascade.stripes):
         moves = (
@@ -132,7 +151,11 @@ def _joined(loop: Block, stripe: Block) -> Block | None:
         return replace(place, step=next(walk))
 
     calls = tuple(
-        replace(call, arguments=tuple(map(walking, call.arguments)), output=walking(call.output))
+        replace(
+            call,
+            arguments=tuple(replace(a, place=walking(a.place)) for a in call.arguments),
+            outputs=tuple((walking(place), size) for place, size in call.outputs),
+        )
         for call in loop.calls
     )
     return replace(loop, calls=calls, repeat=loop.repeat + 1)
@@ -142,10 +165,14 @@ def _alike(a: Block, b: Block) -> bool:
     """Whether they move and call the same, wherever."""
     return (
         a.moves == b.moves
-        and [(call.function, call.layer, call.size) for call in a.calls]
-        == [(call.function, call.layer, call.size) for call in b.calls]
+        and [(call.function, call.layer, _sizes(call)) for call in a.calls]
+        == [(call.function, call.layer, _sizes(call)) for call in b.calls]
         and [place.array for place in a.places()] == [place.array for place in b.places()]
     )
+
+
+def _sizes(call: KernelCall) -> list[int]:
+    return [size for _, size in call.outputs]
 
 
 def cascade_entry(cascade: Cascade) -> CascadeEntry:

@@ -30,9 +30,10 @@ class Buffers:
 
     def __init__(self, graph: Graph, memory: Plan, separate: bool) -> None:
         self.graph, self.memory, self.separate = graph, memory, separate
-        self.roots: dict[str, str] = {name: name for name in graph.inputs}
+        self.roots: dict[str, str] = {name: name for name in graph.given}
         for step in memory.steps:
-            self.roots[step.output] = self.roots[next(iter(step.inputs))] if step.view else step.output
+            for name in step.outputs:
+                self.roots[name] = self.roots[next(iter(step.inputs))] if step.view else name
 
     def value(self, name: str) -> Place:
         """Of an activation that is whole in memory."""
@@ -59,7 +60,7 @@ class Buffers:
         if not self.separate:
             return [("arena", max(self.memory.arena_bytes, 1))]
         roots = dict.fromkeys(self.roots.values())
-        found = [(self._array("buffer", root), self.graph.tensors[root].size) for root in roots]
+        found = [(self._array("buffer", root), self.graph.tensors[root].byte_count) for root in roots]
         for step in self.memory.steps:
             rolling = step.cascade.rolling if step.cascade else {}
             named = {rows_of(name): self._array("rows", name) for name in rolling}

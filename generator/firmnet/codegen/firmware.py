@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..artifact import FORMAT, Edge, LayerEntry, Manifest
+from ..artifact import FORMAT, LayerEntry, Manifest, edges_of, states_of
 from ..graph_file import printable
-from ..ir import Graph, Shape
+from ..ir import Graph
 from ..plan import check_flash, plan_for
 from ..provenance import digest, fingerprint, fingerprint_file
 from ..targets import Board, isa
@@ -51,8 +51,9 @@ def firmware(
         board=board.id,
         fingerprint=identity.hex(),
         labels=tuple(labels),
-        input=_edge(graph, graph.input, graph.input_order),
-        output=_edge(graph, graph.output, graph.output_order),
+        inputs=edges_of(graph, graph.inputs),
+        outputs=edges_of(graph, graph.outputs),
+        states=states_of(graph),
         layers=tuple(_entry(graph.name, layer) for layer in lib.layers),
         arena_bytes=lib.plan.arena_bytes,
         lower_bound_bytes=lib.plan.lower_bound_bytes,
@@ -63,12 +64,7 @@ def firmware(
     return Firmware(files, manifest, lib.layers)
 
 
-def _edge(graph: Graph, name: str, order: Shape) -> Edge:
-    tensor = graph.tensors[name]
-    return Edge(tensor.shape, order, tensor.scale, tensor.zero_point)
-
-
 def _entry(model: str, layer: Layer) -> LayerEntry:
     arrays = tuple(symbols.of_layer(model, layer.name, key) for key in layer.arrays)
     source = printable(layer.source)
-    return LayerEntry(layer.name, layer.op, source, layer.shape, layer.macs, layer.flash_bytes, arrays)
+    return LayerEntry(layer.name, layer.op, source, layer.outputs, layer.macs, layer.flash_bytes, arrays)

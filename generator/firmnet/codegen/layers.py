@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Array, Call, Graph, Node, Shape, shape_text
+from ..artifact import StoredValue, stored_outputs
+from ..ir import Array, Call, Graph, Node, shape_text
 from ..kernels import Alike, Prepared
 from ..ops import OPS
 from . import symbols
@@ -33,12 +34,16 @@ class Layer:
     name: str
     op: str
     source: str
-    shape: Shape
-    size: int
+    outputs: tuple[StoredValue, ...]
     macs: int
     arrays: Mapping[str, Array]
     functions: Mapping[tuple[Any, ...], Function]
     title: str
+
+    @property
+    def byte_count(self) -> int:
+        """Of all its outputs."""
+        return sum(output.byte_count for output in self.outputs)
 
     @property
     def flash_bytes(self) -> int:
@@ -71,8 +76,7 @@ def layer(
         name=node.name,
         op=node.op,
         source=node.source,
-        shape=call.output.shape,
-        size=call.output.size,
+        outputs=stored_outputs(graph, node),
         macs=macs,
         arrays=constants.arrays,
         functions=functions,
@@ -82,7 +86,8 @@ def layer(
 
 def shape_key(call: Call) -> tuple[Any, ...]:
     """Calls of one layer with the same key have the same function."""
-    return call.attrs, call.output.shape, *(t.shape for t in call.inputs if t.data is None)
+    shapes = tuple(tensor.shape for tensor in call.outputs)
+    return call.attrs, shapes, *(t.shape for t in call.inputs if t.data is None)
 
 
 class _Constants:
@@ -106,5 +111,6 @@ class _Constants:
 
 def _title(node: Node, call: Call, macs: int) -> str:
     shapes = " + ".join(shape_text(t.shape) for t in call.inputs if t.data is None)
+    results = " + ".join(shape_text(tensor.shape) for tensor in call.outputs)
     work = f", {macs:,} multiply-accumulates" if macs else ""
-    return f"{node.name}: {node.op}, {shapes} -> {shape_text(call.output.shape)}{work}"
+    return f"{node.name}: {node.op}, {shapes} -> {results}{work}"

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..assets import assets
-from ..ir import Array, Call, Graph, Node, Shape, Tensor
+from ..ir import Call, Graph, Node
 from ..kernels import Choice, Prepared, varying
 from ..ops import OPS
 from ..plan import Cascade, Plan, plan
@@ -17,7 +16,9 @@ from ..targets import Isa
 from . import symbols
 from .blocks import blocks
 from .buffers import Buffers
+from .edges import ports, states, updates
 from .layers import Layer, layer, shape_key
+from .numbers import initializer
 from .templates import render
 
 C_TYPES = {
@@ -28,7 +29,6 @@ C_TYPES = {
     "uint16": "uint16_t",
     "uint32": "uint32_t",
 }
-LINE = 110
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,21 @@ def library(
         "layers": layers,
         "blocks": blocks(graph, memory, layers, buffers),
         "buffers": buffers.declarations(),
-        "inputs": [(buffers.value(name), graph.tensors[name].size) for name in graph.inputs],
-        "output": (buffers.value(graph.output), graph.tensors[graph.output].size),
-        "input_edge": _edge(graph.tensors[graph.inputs[0]], graph.input_order),
-        "output_edge": _edge(graph.tensors[graph.output], graph.output_order),
+        "inputs": ports(graph, buffers, graph.inputs),
+        "outputs": ports(graph, buffers, graph.outputs),
+        "states": states(graph, buffers),
+        "updates": updates(graph, buffers),
         "arena_bytes": memory.arena_bytes,
         "lower_bound_bytes": memory.lower_bound_bytes,
         "peak": " to ".join(dict.fromkeys((memory.peak_layers[0], memory.peak_layers[-1])))
         if memory.peak_layers
-        else graph.output,
+        else graph.outputs[0].name,
         "arrays": [
             (
                 C_TYPES[str(array.dtype)],
                 symbols.of_layer(graph.name, each.name, key),
                 array.size,
-                _initializer(array),
+                initializer(array),
                 each.title,
             )
             for each in layers
@@ -110,8 +110,8 @@ def library(
 
 def fingerprint_source(model: str, fingerprint: bytes) -> str:
     """The text of <model>_fingerprint.c."""
-    initializer = _initializer(np.frombuffer(fingerprint, np.uint8))
-    return render("model/fingerprint.c.j2", name=model, fingerprint=initializer)
+    numbers = initializer(np.frombuffer(fingerprint, np.uint8))
+    return render("model/fingerprint.c.j2", name=model, fingerprint=numbers)
 
 
 def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
@@ -136,58 +136,6 @@ def _runs(graph: Graph, memory: Plan) -> Iterator[tuple[Node, Call, Choice]]:
         for stripe in step.cascade.stripes if step.cascade else ():
             for piece in stripe:
                 yield piece.node, piece.stripe.call, piece.choice
-
-
-def _edge(tensor: Tensor, order: Shape) -> dict[str, Any]:
-    """An edge of the model in C: loops in its own order with strides in memory, and how to read int8."""
-    strides = [prod(tensor.shape[axis + 1 :]) for axis in range(len(tensor.shape))]
-    axes = np.argsort(order) if order else range(len(tensor.shape))
-    loops = [(tensor.shape[axis], strides[axis]) for axis in axes if tensor.shape[axis] > 1]
-    loops = _merged(loops) or [(1, 1)]
-    return {
-        "index": " + ".join(
-            f"i{i} * {stride}" if stride > 1 else f"i{i}" for i, (_, stride) in enumerate(loops)
-        ),
-        "reciprocal": _float(np.float32(1.0 / tensor.scale)),
-        "offset": _float(np.float32(tensor.zero_point + 0.5)),
-        "scale": _float(np.float32(tensor.scale)),
-        "zero_point": tensor.zero_point,
-        "loops": loops,
-    }
-
-
-def _merged(loops: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Neighbouring loops that walk memory in one stride become one."""
-    out: list[tuple[int, int]] = []
-    for size, stride in loops:
-        if out and out[-1][1] == size * stride:
-            out[-1] = (out[-1][0] * size, stride)
-        else:
-            out.append((size, stride))
-    return out
-
-
-def _float(value: np.float32) -> str:
-    """A C literal that reads back as exactly this float32."""
-    text = repr(float(value))
-    return f"{text}f" if any(c in text for c in ".en") else f"{text}.0f"
-
-
-def _initializer(array: Array) -> str:
-    """Numbers of an array in rows of at most LINE columns."""
-    rows, row, width = [], list[str](), 4
-    for value in array.ravel().tolist():
-        text = (
-            "INT32_MIN"
-            if array.dtype == np.int32 and value == -(2**31)
-            else f"{value}{'u' * (value > 2**31 - 1)}"
-        )
-        if width + len(text) + 2 > LINE:
-            rows.append(", ".join(row))
-            row, width = [], 4
-        row.append(text)
-        width += len(text) + 2
-    return ",\n    ".join([*rows, ", ".join(row)])
 
 
 def _library_json(name: str) -> str:

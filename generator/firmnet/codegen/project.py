@@ -12,7 +12,7 @@ from ..artifact import BOARD_FILE
 from ..assets import assets
 from ..errors import UserError
 from ..interpret import model_shape
-from ..ir import Graph, Shape, Tensor
+from ..ir import Graph, Port, Tensor
 from ..qmath import pixel_divisor
 from ..targets import Board, board_to_json, core_named
 from .templates import render
@@ -100,15 +100,21 @@ def _board_json(board: Board) -> str:
 
 def _frozen(graph: Graph, board: Board, labels: Sequence[str], version: str) -> dict[str, str]:
     """The Python that travels as bytecode: the model's module, and the link's board half."""
-    x, y = graph.tensors[graph.input], graph.tensors[graph.output]
+    inputs, outputs = (
+        [_edge(graph.tensors[port.tensor], port) for port in ports] for ports in (graph.inputs, graph.outputs)
+    )
     shim = render(
         "micropython/shim.py.j2",
         name=graph.name,
         board=board.name,
         version=version,
         labels=repr(tuple(str(label) for label in labels)),
-        input=_edge(x, graph.input_order),
-        output=_edge(y, graph.output_order),
+        inputs=inputs,
+        outputs=outputs,
+        shapes=tuple(port["shape"] for port in inputs),
+        sizes=tuple(port["size"] for port in inputs),
+        pixels=tuple(port["pixels"] is not None for port in inputs),
+        states=tuple(state.name for state in graph.states),
     )
     runtime = assets("runtime_micropython")
     return {f"frozen/{path.name}": path.read_text() for path in sorted(runtime.glob("*.py"))} | {
@@ -116,16 +122,21 @@ def _frozen(graph: Graph, board: Board, labels: Sequence[str], version: str) -> 
     }
 
 
-def _edge(tensor: Tensor, order: Shape) -> dict[str, object]:
-    """An edge of the model as the shim tells it: shape in the model's own order, and how to read int8."""
+def _edge(tensor: Tensor, port: Port) -> dict[str, object]:
+    """An edge of the model as the shim tells it: shape in the model's own order, and how to read its
+    values.
+    """
     return {
-        "name": tensor.name,
-        "shape": model_shape(tensor, order),
+        "name": port.name,
+        "shape": model_shape(tensor, port.order),
         "size": tensor.size,
+        "bytes": tensor.byte_count,
+        "dtype": tensor.dtype.value,
+        "code": tensor.dtype.typecode,
         "scale": float(np.float32(tensor.scale)),
         "zero_point": tensor.zero_point,
         "stored": tensor.shape,
-        "order": order or tuple(range(len(tensor.shape))),
+        "order": port.order or tuple(range(len(tensor.shape))),
         "pixels": pixel_divisor(tensor.q),
     }
 

@@ -40,7 +40,10 @@ def layer_of(model: str, symbol: str) -> str | None:
 
 def is_of(model: str, symbol: str) -> bool:
     """Whether a linked symbol is the model's: a layer's, or what it offers."""
-    return symbol in (f"{model}_model", f"{model}_fingerprint") or layer_of(model, symbol) is not None
+    return (
+        symbol in (f"{model}_model", f"{model}_fingerprint", f"{model}_reset")
+        or layer_of(model, symbol) is not None
+    )
 
 
 def shared(kind: str, *made_of: Any) -> str:

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..artifact import Artifact
 from ..errors import UserError, VerificationError
-from ..ir import Array
+from ..ir import Array, unwrapped
 from ..targets import MACHINES, Machine, core_named
 from ..toolchain import find, run
 from .compiled import Compiler, compiled
-from .device import Closing, Counters, RunResult, RunsDone, stored
+from .device import Closing, Counters, RunResult, RunsDone, alone, side_by_side, stored, taken_apart
 from .runner import Answer, Model, Request, Runner, Wanted, from_artifact, program_files
 
 BOOT_TIMEOUT_S = 120.0
@@ -59,7 +60,8 @@ class CoreDevice(Closing):
     """Device: one artifact's model in an image of its own, booted for every batch of inputs."""
 
     def __init__(self, artifact: Artifact, machine: Machine) -> None:
-        self._artifact, self._machine, self._runs = artifact, machine, 0
+        self._manifest, self._machine, self._runs = artifact.manifest, machine, 0
+        self._state: bytes | None = None  # between the boots; None: as after a reset
         self._model = from_artifact(artifact)
         self._program = image([self._model], machine.name, count_instructions=machine.counter)
 
@@ -70,29 +72,32 @@ class CoreDevice(Closing):
     def fingerprint(self) -> bytes:
         return self._ask(np.empty((1, 0), np.int8), Wanted.IDENTIFY).outputs.tobytes()
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
+    def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         kind = Wanted.CHECK if layers else Wanted.COUNT if self._machine.counter else Wanted.RUN
         answers, rows = [], self._stored(inputs)
-        for start in range(0, len(inputs), RUNS_PER_BOOT):
+        for start in range(0, len(rows), RUNS_PER_BOOT):
             answers.append(self._ask(rows[start : start + RUNS_PER_BOOT], kind))
             self._runs += len(answers[-1].outputs)
             if progress:
-                progress(min(start + RUNS_PER_BOOT, len(inputs)))
+                progress(min(start + RUNS_PER_BOOT, len(rows)))
         words = np.concatenate([answer.words for answer in answers])
         outputs = np.concatenate([answer.outputs for answer in answers])
         return RunResult(
-            self._artifact.manifest.output.samples(outputs),
+            unwrapped(taken_apart(self._manifest.outputs, outputs)),
             cycles=words[:, 0] if kind is Wanted.COUNT else None,
             layers=words if layers else None,
         )
 
-    def dump(self, x: Array, layer: int) -> Array:
-        layer_output: Array = self._ask(self._stored(x[np.newaxis]), Wanted.DUMP, layer).outputs[0]
-        return layer_output
+    def reset(self) -> None:
+        self._state = None
 
-    def profile(self, x: Array) -> Array:
+    def dump(self, x: Any, layer: int) -> Array:
+        answer = self._ask(self._stored(alone(x)), Wanted.DUMP, layer)
+        return self._manifest.layers[layer].values(answer.outputs[0].tobytes())
+
+    def profile(self, x: Any) -> Array:
         """Instructions of each layer for one input, uint32 (layers,); zeros where nothing counts."""
-        words: Array = self._ask(self._stored(x[np.newaxis]), Wanted.PROFILE).words[0]
+        words: Array = self._ask(self._stored(alone(x)), Wanted.PROFILE).words[0]
         return words
 
     def counters(self) -> Counters:
@@ -101,12 +106,14 @@ class CoreDevice(Closing):
     def close(self) -> None:
         """Nothing runs between batches."""
 
-    def _stored(self, inputs: Array) -> Array:
-        return stored(self._artifact.manifest.input, inputs)
+    def _stored(self, inputs: Any) -> Array:
+        return side_by_side(stored(self._manifest.inputs, inputs))
 
     def _ask(self, rows: Array, kind: Wanted, layer: int = 0) -> Answer:
-        request = Request(self._model.name, rows, kind, layer)
+        request = Request(self._model.name, rows, kind, layer, self._state)
         (answer,) = self._program.ask([request])
+        if kind is not Wanted.IDENTIFY:
+            self._state = answer.state
         return answer
 
 

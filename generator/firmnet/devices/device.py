@@ -1,7 +1,7 @@
 """What does every device promise: host library, emulated core, emulated board, real board?"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -11,7 +11,7 @@ import numpy as np
 from ..artifact import Edge
 from ..calls import Prediction
 from ..errors import UserError
-from ..ir import Array
+from ..ir import Array, wrapped
 
 RunsDone = Callable[[int], None]
 """Called with the number of inferences done so far."""
@@ -19,9 +19,11 @@ RunsDone = Callable[[int], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """Outputs int8 (N, *sample shape); cycles (N,) where the device counts them; layer CRC-32s (N, L)."""
+    """Outputs (N, *sample shape), of several a tuple of such arrays; cycles (N,) where the device counts
+    them; layer CRC-32s (N, L).
+    """
 
-    outputs: Array
+    outputs: Any
     cycles: Array | None = None
     layers: Array | None = None
 
@@ -38,7 +40,11 @@ class Counters:
 
 
 class Device(Protocol):
-    """Runs one deployed model. Inputs and outputs are int8 in the model's own order and shape."""
+    """Runs one deployed model. Inputs and outputs are quantized, in the model's own order and shape.
+
+    A model with several inputs takes a tuple of as many arrays, in their order. A model with states
+    remembers: every inference is a step that begins with what the one before left, until `reset`.
+    """
 
     @property
     def name(self) -> str:
@@ -47,14 +53,17 @@ class Device(Protocol):
     def fingerprint(self) -> bytes:
         """The 32 bytes compiled into the firmware."""
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
-        """Infer each of inputs (N, *sample shape); with `layers`, also the CRC-32 of every layer's output.
+    def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
+        """Infer each of inputs (N, *sample shape); with `layers`, also the CRC-32 of every layer's outputs.
 
         UserError for inputs of another type or shape.
         """
 
-    def dump(self, x: Array, layer: int) -> Array:
-        """Run one input (*sample shape) and return layer `layer`'s output, int8, flat, as it is stored."""
+    def reset(self) -> None:
+        """What the model remembers is as at the beginning."""
+
+    def dump(self, x: Any, layer: int) -> Array:
+        """Infer one input (*sample shape) and return layer `layer`'s outputs, flat, as they are stored."""
 
     def counters(self) -> Counters: ...
 
@@ -67,20 +76,56 @@ class Device(Protocol):
     ) -> None: ...
 
 
-def stored(edge: Edge, inputs: Array) -> Array:
-    """Inputs int8 (N, *sample shape) as a device stores them, (N, bytes).
+def stored(edges: Sequence[Edge], inputs: Any) -> tuple[Array, ...]:
+    """Inputs (N, *sample shape) as a device stores them, (N, values) for each.
 
     UserError for other numbers, and for another shape, above all that of the stored layout: to reshape it
     would mix up its values.
     """
-    shape = edge.sample_shape
-    if inputs.dtype != np.int8 or inputs.shape[1:] != shape or not inputs.ndim:
+    given = inputs if isinstance(inputs, tuple | list) else (inputs,)
+    if len(given) != len(edges):
+        names = ", ".join(edge.name for edge in edges)
         raise UserError(
-            f"inputs must be int8 of shape ({', '.join(map(str, ('N', *shape)))}{',' * (not shape)}), in the "
-            f"model's own order, not {inputs.dtype} {inputs.shape}: firmnet.api.inputs_for makes them from "
-            "float samples"
+            f"the model takes {len(edges)} inputs ({names}), not {len(given)}: give one array of each"
         )
-    return np.ascontiguousarray(edge.stored(inputs))
+    found = tuple(_stored(edge, x) for edge, x in zip(edges, given, strict=True))
+    if len({len(x) for x in found}) > 1:
+        raise UserError(
+            f"there are {', '.join(str(len(x)) for x in found)} samples of the inputs: give as many of each"
+        )
+    return found
+
+
+def _stored(edge: Edge, x: Array) -> Array:
+    shape = edge.sample_shape
+    if x.dtype != edge.dtype.numpy or x.shape[1:] != shape or not x.ndim:
+        wanted = f"({', '.join(map(str, ('N', *shape)))}{',' * (not shape)})"
+        raise UserError(
+            f"inputs must be {edge.dtype} of shape {wanted}, in the model's own order, not {x.dtype} "
+            f"{x.shape}: firmnet.api.inputs_for makes them from float samples"
+        )
+    return np.ascontiguousarray(edge.stored(x))
+
+
+def alone(x: Any) -> Any:
+    """One sample as the only one of many."""
+    return tuple(each[np.newaxis] for each in x) if isinstance(x, tuple | list) else x[np.newaxis]
+
+
+def side_by_side(arrays: Sequence[Array]) -> Array:
+    """Values (N, n) of any types as their bytes, int8 (N, bytes)."""
+    count = len(arrays[0])
+    return np.concatenate([np.ascontiguousarray(x).view(np.int8).reshape(count, -1) for x in arrays], axis=1)
+
+
+def taken_apart(edges: Sequence[Edge], rows: Array) -> tuple[Array, ...]:
+    """Outputs (N, bytes), side by side as stored → (N, *sample shape) of each, in the model's own order."""
+    found, start = [], 0
+    for edge in edges:
+        part = np.ascontiguousarray(rows[:, start : start + edge.byte_count])
+        found.append(edge.samples(part.view(edge.dtype.numpy)))
+        start += edge.byte_count
+    return tuple(found)
 
 
 @runtime_checkable
@@ -98,29 +143,33 @@ class HasFlash(Protocol):
 class HasCalls(Protocol):
     """A device that can be called as users call it: with real numbers, for a label."""
 
-    def predict(self, samples: Array) -> tuple[Prediction, ...]:
+    def predict(self, samples: Any) -> tuple[Prediction, ...]:
         """What a user's call comes to for each of samples float32 (N, *sample shape), by the device's code.
 
-        At most 256 different values to a sample. UserError for samples of another shape, NaN and infinity;
-        () where the device's memory holds no sample.
+        A model with states is reset before each sample, and given it `calls.TIMES` times. UserError for
+        samples of another shape, NaN and infinity; () where the device's memory holds no sample.
         """
 
     def info(self) -> dict[str, Any]:
         """What the firmware says of itself: all that info() prints at a board's prompt, or a part of it."""
 
 
-def real(edge: Edge, samples: Array) -> Array:
-    """Samples float32 (N, *sample shape), finite; UserError that names the first value which is not."""
-    if samples.dtype != np.float32 or samples.shape[1:] != edge.sample_shape or not samples.ndim:
-        shape = ", ".join(map(str, ("N", *edge.sample_shape)))
-        raise UserError(f"samples must be float32 of shape ({shape}), not {samples.dtype} {samples.shape}")
-    flat = samples.reshape(len(samples), -1)
-    for i, element in np.argwhere(~np.isfinite(flat))[:1]:
-        raise UserError(
-            f"sample {i}: value {element} is {flat[i, element]}: the model takes finite numbers; "
-            "remove or repair it"
-        )
-    return samples
+def real(edges: Sequence[Edge], samples: Any) -> tuple[Array, ...]:
+    """Samples float32 (N, *sample shape) of each input, finite; UserError that names the first which is
+    not.
+    """
+    given = wrapped(samples, len(edges))
+    for edge, x in zip(edges, given, strict=True):
+        if x.dtype != np.float32 or x.shape[1:] != edge.sample_shape or not x.ndim:
+            shape = ", ".join(map(str, ("N", *edge.sample_shape)))
+            raise UserError(f"samples must be float32 of shape ({shape}), not {x.dtype} {x.shape}")
+        flat = x.reshape(len(x), -1)
+        for i, element in np.argwhere(~np.isfinite(flat))[:1]:
+            raise UserError(
+                f"sample {i}: value {element} is {flat[i, element]}: the model takes finite numbers; "
+                "remove or repair it"
+            )
+    return given
 
 
 class Closing(ABC):

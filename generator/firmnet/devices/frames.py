@@ -17,11 +17,12 @@ from typing import Protocol
 from ..errors import VerificationError
 
 MAGIC = b"\xf1\x4e"
-VERSION = 2
+VERSION = 3
 ANSWER = 0x80
 HEADER = struct.Struct("<2sBBIIII")
 CRC = struct.Struct("<I")
-HELLO = struct.Struct("<32s6I")
+HELLO = struct.Struct("<32s4I")
+STEP_HEAD = struct.Struct("<3I")
 COUNTERS = struct.Struct("<IIIII")
 IMAGE = struct.Struct("<III")
 EVERY_BYTE = bytes(range(255, -1, -1))
@@ -41,18 +42,26 @@ STRAY_BYTES = 400
 class Message(IntEnum):
     """What a frame says. Answers are `kind | ANSWER`; the last four only ever come from the board."""
 
-    HELLO = 1  # (every byte) -> fingerprint, six sizes and counts, model, firmnet version (, every byte)
-    RUN = 2  # input -> output, microseconds u32
-    CHECKSUMS = 3  # input -> output, CRC-32 u32 of every layer's output
-    DUMP = 4  # input, layer u32 -> that layer's output
+    HELLO = 1  # (every byte) -> fingerprint, four numbers, model, firmnet version, ports (, every byte)
+    RUN = 2  # step, inputs -> outputs, microseconds u32
+    CHECKSUMS = 3  # step, inputs -> outputs, CRC-32 u32 of every layer's outputs
+    DUMP = 4  # step, inputs -> a layer's outputs
     COUNTERS = 5  # -> runs, bad frames, free heap bytes, stack peak bytes, microseconds of the last run
     RESET = 6  # -> nothing; the board returns to its REPL
     AGAIN = 7  # -> the answer to the request of this number, from memory; NAK when there is none
     IMAGE = 8  # address, bytes, CRC-32 to continue -> CRC-32 of the board's memory there
+    RESTART = 9  # -> nothing; the model's states are as at the beginning, the next step is 0
     NAK = 0x15  # send it again: damage, or the last request that arrived whole has the number in the header
     READY = 0x16  # the board begins to serve
     STRANGER = 0x17  # no hello has opened this session
     FAULT = 0x18  # the request arrived whole but cannot be met: the payload says why
+
+
+def step_payload(step: int, inputs: bytes, layer: int = 0) -> bytes:
+    """What a run, checksums or dump request says: which step, which layer to dump, CRC-32 of the inputs,
+    inputs.
+    """
+    return STEP_HEAD.pack(step, layer, zlib.crc32(inputs)) + inputs
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,43 @@ from typing import Any
 import numpy as np
 
 from ..artifact import Artifact
-from ..calls import Prediction, answer
+from ..calls import TIMES, Prediction, answer
 from ..errors import VerificationError
-from ..ir import Array
+from ..ir import Array, Dtype, unwrapped
 from ..toolchain import run
 from .compiled import Compiler, compiled, grouped
-from .device import Closing, Counters, RunResult, RunsDone, real, stored
+from .device import Closing, Counters, RunResult, RunsDone, alone, real, side_by_side, stored, taken_apart
 from .runner import FINGERPRINT_BYTES, Model, Runner, from_artifact, program_files
 
 SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 PROGRAM_TIMEOUT_S = 300.0
 
+DTYPES = (Dtype.INT8, Dtype.UINT8, Dtype.INT16, Dtype.INT32)
+"""In the order of fn_dtype."""
+
 _Observer = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
 
 
 class _Input(ctypes.Structure):
-    _fields_ = [("data", ctypes.c_void_p), ("bytes", ctypes.c_uint32)]
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_uint32),
+        ("dtype", ctypes.c_uint32),
+        ("quantize", ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)),
+        ("arrange", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
+    ]
+
+
+class _Output(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_uint32),
+        ("dtype", ctypes.c_uint32),
+        ("dequantize", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
+        ("best", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.POINTER(ctypes.c_float))),
+    ]
 
 
 class _Layer(ctypes.Structure):
@@ -39,21 +60,20 @@ class _Model(ctypes.Structure):
         ("fingerprint", ctypes.c_void_p),
         ("inputs", ctypes.POINTER(_Input)),
         ("input_count", ctypes.c_uint32),
-        ("output", ctypes.c_void_p),
-        ("output_bytes", ctypes.c_uint32),
+        ("outputs", ctypes.POINTER(_Output)),
+        ("output_count", ctypes.c_uint32),
+        ("states", ctypes.c_void_p),
+        ("state_count", ctypes.c_uint32),
         ("layers", ctypes.POINTER(_Layer)),
         ("layer_count", ctypes.c_uint32),
         ("arena_bytes", ctypes.c_uint32),
         ("run", ctypes.CFUNCTYPE(None, _Observer, ctypes.c_void_p)),
-        ("quantize", ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)),
-        ("arrange", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
-        ("dequantize", ctypes.CFUNCTYPE(None, ctypes.c_void_p)),
-        ("best", ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.POINTER(ctypes.c_float))),
+        ("reset", ctypes.CFUNCTYPE(None)),
     ]
 
 
 class HostModel:
-    """One model of a loaded library. All arrays are int8 and flat; the memory is the library's own arena."""
+    """One model of a loaded library. All arrays are flat; the memory is the library's own arena."""
 
     def __init__(self, library: ctypes.CDLL, name: str) -> None:
         self._library = library  # keeps it loaded
@@ -64,14 +84,20 @@ class HostModel:
     def fingerprint(self) -> bytes:
         return ctypes.string_at(self._c.fingerprint, FINGERPRINT_BYTES)
 
-    def run(self, *inputs: Array) -> Array:
-        """The output of one inference."""
+    def run(self, *inputs: Array) -> Any:
+        """The output of one inference, of several a tuple."""
         self._write(inputs)
         self._c.run(_Observer(), None)
-        return _copied(self._c.output, self._c.output_bytes)
+        return unwrapped(self.outputs())
+
+    def outputs(self) -> list[Array]:
+        """Of the last inference, as they are stored."""
+        return [_copied(y.data, y.bytes, y.dtype) for y in self._outputs]
 
     def run_layers(self, *inputs: Array) -> list[Array]:
-        """Every layer's output of one inference, each piece copied as soon as it is there."""
+        """The bytes of every layer's outputs of one inference, int8, each piece copied as soon as it is
+        there.
+        """
         seen = [b""] * self._c.layer_count
 
         def observe(_: Any, layer: int, output: int, size: int) -> None:
@@ -81,38 +107,38 @@ class HostModel:
         self._c.run(_Observer(observe), None)
         return [np.frombuffer(output, np.int8) for output in seen]
 
-    def quantize(self, x: Array) -> Array:
-        """One float32 sample in the model's own order, as the device quantizes and stores it.
+    def reset(self) -> None:
+        self._c.reset()
+
+    def quantize(self, x: Array, i: int = 0) -> Array:
+        """One float32 sample of input i in the model's own order, as the device quantizes and stores it.
 
         ValueError that names the first element which is NaN or infinite.
         """
-        x = np.ascontiguousarray(x, np.float32).ravel()
-        target = self._c.inputs[0]
-        if x.size != target.bytes:
-            raise ValueError(f"the model takes {target.bytes} values, got {x.size}")
-        bad = self._c.quantize(x.ctypes.data)
+        target = self._inputs[i]
+        x = self._fitting(x, np.dtype(np.float32), target)
+        bad = target.quantize(x.ctypes.data)
         if bad >= 0:
             raise ValueError(f"value {bad} is {x[bad]}: the model takes finite numbers")
-        return _copied(target.data, target.bytes)
+        return _copied(target.data, target.bytes, target.dtype)
 
-    def arrange(self, x: Array) -> Array:
-        """One int8 sample in the model's own order, as the device stores it."""
-        x, target = np.ascontiguousarray(x, np.int8), self._c.inputs[0]
-        if x.size != target.bytes:
-            raise ValueError(f"the model takes {target.bytes} values, got {x.size}")
-        self._c.arrange(x.ctypes.data)
-        return _copied(target.data, target.bytes)
+    def arrange(self, x: Array, i: int = 0) -> Array:
+        """One quantized sample of input i in the model's own order, as the device stores it."""
+        target = self._inputs[i]
+        target.arrange(self._fitting(x, DTYPES[target.dtype].numpy, target).ctypes.data)
+        return _copied(target.data, target.bytes, target.dtype)
 
-    def dequantize(self) -> Array:
-        """The last output in the model's own order, float32."""
-        values = np.empty(self._c.output_bytes, np.float32)
-        self._c.dequantize(values.ctypes.data)
+    def dequantize(self, i: int = 0) -> Array:
+        """The last output i in the model's own order, float32."""
+        output = self._outputs[i]
+        values = np.empty(output.bytes // DTYPES[output.dtype].bytes, np.float32)
+        output.dequantize(values.ctypes.data)
         return values
 
-    def best(self) -> tuple[int, np.float32]:
-        """Index, in the model's own order, and real value of the last output's largest element."""
+    def best(self, i: int = 0) -> tuple[int, np.float32]:
+        """Index, in the model's own order, and real value of the largest element of the last output i."""
         value = ctypes.c_float()
-        index = self._c.best(ctypes.byref(value))
+        index = self._outputs[i].best(ctypes.byref(value))
         return index, np.float32(value.value)
 
     def info(self) -> dict[str, Any]:
@@ -123,11 +149,25 @@ class HostModel:
             "arena_bytes": self._c.arena_bytes,
         }
 
+    @property
+    def _inputs(self) -> list[Any]:
+        return list(self._c.inputs[: self._c.input_count])
+
+    @property
+    def _outputs(self) -> list[Any]:
+        return list(self._c.outputs[: self._c.output_count])
+
+    def _fitting(self, x: Array, dtype: np.dtype[Any], target: Any) -> Array:
+        """The array flat; ValueError for another number of values."""
+        flat = np.ascontiguousarray(x, dtype).ravel()
+        count = target.bytes // DTYPES[target.dtype].bytes
+        if flat.size != count:
+            raise ValueError(f"the model takes {count} values, got {flat.size}")
+        return flat
+
     def _write(self, inputs: Sequence[Array]) -> None:
-        for target, x in zip(self._c.inputs[: self._c.input_count], inputs, strict=True):
-            data = np.ascontiguousarray(x, np.int8)
-            if data.size != target.bytes:
-                raise ValueError(f"the model takes {target.bytes} bytes here, got {data.size}")
+        for target, x in zip(self._inputs, inputs, strict=True):
+            data = self._fitting(x, DTYPES[target.dtype].numpy, target)
             ctypes.memmove(target.data, data.ctypes.data, target.bytes)
 
 
@@ -140,7 +180,7 @@ class HostLibrary:
         library = ctypes.CDLL(str(path))
         self.models = {name: HostModel(library, name) for name in sources}
 
-    def run(self, name: str, *inputs: Array) -> Array:
+    def run(self, name: str, *inputs: Array) -> Any:
         return self.models[name].run(*inputs)
 
 
@@ -162,9 +202,10 @@ class HostDevice(Closing):
     """Device: one artifact's model in a shared library."""
 
     def __init__(self, artifact: Artifact) -> None:
-        self._artifact, self._runs = artifact, 0
+        self._manifest, self._runs = artifact.manifest, 0
         model = from_artifact(artifact)
         self._model = HostLibrary({model.name: model.files}).models[model.name]
+        self.reset()  # a library that is loaded already was used before
 
     @property
     def name(self) -> str:
@@ -173,35 +214,43 @@ class HostDevice(Closing):
     def fingerprint(self) -> bytes:
         return self._model.fingerprint
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
+    def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         outputs, checksums = [], []
-        for x in stored(self._artifact.manifest.input, inputs):
-            outputs.append(self._model.run(x))
+        for sample in zip(*stored(self._manifest.inputs, inputs), strict=True):
             if layers:
-                checksums.append([zlib.crc32(y.tobytes()) for y in self._model.run_layers(x)])
+                checksums.append([zlib.crc32(y.tobytes()) for y in self._model.run_layers(*sample)])
+            else:
+                self._model.run(*sample)
+            outputs.append(side_by_side([y[np.newaxis] for y in self._model.outputs()])[0])
             self._runs += 1
             if progress:
                 progress(len(outputs))
         return RunResult(
-            self._artifact.manifest.output.samples(np.array(outputs)),
+            unwrapped(taken_apart(self._manifest.outputs, np.array(outputs))),
             layers=np.array(checksums, np.uint32) if layers else None,
         )
 
-    def dump(self, x: Array, layer: int) -> Array:
-        return self._model.run_layers(*stored(self._artifact.manifest.input, x[np.newaxis]))[layer]
+    def reset(self) -> None:
+        self._model.reset()
 
-    def predict(self, samples: Array) -> tuple[Prediction, ...]:
+    def dump(self, x: Any, layer: int) -> Array:
+        (sample,) = zip(*stored(self._manifest.inputs, alone(x)), strict=True)
+        return self._manifest.layers[layer].values(self._model.run_layers(*sample)[layer].tobytes())
+
+    def predict(self, samples: Any) -> tuple[Prediction, ...]:
         """See HasCalls.predict; labels are the manifest's, all else comes from C."""
-        made = []
-        for x in real(self._artifact.manifest.input, samples):
-            quantized = self._model.quantize(x)
-            self._model.run(quantized)
-            made.append(
-                answer(
-                    quantized, self._model.dequantize(), self._artifact.manifest.labels, self._model.best()
-                )
-            )
-        return tuple(made)
+        manifest = self._manifest
+        given = real(manifest.inputs, samples)
+        return tuple(self._prediction(sample) for sample in zip(*given, strict=True))
+
+    def _prediction(self, sample: Sequence[Array]) -> Prediction:
+        self.reset()
+        quantized = []
+        for _ in range(TIMES if self._manifest.states else 1):
+            quantized = [self._model.quantize(x, i) for i, x in enumerate(sample)]
+            self._model.run(*quantized)
+        outputs = [self._model.dequantize(i) for i in range(len(self._manifest.outputs))]
+        return answer(quantized, outputs, self._manifest.labels, self._model.best())
 
     def info(self) -> dict[str, Any]:
         return self._model.info()
@@ -213,8 +262,8 @@ class HostDevice(Closing):
         """A loaded library stays until the process ends."""
 
 
-def _copied(address: int, size: int) -> Array:
-    return np.frombuffer(ctypes.string_at(address, size), np.int8)
+def _copied(address: int, size: int, dtype: int) -> Array:
+    return np.frombuffer(ctypes.string_at(address, size), DTYPES[dtype].numpy)
 
 
 def _execute(program: Path, folder: Path) -> None:

@@ -58,17 +58,19 @@ OLD_READY = bytes.fromhex("f14e160000000000")
 
 @dataclass(frozen=True)
 class Hello:
-    """Who the board says it is. `sizes` is the CRC-32 of all layers' output bytes, each as u32."""
+    """Who the board says it is. `sizes` is the CRC-32 of all layers' output bytes, each as u32.
+
+    `ports`: "input x int8 64" of each input, output and state, in their order.
+    """
 
     fingerprint: bytes
-    input_bytes: int
-    output_bytes: int
     layer_count: int
     sizes: int
     session_before: int
     runs: int
     model: str
     firmnet: str
+    ports: tuple[str, ...]
 
 
 @dataclass
@@ -98,11 +100,13 @@ class Link:
         *,
         bytes_per_s: float = BYTES_PER_S,
         work_s: float = 0.0,
+        greeting_bytes: int = TEXT_LIMIT_BYTES,
     ) -> None:
         self._port, self._line, self._check = port, line, check
         self._timeout_s, self._work_s = timeout_s, work_s
         self._bytes_per_s = min(bytes_per_s, BYTES_PER_S)
         self._receiver = Receiver(port)
+        self._receiver.limit_bytes = self._greeting_bytes = max(greeting_bytes, TEXT_LIMIT_BYTES)
         self._session = 0
         self._past: set[int] = set()
         self._greeted = False
@@ -375,8 +379,9 @@ class Link:
         """Test the line, once. False when the board is back at its REPL: nothing regular was found wrong."""
         if self._examined:
             return True
-        deadline = time.monotonic() + 2 * PATIENCE_S + self._on_the_line_s(len(EVERY_BYTE), TEXT_LIMIT_BYTES)
-        answer = self._ask(Message.HELLO, EVERY_BYTE, TEXT_LIMIT_BYTES, deadline)
+        line_s = self._on_the_line_s(len(EVERY_BYTE), self._greeting_bytes)
+        deadline = time.monotonic() + 2 * PATIENCE_S + line_s
+        answer = self._ask(Message.HELLO, EVERY_BYTE, self._greeting_bytes, deadline)
         if answer is None:
             self._blame_line()
         elif not answer.endswith(EVERY_BYTE):
@@ -388,10 +393,12 @@ class Link:
 
     def _parse_hello(self, said: bytes) -> Hello:
         """Hello from its payload; VerificationError when it has not the form of one."""
-        names = said[HELLO.size :].split(b"\0")
-        if len(said) < HELLO.size or len(names) != 2:
+        names = [escaped(name.decode(errors="replace")) for name in said[HELLO.size :].split(b"\0")]
+        if len(said) < HELLO.size or len(names) < 2:
             raise self._distrust(f"said hello in {len(said)} bytes that are none")
-        return Hello(*HELLO.unpack_from(said), *(escaped(name.decode(errors="replace")) for name in names))
+        fingerprint, layer_count, sizes, before, runs = HELLO.unpack_from(said)
+        model, firmnet, *ports = names
+        return Hello(fingerprint, layer_count, sizes, before, runs, model, firmnet, tuple(ports))
 
     def _check_unbroken(self, before: int, hello: Hello) -> None:
         """VerificationError unless the board remembers the session that it is supposed to be in."""

@@ -9,14 +9,16 @@ import time
 import zlib
 from ast import literal_eval
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..calls import Prediction
+from ..artifact import Manifest
+from ..calls import TIMES, Prediction
 from ..errors import VerificationError, escaped
-from ..ir import Array
+from ..ir import Array, Dtype
+from ..qmath import quantize_input
 from .link import Link
 
 STATEMENTS_CHARS = 1500
@@ -31,11 +33,18 @@ PAUSE_S = 1.0
 
 HELPERS = (
     "from array import array\nfrom struct import pack\nfrom binascii import a2b_base64 as _d\n_o={}",
-    "def _p(x):\n _m.load(x)\n c=_m.crc32(_m.input())\n p=_u.predict(x)\n"
-    " return c,_m.crc32(_u.values()),_m.best()[0],pack('<f',p[1]),p[0]",
     "def _r(f):\n try:return f()\n except MemoryError:return None",
 )
-"""What the board is taught first: all that one prediction comes to."""
+"""What the board is taught first; and all that one prediction comes to:"""
+PREDICT = (
+    "def _p(*x):\n c=0\n n=range(len(x))\n for i in n:_m.load(x[i],False,i)\n"
+    " for i in n:c=_m.crc32(_m.input(i,True),c)\n _m.reset()\n for i in range({times}):p=_u.predict(*x)\n"
+    " b=_m.best()\n return {told}"
+)
+ONE = "c,_m.crc32(_u.values()),b[0],pack('<f',p[1]),p[0]"
+SEVERAL = "c,_s(p),b[0],pack('<f',b[1]),b[0]"
+SUM = "def _s(p):\n c=0\n for y in p:c=_m.crc32(y,c)\n return c"
+"""Where there are several outputs: the CRC-32 of all that predict() gave."""
 TABLE = "def _f(i,t):\n x=array('f',range(len(i)))\n for j in range(len(i)):x[j]=t[i[j]]\n return x"
 """And how many floats come from a table of the few that differ."""
 
@@ -46,9 +55,17 @@ Statements = tuple[list[str], str]
 class BoardPrompt:
     """Calls the module `name` as a user does."""
 
-    def __init__(self, link: Link, name: str) -> None:
-        self._link, self._batch = link, STATEMENTS_CHARS
-        self._waiting = [f"import _firmnet as _m,{name} as _u", *HELPERS]
+    def __init__(self, link: Link, manifest: Manifest) -> None:
+        self._link, self._batch, self._manifest = link, STATEMENTS_CHARS, manifest
+        several = len(manifest.outputs) > 1
+        times = TIMES if manifest.states else 1
+        predict = PREDICT.format(times=times, told=SEVERAL if several else ONE)
+        self._waiting = [
+            f"import _firmnet as _m,{manifest.name} as _u",
+            *HELPERS,
+            *([SUM] if several else []),
+            predict,
+        ]
 
     def info(self) -> dict[str, Any]:
         said = self.evaluate("_u.info()")
@@ -56,14 +73,23 @@ class BoardPrompt:
             raise VerificationError(f"info() answered {escaped(str(said)[:80])}, which is no dict")
         return said
 
-    def predict(self, samples: Array, quantized: Array) -> tuple[Prediction, ...]:
-        """Of float32 samples; where the board has no room for those, of int8; () where for neither."""
-        if self.evaluate(f"_r(lambda:len(bytearray({quantized[0].size})))") is None:
+    def predict(self, samples: Sequence[Array]) -> tuple[Prediction, ...]:
+        """Of float32 samples of each input; where the board has no room for those, of quantized ones; ()
+        where for neither.
+        """
+        edges = self._manifest.inputs
+        whole = sum(edge.byte_count for edge in edges)
+        if self.evaluate(f"_r(lambda:len(bytearray({whole})))") is None:
             return ()  # known before any sample is sent
-        said, form = self._said([_floats(x) for x in samples]), "float32"
+        each = list(zip(*samples, strict=True))
+        said, form = self._said([_named(_floats, sample) for sample in each]), "float32"
         if None in said:
-            said, form = self._said([_int8(q) for q in quantized]), "int8"
-        return () if None in said else tuple(_prediction(each, form) for each in said)
+            quantized = [
+                [quantize_input(x, e.q) for x, e in zip(sample, edges, strict=True)] for sample in each
+            ]
+            form = edges[0].dtype.value if len(edges) == 1 else "quantized"
+            said = self._said([_named(_integers, sample) for sample in quantized])
+        return () if None in said else tuple(_prediction(one, form) for one in said)
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression that may be evaluated twice, after all that is waiting has run."""
@@ -75,8 +101,9 @@ class BoardPrompt:
 
     def _said(self, prepared: Sequence[Statements]) -> list[Any]:
         """What _p makes of each sample."""
+        there = "and ".join(f"_b{i} " for i in range(len(self._manifest.inputs)))
         for i, (statements, sample) in enumerate(prepared):
-            self._waiting += [*statements, f"_o[{i}]=_r(lambda:_p({sample}))if _b else None"]
+            self._waiting += [*statements, f"_o[{i}]=_r(lambda:_p({sample}))if {there}else None"]
         said = self.evaluate(f"[_o[i] for i in range({len(prepared)})]")
         if not isinstance(said, list) or len(said) != len(prepared):
             raise VerificationError(
@@ -124,20 +151,24 @@ class BoardPrompt:
         return answer if right else None
 
 
-def _floats(sample: Array) -> Statements:
+def _named(write: Callable[[Array, int], Statements], sample: Sequence[Array]) -> Statements:
+    """The arrays of one sample, each under names of its own."""
+    written = [write(x, i) for i, x in enumerate(sample)]
+    return [line for lines, _ in written for line in lines], ",".join(each for _, each in written)
+
+
+def _floats(x: Array, i: int) -> Statements:
     """float32 values: as they are, or as a table of the different ones and each value's place in it."""
-    flat = sample.ravel().astype("<f4")
+    flat = x.ravel().astype("<f4")
     levels, places = np.unique(flat.view(np.uint32), return_inverse=True)
-    if len(levels) > 256:
-        raise ValueError("a sample for the prompt has at most 256 different values")
-    if flat.nbytes <= len(places) + levels.nbytes + len(TABLE):
-        return _data("_b", flat.tobytes()), "array('f',_b)"
-    table, where = _data("_t", levels.tobytes()), _data("_b", places.astype(np.uint8).tobytes())
-    return [TABLE, *table, *where], "_f(_b,array('f',_t))"
+    if len(levels) > 256 or flat.nbytes <= len(places) + levels.nbytes + len(TABLE):
+        return _data(f"_b{i}", flat.tobytes()), f"array('f',_b{i})"
+    table, where = _data(f"_t{i}", levels.tobytes()), _data(f"_b{i}", places.astype(np.uint8).tobytes())
+    return [TABLE, *table, *where], f"_f(_b{i},array('f',_t{i}))"
 
 
-def _int8(sample: Array) -> Statements:
-    return _data("_b", sample.astype(np.int8).tobytes()), "array('b',_b)"
+def _integers(x: Array, i: int) -> Statements:
+    return _data(f"_b{i}", x.tobytes()), f"array({Dtype(x.dtype.name).typecode!r},_b{i})"
 
 
 def _data(name: str, data: bytes) -> list[str]:

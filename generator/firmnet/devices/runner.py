@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import read_file
-from ..artifact import Artifact
+from ..artifact import Artifact, states_of
 from ..codegen.model import fingerprint_source, library
 from ..codegen.templates import render
 from ..errors import UserError, VerificationError, first_line
@@ -42,26 +42,35 @@ class Model:
     name: str
     files: dict[str, str]
     input_bytes: tuple[int, ...]
-    output_bytes: int
+    output_bytes: tuple[int, ...]
     layer_bytes: tuple[int, ...]
+    state_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Request:
-    """inputs: int8 (N, bytes), all inputs of a model side by side."""
+    """inputs: int8 (N, bytes), all inputs of a model side by side.
+
+    `state`: what its states hold at first, as bytes; None: as after a reset.
+    """
 
     model: str
     inputs: Array
     kind: Wanted = Wanted.RUN
     layer: int = 0
+    state: bytes | None = None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """outputs int8 (N, bytes); words uint32 (N, layers or 1) where the kind has any."""
+    """outputs int8 (N, bytes), side by side; words uint32 (N, layers or 1) where the kind has any.
+
+    `state`: what the model's states hold afterwards.
+    """
 
     outputs: Array
     words: Array
+    state: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -89,24 +98,33 @@ class Runner:
         wanted = 0 if request.kind is Wanted.IDENTIFY else sum(model.input_bytes)
         if inputs.ndim != 2 or inputs.shape[1] != wanted:
             raise ValueError(f"model {model.name!r} takes {wanted} bytes per inference, got {inputs.shape}")
-        header = (self.models.index(model), request.kind, request.layer, len(inputs))
-        return struct.pack("<4I", *header) + inputs.tobytes()
+        resumed = request.state is not None and model.state_bytes > 0
+        header = (self.models.index(model), request.kind, request.layer, len(inputs), resumed)
+        return struct.pack("<5I", *header) + (request.state or b"" if resumed else b"") + inputs.tobytes()
 
     def _decode(self, requests: Sequence[Request], results: bytes) -> list[Answer]:
         sizes = [self._sizes(request) for request in requests]
-        expected = sum(len(request.inputs) * sum(size) for request, size in zip(requests, sizes, strict=True))
+        states = [self._state_bytes(request) for request in requests]
+        expected = sum(
+            len(request.inputs) * sum(size) + state
+            for request, size, state in zip(requests, sizes, states, strict=True)
+        )
         if len(results) != expected:
             raise VerificationError(
                 f"the models' program wrote {len(results)} of {expected} bytes of results"
             )
         answers, offset = [], 0
-        for request, (output_bytes, word_bytes) in zip(requests, sizes, strict=True):
+        for request, (output_bytes, word_bytes), state in zip(requests, sizes, states, strict=True):
             count = len(request.inputs) * (output_bytes + word_bytes)
             rows = np.frombuffer(results, np.int8, count, offset).reshape(-1, output_bytes + word_bytes)
             words = np.ascontiguousarray(rows[:, output_bytes:]).view("<u4")
-            answers.append(Answer(rows[:, :output_bytes], words))
             offset += count
+            answers.append(Answer(rows[:, :output_bytes], words, results[offset : offset + state]))
+            offset += state
         return answers
+
+    def _state_bytes(self, request: Request) -> int:
+        return 0 if request.kind is Wanted.IDENTIFY else self.model(request.model).state_bytes
 
     def _sizes(self, request: Request) -> tuple[int, int]:
         """Bytes of output and of words per row."""
@@ -119,7 +137,7 @@ class Runner:
         outputs = {Wanted.IDENTIFY: FINGERPRINT_BYTES}
         if request.kind is Wanted.DUMP:
             outputs[Wanted.DUMP] = model.layer_bytes[request.layer]
-        return outputs.get(request.kind, model.output_bytes), 4 * words.get(request.kind, 0)
+        return outputs.get(request.kind, sum(model.output_bytes)), 4 * words.get(request.kind, 0)
 
 
 def from_graph(
@@ -140,9 +158,13 @@ def from_graph(
         cascades=cascades,
         memory=memory,
     )
-    inputs = tuple(graph.tensors[name].size for name in graph.inputs)
-    layers = tuple(layer.size for layer in made.layers)
-    return Model(graph.name, dict(made.files), inputs, graph.tensors[graph.output].size, layers)
+    inputs, outputs = (
+        tuple(graph.tensors[port.tensor].byte_count for port in ports)
+        for ports in (graph.inputs, graph.outputs)
+    )
+    layers = tuple(layer.byte_count for layer in made.layers)
+    states = sum(state.byte_count for state in states_of(graph))
+    return Model(graph.name, dict(made.files), inputs, outputs, layers, states)
 
 
 def from_artifact(artifact: Artifact) -> Model:
@@ -152,9 +174,13 @@ def from_artifact(artifact: Artifact) -> Model:
     files = {path.name: _source(path) for path in sorted(folder.glob("*.[ch]"))}
     fingerprint = fingerprint_on_disk(artifact)
     files[f"{manifest.name}_fingerprint.c"] = fingerprint_source(manifest.name, fingerprint)
-    sizes = [int(np.prod(layer.shape, dtype=np.int64)) for layer in manifest.layers]
-    edges = [int(np.prod(edge.shape, dtype=np.int64)) for edge in (manifest.input, manifest.output)]
-    return Model(manifest.name, files, (edges[0],), edges[1], tuple(sizes))
+    inputs, outputs = (
+        tuple(edge.byte_count for edge in edges) for edges in (manifest.inputs, manifest.outputs)
+    )
+    layers = tuple(layer.byte_count for layer in manifest.layers)
+    return Model(
+        manifest.name, files, inputs, outputs, layers, sum(state.byte_count for state in manifest.states)
+    )
 
 
 def _source(path: Path) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import time
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,11 +17,10 @@ from serial.tools import list_ports
 from ..artifact import Artifact, Manifest
 from ..calls import Prediction
 from ..errors import UserError, VerificationError, escaped, first_line
-from ..ir import Array, QParams
-from ..qmath import quantize_input
+from ..ir import Array, unwrapped
 from ..targets import Board
-from .device import Closing, Counters, RunResult, RunsDone, real, stored
-from .frames import COUNTERS, CRC, IMAGE, Message
+from .device import Closing, Counters, RunResult, RunsDone, alone, real, side_by_side, stored, taken_apart
+from .frames import COUNTERS, CRC, IMAGE, TEXT_LIMIT_BYTES, Message, step_payload
 from .link import Hello, Link
 from .prompt import BoardPrompt
 
@@ -191,9 +191,10 @@ class SerialDevice(Closing):
         self._port = port
         self._refusal = ""
         self._known = False
-        self._input = QParams((artifact.manifest.input.scale,), artifact.manifest.input.zero_point)
         self._python: BoardPrompt | None = None
-        _, self._output_bytes, *self._layer_bytes = sizes(artifact.manifest)
+        self._step: int | None = None  # the next; None: the model may have run meanwhile, reset it first
+        self._output_bytes = sum(edge.byte_count for edge in artifact.manifest.outputs)
+        self._layer_bytes = [layer.byte_count for layer in artifact.manifest.layers]
         board = artifact.board
         self.link = Link(
             port,
@@ -204,6 +205,7 @@ class SerialDevice(Closing):
             work_s=CYCLES_PER_MAC
             * sum(layer.macs for layer in artifact.manifest.layers)
             / min(map(board.clock_hz, board.envs)),
+            greeting_bytes=TEXT_LIMIT_BYTES // 2 + sum(1 + len(port) for port in ports_of(artifact.manifest)),
         )
         try:
             self.hello = self.link.enter()
@@ -219,32 +221,39 @@ class SerialDevice(Closing):
     def fingerprint(self) -> bytes:
         return self.hello.fingerprint
 
-    def run(self, inputs: Array, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
+    def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         """See Device.run; `cycles` are microseconds by the board's own clock (none with `layers`)."""
         output_bytes, tails = self._output_bytes, len(self._layer_bytes) if layers else 1
-        outputs = np.empty((len(inputs), output_bytes), np.int8)
-        numbers = np.empty((len(inputs), tails), np.uint32)
-        for i, row in enumerate(stored(self._manifest.input, inputs)):
+        rows = side_by_side(stored(self._manifest.inputs, inputs))
+        outputs = np.empty((len(rows), output_bytes), np.int8)
+        numbers = np.empty((len(rows), tails), np.uint32)
+        for i, row in enumerate(rows):
             kind = Message.CHECKSUMS if layers else Message.RUN
             asked = time.monotonic()
-            answer = self._ask(kind, row.tobytes(), output_bytes + 4 * tails)
+            answer = self._ask_step(kind, row.tobytes(), output_bytes + 4 * tails)
             outputs[i] = np.frombuffer(answer, np.int8, output_bytes)
             numbers[i] = np.frombuffer(answer, "<u4", offset=output_bytes)
             if not layers:
                 self._check_duration(int(numbers[i, 0]) / 1e6, time.monotonic() - asked)
             if progress:
                 progress(i + 1)
-        outputs = self._manifest.output.samples(outputs)
-        return RunResult(outputs, layers=numbers) if layers else RunResult(outputs, cycles=numbers[:, 0])
+        made = unwrapped(taken_apart(self._manifest.outputs, outputs))
+        return RunResult(made, layers=numbers) if layers else RunResult(made, cycles=numbers[:, 0])
 
-    def dump(self, x: Array, layer: int) -> Array:
-        request = stored(self._manifest.input, x[np.newaxis]).tobytes() + layer.to_bytes(4, "little")
-        return np.frombuffer(self._ask(Message.DUMP, request, self._layer_bytes[layer]), np.int8)
+    def reset(self) -> None:
+        self._ask(Message.RESTART, b"", 0)
+        self._step = 0
 
-    def predict(self, samples: Array) -> tuple[Prediction, ...]:
+    def dump(self, x: Any, layer: int) -> Array:
+        (row,) = side_by_side(stored(self._manifest.inputs, alone(x)))
+        answer = self._ask_step(Message.DUMP, row.tobytes(), self._layer_bytes[layer], layer)
+        return self._manifest.layers[layer].values(answer)
+
+    def predict(self, samples: Any) -> tuple[Prediction, ...]:
         """See HasCalls.predict: by the board's own module, at its prompt."""
-        quantized = quantize_input(real(self._manifest.input, samples), self._input)
-        return self._prompt().predict(samples, quantized)
+        self._step = None
+        given = real(self._manifest.inputs, samples)
+        return self._prompt().predict(given)
 
     def info(self) -> dict[str, Any]:
         """See HasCalls.info; the board serves again after it."""
@@ -253,7 +262,7 @@ class SerialDevice(Closing):
         return said
 
     def _prompt(self) -> BoardPrompt:
-        self._python = self._python or BoardPrompt(self.link, self._manifest.name)
+        self._python = self._python or BoardPrompt(self.link, self._manifest)
         return self._python
 
     def counters(self) -> Counters:
@@ -266,6 +275,7 @@ class SerialDevice(Closing):
 
     def repl(self, code: str) -> str:
         """What `code` prints when the board's MicroPython executes it."""
+        self._step = None
         return self.link.execute(code)
 
     def close(self) -> None:
@@ -295,6 +305,15 @@ class SerialDevice(Closing):
                 f"{waited_s:.2g} s: its clock is set wrong, or it runs another firmware"
             )
 
+    def _ask_step(self, kind: Message, inputs: bytes, answer_bytes: int, layer: int = 0) -> bytes:
+        """The answer to the next step, which the board computes once, however often it is asked."""
+        if self._step is None:
+            self.reset()
+        assert self._step is not None
+        answer = self._ask(kind, step_payload(self._step, inputs, layer), answer_bytes)
+        self._step += 1
+        return answer
+
     def _ask(self, kind: Message, payload: bytes, answer_bytes: int) -> bytes:
         """The answer, which must have exactly `answer_bytes`."""
         if self._refusal:
@@ -308,25 +327,40 @@ class SerialDevice(Closing):
         return answer
 
 
-def sizes(manifest: Manifest) -> tuple[int, ...]:
-    """Bytes of the input, of the output and of every layer's output."""
-    shapes = (manifest.input.shape, manifest.output.shape, *(layer.shape for layer in manifest.layers))
-    return tuple(int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+def ports_of(manifest: Manifest) -> tuple[str, ...]:
+    """What a board's greeting must say of its inputs, outputs and states."""
+    kinds = (("input", manifest.inputs), ("output", manifest.outputs), ("state", manifest.states))
+    return tuple(
+        f"{what} {each.name} {each.dtype} {each.byte_count}" for what, some in kinds for each in some
+    )
+
+
+def _differing(said: Sequence[str], right: Sequence[str]) -> dict[str, tuple[object, object]]:
+    """The first input, output or state that is told otherwise than it should be."""
+    pairs = [(told, wanted) for told, wanted in zip(said, right, strict=False) if told != wanted]
+    return {f"its {wanted.partition(' ')[0]}": (told, wanted) for told, wanted in pairs[:1]}
 
 
 def difference(manifest: Manifest, hello: Hello) -> str:
     """The first thing in which a board's greeting differs from the manifest; "" when there is none."""
-    input_bytes, output_bytes, *layers = sizes(manifest)
-    wanted = {
+    layers = [layer.byte_count for layer in manifest.layers]
+    ports = ports_of(manifest)
+    wanted: dict[str, tuple[object, object]] = {
         "its fingerprint": (hello.fingerprint.hex(), manifest.fingerprint),
         "its model": (hello.model, manifest.name),
         "its firmnet version": (hello.firmnet, escaped(manifest.firmnet)),
-        "its input bytes": (hello.input_bytes, input_bytes),
-        "its output bytes": (hello.output_bytes, output_bytes),
+        "its count of inputs, outputs and states": (len(hello.ports), len(ports)),
+        **_differing(hello.ports, ports),
         "its layer count": (hello.layer_count, len(layers)),
         "its layers' sizes": (hello.sizes, zlib.crc32(np.array(layers, "<u4").tobytes())),
     }
     for what, (said, right) in wanted.items():
         if said != right:
-            return f"{what} ({str(said)[:12]}) should be {str(right)[:12]}"
+            return f"{what} ({shortened(said)}) should be {shortened(right)}"
     return ""
+
+
+def shortened(value: object) -> str:
+    """A fingerprint by its begin; what is said of a port is told from its name on."""
+    text = str(value)
+    return text.partition(" ")[2][:60] if " " in text else text[:12]

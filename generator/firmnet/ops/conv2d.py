@@ -69,7 +69,7 @@ class Conv2d(Op):
             padding=turned_padding(attrs.padding),
             dilation=turned_pair(attrs.dilation),
         )
-        return Call(options, (turned(x), weight, b), turned(call.output))
+        return Call(options, (turned(x), weight, b), (turned(call.output),))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs

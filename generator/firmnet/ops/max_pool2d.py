@@ -63,7 +63,7 @@ class MaxPool2d(Op):
     def exchanged(self, call: Call) -> Call | None:
         if not exchangeable(call):
             return None
-        return Call(_swapped(call.attrs), (turned(call.inputs[0]),), turned(call.output))
+        return Call(_swapped(call.attrs), (turned(call.inputs[0]),), (turned(call.output),))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         return _largest(call.attrs.window.taps(inputs[0], -128))

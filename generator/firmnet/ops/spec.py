@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..ir import Array, Call, QParams, Shape
+from ..errors import GraphError
+from ..ir import Array, Call, Dtype, Graph, QParams, Shape
 
 Constants = Mapping[str, Any]
 
@@ -36,12 +37,18 @@ class Op(ABC):
     """Exists between frontend and passes only; must be gone before quantization."""
     keeps_qparams: ClassVar[bool] = False
     """Output and every input share scale and zero point (data movement, max)."""
+    dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8,)
+    """What activations may hold, all of one call the same; see `refuses`."""
     clamps: ClassVar[bool] = False
     """attrs has `lo` and `hi` (float | None): a following relu or hardtanh can be absorbed."""
 
     @abstractmethod
     def shape(self, attrs: Any, *inputs: Shape) -> Shape:
         """Output shape; raises ValueError when the inputs do not fit."""
+
+    def shapes(self, attrs: Any, *inputs: Shape) -> tuple[Shape, ...]:
+        """Of every output; an op with several defines this, and `shape` is that of its first."""
+        return (self.shape(attrs, *inputs),)
 
     @abstractmethod
     def run_float(self, call: Call, *inputs: Array) -> Array:
@@ -73,12 +80,32 @@ class Op(ABC):
         """The same layer with height and width exchanged; None where its activations would be other bytes."""
         return None
 
+    def refuses(self, call: Call) -> str:
+        """Why the op cannot compute with the types of this call's activations, and the fix; "": it can."""
+        inputs = [t for t in call.inputs if t.data is None]
+        known = " or ".join(self.dtypes)
+        for tensor in inputs:
+            if tensor.dtype not in self.dtypes:
+                return (
+                    f"reads {tensor.name!r}, which is {tensor.dtype}, and computes with {known}: put a "
+                    f"rescale to {self.dtypes[0]} before it"
+                )
+        for tensor in (*inputs[1:], *call.outputs):
+            if tensor.dtype is not inputs[0].dtype:
+                return (
+                    f"has {inputs[0].name!r} of {inputs[0].dtype} and {tensor.name!r} of {tensor.dtype}, and "
+                    "computes with one type: put a rescale "
+                    f"{'behind' if tensor in call.outputs else 'before'} it"
+                )
+        return ""
+
     def require_shared_qparams(self, call: Call) -> None:
         """Raise ValueError unless inputs and output have one scale and zero point (`keeps_qparams`)."""
-        different = [t.name for t in call.inputs if t.data is None and t.q != call.output.q]
+        activations = [t for t in call.inputs if t.data is None]
+        different = [t.name for t in activations if any(t.q != y.q for y in call.outputs)]
         if different:
             raise ValueError(
-                f"{self.name} {call.output.name!r}: {different} have another scale, rescale first"
+                f"{self.name} {call.outputs[0].name!r}: {different} have another scale, rescale first"
             )
 
     def prepare(self, call: Call) -> Constants:
@@ -95,6 +122,14 @@ class Op(ABC):
 
 
 OPS: dict[str, Op] = {}
+
+
+def check_types(graph: Graph) -> None:
+    """Raise GraphError for a layer of a quantized graph whose op does not compute with its tensors' types."""
+    for node in graph.nodes:
+        why = OPS[node.op].refuses(graph.call(node))
+        if why:
+            raise GraphError(f"layer {node.name!r} ({node.op}) {why}")
 
 
 def register(op: Op) -> Op:

@@ -17,7 +17,7 @@ def cut(call: Call, rows: range, *read: range, **options: Any) -> Stripe | None:
         return None
     activations = tuple(_some(tensor, r) for tensor, r in zip(call.inputs, read, strict=False))
     inputs = (*activations, *call.inputs[len(read) :])
-    return Stripe(Call(replace(call.attrs, **options), inputs, _some(call.output, rows)), read)
+    return Stripe(Call(replace(call.attrs, **options), inputs, (_some(call.output, rows),)), read)
 
 
 def same_rows(call: Call, rows: range) -> Stripe | None:

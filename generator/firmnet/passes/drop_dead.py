@@ -4,10 +4,10 @@ from ..ir import Graph, Node
 
 
 def drop_dead(graph: Graph) -> Graph:
-    read = {graph.output}
+    read = {*graph.wanted}
     kept: list[Node] = []
     for node in reversed(graph.nodes):
-        if node.output in read:
+        if read & {*node.outputs}:
             kept.append(node)
             read.update(node.inputs)
     return graph.with_nodes(kept[::-1])

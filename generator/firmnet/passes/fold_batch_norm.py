@@ -22,7 +22,7 @@ def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
     if layer.op == "batch_norm":
         fits = layer.attrs.axis == norm.attrs.axis
     else:
-        last = len(graph.tensors[layer.output].shape) - 1
+        last = len(graph.tensors[norm.inputs[0]].shape) - 1
         unclamped = layer.op in ("conv2d", "linear") and (layer.attrs.lo, layer.attrs.hi) == (None, None)
         fits = unclamped and norm.attrs.axis == last
     return fits and only_reader(graph, layer.output) is norm and _owns_weights(graph, layer)

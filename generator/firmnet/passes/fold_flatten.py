@@ -22,7 +22,12 @@ def _only_linear_readers(graph: Graph, vector: str) -> bool:
     tensor, readers = graph.tensors[vector], graph.consumers(vector)
     owned = all(len(graph.consumers(reader.inputs[1])) == 1 for reader in readers if reader.op == "linear")
     is_vector = tensor.shape[-1:] == (tensor.size,)
-    return is_vector and owned and vector != graph.output and all(reader.op == "linear" for reader in readers)
+    return (
+        is_vector
+        and owned
+        and vector not in graph.wanted
+        and all(reader.op == "linear" for reader in readers)
+    )
 
 
 def _as_stored(graph: Graph, vector: str) -> tuple[dict[str, Node], Array]:

@@ -42,7 +42,7 @@ def _lowered(graph: Graph, norm: Node) -> Graph:
         is_layer = op == "conv2d"
         name = norm.name if is_layer else unique(f"{norm.name}_{op}", {*graph.tensors, *tensors})
         inputs = (source, weight.name, shift.name) if is_layer else (source,)
-        nodes.append(Node(name, op, attrs, inputs, name, norm.source))
+        nodes.append(Node(name, op, attrs, inputs, (name,), norm.source))
         tensors[name] = Tensor(name, shape)
         source = name
     return _spliced(graph, norm, nodes, tensors)

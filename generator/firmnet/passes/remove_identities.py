@@ -9,7 +9,7 @@ from .rewrite import redirect
 
 def remove_identities(graph: Graph) -> Graph:
     idle = {node.output: node.inputs[0] for node in graph.nodes if changes_nothing(graph, node)}
-    nodes = tuple(node for node in graph.nodes if node.output not in idle)
+    nodes = tuple(node for node in graph.nodes if idle.keys().isdisjoint(node.outputs))
     return drop_dead(merge_reshapes(redirect(replace(graph, nodes=nodes), idle)))
 
 
@@ -42,4 +42,5 @@ def merge_reshapes(graph: Graph) -> Graph:
 
     graph = graph.with_nodes([merged(node) for node in graph.nodes])
     back = {n.output: n.inputs[0] for n in graph.nodes if n.op == "reshape" and changes_nothing(graph, n)}
-    return redirect(replace(graph, nodes=tuple(n for n in graph.nodes if n.output not in back)), back)
+    nodes = tuple(node for node in graph.nodes if back.keys().isdisjoint(node.outputs))
+    return redirect(replace(graph, nodes=nodes), back)

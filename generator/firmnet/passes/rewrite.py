@@ -15,7 +15,9 @@ def redirect(graph: Graph, moved: Mapping[str, str]) -> Graph:
         return name
 
     nodes = [replace(node, inputs=tuple(end(name) for name in node.inputs)) for node in graph.nodes]
-    return replace(graph, output=end(graph.output)).with_nodes(nodes)
+    outputs = tuple(replace(port, tensor=end(port.tensor)) for port in graph.outputs)
+    states = tuple(replace(state, next=end(state.next)) for state in graph.states)
+    return replace(graph, outputs=outputs, states=states).with_nodes(nodes)
 
 
 def names(graph: Graph, op: str) -> list[str]:
@@ -35,9 +37,11 @@ def without(graph: Graph, node: Node) -> Graph:
 
 
 def only_reader(graph: Graph, tensor: str) -> Node | None:
-    """The one layer that reads the tensor; None when there are several, none, or the user reads it too."""
+    """The one layer that reads the tensor; None when there are several, none, or the model hands it out
+    too.
+    """
     readers = graph.consumers(tensor)
-    return readers[0] if len(readers) == 1 and tensor != graph.output else None
+    return readers[0] if len(readers) == 1 and tensor not in graph.wanted else None
 
 
 def unique(name: str, taken: Collection[str]) -> str:

@@ -7,11 +7,13 @@ that cannot gets a real transpose. The walk is tried with the input stored in ea
 the one that moves least is kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..ir import Graph, Node, Shape, Tensor
+import numpy as np
+
+from ..ir import Graph, Node, Port, Shape, State, Tensor
 from ..ops import OPS
 from ..ops.reshape import ReshapeAttrs
 from ..ops.transpose import TransposeAttrs
@@ -27,13 +29,26 @@ class Stored:
     order: Shape
 
 
+Orders = Mapping[str, Shape]
+"""How inputs and states are stored, by tensor: what the model knows, transposed by this."""
+
+
 def settle_layout(graph: Graph) -> Graph:
-    return min((_walk(graph, order) for order in _input_orders(graph)), key=_cost)
+    """One input or state after the other, each in the order that moves least with those before it."""
+    orders: Orders = {name: identity(graph.tensors[name].shape) for name in graph.given}
+    best = None
+    for name in graph.given:
+        tried = [({**orders, name: order}) for order in _orders(graph, name)]
+        walked = [_walk(graph, each) for each in tried]
+        cheapest = min(range(len(walked)), key=lambda i: _cost(walked[i]))
+        orders, best = tried[cheapest], walked[cheapest]
+    assert best is not None
+    return best
 
 
-def _input_orders(graph: Graph) -> list[Shape]:
-    """In which orders might the input be stored? As it is, or as the graph transposes such tensors."""
-    rank = len(graph.tensors[graph.input].shape)
+def _orders(graph: Graph, name: str) -> list[Shape]:
+    """In which orders might an input be stored? As it is, or as the graph transposes such tensors."""
+    rank = len(graph.tensors[name].shape)
     orders = [tuple(n.attrs.order) for n in graph.nodes if n.op == "transpose" and len(n.attrs.order) == rank]
     return list(dict.fromkeys([tuple(range(rank)), *orders]))
 
@@ -45,12 +60,12 @@ def _cost(graph: Graph) -> tuple[bool, int, int]:
     return not graph.nodes, moved, len(graph.nodes)
 
 
-def _walk(graph: Graph, input_order: Shape) -> Graph:
+def _walk(graph: Graph, orders: Orders) -> Graph:
     walk = Settling(graph)
-    walk.start(input_order)
+    walk.start(orders)
     for node in graph.nodes:
         walk.place(node)
-    return walk.finish(input_order)
+    return walk.finish(orders)
 
 
 @dataclass
@@ -64,9 +79,9 @@ class Settling:
     moved: dict[Stored, str] = field(default_factory=dict)
     """Transposes made so far, to be shared by all readers."""
 
-    def start(self, input_order: Shape) -> None:
-        name = self.old.input
-        self._keep(name, inverse(input_order))
+    def start(self, orders: Orders) -> None:
+        for name, order in orders.items():
+            self._keep(name, inverse(order))
         self.tensors |= {key: tensor for key, tensor in self.old.tensors.items() if tensor.data is not None}
 
     def place(self, node: Node) -> None:
@@ -78,22 +93,36 @@ class Settling:
         else:
             order, attrs = min(self._choices(node), key=lambda choice: self._price(node, choice[0]))
             inputs = [self._read(name, order) if name in self.stored else name for name in node.inputs]
-            self._keep(node.output, order)
+            for name in node.outputs:
+                self._keep(name, order)
             self.nodes.append(replace(node, attrs=attrs, inputs=tuple(inputs)))
 
-    def finish(self, input_order: Shape) -> Graph:
-        result = self.stored[self.old.output]
-        if result.name == self.old.input:  # a model that only reorders still needs a layer
-            result = Stored(self._read(self.old.output, identity(result.order)), identity(result.order))
-        graph = replace(
-            self.old,
-            nodes=tuple(self.nodes),
-            tensors=self.tensors,
-            output=result.name,
-            input_order=composed(self.old.input_order, input_order),
-            output_order=composed(self.old.output_order, inverse(result.order)),
-        )
-        return graph.with_nodes(graph.nodes)
+    def finish(self, orders: Orders) -> Graph:
+        inputs = [replace(port, order=composed(port.order, orders[port.tensor])) for port in self.old.inputs]
+        outputs = [self._output(port) for port in self.old.outputs]
+        states = [self._state(state, orders[state.tensor]) for state in self.old.states]
+        return Graph(
+            self.old.name,
+            tuple(self.nodes),
+            self.tensors,
+            tuple(inputs),
+            tuple(outputs),
+            tuple(states),
+        ).with_nodes(self.nodes)
+
+    def _output(self, port: Port) -> Port:
+        result = self.stored[port.tensor]
+        if result.name in self.old.given:  # a model that only reorders still needs a layer
+            unmoved = identity(result.order)
+            result = Stored(self._read(port.tensor, unmoved), unmoved)
+        return Port(port.name, result.name, composed(port.order, inverse(result.order)))
+
+    def _state(self, state: State, order: Shape) -> State:
+        """What replaces it, and what it begins with, stored as it is."""
+        begin = self.tensors[state.initial]
+        data = np.ascontiguousarray(begin.values.transpose(order))
+        self.tensors[state.initial] = replace(begin, shape=data.shape, data=data)
+        return replace(state, next=self._read(state.next, self.stored[state.tensor].order))
 
     def _choices(self, node: Node) -> Iterator[tuple[Shape, Any]]:
         """Orders in which the op could read its activations, with its options then; unchanged comes last."""
@@ -102,7 +131,7 @@ class Settling:
             attrs = None if order == identity(order) else OPS[node.op].remap(node.attrs, order)
             if attrs is not None and all(len(self.stored[name].order) == len(order) for name in activations):
                 yield order, attrs
-        yield identity(self.old.tensors[node.output].shape), node.attrs
+        yield identity(self.old.tensors[node.outputs[0]].shape), node.attrs
 
     def _price(self, node: Node, order: Shape) -> int:
         """Elements to move so that every activation is stored as `order` wants it."""
@@ -134,9 +163,9 @@ class Settling:
             f"{wanted.name}_{''.join(map(str, wanted.order))}", permuted(old.shape, wanted.order)
         )
         if self._is_view(name, wanted.order):
-            node = Node(made.name, "reshape", ReshapeAttrs(made.shape), (old.name,), made.name)
+            node = Node(made.name, "reshape", ReshapeAttrs(made.shape), (old.name,), (made.name,))
         else:
-            node = Node(made.name, "transpose", TransposeAttrs(wanted.order), (old.name,), made.name)
+            node = Node(made.name, "transpose", TransposeAttrs(wanted.order), (old.name,), (made.name,))
         self.nodes.append(node)
         return made.name
 

@@ -29,7 +29,12 @@ def stand_lines(graph: Graph) -> Graph:
 def _standing(graph: Graph, node: Node) -> tuple[Node, list[Tensor]] | None:
     """The layer and its inputs as they stand; None where it is no layer of lines, or has no such form."""
     op, call = OPS[node.op], graph.call(node)
-    if op.view or not exchangeable(call) or not any(lies(graph.tensors[n]) for n in graph.activations(node)):
+    if (
+        op.view
+        or len(node.outputs) > 1
+        or not exchangeable(call)
+        or not any(lies(graph.tensors[n]) for n in graph.activations(node))
+    ):
         return None
     other = op.exchanged(call)
     if other is not None:
@@ -55,7 +60,7 @@ def _with_views(graph: Graph, node: Node, standing: Node, inputs: Sequence[Tenso
         name = unique(f"{of}_{what}", taken | new.keys())
         new[name] = replace(tensor, name=name)
         if tensor.data is None:
-            views.append(Node(name, "reshape", ReshapeAttrs(tensor.shape), (of,), name))
+            views.append(Node(name, "reshape", ReshapeAttrs(tensor.shape), (of,), (name,)))
         return name
 
     same = [graph.tensors[name] is tensor for name, tensor in zip(node.inputs, inputs, strict=True)]

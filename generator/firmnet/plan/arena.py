@@ -181,7 +181,7 @@ def largest(graph: Graph, memory: Plan) -> str:
     nodes = [node for node in graph.nodes if node.name in memory.peak_layers]
     if not nodes:
         return "the input"
-    names = (*graph.activations(nodes[0]), nodes[-1].output)
+    names = (*graph.activations(nodes[0]), nodes[-1].outputs[0])
     *inputs, output = [shape_text(graph.tensors[name].shape) for name in names]
     layers = f"layer {nodes[0].name!r} ({nodes[0].op}"
     if len(nodes) > 1:

@@ -9,7 +9,7 @@ on it is patch-based inference (Lin et al., MCUNetV2, 2021), with patches as wid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..ir import Call, Graph, Node
+from ..ir import Call, Graph, Node, Tensor
 from ..kernels import Choice, choices
 from ..ops import OPS, Stripe
 from ..ops.windows import is_image
@@ -81,6 +81,11 @@ class Cascade:
     stripes: tuple[tuple[Piece, ...], ...]
     scratch_bytes: int
     extra_cycles: int
+
+
+def row_bytes(image: Tensor) -> int:
+    """Of one row of (1, height, width, channels)."""
+    return image.byte_count // image.shape[1]
 
 
 class Striper:
@@ -160,6 +165,8 @@ class Striper:
         return [tuple(piece for piece in stripe if piece) for stripe in zip(*columns, strict=True)]
 
     def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
+        if len(node.outputs) > 1:
+            return None
         shape = self.graph.tensors[node.output].shape
         if OPS[node.op].view or not is_image(shape):
             return None
@@ -203,13 +210,12 @@ class Striper:
         """Whether nothing but the last output is read elsewhere, and all else is read."""
         inside = {node.name for node in nodes}
         readers = [{reader.name for reader in self.graph.consumers(node.output)} for node in nodes[:-1]]
-        kept = self.graph.output in {node.output for node in nodes[:-1]}
+        kept = {*self.graph.wanted} & {node.output for node in nodes[:-1]}
         return not kept and all(names and names <= inside for names in readers)
 
     def _values_rows(self, name: str, needed: Sequence[int], ends: Sequence[int]) -> Rows:
-        shape = self.graph.tensors[name].shape
         starts = tuple(min(n, e) for n, e in zip(needed, [0, *ends[:-1]], strict=True))
-        return Rows(shape[2] * shape[3], starts, tuple(ends))
+        return Rows(row_bytes(self.graph.tensors[name]), starts, tuple(ends))
 
     def _aligned(self, rows: Rows, read_from: Iterable[int]) -> bool:
         """Whether the buffer and all pieces, written or read, begin at words during every stripe."""
@@ -220,9 +226,9 @@ class Striper:
         """Bytes of activations that the node's pieces read beyond once each."""
         total = 0
         for i, name in enumerate(self.graph.activations(node)):
-            shape = self.graph.tensors[name].shape
+            tensor = self.graph.tensors[name]
             read = sum(len(piece.stripe.rows[i]) for piece in pieces if piece.node is node)
-            total += max(0, read - shape[1]) * shape[2] * shape[3]
+            total += max(0, read - tensor.shape[1]) * row_bytes(tensor)
         return total
 
     def _chosen(self, node: Node, stripes: Sequence[Stripe]) -> list[Choice]:

@@ -155,7 +155,7 @@ class Search:
         if (first, end) not in self._rolling:
             nodes = [step.nodes[0] for step in self.singles[first:end]]
             tensors, output = self.graph.tensors, nodes[-1].output
-            whole = max(tensors[name].size for name in (*self.graph.activations(nodes[0]), output))
+            whole = max(tensors[name].byte_count for name in (*self.graph.activations(nodes[0]), output))
             heights = [height for height in HEIGHTS if height < tensors[output].shape[1]]
             rolling = [(height, self.striper.rolling_bytes(nodes, height)) for height in heights]
             self._rolling[first, end] = [(h, bytes_ + whole) for h, bytes_ in rolling if bytes_ is not None]

@@ -14,15 +14,15 @@ from .cascade import ALIGNMENT, Cascade
 class Step:
     """A layer, or a cascade of layers.
 
-    `inputs`: activations with the least bytes that the output must begin before them to share their memory
-    (None: apart). `buffers`: bytes of memory for the step alone, scratch and rolling buffers, by their names
-    below. `choice`: the kernel that runs a layer; those of a cascade are in its pieces. A view has neither.
-    `extra_cycles`: about what it takes longer than the cheapest kernel of every layer would.
+    `inputs`: activations with the least bytes that the only output must begin before them to share their
+    memory (None: apart). `buffers`: bytes of memory for the step alone, scratch and rolling buffers, by their
+    names below. `choice`: the kernel that runs a layer; those of a cascade are in its pieces. A view has
+    neither. `extra_cycles`: about what it takes longer than the cheapest kernel of every layer would.
     """
 
     nodes: tuple[Node, ...]
     inputs: Mapping[str, int | None]
-    output: str
+    outputs: tuple[str, ...]
     buffers: Mapping[str, int]
     choice: Choice | None = None
     cascade: Cascade | None = None
@@ -43,7 +43,7 @@ def cheapest(ways: Sequence[Choice]) -> Choice:
 
 
 def view(graph: Graph, node: Node) -> Step:
-    return Step((node,), dict.fromkeys(graph.activations(node)), node.output, {})
+    return Step((node,), dict.fromkeys(graph.activations(node)), node.outputs, {})
 
 
 def single(graph: Graph, node: Node, choice: Choice, extra_cycles: int = 0) -> Step:
@@ -51,10 +51,11 @@ def single(graph: Graph, node: Node, choice: Choice, extra_cycles: int = 0) -> S
     inputs: dict[str, int | None] = {}
     for name, distance in zip(graph.activations(node), choice.overlap, strict=True):
         known = inputs.get(name, 0)  # of an input read twice, the larger distance
-        inputs[name] = None if distance is None or known is None else max(distance, known)
+        apart = distance is None or known is None or len(node.outputs) > 1
+        inputs[name] = None if apart else max(distance or 0, known or 0)
     scratch = choice.scratch_bytes
     buffers = {scratch_of(node.name): scratch} if scratch else {}
-    return Step((node,), inputs, node.output, buffers, choice, extra_cycles=extra_cycles)
+    return Step((node,), inputs, node.outputs, buffers, choice, extra_cycles=extra_cycles)
 
 
 def cascaded(cascade: Cascade) -> Step:
@@ -62,7 +63,9 @@ def cascaded(cascade: Cascade) -> Step:
     buffers = {rows_of(name): rows.buffer_bytes for name, rows in cascade.rolling.items()}
     if cascade.scratch_bytes:
         buffers[scratch_of(cascade.nodes[0].name)] = cascade.scratch_bytes
-    return Step(cascade.nodes, cascade.inputs, cascade.output, buffers, None, cascade, cascade.extra_cycles)
+    return Step(
+        cascade.nodes, cascade.inputs, (cascade.output,), buffers, None, cascade, cascade.extra_cycles
+    )
 
 
 def steps_with(
@@ -118,28 +121,33 @@ def storages(graph: Graph, steps: Sequence[Step]) -> list[Storage]:
 
 
 def _tensors(graph: Graph, steps: Sequence[Step]) -> list[Storage]:
-    """One per tensor that is not a view, in order of birth: graph inputs (-1), then every step's output."""
+    """One per tensor that is not a view, in order of birth: inputs and states (-1), then every step's
+    outputs.
+
+    States live for ever, so that nothing shares their memory.
+    """
     last_use = {name: i for i, step in enumerate(steps) for name in step.inputs}
-    last_use[graph.output] = len(steps)
+    last_use |= dict.fromkeys((*graph.wanted, *(state.tensor for state in graph.states)), len(steps))
     found: list[Storage] = []
     owner: dict[str, int] = {}
 
     def begin(name: str, birth: int) -> None:
         owner[name] = len(found)
-        size = aligned(graph.tensors[name].size)
+        size = aligned(graph.tensors[name].byte_count)
         found.append(Storage((name,), size, birth, last_use.get(name, birth)))
 
-    for name in graph.inputs:
+    for name in graph.given:
         begin(name, -1)
     for i, step in enumerate(steps):
         if not step.view:
-            begin(step.output, i)
+            for name in step.outputs:
+                begin(name, i)
             continue
-        (viewed_name,) = step.inputs
-        owner[step.output] = owner[viewed_name]
-        viewed = found[owner[step.output]]
-        death = max(viewed.death, last_use.get(step.output, i))
-        found[owner[step.output]] = replace(viewed, names=(*viewed.names, step.output), death=death)
+        (viewed_name,), (name,) = step.inputs, step.outputs
+        owner[name] = owner[viewed_name]
+        viewed = found[owner[name]]
+        death = max(viewed.death, last_use.get(name, i))
+        found[owner[name]] = replace(viewed, names=(*viewed.names, name), death=death)
     return found
 
 
@@ -156,7 +164,7 @@ def distances(steps: Sequence[Step], storages: Sequence[Storage]) -> Distances:
     for i, step in enumerate(steps):
         if step.view:
             continue
-        y = index[step.output]
+        y = index[step.outputs[0]]
         for name, distance in step.inputs.items():
             x = index[name]
             if storages[x].death == i:

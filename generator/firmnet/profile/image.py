@@ -54,7 +54,7 @@ class ProfiledImage:
 
 
 def build(model: Model, sample: Array, core: str) -> ProfiledImage:
-    """Compile and link `model` for `core` with one int8 sample of all its inputs side by side.
+    """Compile and link `model` for `core` with the bytes of one sample of all its inputs side by side.
 
     Raises UserError with the compiler's output when it does not build.
     """

@@ -15,7 +15,7 @@ from ..codegen.model import Library, library
 from ..devices.runner import Model, from_artifact
 from ..errors import UserError, VerificationError
 from ..interpret import run_int
-from ..ir import Array, Graph
+from ..ir import Array, Graph, wrapped
 from ..ops import OPS
 from ..targets import Board, Isa, core_named, isa
 from .cycles import Cost, Instruction, cost, decode
@@ -111,7 +111,7 @@ class KnownLayer:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to profile: its C, its layers, and one sample with what the oracle makes of it, both flat."""
+    """A model to profile: its C, its layers, and one sample with what the oracle makes of it, as bytes."""
 
     model: Model
     entries: tuple[KnownLayer, ...]
@@ -136,13 +136,15 @@ def profile(artifact: Artifact | str | Path, board: Board | None = None, core: s
     core = core or (target.chip.core if target else "")
     _check_simulated(core)
     own = isa(artifact.board.chip.core)
-    (sample,) = artifact.manifest.input.stored(artifact.samples[:1])
+    edges = artifact.manifest.inputs
+    samples = wrapped(artifact.samples, len(edges))
+    sample = [edge.stored(x[:1])[0] for edge, x in zip(edges, samples, strict=True)]
     if isa(core) is own:
         subject = _subject_of(artifact, own, sample)
     else:
         limit = artifact.manifest.ram_limit_bytes
         made = library(artifact.graph, isa=isa(core), ram_limit_bytes=limit)
-        subject = _subject(artifact.graph, made, isa(core), [sample])
+        subject = _subject(artifact.graph, made, isa(core), sample)
     return _measure(subject, core, target)
 
 
@@ -155,8 +157,8 @@ def profile_graph(
     """
     _check_simulated(core)
     rng = np.random.default_rng(seed)
-    shapes = [graph.tensors[name].shape for name in graph.inputs]
-    inputs = [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
+    tensors = [graph.tensors[port.tensor] for port in graph.inputs]
+    inputs = [rng.integers(t.dtype.low, t.dtype.high + 1, t.shape).astype(t.dtype.numpy) for t in tensors]
     made = library(graph, isa=isa(core), ram_limit_bytes=ram_limit_bytes)
     return _measure(_subject(graph, made, isa(core), inputs), core, None)
 
@@ -167,26 +169,26 @@ def _check_simulated(core: str) -> None:
         raise UserError(f"there is no simulator of a {core}: profile it as one of {', '.join(CPU_MODELS)}")
 
 
-def _subject_of(artifact: Artifact, isa: Isa, sample: Array) -> Subject:
+def _subject_of(artifact: Artifact, isa: Isa, sample: Sequence[Array]) -> Subject:
     made = artifact.manifest
     return Subject(
         from_artifact(artifact),
         tuple(KnownLayer(layer.name, layer.op, layer.macs, layer.arrays) for layer in made.layers),
         made.arena_bytes,
         made.lower_bound_bytes,
-        sample.ravel(),
-        run_int(artifact.graph, sample).ravel(),
+        _bytes(sample),
+        _bytes(_outputs(artifact.graph, sample)),
         made.cascades,
         library(artifact.graph, isa=isa, cascades=()) if made.cascades else None,
     )
 
 
 def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> Subject:
-    expected = run_int(graph, *inputs).ravel()
-    layer_bytes = tuple(layer.size for layer in made.layers)
-    input_bytes = tuple(x.size for x in inputs)
+    outputs = _outputs(graph, inputs)
+    input_bytes, output_bytes = (tuple(x.nbytes for x in arrays) for arrays in (inputs, outputs))
+    layer_bytes = tuple(layer.byte_count for layer in made.layers)
     return Subject(
-        Model(graph.name, dict(made.files), input_bytes, expected.size, layer_bytes),
+        Model(graph.name, dict(made.files), input_bytes, output_bytes, layer_bytes),
         tuple(
             KnownLayer(
                 layer.name,
@@ -198,11 +200,21 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
         ),
         made.plan.arena_bytes,
         made.plan.lower_bound_bytes,
-        np.concatenate([x.ravel() for x in inputs]),
-        expected,
+        _bytes(inputs),
+        _bytes(outputs),
         tuple(map(cascade_entry, made.plan.cascades)),
         library(graph, isa=isa, cascades=()) if made.plan.cascades else None,
     )
+
+
+def _outputs(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """Of the first run after a reset, as stored."""
+    return wrapped(run_int(graph, *inputs), len(graph.outputs))
+
+
+def _bytes(arrays: Sequence[Array]) -> Array:
+    """Side by side, uint8 (bytes,)."""
+    return np.frombuffer(b"".join(x.tobytes() for x in arrays), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -266,7 +278,9 @@ def _one_by_one(subject: Subject, core: str) -> OneByOne | None:
         return None
     model = replace(subject.model, files=dict(subject.one_by_one.files))
     image = build(model, subject.sample, core)
-    (whole,) = _checked(subject, core, simulate(image, core, subject.expected.size, record_edges)).regions
+    (whole,) = _checked(
+        subject, core, simulate(image, core, subject.model.output_bytes, record_edges)
+    ).regions
     total = cost(whole.noted, lambda at: decode(image.code(at), at.address))
     cycles = total.cycles if core in MODELLED else None
     return OneByOne(
@@ -308,7 +322,7 @@ def _run(subject: Subject, image: ProfiledImage, core: str) -> _Figures:
     def block(at: BasicBlock) -> tuple[Instruction, ...]:
         return decode(image.code(at), at.address)
 
-    size = subject.expected.size
+    size = subject.model.output_bytes
     (whole,) = _checked(subject, core, simulate(image, core, size, record_edges)).regions
     run = _checked(subject, core, simulate(image, core, size, record_edges, observed=True))
     cut = _by_layer(subject, run)
@@ -329,7 +343,7 @@ def _by_layer(subject: Subject, run: SimulatedRun[Noted]) -> list[list[Stretch[N
 def _loads(subject: Subject, image: ProfiledImage, core: str) -> tuple[Loads, ...] | None:
     """The loads of each layer and of the rest; None when the run that looks at them went wrong."""
     try:
-        run = simulate(image, core, subject.expected.size, _load_recorder, observed=True)
+        run = simulate(image, core, subject.model.output_bytes, _load_recorder, observed=True)
     except (VerificationError, *UNAVAILABLE):
         return None
     if not np.array_equal(run.output, subject.expected):
@@ -348,7 +362,7 @@ def _checked(subject: Subject, core: str, run: SimulatedRun[Noted]) -> Simulated
     if wrong:
         raise VerificationError(
             f"{subject.model.name} computes something else on a simulated {core}: {wrong} of "
-            f"{subject.expected.size} output values differ from the oracle's; `firmnet verify --layers` "
-            "names the first wrong layer"
+            f"{subject.expected.size} bytes of the outputs differ from the oracle's; "
+            "`firmnet verify --layers` names the first wrong layer"
         )
     return run

@@ -1,7 +1,7 @@
 """What does an image execute? One inference in Unicorn, from reset, cut where pieces of layers end."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -47,7 +47,9 @@ class Stretch(Generic[Noted]):
 
 @dataclass(frozen=True)
 class SimulatedRun(Generic[Noted]):
-    """One inference: the output, int8 and flat, and its regions in order; the last ends with run()."""
+    """One inference: the outputs as bytes, uint8 and flat, and its regions in order; the last ends with
+    run().
+    """
 
     output: Array
     regions: tuple[Stretch[Noted], ...]
@@ -60,7 +62,7 @@ class SimulatedRun(Generic[Noted]):
 def simulate(
     image: ProfiledImage,
     core: str,
-    output_bytes: int,
+    output_bytes: Sequence[int],
     recorder: Callable[[unicorn.Uc], Recorder[Noted]],
     *,
     observed: bool = False,
@@ -70,6 +72,10 @@ def simulate(
     Raises VerificationError when the image faults or does not come to its end.
     """
     return _Simulation(image, core, observed=observed).run(output_bytes, recorder)
+
+
+FN_OUTPUT_BYTES = 24
+"""Of an fn_output (templates/lib/fn_model.h) in 32 bits: name, data, bytes, dtype, two functions."""
 
 
 class _Simulation:
@@ -91,7 +97,7 @@ class _Simulation:
         self.cpu.reg_write(arm_const.UC_ARM_REG_PC, reset)
 
     def run(
-        self, output_bytes: int, recorder: Callable[[unicorn.Uc], Recorder[Noted]]
+        self, output_bytes: Sequence[int], recorder: Callable[[unicorn.Uc], Recorder[Noted]]
     ) -> SimulatedRun[Noted]:
         mark = self.image.symbols["sim_mark"] & ~1
         self._advance(mark)
@@ -109,8 +115,17 @@ class _Simulation:
             self._paint()
         recording.end(end)
         regions.append(Stretch(None, recording.take(), self._painted(top)))
-        output = self.cpu.mem_read(self._word("profile_output"), output_bytes)
-        return SimulatedRun(np.frombuffer(bytes(output), np.int8), tuple(regions))
+        outputs = b"".join(self._output(i, size) for i, size in enumerate(output_bytes))
+        return SimulatedRun(np.frombuffer(outputs, np.uint8), tuple(regions))
+
+    def _output(self, number: int, size: int) -> bytes:
+        """An output, by the pointer in its fn_output."""
+        (table,) = struct.unpack("<I", self._read(self.image.symbols["profile_outputs"], 4))
+        (address,) = struct.unpack("<I", self._read(table + FN_OUTPUT_BYTES * number + 4, 4))
+        return self._read(address, size)
+
+    def _read(self, address: int, size: int) -> bytes:
+        return bytes(self.cpu.mem_read(address, size))
 
     def _advance(self, *exits: int) -> int:
         """Execute up to, and without, the instruction at one of these addresses; returns at which."""

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
-from ..interpret import quantize_sample, run_float, run_int
+from ..interpret import Stepper, float_values, in_model_order, quantized_inputs
 from ..ir import Array, Graph
-from .quality import spread
-from .samples import check_samples
+from .quality import tried
+from .samples import check_samples, rows
 
 MOST_TRIED = 5_000
 """Test samples that are tried; of more, so many spread evenly over all."""
@@ -32,9 +33,13 @@ class Accuracy:
         )
 
 
-def check_test(test: tuple[Array, Array], graph: Graph) -> tuple[Array, Array]:
+def check_test(test: tuple[Any, Array], graph: Graph) -> tuple[Any, Array]:
     """The test set as float32 samples (N, …) and class numbers (N,); UserError when the model has no such."""
     inputs, classes = test
+    if len(graph.outputs) > 1:
+        raise UserError(
+            f"test data has class numbers, but the model has {len(graph.outputs)} outputs: leave `test` out"
+        )
     scores = graph.tensors[graph.output].size
     if scores < 2:
         raise UserError("test data has class numbers, but the model has one output value: leave `test` out")
@@ -50,33 +55,31 @@ def check_test(test: tuple[Array, Array], graph: Graph) -> tuple[Array, Array]:
 def measure_accuracy(
     graph: Graph,
     quantized: Graph,
-    test: tuple[Array, Array],
+    test: tuple[Any, Array],
     progress: Callable[[int, int], None] | None = None,
 ) -> Accuracy:
-    """Of the float graph and the integers made from it, on a test set that `check_test` has passed."""
-    inputs, classes = test
-    tried = spread(len(inputs), MOST_TRIED)
-    right = np.zeros((2, len(tried)), bool)
-    for i, sample in enumerate(tried):
-        x = inputs[sample]
-        y = run_int(quantized, quantize_sample(quantized, x))
-        found = best(run_float(graph, x)), best(in_model_order(quantized, y))
-        right[:, i] = [each == classes[sample] for each in found]
+    """Of the float graph and the integers made from it, on a test set that `check_test` has passed.
+
+    To a graph with states it is one sequence.
+    """
+    inputs, classes = rows(test[0], graph), test[1]
+    chosen = tried(graph, len(inputs), MOST_TRIED)
+    right = np.zeros((2, len(chosen)), bool)
+    floats, integers = Stepper(graph, float_values), Stepper(quantized)
+    for i, sample in enumerate(chosen):
+        real = in_model_order(graph.outputs[0], floats(*inputs[sample])[graph.output])
+        values = integers(*quantized_inputs(quantized, *inputs[sample]))
+        y = in_model_order(quantized.outputs[0], values[quantized.output])
+        right[:, i] = [best(each) == classes[sample] for each in (real, y)]
         if progress:
-            progress(i + 1, len(tried))
+            progress(i + 1, len(chosen))
     of_float, of_int8 = (float(share) for share in right.mean(axis=1))
-    return Accuracy(len(tried), len(inputs), of_float, of_int8)
+    return Accuracy(len(chosen), len(inputs), of_float, of_int8)
 
 
 def share_right(outputs: Iterable[Array], classes: Array) -> float:
     """The fraction of a device's outputs, in the model's own order, in which the right class is the best."""
     return float(np.mean(np.array([best(y) for y in outputs]) == classes))
-
-
-def in_model_order(graph: Graph, y: Array) -> Array:
-    """An output as it is stored, flat or not, in the model's own order."""
-    stored = y.reshape(graph.tensors[graph.output].shape)
-    return stored.transpose(np.argsort(graph.output_order)) if graph.output_order else stored
 
 
 def best(scores: Array) -> int:

@@ -3,16 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import reduce
+from types import MappingProxyType
+from typing import Any
 
-from ..errors import UserError
-from ..ir import Array, Graph, Node, QParams, Tensor, check
-from ..ops import OPS
+import numpy as np
+
+from ..errors import GraphError, UserError
+from ..ir import Array, Dtype, Graph, Node, QParams, Tensor, check
+from ..ops import OPS, check_types
 from .groups import Groups, groups, only_passed_on, rescaled
 from .lost import Lost, lost
 from .observe import Method, Progress, Ranges, calibrate, merge
 from .quality import LayerQuality, measure
 from .samples import check_samples
 from .scales import choose, quantize_weights
+
+Precision = Mapping[str, Dtype]
+"""Activations that are not to be int8, by the name of their layer, input or state."""
+NOTHING: Precision = MappingProxyType({})
 
 MAX_DOUBLINGS = 200  # 2^-100 … 2^100: more than any scale can need
 
@@ -30,33 +38,36 @@ class Quantized:
 
 def quantize(
     graph: Graph,
-    samples: Array,
+    samples: Any,
     ranges: Method = "mse",
     progress: Progress | None = None,
     what: str = "calibration data",
+    precision: Precision = NOTHING,
 ) -> Quantized:
     """Calibrate on `samples` (N, …; the model's own order), choose scales, and measure what they cost.
 
-    Tensor and layer names stay. Raises UserError for unusable samples, and ValueError for a graph that still
-    holds float-only ops (passes must run first).
+    Of a graph with several inputs `samples` has an array for each; see check_samples. Activations are int8
+    but for those that `precision` names. Tensor and layer names stay. Raises UserError for unusable samples,
+    and ValueError for a graph that still holds float-only ops (passes must run first).
     """
     checked = check_samples(samples, graph, what)
     observed = calibrate(graph, checked, ranges, progress, what)
-    integer = apply(graph, observed)
+    integer = apply(graph, observed, precision)
     events = lost(graph, integer, checked, observed)
     if events and ranges == "mse":
-        covering = apply(graph, replace(observed, method="minmax"))
+        covering = apply(graph, replace(observed, method="minmax"), precision)
         events = tuple(event.with_minmax(covering, checked) for event in events)
     return Quantized(integer, measure(graph, integer, checked, observed), events)
 
 
-def apply(graph: Graph, observed: Ranges) -> Graph:
+def apply(graph: Graph, observed: Ranges, precision: Precision = NOTHING) -> Graph:
     """The graph with int8 activations and weights and int32 biases, for ranges observed on it."""
     graph = rescaled(_own_constants(graph))
     _check_ops(graph)
     tied = groups(graph)
-    chosen = _initial(graph, tied, observed)
+    chosen = _initial(graph, tied, observed, _dtypes(tied, precision))
     quantized = _with_qparams(graph, tied, chosen)
+    check_types(quantized)
     doublings = 0
     while refused := _refused(quantized):
         if (doublings := doublings + 1) > MAX_DOUBLINGS:
@@ -91,18 +102,35 @@ def _own_constants(graph: Graph) -> Graph:
     return graph.with_nodes(nodes, **copies)
 
 
-def _initial(graph: Graph, tied: Groups, observed: Ranges) -> dict[str, QParams]:
+def _dtypes(tied: Groups, precision: Precision) -> dict[str, Dtype]:
+    """By group; GraphError for a name that is none, and for two types in one group."""
+    found: dict[str, Dtype] = {}
+    for name, dtype in precision.items():
+        if name not in tied.of:
+            raise GraphError(
+                f"there is no activation {name!r} to be {dtype}: name a layer, an input or a state"
+            )
+        if found.setdefault(tied.of[name], dtype) is not dtype:
+            raise GraphError(
+                f"{name!r} cannot be {dtype}: it shares its values with a tensor that is to be "
+                f"{found[tied.of[name]]}; put a rescale between them"
+            )
+    return found
+
+
+def _initial(graph: Graph, tied: Groups, observed: Ranges, dtypes: Mapping[str, Dtype]) -> dict[str, QParams]:
     """Parameters of each group by what it holds, before any layer objects.
 
     Input and output are what the user sees: their range covers every value that calibration showed.
     """
     chosen = dict(tied.fixed)
-    edges = {tied.of[name] for name in (*graph.inputs, graph.output)}
+    edges = {tied.of[name] for name in (*graph.given, *graph.wanted)}
     for group in dict.fromkeys(tied.of.values()):
         members = [name for name in tied.members(group) if name in observed.histograms]
         matter = [name for name in members if not only_passed_on(graph, name)] or members
         seen = reduce(merge, [observed.histograms[name] for name in matter])
-        chosen.setdefault(group, choose(seen, "minmax" if group in edges else observed.method))
+        method: Method = "minmax" if group in edges else observed.method
+        chosen.setdefault(group, choose(seen, method, dtypes.get(group, Dtype.INT8)))
     return chosen
 
 
@@ -114,7 +142,17 @@ def _with_qparams(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> 
     for node in graph.nodes:
         if OPS[node.op].weighted:
             tensors |= _integer_constants(node, tensors)
+    for state in graph.states:
+        q, begin = tensors[state.tensor].q, graph.tensors[state.initial]
+        tensors[begin.name] = replace(begin, qparams=q, data=_levels(begin.values, q))
     return replace(graph, tensors=tensors)
+
+
+def _levels(real: Array, q: QParams) -> Array:
+    """The integers next to real values."""
+    level = np.clip(np.floor(real / q.scale[0] + 0.5) + q.zero_point, q.dtype.low, q.dtype.high)
+    integers: Array = level.astype(q.dtype.numpy)
+    return integers
 
 
 def _integer_constants(node: Node, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -140,8 +178,8 @@ def _refused(graph: Graph) -> Node | None:
 
 def _doubled(chosen: Mapping[str, QParams], tied: Groups, node: Node) -> dict[str, QParams]:
     """A coarser scale for the layer's output; only coarser ones are ever tried, so this ends."""
-    group = tied.of[node.output]
+    group = tied.of[node.outputs[0]]
     if group in tied.fixed:
         raise ValueError(f"layer {node.name!r} cannot reach the scale that its op dictates")
     old = chosen[group]
-    return {**chosen, group: QParams((2 * old.scale[0],), old.zero_point)}
+    return {**chosen, group: replace(old, scale=(2 * old.scale[0],))}

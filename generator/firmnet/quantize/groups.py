@@ -1,9 +1,10 @@
 """Which activations share one scale and zero point? Layers that only move data or take a maximum tie them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
+from ..errors import GraphError
 from ..ir import Graph, Node, QParams
 from ..ops import OPS
 
@@ -37,14 +38,25 @@ def groups(graph: Graph) -> Groups:
     of = {name: name for name, tensor in graph.tensors.items() if tensor.data is None}
     for node in graph.nodes:
         if OPS[node.op].keeps_qparams:
-            merged = {of[name] for name in graph.activations(node)} | {of[node.output]}
-            of = {name: node.output if group in merged else group for name, group in of.items()}
+            of = _tied(of, (*graph.activations(node), *node.outputs), node.outputs[0])
+    for state in graph.states:
+        of = _tied(of, (state.tensor, state.next), state.next)
     fixed: dict[str, QParams] = {}
     for node in graph.nodes:
         dictated = OPS[node.op].output_qparams(node.attrs)
-        if dictated and fixed.setdefault(of[node.output], dictated) != dictated:
-            raise ValueError(f"layer {node.name!r} shares its scale with a layer that dictates another")
+        for name in node.outputs:
+            if dictated and fixed.setdefault(of[name], dictated) != dictated:
+                raise GraphError(
+                    f"layer {node.name!r} shares its scale with a layer that dictates another: put a rescale "
+                    "between them"
+                )
     return Groups(of, fixed)
+
+
+def _tied(of: Mapping[str, str], names: Sequence[str], called: str) -> dict[str, str]:
+    """The groups of all these tensors made one, under this name."""
+    merged = {of[name] for name in names}
+    return {name: called if group in merged else group for name, group in of.items()}
 
 
 def only_passed_on(graph: Graph, name: str) -> bool:
@@ -54,7 +66,7 @@ def only_passed_on(graph: Graph, name: str) -> bool:
     move is the same as after it: such a tensor has no say in its group's range.
     """
     readers = graph.consumers(name)
-    return bool(readers) and name != graph.output and all(OPS[node.op].keeps_qparams for node in readers)
+    return bool(readers) and name not in graph.wanted and all(OPS[node.op].keeps_qparams for node in readers)
 
 
 def _joins(graph: Graph) -> list[Node]:
@@ -65,7 +77,7 @@ def _joins(graph: Graph) -> list[Node]:
 
 def _adopts(graph: Graph, name: str, reader: str) -> bool:
     """Whether the tensor, and those its scale is tied to on the way from where it is computed, are free."""
-    if name in graph.inputs or name == graph.output or [n.name for n in graph.consumers(name)] != [reader]:
+    if name in (*graph.given, *graph.wanted) or [n.name for n in graph.consumers(name)] != [reader]:
         return False
     node = graph.producer(name)
     if node is None or OPS[node.op].output_qparams(node.attrs):
@@ -77,7 +89,7 @@ def _adopts(graph: Graph, name: str, reader: str) -> bool:
 
 def _with_rescale(graph: Graph, name: str, reader: str) -> Graph:
     new = _unused(graph, f"{name}_to_{reader}")
-    layer = Node(new, "rescale", OPS["rescale"].attrs(), (name,), new, f"scale of {reader}")
+    layer = Node(new, "rescale", OPS["rescale"].attrs(), (name,), (new,), f"scale of {reader}")
     nodes: list[Node] = []
     for node in graph.nodes:
         if node.name == reader:

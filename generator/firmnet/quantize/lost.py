@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +12,10 @@ from ..ir import Array, Graph
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Ranges
-from .quality import held, spread
+from .quality import held, tried
+from .samples import rows
+
+Sample = tuple[Array, ...]
 
 TYPICAL = 16
 """Samples that show what error is usual."""
@@ -39,7 +44,7 @@ class CutSample:
 class Lost:
     """An output value of a calibration sample that comes out wrong, and the range whose cut explains it.
 
-    `element` counts in the stored output. `minmax`: what comes out with ranges that cover all (None: not
+    `element` counts in the stored `output`. `minmax`: what comes out with ranges that cover all (None: not
     tried).
     """
 
@@ -48,10 +53,12 @@ class Lost:
     expected: float
     got: float
     minmax: float | None = None
+    output: int = 0
 
-    def with_minmax(self, covering: Graph, samples: Array) -> "Lost":
+    def with_minmax(self, covering: Graph, samples: Any) -> "Lost":
         """Knowing what comes out of the graph whose ranges cover all."""
-        return replace(self, minmax=float(_integer(covering, samples[self.cut.sample])[self.element]))
+        ((_, outputs),) = _integers(covering, rows(samples, covering), [self.cut.sample])
+        return replace(self, minmax=float(outputs[self.output][self.element]))
 
     def sentence(self) -> str:
         """What is lost, why, and what helps if anything does."""
@@ -66,26 +73,38 @@ class Lost:
         )
 
 
-def lost(graph: Graph, quantized: Graph, samples: Array, observed: Ranges) -> tuple[Lost, ...]:
+@dataclass(frozen=True)
+class _Error:
+    """The largest error of an output value, in parts of the range of its output, where it is, and of what."""
+
+    part: float
+    output: int
+    element: int
+    expected: float
+    got: float
+
+
+def lost(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> tuple[Lost, ...]:
     """Events lost in `quantized`, at most one per sample and range.
 
     Where a range is cut, the sample that reached furthest is run in integers: an output that is off by much
     more than those of typical samples, and by a part of the output's range that is seen, is lost.
     """
-    found = []
     cuts = _cuts(quantized, observed)
     if not cuts:
         return ()
-    typical = sorted({*range(len(samples))} - {cut.sample for cut in cuts})
-    errors = [_error(graph, quantized, samples[typical[i]])[0] for i in spread(len(typical), TYPICAL)]
-    seen = observed.histograms[graph.output]
-    part = NOTICED if errors else NOTICED_AT_ONCE
-    least = max(UNUSUAL * max(errors, default=0.0), part * (max(seen.high, 0.0) - min(seen.low, 0.0)))
-    for cut in cuts:
-        error, element, expected, got = _error(graph, quantized, samples[cut.sample])
-        if error > least:
-            found.append(Lost(cut, element, expected, got))
-    return tuple(found)
+    sequence = rows(samples, graph)
+    others = sorted({*range(len(sequence))} - {cut.sample for cut in cuts})
+    typical = [others[i] for i in tried(graph, len(others), TYPICAL)]
+    errors = _errors(graph, quantized, sequence, [*typical, *(cut.sample for cut in cuts)], observed)
+    part = NOTICED if typical else NOTICED_AT_ONCE
+    least = max(UNUSUAL * max((errors[i].part for i in typical), default=0.0), part)
+    found = [(cut, errors[cut.sample]) for cut in cuts]
+    return tuple(
+        Lost(cut, error.element, error.expected, error.got, output=error.output)
+        for cut, error in found
+        if error.part > least
+    )
 
 
 def lost_events(events: Sequence[Lost]) -> Iterator[str]:
@@ -99,7 +118,8 @@ def lost_events(events: Sequence[Lost]) -> Iterator[str]:
 def _cuts(graph: Graph, observed: Ranges) -> list[CutSample]:
     """Per sample its largest cut, beyond a step, in parts of the range that stays; the largest first."""
     worst: dict[int, tuple[float, CutSample]] = {}
-    for name in (*graph.inputs, *(node.output for node in graph.nodes if not OPS[node.op].view)):
+    made = chain.from_iterable(node.outputs for node in graph.nodes if not OPS[node.op].view)
+    for name in (*graph.given, *made):
         seen = observed.histograms.get(name)
         if seen is None or only_passed_on(graph, name):
             continue
@@ -114,15 +134,49 @@ def _cuts(graph: Graph, observed: Ranges) -> list[CutSample]:
     return [cut for _, cut in ranked[:MOST_LOOKED_AT]]
 
 
-def _error(graph: Graph, quantized: Graph, sample: Array) -> tuple[float, int, float, float]:
-    """The largest error of an output value, where it is, what it should be and what it is."""
-    real = interpret.float_values(graph, sample)[graph.output].ravel()
-    got = _integer(quantized, sample)
-    element = int(np.argmax(np.abs(got - real)))
-    return float(abs(got[element] - real[element])), element, float(real[element]), float(got[element])
+def _errors(
+    graph: Graph, quantized: Graph, sequence: Sequence[Sample], chosen: Sequence[int], observed: Ranges
+) -> dict[int, _Error]:
+    """By sample."""
+    seen = [observed.histograms[port.tensor] for port in graph.outputs]
+    spans = [max(each.high, 0.0) - min(each.low, 0.0) or 1.0 for each in seen]
+    integers = dict(_integers(quantized, sequence, chosen))
+    floats = _runs(interpret.Stepper(graph, interpret.float_values), sequence, chosen)
+    return {
+        i: _largest([values[port.tensor].ravel() for port in graph.outputs], integers[i], spans)
+        for i, values in floats
+    }
 
 
-def _integer(quantized: Graph, sample: Array) -> Array:
-    """The integer graph's output as real numbers, flat."""
-    y = interpret.run_int(quantized, interpret.quantize_sample(quantized, sample))
-    return quantized.tensors[quantized.output].q.to_real(y).ravel()
+def _largest(real: Sequence[Array], got: Sequence[Array], spans: Sequence[float]) -> _Error:
+    errors = []
+    for output, (right, said, span) in enumerate(zip(real, got, spans, strict=True)):
+        element = int(np.argmax(np.abs(said - right)))
+        part = float(abs(said[element] - right[element])) / span
+        errors.append(_Error(part, output, element, float(right[element]), float(said[element])))
+    return max(errors, key=lambda error: error.part)
+
+
+def _integers(
+    quantized: Graph, sequence: Sequence[Sample], chosen: Sequence[int]
+) -> Iterator[tuple[int, list[Array]]]:
+    """The integer graph's outputs for the chosen samples as real numbers, flat."""
+    runs = interpret.Stepper(quantized, _from_real)
+    for i, values in _runs(runs, sequence, chosen):
+        tensors = [quantized.tensors[port.tensor] for port in quantized.outputs]
+        yield i, [tensor.q.to_real(values[tensor.name]).ravel() for tensor in tensors]
+
+
+def _runs(
+    runs: interpret.Stepper, sequence: Sequence[Sample], chosen: Sequence[int]
+) -> Iterator[tuple[int, interpret.Values]]:
+    """All values for the chosen samples; to a graph with states those before them are given too."""
+    for i in range(max(chosen) + 1) if runs.graph.states else sorted({*chosen}):
+        values = runs(*sequence[i])
+        if i in chosen:
+            yield i, values
+
+
+def _from_real(quantized: Graph, *inputs: Array, state: interpret.Values) -> interpret.Values:
+    integers = interpret.quantized_inputs(quantized, *inputs)
+    return interpret.int_values(quantized, *integers, state=state)

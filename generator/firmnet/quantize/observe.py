@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import interpret
 from ..errors import UserError
 from ..ir import Array, Graph
-from .samples import check_samples, check_varied
+from .samples import check_samples, check_varied, rows
 
 Method = Literal["mse", "minmax"]
 Progress = Callable[[int, int], None]
@@ -82,23 +82,26 @@ def merge(a: Histogram, b: Histogram) -> Histogram:
 
 def calibrate(
     graph: Graph,
-    samples: Array,
+    samples: Any,
     ranges: Method = "mse",
     progress: Progress | None = None,
     what: str = "calibration data",
 ) -> Ranges:
     """Run the float graph over `samples` (N, …), in the model's own order, and count what every tensor holds.
 
+    A graph with states runs over them as one sequence, from a reset on.
+
     Raises UserError for samples that cannot serve (see check_samples) and for one that drives a layer beyond
     the numbers.
     """
     checked = check_samples(samples, graph, what)
-    check_varied(checked, what)
+    check_varied(checked, graph, what)
+    runs, sequence = interpret.Stepper(graph, interpret.float_values), rows(checked, graph)
     seen: dict[str, Histogram] = {}
     extremes: dict[str, tuple[int, int]] = {}
-    for i in range(len(checked)):
+    for i, sample in enumerate(sequence):
         with np.errstate(over="ignore", invalid="ignore"):  # reported by _extended, with names
-            values = interpret.float_values(graph, checked[i : i + 1])
+            values = runs(*sample)
         for name, tensor in graph.tensors.items():
             if tensor.data is None:
                 known = seen.get(name)
@@ -109,7 +112,7 @@ def calibrate(
                     i if known and seen[name].high > known.high else high,
                 )
         if progress:
-            progress(i + 1, len(checked))
+            progress(i + 1, len(sequence))
     return Ranges(ranges, seen, extremes)
 
 

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .. import interpret
-from ..ir import Array, Graph, Node, QParams
+from ..ir import Array, Graph, Node, QParams, wrapped
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Histogram, Ranges
+from .samples import rows
 
 POOR_DB = 10.0
 MAX_SAMPLES = 32
@@ -52,26 +54,34 @@ class _Power:
     own_noise: float = 0.0
 
 
-def measure(graph: Graph, quantized: Graph, samples: Array, observed: Ranges) -> tuple[LayerQuality, ...]:
+def measure(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> tuple[LayerQuality, ...]:
     """A row per layer that computes (views do not).
 
-    Signal and noise are those of at most 32 samples spread evenly over the set, what is clipped that of all,
-    as `observed`. `graph` is the float graph `quantized` was made from; `samples` (N, …) in the model's own
-    order.
+    Signal and noise are those of at most 32 samples spread evenly over the set (of a graph with states the
+    first 32), what is clipped that of all, as `observed`. `graph` is the float graph `quantized` was made
+    from; `samples` (N, …) in the model's own order.
     """
     layers = [node for node in quantized.nodes if not OPS[node.op].view]
     sums = {node.name: _Power() for node in layers}
     constants = {node.name: OPS[node.op].prepare(quantized.call(node)) for node in layers}
-    for i in spread(len(samples), MAX_SAMPLES):
-        real = _with_rescales(quantized, interpret.float_values(graph, samples[i]))
-        integer = interpret.int_values(quantized, interpret.quantize_sample(quantized, samples[i]))
+    sequence = rows(samples, graph)
+    floats, integers = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(quantized)
+    for i in tried(graph, len(sequence), MAX_SAMPLES):
+        real = _with_rescales(quantized, floats(*sequence[i]))
+        integer = integers(*interpret.quantized_inputs(quantized, *sequence[i]))
         for node in layers:
-            inputs = [_to_int8(real[n], quantized.tensors[n].q) for n in quantized.activations(node)]
+            inputs = [_to_integers(real[n], quantized.tensors[n].q) for n in quantized.activations(node)]
             alone = OPS[node.op].run_int(quantized.call(node), constants[node.name], *inputs)
-            _add(sums[node.name], quantized, node, real[node.output], integer[node.output], alone)
+            for name, y in zip(node.outputs, wrapped(alone, len(node.outputs)), strict=True):
+                _add(sums[node.name], quantized, name, real[name], integer[name], y)
     return tuple(
         _row(quantized, node, sums[node.name], seen_at(quantized, observed, node)) for node in layers
     )
+
+
+def tried(graph: Graph, count: int, most: int) -> list[int]:
+    """Which samples show how well a graph does: evenly over all, or the begin of a sequence."""
+    return list(range(min(count, most))) if graph.states else spread(count, most)
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -80,14 +90,13 @@ def spread(count: int, most: int) -> list[int]:
 
 
 def held(q: QParams) -> tuple[float, float]:
-    """The least and the greatest real value that int8 holds with these parameters."""
-    low, high = q.to_real(np.array([-128, 127]))
-    return float(low), float(high)
+    """The least and the greatest real value that the type holds with these parameters."""
+    return q.range
 
 
 def seen_at(quantized: Graph, observed: Ranges, node: Node) -> Histogram:
     """What calibration saw at a layer's output; a rescale that quantization inserted changes no value."""
-    return observed.histograms.get(node.output) or observed.histograms[node.inputs[0]]
+    return observed.histograms.get(node.outputs[0]) or observed.histograms[node.inputs[0]]
 
 
 def poor_layers(rows: Iterable[LayerQuality]) -> str:
@@ -102,19 +111,21 @@ def poor_layers(rows: Iterable[LayerQuality]) -> str:
 def _with_rescales(quantized: Graph, real: dict[str, Array]) -> dict[str, Array]:
     """Float values for the layers that quantization inserted too: a rescale changes none."""
     for node in quantized.nodes:
-        real.setdefault(node.output, real[node.inputs[0]])
+        for name in node.outputs:
+            real.setdefault(name, real[node.inputs[0]])
     return real
 
 
-def _to_int8(values: Array, q: QParams) -> Array:
-    level: Array = np.clip(np.rint(values / q.scale[0]) + q.zero_point, -128, 127).astype(np.int8)
-    return level
+def _to_integers(values: Array, q: QParams) -> Array:
+    level = np.clip(np.rint(values / q.scale[0]) + q.zero_point, q.dtype.low, q.dtype.high)
+    integers: Array = level.astype(q.dtype.numpy)
+    return integers
 
 
-def _add(sums: _Power, graph: Graph, node: Node, real: Array, integer: Array, alone: Array) -> None:
+def _add(sums: _Power, graph: Graph, name: str, real: Array, integer: Array, alone: Array) -> None:
     """Count one sample; what only a maximum or a move reads is judged within its range (only_passed_on)."""
-    q = graph.tensors[node.output].q
-    if only_passed_on(graph, node.output):
+    q = graph.tensors[name].q
+    if only_passed_on(graph, name):
         real = np.clip(real, *held(q))
     sums.signal += float((real**2).sum())
     sums.noise += float(((q.to_real(integer) - real) ** 2).sum())
@@ -122,9 +133,9 @@ def _add(sums: _Power, graph: Graph, node: Node, real: Array, integer: Array, al
 
 
 def _row(quantized: Graph, node: Node, sums: _Power, seen: Histogram) -> LayerQuality:
-    q = quantized.tensors[node.output].q
+    q = quantized.tensors[node.outputs[0]].q
     low, high = held(q)
-    matters, step = not only_passed_on(quantized, node.output), q.scale[0]
+    matters, step = not all(only_passed_on(quantized, name) for name in node.outputs), q.scale[0]
     return LayerQuality(
         name=node.name,
         op=node.op,

@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,17 @@ import numpy as np
 from ..arrays import npz_names, open_plain, read_member, read_npy
 from ..errors import UserError, first_line
 from ..interpret import model_shape
-from ..ir import Array, Graph, Shape
+from ..ir import Array, Graph, Port, Shape, unwrapped, wrapped
 from ..limits import MAX_SAMPLES_BYTES
 
 KEY = "x"
 
 
-def read_samples(path: str | Path) -> Array:
+def read_samples(path: str | Path, names: Sequence[str] = ()) -> Any:
     """The array in a `.npy` or `.npz` file as it is stored, unchecked.
 
-    An `.npz` gives its only array, or the one called `x`. The sizes that the file declares are checked before
+    An `.npz` gives its only array, or the one called `x`; with several `names`, those of a model's inputs, a
+    dict of the arrays called so. The sizes that the file declares are checked before
     memory is taken. Raises UserError for anything that cannot be read.
     """
     path = Path(path)
@@ -28,7 +30,7 @@ def read_samples(path: str | Path) -> Array:
             f"samples file {str(path)!r} is neither .npy nor .npz: save the samples with numpy.save"
         )
     try:
-        return _read(path)
+        return _read(path, names)
     except FileNotFoundError:
         raise UserError(f"samples file {str(path)!r} does not exist: check the path") from None
     except IsADirectoryError:
@@ -42,14 +44,60 @@ def read_samples(path: str | Path) -> Array:
         raise UserError(f"samples file {str(path)!r} does not fit into memory: give fewer samples") from None
 
 
-def check_samples(samples: Any, graph: Graph, what: str = "calibration data") -> Array:
+def check_samples(samples: Any, graph: Graph, what: str = "calibration data") -> Any:
     """Samples for `graph` as float32 (N, *input shape without its batch), N ≥ 1, in the model's own order.
 
-    Takes floating-point numbers of shape (N, …) or (N, 1, …). Integers are refused: the torch model refuses
-    them as well, and guessing their scale (0..255 or 0..1?) could calibrate for another network. Raises
-    UserError naming the first bad sample.
+    Of a graph with several inputs a tuple of as many such arrays, from one or from a dict by their names; of
+    one with states N steps in their order. Takes floating-point numbers of shape (N, …) or (N, 1, …).
+    Integers are refused: the torch model refuses them as well, and guessing their scale (0..255 or 0..1?)
+    could calibrate for another network. Raises UserError naming the first bad sample.
     """
-    array = check_shape(_as_array(samples, what), graph, what)
+    return _of_each(samples, graph, what, _checked)
+
+
+def check_shape(samples: Any, graph: Graph, what: str) -> Any:
+    """Samples (N, *input shape without its batch), N ≥ 1, from that or (N, 1, …); UserError for others."""
+    return _of_each(samples, graph, what, lambda array, what: array)
+
+
+def per_input(samples: Any, graph: Graph) -> tuple[Array, ...]:
+    """Checked samples (N, …) of every input."""
+    return wrapped(samples, len(graph.inputs))
+
+
+def rows(samples: Any, graph: Graph) -> Sequence[tuple[Array, ...]]:
+    """Checked samples one by one: an array for each input."""
+    return list(zip(*per_input(samples, graph), strict=True))
+
+
+def _of_each(samples: Any, graph: Graph, what: str, check: Callable[[Array, str], Array]) -> Any:
+    """What `check` makes of the samples of each input, which have its shape; as many of each."""
+    found = []
+    for port, given, told in _by_port(samples, graph, what):
+        tensor = graph.tensors[port.tensor]
+        found.append(check(_as_batch(_as_array(given, told), model_shape(tensor, port.order), told), told))
+    if len({len(array) for array in found}) > 1:
+        counts = ", ".join(f"{len(x)} of {p.name!r}" for x, p in zip(found, graph.inputs, strict=True))
+        raise UserError(f"{what} has {counts}: give as many samples of each input")
+    return unwrapped(found)
+
+
+def _by_port(samples: Any, graph: Graph, what: str) -> list[tuple[Port, Any, str]]:
+    """Each input with its samples, and what to call them."""
+    ports = graph.inputs
+    if len(ports) == 1:
+        return [(ports[0], samples, what)]
+    names = ", ".join(port.name for port in ports)
+    if isinstance(samples, Mapping):
+        if missing := [port.name for port in ports if port.name not in samples]:
+            raise UserError(f"{what} has no samples of {missing[0]!r}: give some of each input ({names})")
+        samples = [samples[port.name] for port in ports]
+    if not isinstance(samples, tuple | list) or len(samples) != len(ports):
+        raise UserError(f"{what} must be one array for each of the inputs {names}, in this order")
+    return [(port, x, f"{what} of {port.name!r}") for port, x in zip(ports, samples, strict=True)]
+
+
+def _checked(array: Array, what: str) -> Array:
     _check_dtype(array.dtype, what)
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(array, np.float32)
@@ -57,22 +105,19 @@ def check_samples(samples: Any, graph: Graph, what: str = "calibration data") ->
     return values
 
 
-def check_shape(array: Array, graph: Graph, what: str) -> Array:
-    """Samples (N, *input shape without its batch), N ≥ 1, from that or (N, 1, …); UserError for others."""
-    return _as_batch(array, model_shape(graph.tensors[graph.input], graph.input_order), what)
-
-
-def check_varied(samples: Array, what: str) -> None:
+def check_varied(samples: Any, graph: Graph, what: str) -> None:
     """Raise UserError when checked samples hold one value only: they show no ranges."""
-    if samples.min() == samples.max():
-        which = "sample 0 (the only one)" if len(samples) == 1 else f"samples 0 to {len(samples) - 1}"
-        fix = "give samples like those the model will meet"
-        raise UserError(
-            f"{what}: every value of {which} is {samples.flat[0]:g}, which shows no ranges: {fix}"
-        )
+    for port, array in zip(graph.inputs, per_input(samples, graph), strict=True):
+        told = what if len(graph.inputs) == 1 else f"{what} of {port.name!r}"
+        if array.min() == array.max():
+            which = "sample 0 (the only one)" if len(array) == 1 else f"samples 0 to {len(array) - 1}"
+            fix = "give samples like those the model will meet"
+            raise UserError(
+                f"{told}: every value of {which} is {array.flat[0]:g}, which shows no ranges: {fix}"
+            )
 
 
-def _read(path: Path) -> Array:
+def _read(path: Path, names: Sequence[str]) -> Any:
     if path.is_dir():
         raise IsADirectoryError
     with open_plain(path) as file:
@@ -82,7 +127,10 @@ def _read(path: Path) -> Array:
         if path.suffix == ".npy":
             return read_npy(file, size)
         with zipfile.ZipFile(file) as archive:
-            return read_member(archive, _pick(npz_names(archive, MAX_SAMPLES_BYTES), path))
+            held = npz_names(archive, MAX_SAMPLES_BYTES)
+            if len(names) > 1:
+                return {name: read_member(archive, name) for name in names if name in held}
+            return read_member(archive, _pick(held, path))
 
 
 def _pick(names: list[str], path: Path) -> str:
@@ -102,14 +150,17 @@ def _as_array(samples: Any, what: str) -> Array:
 
 
 def _as_batch(array: Array, shape: Shape, what: str) -> Array:
-    """(N, *shape[1:]) from that or (N, *shape); the batch dimension of `shape` is 1."""
-    if array.ndim == len(shape) + 1 and array.shape[1] == 1:
+    """(N, *sample shape) from that or (N, *shape); where the first axis of `shape` is 1, a sample has
+    none.
+    """
+    if shape[:1] == (1,) and array.ndim == len(shape) + 1 and array.shape[1] == 1:
         array = array[:, 0]
-    expected = f"(N, {', '.join(map(str, shape[1:]))})" if len(shape) > 1 else "(N,)"
+    sample = shape[1:] if shape[:1] == (1,) else shape
+    expected = f"(N, {', '.join(map(str, sample))})" if sample else "(N,)"
     if array.ndim and len(array) == 0:
         raise UserError(f"{what} is empty: give at least one sample, shape {expected}")
-    if array.shape[1:] != shape[1:] or not array.ndim:
-        hint = " (one sample? add a first axis: x[None])" if array.shape == shape[1:] else ""
+    if array.shape[1:] != sample or not array.ndim:
+        hint = " (one sample? add a first axis: x[None])" if array.shape == sample else ""
         first = f"sample 0 has shape {array.shape[1:]}" if array.ndim else "it is a single number"
         raise UserError(f"{what} has shape {array.shape}, so {first}: the model takes {expected}{hint}")
     return array

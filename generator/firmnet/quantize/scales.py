@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, QParams
+from ..ir import Array, Dtype, QParams
 from ..qmath import INT32_MAX
 from .observe import Histogram, Method
 
-INT8_STEPS = 255  # steps between −128 and 127
 EMPTY_SCALE = 1 / 128  # a tensor that was always zero
 MIN_SCALE = 2.0**-100  # keeps the float32 reciprocal of the input scale, and products of scales, finite
 MAX_SCALE = 2.0**100
@@ -19,50 +18,57 @@ ZERO_CHANNEL_STEPS = 2**8
 MIN_FACTOR = 2.0**-40
 
 
-def affine(low: float, high: float) -> QParams:
-    """int8 parameters for real values low … high; zero is always inside and exact.
+def affine(low: float, high: float, dtype: Dtype = Dtype.INT8) -> QParams:
+    """Parameters for real values low … high; zero is always inside and exact.
 
-    A range that starts at zero has zero point −128, an empty one too (a relu that never fired).
+    A range that starts at zero has the least zero point, an empty one too (a relu that never fired); of more
+    than 8 bits it is 0.
     """
     low, high = min(low, 0.0), max(high, 0.0)
+    if dtype.symmetric:
+        scale = max(-low, high) / dtype.high or EMPTY_SCALE
+        return QParams((float(np.clip(scale, MIN_SCALE, MAX_SCALE)),), 0, dtype)
     if low == high:
-        return QParams((EMPTY_SCALE,), -128)
-    scale = float(np.clip((high - low) / INT8_STEPS, MIN_SCALE, MAX_SCALE))
-    return QParams((scale,), int(np.clip(np.rint(-128 - low / scale), -128, 127)))
+        return QParams((EMPTY_SCALE,), dtype.low, dtype)
+    scale = float(np.clip((high - low) / (dtype.high - dtype.low), MIN_SCALE, MAX_SCALE))
+    return QParams((scale,), int(np.clip(np.rint(dtype.low - low / scale), dtype.low, dtype.high)), dtype)
 
 
-def choose(seen: Histogram, method: Method) -> QParams:
+def choose(seen: Histogram, method: Method, dtype: Dtype = Dtype.INT8) -> QParams:
     """Parameters for a tensor with these values.
 
-    "minmax" covers them all; "mse" gives up the outermost ones where that lowers the squared error over all:
-    a search over the upper end, then over the lower, a few rounds, each among the same candidates.
+    "minmax" covers them all, and so does whatever has more than 8 bits; "mse" gives up the outermost ones
+    where that lowers the squared error over all: a search over the upper end, then over the lower, a few
+    rounds, each among the same candidates.
     """
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
-    if method == "minmax" or low == high:
-        return affine(low, high)
+    if method == "minmax" or low == high or dtype.symmetric:
+        return affine(low, high, dtype)
     centres, counts = seen.filled()
     ends = np.arange(CANDIDATES, 0, -1) / CANDIDATES  # the full range first: it wins a tie
     best_low, best_high = low, high
     for _ in range(ROUNDS):
         before = best_low, best_high
         if high > 0:
-            best_high = _best([(best_low, float(end * high)) for end in ends], centres, counts)[1]
+            best_high = _best([(best_low, float(end * high)) for end in ends], centres, counts, dtype)[1]
         if low < 0:
-            best_low = _best([(float(end * low), best_high) for end in ends], centres, counts)[0]
+            best_low = _best([(float(end * low), best_high) for end in ends], centres, counts, dtype)[0]
         if before == (best_low, best_high):
             break
-    return affine(best_low, best_high)
+    return affine(best_low, best_high, dtype)
 
 
 def squared_error(q: QParams, centres: Array, counts: Array) -> float:
-    """Σ count · (centre − its int8 value)²."""
+    """Σ count · (centre − its quantized value)²."""
     (scale,) = q.scale
-    level = np.clip(np.rint(centres / scale) + q.zero_point, -128, 127)
+    level = np.clip(np.rint(centres / scale) + q.zero_point, q.dtype.low, q.dtype.high)
     return float((counts * (centres - scale * (level - q.zero_point)) ** 2).sum())
 
 
-def _best(ranges: list[tuple[float, float]], centres: Array, counts: Array) -> tuple[float, float]:
-    return min(ranges, key=lambda ends: squared_error(affine(*ends), centres, counts))
+def _best(
+    ranges: list[tuple[float, float]], centres: Array, counts: Array, dtype: Dtype
+) -> tuple[float, float]:
+    return min(ranges, key=lambda ends: squared_error(affine(ends[0], ends[1], dtype), centres, counts))
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def quantize_weights(weight: Array, bias: Array, x: QParams, y: QParams) -> Weig
         levels.astype(np.int8).reshape(weight.shape),
         QParams(steps),
         offset.astype(np.int32),
-        QParams(tuple(x.scale[0] * s for s in steps), 0, "int32"),
+        QParams(tuple(x.scale[0] * s for s in steps), 0, Dtype.INT32),
     )
 
 

@@ -24,8 +24,8 @@ def cases() -> Iterator[Case]:
     ]
     for label, shape, attrs, b, y in rows:
         inputs = activation("a", shape), activation("b", shape, *b)
-        yield Case(label, Call(attrs, inputs, activation("y", shape, *y)))
+        yield Case(label, Call(attrs, inputs, (activation("y", shape, *y),)))
     for label, shape, small in repeated():
         attrs = AddAttrs(hi=2.0) if shape[-1] % 2 else AddAttrs()
         inputs = activation("a", shape), activation("b", small, 0.07, -20)
-        yield Case(f"{label}_repeated", Call(attrs, inputs, activation("y", shape, 0.09, 7)))
+        yield Case(f"{label}_repeated", Call(attrs, inputs, (activation("y", shape, 0.09, 7),)))

@@ -20,7 +20,7 @@ def cases() -> Iterator[Case]:
             0.02,
             -128 if attrs.lo == 0.0 and attrs.hi is None else -9,
         )
-        yield Case(label, Call(attrs, (x,), y))
+        yield Case(label, Call(attrs, (x,), (y,)))
 
 
 _CASES: list[tuple[str, Shape, dict[str, Any]]] = [

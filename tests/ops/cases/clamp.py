@@ -20,4 +20,6 @@ def cases() -> Iterator[Case]:
         ("below_2", (1, 9), ClampAttrs(hi=2.0), 0.05, 3),
     ]
     for label, shape, attrs, scale, zero_point in rows:
-        yield Case(label, Call(attrs, (activation("x", shape),), activation("y", shape, scale, zero_point)))
+        yield Case(
+            label, Call(attrs, (activation("x", shape),), (activation("y", shape, scale, zero_point),))
+        )

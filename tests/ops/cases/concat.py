@@ -21,4 +21,4 @@ def cases() -> Iterator[Case]:
     for label, shapes, axis in rows:
         attrs = ConcatAttrs(axis)
         inputs = tuple(activation(f"x{i}", shape) for i, shape in enumerate(shapes))
-        yield Case(label, Call(attrs, inputs, activation("y", OPS["concat"].shape(attrs, *shapes))))
+        yield Case(label, Call(attrs, inputs, (activation("y", OPS["concat"].shape(attrs, *shapes)),)))

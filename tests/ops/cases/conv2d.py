@@ -19,7 +19,7 @@ def cases() -> Iterator[Case]:
         zero_point = -128 if attrs.lo == 0.0 and attrs.hi is None else 5
         scale = _FINE.get(label, 1.0) * output_scale(x, w)
         y = activation("y", OPS["conv2d"].shape(attrs, x_shape, w_shape, c.shape), scale, zero_point)
-        yield Case(label, Call(attrs, (x, w, c), y))
+        yield Case(label, Call(attrs, (x, w, c), (y,)))
 
 
 _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [

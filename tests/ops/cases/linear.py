@@ -62,7 +62,7 @@ def cases() -> Iterator[Case]:
         zero_point = -128 if options.get("lo") == 0.0 and "hi" not in options else -7
         scale = fine.get(label, 1.0) * output_scale(x, w)
         y = activation("y", (*shape[:-1], n_out), scale, zero_point)
-        yield Case(label, Call(LinearAttrs(**options), (x, w, bias("b", x, w, seed)), y))
+        yield Case(label, Call(LinearAttrs(**options), (x, w, bias("b", x, w, seed)), (y,)))
 
 
 def _heavy(w: Tensor, channels: list[int]) -> Tensor:

@@ -84,5 +84,5 @@ def cases() -> Iterator[Case]:
         attrs = MaxPool2dAttrs(**options)
         yield Case(
             label,
-            Call(attrs, (activation("x", shape),), activation("y", OPS["max_pool2d"].shape(attrs, shape))),
+            Call(attrs, (activation("x", shape),), (activation("y", OPS["max_pool2d"].shape(attrs, shape)),)),
         )

@@ -37,8 +37,8 @@ def cases() -> Iterator[Case]:
     ]
     for label, a_shape, b_shape, attrs, b, y in rows:
         inputs = activation("a", a_shape), activation("b", b_shape, *b)
-        yield Case(label, Call(attrs, inputs, activation("y", a_shape, *y)))
+        yield Case(label, Call(attrs, inputs, (activation("y", a_shape, *y),)))
     for label, shape, small in repeated():
         attrs = MulAttrs(lo=-2.0) if shape[-1] % 2 else full
         inputs = activation("a", shape), activation("b", small, 0.04, 11 - 30 * (shape[-1] % 3))
-        yield Case(f"{label}_repeated", Call(attrs, inputs, activation("y", shape, 0.07, 7)))
+        yield Case(f"{label}_repeated", Call(attrs, inputs, (activation("y", shape, 0.07, 7),)))

@@ -20,4 +20,4 @@ def cases() -> Iterator[Case]:
     ]
     for label, shape, attrs in rows:
         x, y = activation("x", shape), activation("y", OPS["pad"].shape(attrs, shape))
-        yield Case(label, Call(attrs, (x,), y))
+        yield Case(label, Call(attrs, (x,), (y,)))

@@ -18,4 +18,4 @@ def cases() -> Iterator[Case]:
     ]
     for label, shape, scale, zero_point in rows:
         x, y = activation("x", shape), activation("y", shape, scale, zero_point)
-        yield Case(label, Call(RescaleAttrs(), (x,), y))
+        yield Case(label, Call(RescaleAttrs(), (x,), (y,)))

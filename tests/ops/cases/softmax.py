@@ -36,4 +36,4 @@ def cases() -> Iterator[Case]:
     ]
     for label, shape, axis, scale in rows:
         x, y = activation("x", shape, scale), Tensor("y", shape, OUTPUT)
-        yield Case(label, Call(SoftmaxAttrs(axis), (x,), y))
+        yield Case(label, Call(SoftmaxAttrs(axis), (x,), (y,)))

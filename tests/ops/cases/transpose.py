@@ -24,5 +24,5 @@ def cases() -> Iterator[Case]:
         attrs = TransposeAttrs(order)
         yield Case(
             label,
-            Call(attrs, (activation("x", shape),), activation("y", OPS["transpose"].shape(attrs, shape))),
+            Call(attrs, (activation("x", shape),), (activation("y", OPS["transpose"].shape(attrs, shape)),)),
         )

@@ -1,13 +1,14 @@
 """How does a frontend grow a graph? One op at a time, shapes checked as it goes."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any
 
 import numpy as np
 
-from ...ir import Array, Graph, Node, Shape, Tensor
+from ...ir import Array, Graph, Node, Port, Shape, State, Tensor
 from ...ops import OPS
 
 Value = Tensor | Array
@@ -29,9 +30,22 @@ class Builder:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     expanded: dict[str, Tensor] = field(default_factory=dict)
     """What was repeated to make a tensor, by the tensor's name."""
+    states: dict[str, State] = field(default_factory=dict)
 
     def input(self, name: str, shape: Shape) -> Tensor:
         return self._keep(Tensor(self._unique(name), shape))
+
+    def state(self, name: str, initial: Array) -> Tensor:
+        """What the model remembers from run to run, at first and after a reset `initial`; see `update`."""
+        tensor = self._keep(Tensor(self._unique(name), np.shape(initial)))
+        self.states[tensor.name] = State(
+            tensor.name, tensor.name, tensor.name, self.constant(f"{tensor.name}_initial", initial).name
+        )
+        return tensor
+
+    def update(self, state: Tensor, following: Tensor) -> None:
+        """In the next run the state holds what is in `following` at the end of this one."""
+        self.states[state.name] = replace(self.states[state.name], next=following.name)
 
     def constant(self, name: str, data: Array) -> Tensor:
         """A weight or bias as float64 (any shape)."""
@@ -43,17 +57,34 @@ class Builder:
 
         `name` defaults to the layer being imported; raises Unsupported when the shapes do not fit.
         """
-        unique = self._unique(name or self.layer)
-        try:
-            shape = OPS[op].shape(attrs, *[tensor.shape for tensor in inputs])
-        except ValueError as error:
-            raise Unsupported(str(error)) from None
-        output = self._keep(Tensor(unique, shape))
-        self.nodes.append(Node(unique, op, attrs, tuple(t.name for t in inputs), unique, self.source))
+        (output,) = self.add_all(op, attrs, *inputs, name=name)
         return output
 
-    def graph(self, input: Tensor, output: Tensor) -> Graph:
-        return Graph(self.name, (), self.tensors, (input.name,), output.name).with_nodes(self.nodes)
+    def add_all(self, op: str, attrs: Any, *inputs: Tensor, name: str = "") -> tuple[Tensor, ...]:
+        """The same for an op with several outputs, which are numbered."""
+        unique = self._unique(name or self.layer)
+        try:
+            shapes = OPS[op].shapes(attrs, *[tensor.shape for tensor in inputs])
+        except ValueError as error:
+            raise Unsupported(str(error)) from None
+        self.tensors[unique] = Tensor(unique, shapes[0])  # the name is taken, whatever the outputs are called
+        names = [unique, *(self._unique(f"{unique}_{i}") for i in range(1, len(shapes)))]
+        outputs = tuple(self._keep(Tensor(n, shape)) for n, shape in zip(names, shapes, strict=True))
+        self.nodes.append(Node(unique, op, attrs, tuple(t.name for t in inputs), tuple(names), self.source))
+        return outputs
+
+    def graph(self, inputs: Tensor | Sequence[Tensor], outputs: Tensor | Mapping[str, Tensor]) -> Graph:
+        """What has grown, with its inputs in this order, and outputs under these names, or their own."""
+        given = (inputs,) if isinstance(inputs, Tensor) else inputs
+        wanted = {outputs.name: outputs} if isinstance(outputs, Tensor) else outputs
+        return Graph(
+            self.name,
+            (),
+            self.tensors,
+            tuple(Port(tensor.name, tensor.name) for tensor in given),
+            tuple(Port(name, tensor.name) for name, tensor in wanted.items()),
+            tuple(self.states.values()),
+        ).with_nodes(self.nodes)
 
     def _keep(self, tensor: Tensor) -> Tensor:
         self.tensors[tensor.name] = tensor
