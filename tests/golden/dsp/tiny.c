@@ -787,10 +787,6 @@ FN_KERNEL void tiny__scores__kernel(const int8_t *x, int8_t *y)
 }
 #endif
 
-static const fn_input inputs[1] = {
-    { arena + 0, 40 },
-};
-
 static const fn_layer layers[4] = {
     { "conv", 60 },
     { "pool", 12 },
@@ -798,11 +794,15 @@ static const fn_layer layers[4] = {
     { "scores", 4 },
 };
 
-static void done(fn_observer observer, void *context, uint32_t layer, const int8_t *output, uint32_t bytes)
+static void done(fn_observer observer, void *context, uint32_t layer, const void *output, uint32_t bytes)
 {
     if (observer) {
         observer(context, layer, output, bytes);
     }
+}
+
+void tiny_reset(void)
+{
 }
 
 static void run(fn_observer observer, void *context)
@@ -817,39 +817,40 @@ static void run(fn_observer observer, void *context)
     done(observer, context, 3, arena + 0, 4);
 }
 
-static int32_t quantize(const float *x)
+static int32_t quantize_0(const float *x)
 {
     const float *const first = x;
-    int8_t *q = inputs[0].data;
+    int8_t *q = (int8_t *)(arena + 0);
     int32_t bad = -1;
     for (int32_t i0 = 0; i0 < 40; i0++) {
         if (bad < 0 && !fn_is_finite(*x)) {
             bad = (int32_t)(x - first);
         }
-        q[i0] = fn_quantize_input(*x++, 20.0f, 3.5f);
+        q[i0] = (int8_t)fn_quantize_input(*x++, 20.0f, 3.5f, -128, 127);
     }
     return bad;
 }
 
-FN_EDGE void arrange(const int8_t *x)
+FN_EDGE void arrange_0(const void *values)
 {
-    int8_t *q = inputs[0].data;
+    const int8_t *x = values;
+    int8_t *q = (int8_t *)(arena + 0);
     for (int32_t i0 = 0; i0 < 40; i0++) {
         q[i0] = *x++;
     }
 }
 
-FN_EDGE void dequantize(float *y)
+FN_EDGE void dequantize_0(float *y)
 {
-    const int8_t *q = arena + 0;
+    const int8_t *q = (const int8_t *)(arena + 0);
     for (int32_t i0 = 0; i0 < 4; i0++) {
         *y++ = fn_dequantize_output(q[i0], 0.00390625f, -128);
     }
 }
 
-FN_EDGE uint32_t best(float *value)
+FN_EDGE uint32_t best_0(float *value)
 {
-    const int8_t *q = arena + 0;
+    const int8_t *q = (const int8_t *)(arena + 0);
     uint32_t i = 0, largest = 0;
     int8_t most = q[0];
     for (int32_t i0 = 0; i0 < 4; i0++) {
@@ -863,19 +864,26 @@ FN_EDGE uint32_t best(float *value)
     return largest;
 }
 
+static const fn_input inputs[1] = {
+    { "x", arena + 0, 40, FN_INT8, quantize_0, arrange_0 },
+};
+
+static const fn_output outputs[1] = {
+    { "scores", arena + 0, 4, FN_INT8, dequantize_0, best_0 },
+};
+
 const fn_model tiny_model = {
     .name = "tiny",
     .fingerprint = tiny_fingerprint,
     .inputs = inputs,
     .input_count = 1,
-    .output = arena + 0,
-    .output_bytes = 4,
+    .outputs = outputs,
+    .output_count = 1,
+    .states = 0,
+    .state_count = 0,
     .layers = layers,
     .layer_count = 4,
     .arena_bytes = 160,
     .run = run,
-    .quantize = quantize,
-    .arrange = arrange,
-    .dequantize = dequantize,
-    .best = best,
+    .reset = tiny_reset,
 };
