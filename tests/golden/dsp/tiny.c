@@ -10,10 +10,10 @@
 static _Alignas(4) int8_t arena[160];
 
 /* conv: conv2d, 4x5x2 -> 4x5x3, 1,080 multiply-accumulates */
-#ifndef tile3_18_3_12_3_1_5_0_0_0_0_255
-#define tile3_18_3_12_3_1_5_0_0_0_0_255 tile3_18_3_12_3_1_5_0_0_0_0_255
+#ifndef tile_3_18_3_12_3_1_0_any_5_0_m128_m128_127
+#define tile_3_18_3_12_3_1_0_any_5_0_m128_m128_127 tile_3_18_3_12_3_1_0_any_5_0_m128_m128_127
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void tile3_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
+FN_ASM static void tile_3_18_3_12_3_1_0_any_5_0_m128_m128_127(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
 {
     (void)y;
     (void)w;
@@ -177,7 +177,7 @@ FN_ASM static void tile3_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, 
         ::: FN_ASM_CLOBBERS);
 }
 #else
-static void tile3_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
+static void tile_3_18_3_12_3_1_0_any_5_0_m128_m128_127(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
 {
     const int32_t *const stream = w;
     for (; count > 0; count--, w = stream, x += 18, y += 9) {
@@ -196,10 +196,10 @@ static void tile3_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const i
 }
 #endif
 #endif
-#ifndef tile2_18_3_12_3_1_5_0_0_0_0_255
-#define tile2_18_3_12_3_1_5_0_0_0_0_255 tile2_18_3_12_3_1_5_0_0_0_0_255
+#ifndef tile_2_18_3_12_3_1_0_any_5_0_m128_m128_127
+#define tile_2_18_3_12_3_1_0_any_5_0_m128_m128_127 tile_2_18_3_12_3_1_0_any_5_0_m128_m128_127
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
+FN_ASM static void tile_2_18_3_12_3_1_0_any_5_0_m128_m128_127(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
 {
     (void)y;
     (void)w;
@@ -329,7 +329,7 @@ FN_ASM static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, 
         ::: FN_ASM_CLOBBERS);
 }
 #else
-static void tile2_18_3_12_3_1_5_0_0_0_0_255(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
+static void tile_2_18_3_12_3_1_0_any_5_0_m128_m128_127(int8_t *y, const int32_t *w, const int16_t *x, int32_t count)
 {
     const int32_t *const stream = w;
     for (; count > 0; count--, w = stream, x += 12, y += 6) {
@@ -436,8 +436,8 @@ static void tiny__conv__kernel_plane(const int8_t *x, int8_t *y, const int32_t *
             const int32_t *stream = w;
             const int16_t *pixels = window;
             int8_t *out = y;
-            tile3_18_3_12_3_1_5_0_0_0_0_255(out, stream, pixels, 1);
-            tile2_18_3_12_3_1_5_0_0_0_0_255(out + 9, stream, pixels + 18, 1);
+            tile_3_18_3_12_3_1_0_any_5_0_m128_m128_127(out, stream, pixels, 1);
+            tile_2_18_3_12_3_1_0_any_5_0_m128_m128_127(out + 9, stream, pixels + 18, 1);
     }
 }
 
