@@ -30,6 +30,7 @@ from firmnet.ops.rescale import RescaleAttrs
 from firmnet.ops.softmax import OUTPUT, SoftmaxAttrs
 from firmnet.ops.transpose import TransposeAttrs
 from firmnet.passes import optimize
+from firmnet.passes.stand_lines import stand_lines
 from firmnet.quantize import quantize
 
 INPUT_SCALE, INPUT_ZERO_POINT = 0.05, 3
@@ -630,7 +631,7 @@ def _chain(steps: list[tuple[str, Any, list[Tensor], Tensor]]) -> Graph:
 
 
 def _audio(lying: bool) -> Graph:
-    """What a network that listens begins with: a second of sound."""
+    """What a network that listens begins with: a second of sound, through the pass that lines take."""
 
     def along(n: int) -> Pair:
         return (1, n) if lying else (n, 1)
@@ -641,7 +642,7 @@ def _audio(lying: bool) -> Graph:
     pool = MaxPool2dAttrs(along(4), along(4))
     h = _activation("h", OPS["conv2d"].shape(conv, x.shape, w.shape, b.shape), _output_scale(w), -128)
     y = replace(h, name="y", shape=OPS["max_pool2d"].shape(pool, h.shape))
-    return _chain([("conv2d", conv, [x, w, b], h), ("max_pool2d", pool, [h], y)])
+    return stand_lines(_chain([("conv2d", conv, [x, w, b], h), ("max_pool2d", pool, [h], y)]))
 
 
 def _norm(shape: Shape, axis: int) -> Graph:

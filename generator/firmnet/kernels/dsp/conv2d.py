@@ -17,7 +17,7 @@ from .depthwise import Depthwise, depthwise
 from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycles, direct_stream
 from .depthwise_looped import Looped, looped
 from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
-from .planes import Planes, planes
+from .planes import WORTH, Planes, planes
 from .tiles import MIN_VARYING, Dot, Pointwise, dot, pointwise
 
 
@@ -38,7 +38,7 @@ class PointwiseConv2d(Kernel):
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        return call.attrs.groups == 1 and not gathers(call)
+        return _is_pointwise(call)
 
     def cycles(self, call: Call) -> float:
         return _pixels(call).cycles(call.output.shape[3])
@@ -62,6 +62,10 @@ class PointwiseConv2d(Kernel):
     def alike(self, call: Call, k: Constants) -> Hashable:
         layout = self.layout(call, k)
         return layout if layout.dot.pairs >= MIN_VARYING else None
+
+
+def _is_pointwise(call: Call) -> bool:
+    return call.attrs.groups == 1 and not gathers(call)
 
 
 def _pixels(call: Call) -> Pointwise:
@@ -88,6 +92,12 @@ class PlanesConv2d(Kernel):
     op = "conv2d"
     name = "planes"
     isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        """Unless pixels are read where they lie about as fast: that takes less code and scratch."""
+        if not _is_pointwise(call):
+            return True
+        return _pixels(call).cycles(call.output.shape[3]) > WORTH * _planes(call).cycles
 
     def cycles(self, call: Call) -> float:
         return _planes(call).cycles
