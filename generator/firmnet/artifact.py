@@ -135,7 +135,10 @@ class Remembered:
 
 @dataclass(frozen=True)
 class LayerEntry:
-    """One kernel of the firmware, in execution order; `arrays` are its constants' symbols in the ELF."""
+    """One layer of the firmware, in execution order; `arrays` are its constants' symbols in the ELF.
+
+    `kernel`: what runs it, as "dsp/conv2d.planes".
+    """
 
     name: Name
     op: Name
@@ -144,6 +147,7 @@ class LayerEntry:
     macs: Count
     flash_bytes: Count
     arrays: tuple[Name, ...]
+    kernel: Text = ""
 
     @property
     def byte_count(self) -> int:

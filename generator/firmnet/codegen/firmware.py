@@ -67,4 +67,6 @@ def firmware(
 def _entry(model: str, layer: Layer) -> LayerEntry:
     arrays = tuple(symbols.of_layer(model, layer.name, key) for key in layer.arrays)
     source = printable(layer.source)
-    return LayerEntry(layer.name, layer.op, source, layer.outputs, layer.macs, layer.flash_bytes, arrays)
+    return LayerEntry(
+        layer.name, layer.op, source, layer.outputs, layer.macs, layer.flash_bytes, arrays, layer.kernel
+    )

@@ -39,6 +39,7 @@ class Layer:
     arrays: Mapping[str, Array]
     functions: Mapping[tuple[Any, ...], Function]
     title: str
+    kernel: str
 
     @property
     def byte_count(self) -> int:
@@ -51,11 +52,16 @@ class Layer:
 
 
 def layer(
-    graph: Graph, node: Node, parts: Mapping[tuple[Any, ...], Prepared], varying: Collection[Alike | None]
+    graph: Graph,
+    node: Node,
+    parts: Mapping[tuple[Any, ...], Prepared],
+    varying: Collection[Alike | None],
+    kernel: str,
 ) -> Layer:
     """A layer that runs as these parts of it, by `shape_key`; as a whole it is one part.
 
-    `varying`: what parts have in common whose functions take zero point and shift as arguments.
+    `kernel`: what was chosen, by name. `varying`: what parts have in common whose functions take zero point
+    and shift as arguments.
     """
     op, call = OPS[node.op], graph.call(node)
     constants = _Constants()
@@ -63,14 +69,14 @@ def layer(
     for number, (key, part) in enumerate(parts.items()):
         part_name = symbols.KERNEL if len(parts) == 1 else symbols.stripe(number)
         name = symbols.of_layer(graph.name, node.name, part_name)
-        kernel, k = part.kernel, {**part.k, "varying": part.alike in varying}
+        way, k = part.kernel, {**part.k, "varying": part.alike in varying}
         names = {
             short: symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
-            for short, array in kernel.pack(part.call, k).items()
+            for short, array in way.pack(part.call, k).items()
         }
-        layout = kernel.layout(part.call, k)
-        text = render(kernel.template, fn=name, k=k, layout=layout, arrays=names).strip()
-        functions[key] = Function(name, text, kernel.scratch_bytes(part.call) > 0)
+        layout = way.layout(part.call, k)
+        text = render(way.template, fn=name, k=k, layout=layout, arrays=names).strip()
+        functions[key] = Function(name, text, way.scratch_bytes(part.call) > 0)
     macs = op.macs(call)
     return Layer(
         name=node.name,
@@ -81,6 +87,7 @@ def layer(
         arrays=constants.arrays,
         functions=functions,
         title=_title(node, call, macs),
+        kernel=kernel,
     )
 
 

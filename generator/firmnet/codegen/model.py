@@ -121,9 +121,12 @@ def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
         of_layer, key = parts.setdefault(node.name, {}), shape_key(call)
         if key not in of_layer:
             of_layer[key] = Prepared(choice.call, choice.kernel, OPS[node.op].prepare(choice.call))
+    chosen = memory.choices
     differing = varying(part for of_layer in parts.values() for part in of_layer.values())
     return tuple(
-        layer(graph, node, parts[node.name], differing) for node in graph.nodes if node.name in parts
+        layer(graph, node, parts[node.name], differing, chosen[node.name][0].label)
+        for node in graph.nodes
+        if node.name in parts
     )
 
 

@@ -45,6 +45,7 @@ class LayerProfile:
     flash_bytes: int
     flash_read_bytes: int | None
     stack_bytes: int
+    kernel: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class KnownLayer:
     op: str
     macs: int
     arrays: tuple[str, ...]
+    kernel: str
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,9 @@ def _subject_of(artifact: Artifact, isa: Isa, sample: Sequence[Array]) -> Subjec
     made = artifact.manifest
     return Subject(
         from_artifact(artifact),
-        tuple(KnownLayer(layer.name, layer.op, layer.macs, layer.arrays) for layer in made.layers),
+        tuple(
+            KnownLayer(layer.name, layer.op, layer.macs, layer.arrays, layer.kernel) for layer in made.layers
+        ),
         made.arena_bytes,
         made.lower_bound_bytes,
         _bytes(sample),
@@ -195,6 +199,7 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
                 layer.op,
                 layer.macs,
                 tuple(symbols.of_layer(graph.name, layer.name, key) for key in layer.arrays),
+                layer.kernel,
             )
             for layer in made.layers
         ),
@@ -302,6 +307,7 @@ def _layer(
         flash_bytes=_flash_bytes(entry, image),
         flash_read_bytes=seen.loads[index].flash_bytes if seen.loads else None,
         stack_bytes=seen.stacks[index],
+        kernel=entry.kernel,
     )
 
 

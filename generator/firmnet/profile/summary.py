@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from .measure import LayerProfile, Profile
 
-HEADS = ("layer", "op", "MACs", "instructions", "cycles", "cycles/MAC", "flash read B", "stack B")
+HEADS = ("layer", "kernel", "MACs", "instructions", "cycles", "cycles/MAC", "flash read B", "stack B")
 MEASURED = (1.25, 1.45)
 """By how much boards with flash wait states took longer than their modelled time."""
 
@@ -66,7 +66,7 @@ def _row(layer: LayerProfile) -> tuple[str, ...]:
         layer.flash_read_bytes,
         layer.stack_bytes,
     )
-    return layer.name, layer.op, f"{layer.macs:,}", *map(_cell, numbers)
+    return layer.name, layer.kernel or layer.op, f"{layer.macs:,}", *map(_cell, numbers)
 
 
 def _cell(number: float | int | None) -> str:
