@@ -5,9 +5,9 @@ Everything here runs the firmware on the emulated board; unit/test_link.py has w
 
 import os
 import re
+import shutil
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,5 +89,7 @@ def test_a_file_that_is_no_firmware(small: Artifact, tmp_path: Path) -> None:
 
 
 def test_an_artifact_that_was_not_built(small: Artifact, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(small.path, tmp_path / "copy"))
+    (copy / "build.json").unlink()
     with pytest.raises(UserError, match=r"is not built: run `firmnet build"):
-        qemu.open(replace(small, path=tmp_path))
+        qemu.open(Artifact.open(copy))

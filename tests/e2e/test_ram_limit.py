@@ -10,7 +10,7 @@ from torch import nn
 import firmnet
 from firmnet import cli
 from firmnet.errors import UserError
-from firmnet.plan import STACK_BYTES
+from firmnet.plan import STACK_BYTES, least
 from firmnet.targets import Isa
 
 MODEL = """
@@ -35,8 +35,13 @@ def test_a_limit_that_holds_changes_nothing() -> None:
     free = deployment()
     needed = free.firmware.manifest.arena_bytes + STACK_BYTES[Isa.DSP]
     assert deployment(needed).firmware.files == free.firmware.files
-    with pytest.raises(UserError, match=r"'net' needs .* 1 more than the limit .* layer 'layer_\d' \("):
-        deployment(needed - 1)
+
+
+def test_a_limit_that_nothing_keeps_is_refused_with_what_is_missing() -> None:
+    smallest = least(deployment().graph, isa=Isa.DSP).ram_bytes
+    assert deployment(smallest).firmware.manifest.arena_bytes == smallest - STACK_BYTES[Isa.DSP]
+    with pytest.raises(UserError, match=r"'net' needs.* 1 more than the limit .* layer 'layer_\d' \("):
+        deployment(smallest - 1)
 
 
 def bottleneck() -> nn.Module:

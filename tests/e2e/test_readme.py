@@ -34,4 +34,17 @@ def test_commands_and_links_exist() -> None:
     text = README.read_text()
     targets = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r"examples/\w+\.py", text)
     assert targets
-    assert [target for target in targets if not (README.parent / target).exists()] == []
+    assert [target for target in targets if not _exists(target)] == []
+
+
+def _exists(target: str) -> bool:
+    """A file beside the README, and its heading where the link names one."""
+    name, _, anchor = target.partition("#")
+    file = README.parent / name
+    return file.exists() and (not anchor or anchor in _anchors(file.read_text()))
+
+
+def _anchors(markdown: str) -> set[str]:
+    """What a link may put behind "#": the headings in small letters, with hyphens for spaces."""
+    headings = re.findall(r"^#+ (.+)$", markdown, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
