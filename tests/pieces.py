@@ -1,38 +1,39 @@
-"""How does generated C show its layers in pieces? As generated, but for the body of run()."""
+"""How does generated C show its layers in pieces? As generated, but with other blocks in run()."""
 
-import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from firmnet.artifact import Artifact
-from firmnet.devices.runner import Model
+from firmnet.codegen import model
+from firmnet.codegen.blocks import Block, KernelCall, blocks
+from firmnet.devices.runner import Model, from_graph
+from firmnet.ir import Graph
+from firmnet.plan import plan_for
 from firmnet.provenance import fingerprint_on_disk
+from firmnet.targets import isa
 
-STEP = re.compile(
-    r"(?P<kernel>    \w+\(.*\);\n)"
-    r"    done\(observer, context, (?P<layer>\d+), (?P<address>.+), (?P<bytes>\d+)\);\n"
-)
-"""A layer in the body of run()."""
+Rewrite = Callable[[Sequence[Block]], list[Block]]
 
 
-def halved(source: str) -> str:
+def halved(run: Sequence[Block]) -> list[Block]:
     """Every output in two pieces, one directly behind the other."""
-    return _with_body(source, [part for step in _steps(source) for part in (step["kernel"], *_halves(step))])
+    return [_showing(block, 0, 1) for block in run]
 
 
-def in_two_rounds(source: str) -> str:
+def in_two_rounds(run: Sequence[Block]) -> list[Block]:
     """All layers and the first half of each, then all again and the second halves; needs separate buffers."""
-    body = [(step["kernel"], *_halves(step)) for step in _steps(source)]
-    first = [part for kernel, half, _ in body for part in (kernel, half)]
-    return _with_body(source, first + [part for kernel, _, half in body for part in (kernel, half)])
+    return [_showing(block, half) for half in (0, 1) for block in run]
 
 
-def in_pieces(model: Model, rewrite: Callable[[str], str]) -> Model:
-    """The model with another run()."""
-    name = f"{model.name}.c"
-    return replace(model, files={**model.files, name: rewrite(model.files[name])})
+def in_pieces(graph: Graph, rewrite: Rewrite, **options: Any) -> Model:
+    """The graph's model with another run(); options as of `from_graph`."""
+    with _rewritten(rewrite):
+        return from_graph(graph, **options)
 
 
 def halved_copy(artifact: Artifact, path: Path) -> Artifact:
@@ -41,9 +42,13 @@ def halved_copy(artifact: Artifact, path: Path) -> Artifact:
     What was built of it is still that of the original.
     """
     copy = replace(artifact, path=Path(shutil.copytree(artifact.path, path)))
-    name = artifact.manifest.name
-    source = copy.firmware / "lib" / name / f"{name}.c"
-    source.write_text(halved(source.read_text()))
+    graph, board = artifact.graph, artifact.board
+    memory, _ = plan_for(graph, board, artifact.manifest.ram_limit_bytes)
+    with _rewritten(halved):
+        files = model.library(graph, isa=isa(board.chip.core), memory=memory).files
+    source = copy.firmware / "lib" / graph.name / f"{graph.name}.c"
+    assert source.read_text() != files[source.name]
+    source.write_text(files[source.name])
     return as_generated(copy)
 
 
@@ -53,17 +58,18 @@ def as_generated(artifact: Artifact) -> Artifact:
     return replace(artifact, manifest=replace(artifact.manifest, fingerprint=fingerprint.hex()))
 
 
-def _steps(source: str) -> list[re.Match[str]]:
-    steps = list(STEP.finditer(source))
-    assert len(steps) == source.count("    done(observer, ") > 0
-    return steps
+@contextmanager
+def _rewritten(rewrite: Rewrite) -> Iterator[None]:
+    """Meanwhile, all that is generated has another run()."""
+    with patch.object(model, "blocks", lambda *made_of: rewrite(blocks(*made_of))):
+        yield
 
 
-def _halves(step: re.Match[str]) -> tuple[str, str]:
-    size, begin = int(step["bytes"]), f"    done(observer, context, {step['layer']}, {step['address']}"
-    return f"{begin}, {size // 2});\n", f"{begin} + {size // 2}, {size - size // 2});\n"
+def _showing(block: Block, *halves: int) -> Block:
+    """The same calls, and of each output these halves."""
 
+    def shown(call: KernelCall) -> KernelCall:
+        cut = [((place, size // 2), (place + size // 2, size - size // 2)) for place, size in call.outputs]
+        return replace(call, outputs=tuple(pieces[half] for pieces in cut for half in halves))
 
-def _with_body(source: str, parts: list[str]) -> str:
-    steps = _steps(source)
-    return source[: steps[0].start()] + "".join(parts) + source[steps[-1].end() :]
+    return replace(block, calls=tuple(map(shown, block.calls)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from layered_networks import NETWORKS, kernels, noise, residual
-from pieces import halved, in_pieces, in_two_rounds
+from pieces import Rewrite, halved, in_pieces, in_two_rounds
 
 from firmnet.devices import core
 from firmnet.devices.host import SANITIZERS, HostLibrary, executable
@@ -20,11 +20,11 @@ from firmnet.targets import Isa
 class Way:
     """How outputs are cut."""
 
-    rewrite: Callable[[str], str]
+    rewrite: Rewrite
     separate_buffers: bool
 
     def model(self, graph: Graph) -> Model:
-        return in_pieces(from_graph(graph, isa=Isa.DSP, separate_buffers=self.separate_buffers), self.rewrite)
+        return in_pieces(graph, self.rewrite, isa=Isa.DSP, separate_buffers=self.separate_buffers)
 
 
 WAYS = {"halved": Way(halved, False), "in_two_rounds": Way(in_two_rounds, True)}
