@@ -15,9 +15,19 @@ class Case:
     call: Call
 
 
-def activation(name: str, shape: Shape, scale: float = 0.05, zero_point: int = 3) -> Tensor:
-    """An int8 activation without values."""
-    return Tensor(name, shape, QParams((scale,), zero_point))
+def activation(
+    name: str, shape: Shape, scale: float = 0.05, zero_point: int = 3, dtype: Dtype = Dtype.INT8
+) -> Tensor:
+    """An activation without values."""
+    return Tensor(name, shape, QParams((scale,), zero_point, dtype))
+
+
+def of(dtype: Dtype, name: str, shape: Shape, scale: float = 0.05) -> Tensor:
+    """An activation of this type, its zero point 3 where it may have one."""
+    return activation(name, shape, scale, 0 if dtype.symmetric else 3, dtype)
+
+
+WIDE = tuple(dtype for dtype in Dtype if dtype is not Dtype.INT8)
 
 
 def weight(name: str, shape: Shape, seed: int) -> Tensor:

@@ -83,14 +83,14 @@ def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
 
 
 def clamp_bounds(q: QParams, lo: float | None, hi: float | None) -> tuple[int, int]:
-    """Integer clamp of an int8 activation for real bounds (None: unbounded): relu6 is lo = 0, hi = 6."""
+    """Integer clamp of an activation for real bounds (None: unbounded): relu6 is lo = 0, hi = 6."""
 
     def level(bound: float | None, default: int) -> int:
         if bound is None:
             return default
-        return int(np.clip(q.zero_point + np.floor(bound / q.scale[0] + 0.5), -128, 127))
+        return int(np.clip(q.zero_point + np.floor(bound / q.scale[0] + 0.5), q.dtype.low, q.dtype.high))
 
-    return level(lo, -128), level(hi, 127)
+    return level(lo, q.dtype.low), level(hi, q.dtype.high)
 
 
 def quantize_input(x: Array, q: QParams) -> Array:

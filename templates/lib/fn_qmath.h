@@ -30,6 +30,14 @@ static inline int32_t fn_scale(int32_t acc, int32_t multiplier, int32_t rounding
     return ((int32_t)((int64_t)acc * multiplier >> 32) + rounding) >> shift;
 }
 
+/* fn_requantize of a product that has its pre-shift, and of a sum of such, to the bounds of any type. */
+static inline int32_t fn_narrow(int64_t product, int32_t zero_point, int32_t shift, int32_t lo, int32_t hi)
+{
+    const int64_t v = shift == 0 ? ((product + INT64_C(0x80000000)) >> 32) + zero_point
+                                 : ((product >> 32) + zero_point * (INT64_C(1) << shift) + (INT64_C(1) << (shift - 1))) >> shift;
+    return (int32_t)(v < lo ? lo : v > hi ? hi : v);
+}
+
 /* float -> lo..hi at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> lo. */
 static inline int32_t fn_quantize_input(float x, float reciprocal, float offset, int32_t lo, int32_t hi)
 {

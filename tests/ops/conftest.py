@@ -17,7 +17,8 @@ def on_host(rows: Sequence[Row]) -> Outputs:
     sources = {row.graph.name: model_sources(row.graph, isa=Isa.SCALAR) for row in rows}
     library = host.HostLibrary(sources, cflags=WARNINGS)
     return {
-        row.id: np.stack([library.run(row.graph.name, *row.split(x)) for x in row.inputs]) for row in rows
+        row.id: np.stack([library.run(row.graph.name, *row.split(x)).view(np.int8) for x in row.inputs])
+        for row in rows
     }
 
 

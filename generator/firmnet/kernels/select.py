@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ..ir import Call
+from ..ir import Call, Dtype
 from ..ops import OPS
 from ..targets import Isa
 from .spec import KERNELS, Kernel
@@ -40,9 +40,14 @@ def choices(op: str, call: Call, isa: Isa) -> list[Choice]:
         Choice(kernel, form, turned, kernel.cycles(form))
         for form, turned in forms
         for kernel in KERNELS[op]
-        if kernel.isa <= isa and kernel.accepts(form)
+        if kernel.isa <= isa and _types(form) <= {*kernel.dtypes} and kernel.accepts(form)
     ]
     return sorted(found, key=lambda choice: choice.cycles)
+
+
+def _types(call: Call) -> set[Dtype]:
+    """Of the activations."""
+    return {tensor.dtype for tensor in (*call.inputs, *call.outputs) if tensor.data is None}
 
 
 def select(op: str, call: Call, isa: Isa) -> Choice:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..ir import Array, Call
+from ..ir import Array, Call, Dtype
 from ..ops.spec import Constants
 from ..targets import Isa
 
@@ -28,6 +28,9 @@ class Kernel(ABC):
     """Tells kernels of one op and family apart."""
     isa: ClassVar[Isa] = Isa.SCALAR
     """The least instructions it needs; kernels that need none take every call of their op."""
+
+    dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8,)
+    """What the activations of its calls may hold."""
 
     def accepts(self, call: Call) -> bool:
         """Whether it can compute the call."""

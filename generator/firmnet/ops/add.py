@@ -1,16 +1,20 @@
-"""add: y = clamp(a + b), b repeated where it has size 1: two 16-bit multipliers and one rounded shift."""
+"""add: y = clamp(a + b), b repeated where it has size 1.
+
+int8: two 16-bit multipliers and one rounded shift. int16: two 32-bit multipliers, one rounding of 64 bits.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
-from ..qmath import MAX_SHIFT, clamp_bounds
+from ..ir import Array, Call, Dtype, Shape
+from ..qmath import MAX_SHIFT, Requant, clamp_bounds, requantize, to_requant
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut
 from .weighted import clamped
 
 MULTIPLIER_MAX = 2**15 - 1
+MAX_WIDE_SHIFT = 15
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Add(Op):
     name = "add"
     attrs = AddAttrs
     clamps = True
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def shape(self, attrs: AddAttrs, *inputs: Shape) -> Shape:
         a, b = inputs
@@ -42,6 +47,8 @@ class Add(Op):
     def prepare(self, call: Call) -> Constants:
         """|a·ma| + |b·mb| + |bias| < 2·2^22 + 2·2^22 + 2^29 + 2^21: far from the end of int32."""
         (a, b), y = call.inputs, call.output
+        if y.dtype is Dtype.INT16:
+            return _wide(call)
         scales = np.array([a.scale, b.scale]) / y.scale
         shift = next((s for s in range(MAX_SHIFT, 0, -1) if round(scales.max() * 2**s) <= MULTIPLIER_MAX), 0)
         if not shift:
@@ -64,8 +71,23 @@ class Add(Op):
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)
+        if call.output.dtype is Dtype.INT16:
+            exact = Requant(np.ones(1, np.int32), k["shift"], 0)
+            total = a * k["ma"] + b * k["mb"]
+            return requantize(total, exact, 0, k["lo"], k["hi"], Dtype.INT16).reshape(total.shape)
         y: Array = np.clip((a * k["ma"] + b * k["mb"] + k["bias"]) >> k["shift"], k["lo"], k["hi"])
         return y.astype(np.int8)
+
+
+def _wide(call: Call) -> Constants:
+    """|a·ma| + |b·mb| ≤ 2·2^15·2^46: within 63 bits."""
+    (a, b), y = call.inputs, call.output
+    r = to_requant(np.array([a.scale, b.scale]) / y.scale)
+    if r.pre_shift > MAX_WIDE_SHIFT:
+        raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
+    ma, mb = (int(m) << r.pre_shift for m in r.multiplier)
+    lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
+    return {"ma": ma, "mb": mb, "shift": r.shift, "lo": lo, "hi": hi}
 
 
 register(Add())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
 from .spec import Constants, Op, Stripe, register
 from .stripes import same_rows
 
@@ -18,6 +18,7 @@ class Concat(Op):
     name = "concat"
     attrs = ConcatAttrs
     keeps_qparams = True
+    dtypes = tuple(Dtype)
 
     def shape(self, attrs: ConcatAttrs, *inputs: Shape) -> Shape:
         first, axis = inputs[0], attrs.axis

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
 from .spec import Constants, Op, register
 from .windows import Padding
 
@@ -28,6 +28,7 @@ class Pad(Op):
     name = "pad"
     attrs = PadAttrs
     keeps_qparams = True
+    dtypes = tuple(Dtype)
 
     def shape(self, attrs: PadAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs

@@ -1,23 +1,63 @@
-"""rescale: the same real values with another scale and zero point, by table."""
+"""rescale: the same real values with another scale, zero point or type: int8 by table, others by one
+product.
+"""
 
 from dataclasses import dataclass
 
-from ..ir import Array, Call
-from .spec import register
+import numpy as np
+
+from ..ir import Array, Call, Dtype, Tensor
+from ..qmath import requantize, to_requant
+from .spec import Constants, register
 from .tables import TableOp
 
 
 @dataclass(frozen=True)
 class RescaleAttrs:
-    """No options: both scales are in the tensors."""
+    """No options: scales and types are in the tensors."""
 
 
 class Rescale(TableOp):
     name = "rescale"
     attrs = RescaleAttrs
+    dtypes = tuple(Dtype)
 
     def run_float(self, call: Call, *inputs: Array) -> Array:
         return inputs[0]
+
+    def refuses(self, call: Call) -> str:
+        """From any type to any."""
+        return ""
+
+    def prepare(self, call: Call) -> Constants:
+        """Raises OverflowError where a value, less the zero point and shifted, would leave 32 bits."""
+        if by_table(call):
+            return super().prepare(call)
+        x, y = call.inputs[0], call.output
+        r = to_requant(np.array([x.scale / y.scale]))
+        if farthest(x) << r.pre_shift > 2**31:
+            raise OverflowError(
+                f"layer {y.name!r}: {x.dtype} values cannot be rescaled by {x.scale / y.scale:.3g}: choose a "
+                "coarser scale"
+            )
+        return {"requant": r, "multiplier": int(r.multiplier[0]) << r.pre_shift}
+
+    def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        if by_table(call):
+            return super().run_int(call, k, *inputs)
+        x, y = call.inputs[0], call.output
+        acc = inputs[0].astype(np.int64) - x.zero_point
+        made = requantize(acc, k["requant"], y.zero_point, y.dtype.low, y.dtype.high, y.dtype)
+        return made.reshape(y.shape)
+
+
+def by_table(call: Call) -> bool:
+    return call.inputs[0].dtype is call.output.dtype is Dtype.INT8
+
+
+def farthest(tensor: Tensor) -> int:
+    """The largest magnitude of a value less the zero point."""
+    return max(tensor.dtype.high - tensor.zero_point, tensor.zero_point - tensor.dtype.low)
 
 
 register(Rescale())

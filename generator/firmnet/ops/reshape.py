@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
 from .spec import Constants, Op, register
 
 
@@ -20,6 +20,7 @@ class Reshape(Op):
     attrs = ReshapeAttrs
     view = True
     keeps_qparams = True
+    dtypes = tuple(Dtype)
 
     def shape(self, attrs: ReshapeAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs

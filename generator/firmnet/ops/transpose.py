@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
 from .spec import Constants, Op, register
 
 
@@ -17,6 +17,7 @@ class Transpose(Op):
     name = "transpose"
     attrs = TransposeAttrs
     keeps_qparams = True
+    dtypes = tuple(Dtype)
 
     def shape(self, attrs: TransposeAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs

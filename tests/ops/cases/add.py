@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, repeated
+from casework import Case, activation, of, repeated
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops.add import AddAttrs
 
 
@@ -29,3 +29,16 @@ def cases() -> Iterator[Case]:
         attrs = AddAttrs(hi=2.0) if shape[-1] % 2 else AddAttrs()
         inputs = activation("a", shape), activation("b", small, 0.07, -20)
         yield Case(f"{label}_repeated", Call(attrs, inputs, (activation("y", shape, 0.09, 7),)))
+    wide: list[tuple[str, Shape, Shape, AddAttrs, float, float]] = [
+        ("33_saturates", (1, 33), (1, 33), AddAttrs(), 0.9, 0.00012),
+        ("5x7x3_relu6", (1, 5, 7, 3), (1, 5, 7, 3), AddAttrs(0.0, 6.0), 0.0003, 0.0002),
+        ("rank5", (2, 3, 1, 2, 3), (2, 3, 1, 2, 3), AddAttrs(), 0.0003, 0.0001),
+        ("repeated", (1, 3, 5, 2), (1, 1, 1, 2), AddAttrs(), 0.0003, 0.0007),
+        ("coarse", (1, 9), (1, 9), AddAttrs(), 0.0003, 1.5),
+    ]
+    for label, shape, small, attrs, scale, result in wide:
+        a, b, y = (
+            of(Dtype.INT16, n, s, q)
+            for n, s, q in (("a", shape, 0.0002), ("b", small, scale), ("y", shape, result))
+        )
+        yield Case(f"{label}_int16", Call(attrs, (a, b), (y,)))

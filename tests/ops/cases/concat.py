@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import WIDE, Case, activation, of
 
 from firmnet.ir import Call, Shape
 from firmnet.ops import OPS
@@ -22,3 +22,9 @@ def cases() -> Iterator[Case]:
         attrs = ConcatAttrs(axis)
         inputs = tuple(activation(f"x{i}", shape) for i, shape in enumerate(shapes))
         yield Case(label, Call(attrs, inputs, (activation("y", OPS["concat"].shape(attrs, *shapes)),)))
+    for dtype in WIDE:
+        for label, shapes, axis in rows[:2]:
+            attrs = ConcatAttrs(axis)
+            inputs = tuple(of(dtype, f"x{i}", shape) for i, shape in enumerate(shapes))
+            y = of(dtype, "y", OPS["concat"].shape(attrs, *shapes))
+            yield Case(f"{label}_{dtype}", Call(attrs, inputs, (y,)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import WIDE, Case, activation, of
 
 from firmnet.ir import Call, Shape
 from firmnet.ops import OPS
@@ -21,3 +21,7 @@ def cases() -> Iterator[Case]:
     for label, shape, attrs in rows:
         x, y = activation("x", shape), activation("y", OPS["pad"].shape(attrs, shape))
         yield Case(label, Call(attrs, (x,), (y,)))
+    for dtype in WIDE:
+        for label, shape, attrs in rows[:2]:
+            y = of(dtype, "y", OPS["pad"].shape(attrs, shape))
+            yield Case(f"{label}_{dtype}", Call(attrs, (of(dtype, "x", shape),), (y,)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import WIDE, Case, activation, of
 
 from firmnet.ir import Call, Shape
 from firmnet.ops import OPS
@@ -26,3 +26,8 @@ def cases() -> Iterator[Case]:
             label,
             Call(attrs, (activation("x", shape),), (activation("y", OPS["transpose"].shape(attrs, shape)),)),
         )
+    for dtype in WIDE:
+        for label, shape, order in rows[:1] + rows[4:5] + rows[-1:]:
+            attrs = TransposeAttrs(order)
+            x, y = of(dtype, "x", shape), of(dtype, "y", OPS["transpose"].shape(attrs, shape))
+            yield Case(f"{label}_{dtype}", Call(attrs, (x,), (y,)))

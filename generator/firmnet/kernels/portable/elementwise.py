@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...ir import Call, Shape
+from ...ir import Call, Dtype, Shape, Tensor
 from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
 from ..spec import Kernel, Size, register
@@ -63,11 +63,50 @@ class Rescale(Table):
     op = "rescale"
 
 
+@dataclass(frozen=True)
+class Rescaling:
+    """`size` values of one type become as many of another."""
+
+    size: int
+    x: Tensor
+    y: Tensor
+
+
+class RescaleWide(Kernel):
+    """Between any types, by one product of 64 bits; in place where a reader cannot be overtaken."""
+
+    op = "rescale"
+    name = "wide"
+    dtypes = tuple(Dtype)
+
+    def cycles(self, call: Call) -> float:
+        return 40 + 16 * call.output.size
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        """Values of 8 bits may lie over any others: the compiler knows that they may be the same memory."""
+        x, y = call.inputs[0].dtype.bytes, call.output.dtype.bytes
+        if x == y:
+            return (0,)
+        return (max(0, (y - x) * (call.output.size - 1)) if 1 in (x, y) else None,)
+
+    def layout(self, call: Call, k: Constants) -> Rescaling:
+        return Rescaling(call.output.size, call.inputs[0], call.output)
+
+
+class AddWide(Pairwise):
+    op = "add"
+    name = "wide"
+    dtypes = (Dtype.INT16,)
+
+    def cycles(self, call: Call) -> float:
+        return 30 + 18 * call.output.size
+
+
 def broadcast(a: Shape, b: Shape) -> Loops:
     """Nested loops over a as (size, step in b), b repeated where it has size 1."""
     steps = [step if size > 1 else 0 for size, step in zip(b, strides(b), strict=True)]
     return merged(zip(a, steps, strict=True))
 
 
-for kernel in (Add(), Mul(), Clamp(), Rescale()):
+for kernel in (Add(), AddWide(), Mul(), Clamp(), Rescale(), RescaleWide()):
     register(kernel)

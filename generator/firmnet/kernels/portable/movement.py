@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from ...ir import Call, Shape
+from ...ir import Call, Dtype, Shape
 from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
 from ..spec import Kernel, register
@@ -15,10 +15,12 @@ class Joined:
 
     blocks: int
     lengths: tuple[int, ...]
+    dtype: Dtype
 
 
 class Concat(Kernel):
     op = "concat"
+    dtypes = tuple(Dtype)
 
     def cycles(self, call: Call) -> float:
         axis = call.attrs.axis
@@ -27,7 +29,11 @@ class Concat(Kernel):
 
     def layout(self, call: Call, k: Constants) -> Joined:
         axis = call.attrs.axis
-        return Joined(prod(call.output.shape[:axis]), tuple(prod(x.shape[axis:]) for x in call.inputs))
+        return Joined(
+            prod(call.output.shape[:axis]),
+            tuple(prod(x.shape[axis:]) for x in call.inputs),
+            call.output.dtype,
+        )
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,12 @@ class Runs:
     first: int
     run: int
     loops: tuple[tuple[int, int, int], ...]
+    dtype: Dtype
 
 
 class Pad(Kernel):
     op = "pad"
+    dtypes = tuple(Dtype)
 
     def cycles(self, call: Call) -> float:
         runs = self.layout(call, {})
@@ -57,7 +65,7 @@ class Pad(Kernel):
         inner = max((axis for axis in range(len(x)) if x[axis] != y[axis]), default=0)
         first = sum(before * step for before, step in zip(call.attrs.before, into, strict=True))
         loops = tuple((x[axis], into[axis], out_of[axis]) for axis in range(inner) if x[axis] > 1)
-        return Runs(call.output.size, first, x[inner] * out_of[inner], loops)
+        return Runs(call.output.size, first, x[inner] * out_of[inner], loops, call.output.dtype)
 
 
 @dataclass(frozen=True)
@@ -65,17 +73,19 @@ class Strides:
     """Nested loops over the output as (size, input step)."""
 
     loops: Loops
+    dtype: Dtype
 
 
 class Transpose(Kernel):
     op = "transpose"
+    dtypes = tuple(Dtype)
 
     def cycles(self, call: Call) -> float:
         (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
         return 30 + 4 * size / inner + 5.5 * size
 
     def layout(self, call: Call, k: Constants) -> Strides:
-        return Strides(_walk(call.inputs[0].shape, call.attrs.order))
+        return Strides(_walk(call.inputs[0].shape, call.attrs.order), call.output.dtype)
 
 
 class TransposeRuns(Transpose):
