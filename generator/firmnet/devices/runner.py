@@ -98,7 +98,7 @@ class Runner:
         wanted = 0 if request.kind is Wanted.IDENTIFY else sum(model.input_bytes)
         if inputs.ndim != 2 or inputs.shape[1] != wanted:
             raise ValueError(f"model {model.name!r} takes {wanted} bytes per inference, got {inputs.shape}")
-        resumed = request.state is not None and model.state_bytes > 0
+        resumed = request.state is not None and self._state_bytes(request) > 0
         header = (self.models.index(model), request.kind, request.layer, len(inputs), resumed)
         return struct.pack("<5I", *header) + (request.state or b"" if resumed else b"") + inputs.tobytes()
 

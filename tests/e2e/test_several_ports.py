@@ -1,0 +1,195 @@
+"""Does a model with several inputs and outputs, of several types, and with states, work on every device?"""
+
+from ast import literal_eval
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from firmnet import artifact as artifacts
+from firmnet import build as builder
+from firmnet import devices
+from firmnet.artifact import Artifact
+from firmnet.codegen.firmware import firmware
+from firmnet.devices.frames import Message, step_payload
+from firmnet.devices.serial import SerialDevice
+from firmnet.errors import GraphError, VerificationError
+from firmnet.frontends.common.builder import Builder
+from firmnet.interpret import Stepper, in_model_order, quantized_inputs
+from firmnet.ir import Array, Dtype, Graph, Port, QParams, State, check
+from firmnet.ops import OPS, check_types
+from firmnet.ops.linear import LinearAttrs
+from firmnet.ops.transpose import TransposeAttrs
+from firmnet.passes import optimize
+from firmnet.profile import profile
+from firmnet.quantize import quantize
+from firmnet.targets import load_board
+from firmnet.verify import verify
+
+STEPS = 24
+PRECISION = {
+    "wide": Dtype.INT16,
+    "total": Dtype.INT16,
+    "count": Dtype.INT32,
+    "mode": Dtype.UINT8,
+}
+
+
+def memory() -> Graph:
+    """Float: a running sum of one input, and the other added to what it was in the step before."""
+    rng, b = np.random.default_rng(0), Builder("ported")
+    rescale = OPS["rescale"].attrs()
+    audio, mode = b.input("audio", (1, 6, 8)), b.input("mode", (1, 2, 3, 2, 4))
+    carry = b.state("carry", rng.normal(size=(1, 6, 8)))
+    last = b.state("last", np.zeros((1, 2, 3, 2, 4)))
+    total = b.add(
+        "add", OPS["add"].attrs(), b.add("rescale", rescale, audio, name="wide"), carry, name="total"
+    )
+    b.update(carry, total)
+    count = b.add("rescale", rescale, total, name="count")
+    narrow = b.add("rescale", rescale, count, name="narrow")
+    weight, bias = b.constant("w", rng.normal(size=(5, 8))), b.constant("c", rng.normal(size=5))
+    scores = b.add("linear", LinearAttrs(), narrow, weight, bias, name="scores")
+    now, then = (b.add("rescale", rescale, x, name=name) for x, name in ((mode, "now"), (last, "then")))
+    both = b.add("add", OPS["add"].attrs(), now, then, name="both")
+    moved = b.add("transpose", TransposeAttrs((0, 4, 2, 1, 3)), both, name="moved")
+    kept = b.add("transpose", TransposeAttrs((0, 2, 1)), total, name="kept")
+    b.update(last, mode)
+    return b.graph((audio, mode), {"scores": scores, "moved": moved, "kept": kept})
+
+
+def samples() -> tuple[Array, Array]:
+    rng = np.random.default_rng(1)
+    return (
+        rng.normal(size=(STEPS, 6, 8)).astype(np.float32),
+        rng.uniform(0, 2, size=(STEPS, 2, 3, 2, 4)).astype(np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    graph = quantize(optimize(memory()), samples(), precision=PRECISION).graph
+    assert [graph.tensors[port.tensor].dtype for port in graph.outputs] == [
+        Dtype.INT8,
+        Dtype.INT8,
+        Dtype.INT16,
+    ]
+    assert {graph.tensors[state.tensor].dtype for state in graph.states} == {Dtype.INT16, Dtype.UINT8}
+    parts = firmware(graph, load_board("netduinoplus2"))
+    each = [quantized_inputs(graph, *sample) for sample in zip(*samples(), strict=True)]
+    ordered = [
+        edge.samples(np.stack([one.ravel() for one in arrays]))
+        for edge, arrays in zip(parts.manifest.inputs, zip(*each, strict=True), strict=True)
+    ]
+    path = tmp_path_factory.mktemp("ports") / "ported"
+    artifact = artifacts.save(path, parts.manifest, graph, tuple(ordered), parts.files)
+    builder.build(artifact, emulate=True)
+    return Artifact.open(artifact.path)
+
+
+@pytest.fixture(scope="module")
+def board(made: Artifact) -> Iterator[SerialDevice]:
+    with devices.open("qemu", made) as device:
+        assert isinstance(device, SerialDevice)
+        yield device
+
+
+@pytest.mark.parametrize("name", ["host", "core"])
+def test_every_step_is_bit_exact(made: Artifact, name: str) -> None:
+    with devices.open(name, made) as device:
+        check_device(made, device)
+
+
+def test_the_firmware_is_bit_exact_and_predicts(made: Artifact, board: SerialDevice) -> None:
+    check_device(made, board)
+
+
+def check_device(made: Artifact, device: devices.Device) -> None:
+    """Layer by layer and as a whole; a reset begins anew, and without one it goes on."""
+    for layers in (False, True):
+        verdict = verify(made, device, made.samples, layers=layers)
+        assert verdict.ok, verdict.sentence()
+        assert verdict.total == STEPS
+    device.reset()
+    first = device.run(tuple(x[:10] for x in made.samples)).outputs
+    rest = device.run(tuple(x[10:] for x in made.samples)).outputs
+    device.reset()
+    again = device.run(made.samples).outputs
+    for a, b, whole in zip(first, rest, again, strict=True):
+        np.testing.assert_array_equal(np.concatenate([a, b]), whole)
+    assert not np.array_equal(rest[0][0], again[0][0])
+
+
+def test_profile_runs_the_first_step(made: Artifact) -> None:
+    measured = profile(made)
+    assert measured.cycles
+    assert {layer.name for layer in measured.layers} == {layer.name for layer in made.manifest.layers}
+
+
+def test_a_repeated_step_is_not_run_twice(made: Artifact, board: SerialDevice) -> None:
+    """Neither in the same conversation nor, after the answer was lost with it, in the next."""
+    x = b"".join(np.ascontiguousarray(each[0]).tobytes() for each in stored(made))
+    board.reset()
+    before = board.counters().runs
+    answer = board.link.request(Message.RUN, step_payload(0, x), 4096)
+    assert board.link.request(Message.RUN, step_payload(0, x), 4096) == answer
+    board.link.enter()
+    assert board.link.request(Message.RUN, step_payload(0, x), 4096) == answer
+    assert board.counters().runs == before + 1
+    with pytest.raises(VerificationError, match="step 5 was asked for, but the model is at step 1: reset it"):
+        board.link.request(Message.RUN, step_payload(5, x), 4096)
+    board.reset()
+
+
+def stored(made: Artifact) -> list[Array]:
+    return [edge.stored(x) for edge, x in zip(made.manifest.inputs, made.samples, strict=True)]
+
+
+def test_the_prompt_has_all_ports_by_name(made: Artifact, board: SerialDevice) -> None:
+    told = board.info()
+    assert [port["name"] for port in told["inputs"]] == ["audio", "mode"]
+    assert [port["dtype"] for port in told["inputs"]] == ["int8", "uint8"]
+    assert [port["shape"] for port in told["outputs"]] == [(1, 6, 5), (1, 4, 3, 2, 2), (1, 8, 6)]
+    assert told["states"] == ("carry", "last")
+    said = board.repl(
+        "import ported as m\nm.reset()\n"
+        "p=m.predict([0.5]*48,[1.0]*48)\nq=m.predict([0.5]*48,[1.0]*48)\n"
+        "print([len(v) for v in p],list(p[0])==list(q[0]),len(m.inputs),len(m.outputs),"
+        "[list(v)[:3] for v in q])"
+    )
+    graph, runs = made.graph, Stepper(made.graph)
+    given = [np.full((1, 6, 8), 0.5, np.float32), np.full((1, 2, 3, 2, 4), 1.0, np.float32)]
+    for _ in range(2):
+        values = runs(*quantized_inputs(graph, *given))
+    assert said.startswith("[30, 48, 48] False 2 3 ")
+    outputs = [(port, graph.tensors[port.tensor].q, values[port.tensor]) for port in graph.outputs]
+    expected = [q.to_real(in_model_order(port, y)) for port, q, y in outputs]
+    shown: Any = literal_eval(said[len("[30, 48, 48] False 2 3 ") :])
+    for right, some in zip(expected, shown, strict=True):
+        np.testing.assert_allclose(some, right.ravel()[:3], rtol=1e-5, atol=1e-6)
+
+
+def test_check_names_what_no_stage_can_carry() -> None:
+    graph = quantize(memory(), samples(), precision=PRECISION).graph
+    check(graph)
+    carry, last = graph.states
+    tensors = {**graph.tensors}
+    tensors["total"] = replace(tensors["total"], qparams=QParams((0.1,), 3, Dtype.INT16))
+    with pytest.raises(GraphError, match=r"'total' is int16 with the zero point 3: int16 is symmetric"):
+        check(replace(graph, tensors=tensors))
+    with pytest.raises(GraphError, match=r"the state 'last' is \(1, 2, 3, 2, 4\).*is replaced by 'scores'"):
+        check(replace(graph, states=(carry, replace(last, next="scores"))))
+    other = replace(graph.tensors["carry"], name="other")
+    states = (State("x", "carry", "other", "carry_initial"), State("y", "other", "carry", "carry_initial"))
+    circle = replace(graph, states=states, tensors=graph.tensors | {"other": other})
+    with pytest.raises(GraphError, match=r"the states x, y exchange their values: put a layer between"):
+        check(circle)
+    with pytest.raises(GraphError, match=r"the input's name 'audio' is not a C identifier of its own"):
+        check(replace(graph, inputs=(graph.inputs[0], Port("audio", "mode"))))
+    narrow = replace(graph.tensors["narrow"], qparams=graph.tensors["total"].q)
+    with pytest.raises(
+        GraphError, match=r"layer 'scores' \(linear\) reads 'narrow', which is int16.*put a rescale"
+    ):
+        check_types(replace(graph, tensors=graph.tensors | {"narrow": narrow}))
