@@ -16,4 +16,4 @@ def cases() -> Iterator[Case]:
         ("leading_4x3x5", (4, 3, 5), 0),
     ]
     for label, shape, axis in rows:
-        yield Case(label, Call(FlipAttrs(axis), (activation("x", shape),), activation("y", shape)))
+        yield Case(label, Call(FlipAttrs(axis), (activation("x", shape),), (activation("y", shape),)))
