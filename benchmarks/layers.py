@@ -59,18 +59,27 @@ EDGES = ("quantize_0", "arrange_0", "dequantize_0", "best_0")
 
 @dataclass(frozen=True)
 class Figures:
-    """What one kernel takes: modelled cycles, bytes of scratch, of the whole arena, and of code."""
+    """What one kernel takes: modelled cycles, bytes of scratch, of the whole arena, and of code.
+
+    `price`: the cycles that it says it takes.
+    """
 
     kernel: str
     cycles: int
     scratch_bytes: int
     arena_bytes: int
     code_bytes: int
+    price: int
+
+    @property
+    def priced(self) -> float:
+        """The price over what it takes."""
+        return self.price / self.cycles
 
 
 @dataclass(frozen=True)
 class Result:
-    """One layer: the kernel that is chosen, its price, all others that could run it.
+    """One layer: the kernel that is chosen, and all others that could run it.
 
     `per`: cycles per multiply-accumulate, or per output element where there are none (`unit`). `cmsis` and
     `earlier`: cycles of CMSIS-NN and of the run beside it, where known.
@@ -82,7 +91,6 @@ class Result:
     units: int
     chosen: Figures
     per: float
-    price: float
     others: tuple[Figures, ...] = ()
     cmsis: int | None = None
     earlier: int | None = None
@@ -91,6 +99,11 @@ class Result:
     @property
     def portable(self) -> int | None:
         return next((other.cycles for other in self.others if other.kernel == PORTABLE), None)
+
+    @property
+    def loss(self) -> float:
+        """How many times longer than the fastest of all kernels the chosen one takes."""
+        return self.chosen.cycles / min((o.cycles for o in self.others), default=self.chosen.cycles)
 
 
 def measured(layer: Layer, chosen_only: bool = False) -> Result:
@@ -109,14 +122,13 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
         units,
         found[0],
         round(found[0].cycles / units, 3),
-        round(ways[0][1].plan.cycles),
         tuple(found[1:]),
         _cmsis().get(layer.label),
     )
 
 
 def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
-    """Name and C of every kernel that accepts the layer; first the one that is chosen."""
+    """Name and C of every kernel that accepts the layer: the one that is chosen, portable C, all others."""
     chosen = library(graph, isa=Isa.DSP)
     yield _names(chosen.plan), chosen
     if chosen_only:
@@ -169,7 +181,8 @@ def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], 
     (whole,) = run.regions
     scratch = sum(bytes_ for step in made.plan.steps for bytes_ in step.buffers.values())
     cycles = cost(whole.noted, block).cycles
-    return Figures(kernel, cycles, scratch, made.plan.arena_bytes, _code_bytes(image))
+    sizes = scratch, made.plan.arena_bytes, _code_bytes(image)
+    return Figures(kernel, cycles, *sizes, round(made.plan.cycles))
 
 
 def _code_bytes(image: ProfiledImage) -> int:
@@ -208,14 +221,18 @@ def _problems(r: Result, layer: Layer, lying: Result | None) -> Iterator[str]:
     best = min(r.others, key=lambda other: other.cycles, default=r.chosen)
     if best.kernel != PORTABLE and best.cycles < cycles:
         yield f"{best.kernel} would take {best.cycles:,}, {cycles / best.cycles:.2f} times less"
-    if r.price is not None and not 1 / CLOSE <= r.price / cycles <= CLOSE:
-        yield f"priced {r.price / cycles:.2f} times what it takes"
+    if not _close(r.chosen):
+        yield f"priced {r.chosen.priced:.2f} times what it takes"
     if layer.most_ram_bytes is not None and r.chosen.arena_bytes > layer.most_ram_bytes:
         yield f"an arena of {r.chosen.arena_bytes:,} B, at most {layer.most_ram_bytes:,}"
     if r.chosen.code_bytes > MOST_CODE_BYTES:
         yield f"{r.chosen.code_bytes:,} B of code, at most {MOST_CODE_BYTES:,}"
     if r.earlier is not None and cycles > 1.01 * r.earlier:
         yield f"{cycles / r.earlier:.2f} times the run beside it"
+
+
+def _close(figures: Figures) -> bool:
+    return 1 / CLOSE <= figures.priced <= CLOSE
 
 
 # --- for people
@@ -256,7 +273,7 @@ def _row(r: Result) -> tuple[str, ...]:
         f"{r.chosen.cycles:,}",
         f"{r.per:.2f}",
         r.unit,
-        "-" if r.price is None else f"{r.price / r.chosen.cycles:.2f} x",
+        f"{r.chosen.priced:.2f} x",
         beside(r.portable),
         others or "-",
         beside(r.cmsis),
@@ -275,23 +292,15 @@ def summary(results: Sequence[Result]) -> Iterator[str]:
     known = [r for r in results if r.cmsis is not None]
     behind = [r for r in known if r.cmsis is not None and r.chosen.cycles > r.cmsis]
     yield f"slower than CMSIS-NN: {len(behind)} of {len(known)} known"
-    losses = sorted(
-        (r.chosen.cycles / min(o.cycles for o in r.others), r.label)
-        for r in results
-        if r.others and min(o.cycles for o in r.others) < r.chosen.cycles
-    )
-    wrong = [loss for loss in losses if loss[0] > CLOSE]
-    yield f"another kernel more than 10 % faster: {len(wrong)}" + (
-        f", at worst {losses[-1][0]:.2f} times ({losses[-1][1]})" if losses else ""
-    )
-    priced = [(r.price / r.chosen.cycles, r.label) for r in results if r.price is not None]
-    if priced:
-        off = [price for price in priced if not 1 / CLOSE <= price[0] <= CLOSE]
-        worst = max(priced, key=lambda price: max(price[0], 1 / price[0]))
-        yield (
-            f"prices more than 10 % off: {len(off)} of {len(priced)}, "
-            f"at worst {worst[0]:.2f} times ({worst[1]})"
-        )
+    wrong = [r for r in results if r.loss > CLOSE]
+    worst = max(results, key=lambda r: r.loss)
+    at_worst = f"at worst {worst.loss:.2f} times ({worst.label})"
+    yield f"another kernel more than 10 % faster: {len(wrong)}, {at_worst}"
+    for whose, figures in [
+        ("of the kernels chosen", [(r.label, r.chosen) for r in results]),
+        ("of all others", [(r.label, other) for r in results for other in r.others]),
+    ]:
+        yield from _prices(whose, figures)
     large = [r for r in results if r.chosen.code_bytes > MOST_CODE_BYTES]
     most = max(results, key=lambda r: r.chosen.code_bytes)
     mean = sum(r.chosen.code_bytes for r in results) // len(results)
@@ -299,6 +308,14 @@ def summary(results: Sequence[Result]) -> Iterator[str]:
         f"code: on average {mean:,} B, above {MOST_CODE_BYTES:,} B: {len(large)}, "
         f"at most {most.chosen.code_bytes:,} B ({most.label})"
     )
+
+
+def _prices(whose: str, known: Sequence[tuple[str, Figures]]) -> Iterator[str]:
+    if known:
+        off = sum(not _close(figures) for _, figures in known)
+        label, worst = max(known, key=lambda each: max(each[1].priced, 1 / each[1].priced))
+        where = f"{worst.priced:.2f} times what {worst.kernel} takes ({label})"
+        yield f"prices {whose} more than 10 % off: {off} of {len(known)}, at worst {where}"
 
 
 # --- the sweep
