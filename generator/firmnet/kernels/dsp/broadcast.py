@@ -14,6 +14,11 @@ from ..spec import register
 
 SHORT = 8
 """Values in a row below which four rows become a block of words; seven of b take its pointer's register."""
+VALUE_CYCLES = {
+    "add": {"along": 6.25, "still": 4.5, "tiles": 5.2, "dots": 5.3},
+    "mul": {"along": 6.25, "still": 5.5, "tiles": 5.2, "dots": 5.3},
+}
+"""Per op and form of its walk."""
 HALVES = "bt"
 """The bottom and the top half of a register, as instructions are called."""
 
@@ -69,10 +74,10 @@ class Add(portable.Pairwise):
         return a.shape != b.shape
 
     def cycles(self, call: Call) -> float:
-        """About 5.5 per value, and around every row."""
+        """Of every value, by its walk, and around every row."""
         found = nest(call)
         rows = call.output.size / (found.n * found.rows)
-        return 60 + 5.6 * call.output.size + 8 * rows
+        return 60 + VALUE_CYCLES[self.op][found.form] * call.output.size + 9 * rows
 
     def layout(self, call: Call, k: Constants) -> Nest:
         return nest(call)

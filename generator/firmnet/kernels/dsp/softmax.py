@@ -53,7 +53,7 @@ class ShortSoftmax(Softmax):
     def cycles(self, call: Call) -> float:
         found = portable.lanes(call)
         count = found.outer * found.inner
-        return (48 if count == 1 else 60 + 12 * found.outer) + count * (24 + 10.5 * found.n)
+        return 51 + 12 * found.n if count == 1 else 45 + count * (16 + 12 * found.n)
 
 
 register(Softmax())

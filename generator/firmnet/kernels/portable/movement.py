@@ -8,6 +8,9 @@ from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
 from ..spec import Kernel, register
 
+UNROLLED = 16
+"""Bytes of a copy, or rounds of a loop, that the compiler unrolls."""
+
 
 @dataclass(frozen=True)
 class Joined:
@@ -23,9 +26,8 @@ class Concat(Kernel):
     dtypes = tuple(Dtype)
 
     def cycles(self, call: Call) -> float:
-        axis = call.attrs.axis
-        copies = prod(call.output.shape[:axis]) * len(call.inputs)
-        return 16 + 5 * copies + 0.75 * call.output.size
+        joined = self.layout(call, {})
+        return 16 + joined.blocks * sum(_copy_cycles(length) for length in joined.lengths)
 
     def layout(self, call: Call, k: Constants) -> Joined:
         axis = call.attrs.axis
@@ -82,7 +84,7 @@ class Transpose(Kernel):
 
     def cycles(self, call: Call) -> float:
         (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
-        return 30 + 4 * size / inner + 5.5 * size
+        return 30 + size * (7 if inner > UNROLLED else 3 + 4 / inner)
 
     def layout(self, call: Call, k: Constants) -> Strides:
         return Strides(_walk(call.inputs[0].shape, call.attrs.order), call.output.dtype)
@@ -99,7 +101,14 @@ class TransposeRuns(Transpose):
 
     def cycles(self, call: Call) -> float:
         (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
-        return 60 + 5 * size / inner + 0.8 * size
+        return 60 + size / inner * (2.5 + _copy_cycles(inner))
+
+
+def _copy_cycles(size: int) -> float:
+    """Of a memcpy of so many bytes: a few become words, many a call."""
+    if size > UNROLLED:
+        return 20 + 0.78 * size
+    return 3.6 + 0.55 * size + (2.5 if size % 4 and size > 2 else 0)
 
 
 def _walk(shape: Shape, order: Shape) -> Loops:

@@ -45,7 +45,7 @@ class PairsSoftmax(Softmax):
 
     def cycles(self, call: Call) -> float:
         found = lanes(call)
-        return 28 + 11 * found.outer + 10 * found.outer * found.inner
+        return 26 + 12 * found.outer * found.inner
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         """The share of a value that is more by −255, −254, … 255 than the other."""
