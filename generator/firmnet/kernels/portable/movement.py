@@ -8,7 +8,7 @@ from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
 from ..spec import Kernel, register
 
-UNROLLED = 16
+COMPILER_UNROLLS = 16
 """Bytes of a copy, or rounds of a loop, that the compiler unrolls."""
 
 
@@ -84,7 +84,7 @@ class Transpose(Kernel):
 
     def cycles(self, call: Call) -> float:
         (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
-        return 30 + size * (7 if inner > UNROLLED else 3 + 4 / inner)
+        return 30 + size * (7 if inner > COMPILER_UNROLLS else 3 + 4 / inner)
 
     def layout(self, call: Call, k: Constants) -> Strides:
         return Strides(_walk(call.inputs[0].shape, call.attrs.order), call.output.dtype)
@@ -106,7 +106,7 @@ class TransposeRuns(Transpose):
 
 def _copy_cycles(size: int) -> float:
     """Of a memcpy of so many bytes: a few become words, many a call."""
-    if size > UNROLLED:
+    if size > COMPILER_UNROLLS:
         return 20 + 0.78 * size
     return 3.6 + 0.55 * size + (2.5 if size % 4 and size > 2 else 0)
 
