@@ -21,6 +21,7 @@ WIDE = 48
 """Inputs enough that their code is worth sharing."""
 OUTPUTS = [(1.0, -7), (0.2, 30), (1.7, -128), (1.0, 30)]
 """Factor of an output's usual scale, and its zero point."""
+ONE_SHIFT = [(1.0, 0), (0.8, 9)]
 
 
 def chain(name: str, op: str, outputs: list[tuple[float, int]]) -> Graph:
@@ -42,10 +43,13 @@ def shifts(graph: Graph) -> set[int]:
     return {OPS[node.op].prepare(graph.call(node))["requant"].shift for node in graph.nodes}
 
 
+def source(graph: Graph) -> str:
+    return model_sources(graph, isa=Isa.DSP)[f"{graph.name}.c"]
+
+
 def tile_functions(graph: Graph) -> int:
     """How many functions have a `#define` that layers below find them by: once for each, however often."""
-    lines = model_sources(graph, isa=Isa.DSP)[f"{graph.name}.c"].splitlines()
-    return len({line for line in lines if line.startswith("#define tile_")})
+    return len({line for line in source(graph).splitlines() if line.startswith("#define tile_")})
 
 
 @pytest.mark.parametrize("op", ["conv2d", "linear"])
@@ -53,17 +57,24 @@ def test_layers_alike_share_their_functions(op: str) -> None:
     differing = chain("differing", op, OUTPUTS)
     assert len(shifts(differing)) > 1
     assert tile_functions(differing) == 2  # of four pixels, and of the three that remain
-    same = chain("same", op, [(1.0, 0)])
-    assert len(shifts(same)) == 1
-    assert tile_functions(same) == 2
-    assert "int32_t rounding" not in model_sources(same, isa=Isa.DSP)["same.c"]
+    assert "int32_t shift" in source(differing)
+    moved = chain("moved", op, ONE_SHIFT)
+    assert len(shifts(moved)) == 1
+    assert tile_functions(moved) == 2
+    assert "int32_t rounding" in source(moved)
+    assert "int32_t shift" not in source(moved)
+    assert "int32_t rounding" not in source(chain("alone", op, [(1.0, 0)]))
 
 
 @pytest.mark.parametrize(
     "build", [host.executable, lambda models: core.image(models, MACHINES["core"])], ids=["host", "core"]
 )
 def test_what_they_share_is_right_for_each(build: Callable[[list[Model]], Runner]) -> None:
-    graphs = [chain(f"{op}s", op, OUTPUTS) for op in ("conv2d", "linear")]
+    graphs = [
+        chain(f"{op}_{i}", op, outputs)
+        for op in ("conv2d", "linear")
+        for i, outputs in enumerate([OUTPUTS, ONE_SHIFT])
+    ]
     x = np.random.default_rng(0).integers(-128, 128, (20, *graphs[0].tensors["x"].shape)).astype(np.int8)
     runner = build([from_graph(graph, isa=Isa.DSP) for graph in graphs])
     answers = runner.ask([Request(graph.name, x.reshape(len(x), -1)) for graph in graphs])

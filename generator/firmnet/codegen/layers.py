@@ -1,6 +1,6 @@
 """What is the C of one layer? Its constants, and a function for each call that run() makes of it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,13 +55,12 @@ def layer(
     graph: Graph,
     node: Node,
     parts: Mapping[tuple[Any, ...], Prepared],
-    varying: Collection[Alike | None],
+    told: Mapping[Alike, tuple[str, ...]],
     kernel: str,
 ) -> Layer:
     """A layer that runs as these parts of it, by `shape_key`; as a whole it is one part.
 
-    `kernel`: what was chosen, by name. `varying`: what parts have in common whose functions take zero point
-    and shift as arguments.
+    `kernel`: what was chosen, by name. `told`: what functions that parts alike share take as arguments.
     """
     op, call = OPS[node.op], graph.call(node)
     constants = _Constants()
@@ -69,7 +68,8 @@ def layer(
     for number, (key, part) in enumerate(parts.items()):
         part_name = symbols.KERNEL if len(parts) == 1 else symbols.stripe(number)
         name = symbols.of_layer(graph.name, node.name, part_name)
-        way, k = part.kernel, {**part.k, "varying": part.alike in varying}
+        alike, way = part.alike, part.kernel
+        k = {**part.k, "told": told.get(alike, ()) if alike else ()}
         names = {
             short: symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
             for short, array in way.pack(part.call, k).items()

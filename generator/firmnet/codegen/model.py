@@ -9,7 +9,7 @@ import numpy as np
 
 from ..assets import assets
 from ..ir import Call, Graph, Node
-from ..kernels import Choice, Prepared, varying
+from ..kernels import Choice, Prepared, told
 from ..ops import OPS
 from ..plan import Cascade, Plan, plan
 from ..targets import Isa
@@ -122,9 +122,9 @@ def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
         if key not in of_layer:
             of_layer[key] = Prepared(choice.call, choice.kernel, OPS[node.op].prepare(choice.call))
     chosen = memory.choices
-    differing = varying(part for of_layer in parts.values() for part in of_layer.values())
+    arguments = told(part for of_layer in parts.values() for part in of_layer.values())
     return tuple(
-        layer(graph, node, parts[node.name], differing, chosen[node.name][0].label)
+        layer(graph, node, parts[node.name], arguments, chosen[node.name][0].label)
         for node in graph.nodes
         if node.name in parts
     )

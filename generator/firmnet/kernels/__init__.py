@@ -2,7 +2,7 @@
 
 from . import dsp, portable
 from .select import Choice, choices, select
-from .sharing import Alike, Prepared, varying
+from .sharing import Alike, Prepared, told
 from .spec import KERNELS, Kernel
 
 __all__ = [
@@ -15,5 +15,5 @@ __all__ = [
     "dsp",
     "portable",
     "select",
-    "varying",
+    "told",
 ]

@@ -24,14 +24,22 @@ class Prepared:
         made_of = self.kernel.alike(self.call, self.k)
         if made_of is None or not self.k["requant"].shift or self.k["requant"].pre_shift:
             return None
-        return self.kernel.label, made_of, self.k["lo"], self.k["hi"]
+        return made_of, self.k["lo"], self.k["hi"]
 
 
-def varying(parts: Iterable[Prepared]) -> frozenset[Alike | None]:
-    """What those have in common that differ in zero point or shift: arguments of the functions they share."""
+def told(parts: Iterable[Prepared]) -> dict[Alike, tuple[str, ...]]:
+    """What the functions that parts alike share take as arguments, where their outputs differ.
+
+    The rounding constant, which holds the zero point; and the shift where that differs.
+    """
     found: dict[Alike, set[tuple[int, int]]] = {}
     for part in parts:
         alike = part.alike
         if alike is not None:
-            found.setdefault(alike, set()).add((part.k["zero_point"], part.k["requant"].shift))
-    return frozenset(alike for alike, outputs in found.items() if len(outputs) > 1)
+            found.setdefault(alike, set()).add((part.k["requant"].shift, part.k["zero_point"]))
+    several_shifts = {alike: len({shift for shift, _ in outputs}) > 1 for alike, outputs in found.items()}
+    return {
+        alike: ("rounding", "shift") if several_shifts[alike] else ("rounding",)
+        for alike, outputs in found.items()
+        if len(outputs) > 1
+    }

@@ -61,8 +61,8 @@ class Kernel(ABC):
     def alike(self, call: Call, k: Constants) -> Hashable:
         """What its functions are made of beside the output's bounds, zero point and shift; None: never mind.
 
-        Layers of one kernel that are alike in it and in their bounds share functions though zero points and
-        shifts differ: `k.varying` then tells the template to take both as arguments.
+        Layers that are alike in it and in their bounds share functions though zero points and shifts differ:
+        `k.told` then names what the functions take as arguments, "rounding" alone or also "shift".
         """
         return None
 

@@ -18,7 +18,7 @@ from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycl
 from .depthwise_looped import Looped, looped
 from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
 from .planes import WORTH, Planes, planes
-from .tiles import MIN_VARYING, Dot, Pointwise, dot, pointwise
+from .tiles import Dot, Pointwise, dot, pointwise, tiles_alike
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class PointwiseConv2d(Kernel):
         return Pixels(image(call, window_of(call)), _pixels(call), pairs)
 
     def alike(self, call: Call, k: Constants) -> Hashable:
-        layout = self.layout(call, k)
-        return layout if layout.dot.pairs >= MIN_VARYING else None
+        walk, pairs, n_out = _pixels(call), self.layout(call, k).dot, len(k["weight"])
+        return tiles_alike(walk.tiles.x_step, n_out, n_out, walk.contiguous, pairs, k["requant"].shift)
 
 
 def _is_pointwise(call: Call) -> bool:
@@ -122,8 +122,11 @@ class PlanesConv2d(Kernel):
         return Planar(cut, dot(cut.pairs, joined))
 
     def alike(self, call: Call, k: Constants) -> Hashable:
-        layout = self.layout(call, k)
-        return layout if layout.dot.pairs >= MIN_VARYING else None
+        cut, pairs = _planes(call), self.layout(call, k).dot
+        if cut.resident:
+            return None
+        n_out, y_step = cut.layer.n_out_per_group, cut.y_step
+        return tiles_alike(cut.tiles.x_step, n_out, y_step, 0, pairs, k["requant"].shift)
 
 
 def _planes(call: Call) -> Planes:

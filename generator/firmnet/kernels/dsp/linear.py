@@ -12,7 +12,7 @@ from ...targets import Isa
 from ..spec import Kernel, register
 from .few_outputs import MAX_OUTPUTS, STEP, Few, few, few_stream
 from .packing import joinable, lane_order, octet_stream, pair_stream, part_length, parts, worth_joining
-from .tiles import MIN_VARYING, Dot, Pointwise, dot, pointwise
+from .tiles import Dot, Pointwise, dot, pointwise, tiles_alike
 
 REST_STEP_BYTES = 320
 """Of code for the channels beyond a multiple of eight, which take little of a layer's time."""
@@ -153,8 +153,8 @@ class RowsLinear(Kernel):
         return TiledMatrix(_rows(call), pairs, n_in, n_out)
 
     def alike(self, call: Call, k: Constants) -> Hashable:
-        layout = self.layout(call, k)
-        return layout if layout.dot.pairs >= MIN_VARYING else None
+        walk, pairs, n_out = _rows(call), self.layout(call, k).dot, len(k["weight"])
+        return tiles_alike(walk.tiles.x_step, n_out, n_out, walk.contiguous, pairs, k["requant"].shift)
 
 
 def _row_count(call: Call) -> int:

@@ -1,5 +1,6 @@
 """How is a dense layer cut into tiles of up to four pixels by two channels for the DSP extension?"""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from ...ops.windows import Pair
@@ -58,6 +59,13 @@ def dot(pairs: int, joined: bool) -> Dot:
     splits = [(body // unroll, body % unroll, unroll) for unroll in range(4, min(MAX_UNROLL, body // 2) + 1)]
     loops, rest, unroll = min(splits, key=lambda s: (6 * s[0] + s[1] + s[2] / 2, s))
     return Dot(pairs, unroll, loops, rest, joined)
+
+
+def tiles_alike(
+    x_step: int, channels: int, y_step: int, values: int, dot: Dot, shift: int
+) -> tuple[Hashable, ...]:
+    """What tile functions are made of, for Kernel.alike; `values` as in tile.j2, `shift` of the output."""
+    return x_step, channels, y_step, values, dot, shift if dot.pairs < MIN_VARYING else None
 
 
 def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
