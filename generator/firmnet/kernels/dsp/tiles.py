@@ -9,7 +9,7 @@ from .packing import MIN_JOINED
 
 MAX_PIXELS = 4
 MAX_UNROLL = 16
-"""Input pairs in a loop's body; each takes 56 bytes of code, and flash caches hold about 1 KB."""
+"""Input pairs in a loop's body and behind it; each takes 56 bytes of code, and flash caches hold 1 KB."""
 PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
 """Cycles per pair of inputs, by pixels of a tile."""
 MIN_VARYING = 20
@@ -52,12 +52,13 @@ class Tiles:
 
 
 def dot(pairs: int, joined: bool) -> Dot:
-    """The cheapest split of a dot product: a loop's end costs about as much as a third of a pair."""
+    """The split of a dot product with the fewest rounds of its loop, as far as its code stays small."""
     body = pairs - 1
     if body <= MAX_UNROLL:
         return Dot(pairs, 0, 0, body, joined)
     splits = [(body // unroll, body % unroll, unroll) for unroll in range(4, min(MAX_UNROLL, body // 2) + 1)]
-    loops, rest, unroll = min(splits, key=lambda s: (6 * s[0] + s[1] + s[2] / 2, s))
+    small = [split for split in splits if split[1] + split[2] <= MAX_UNROLL]
+    loops, rest, unroll = min(small, key=lambda split: (split[0], split[1] + split[2]))
     return Dot(pairs, unroll, loops, rest, joined)
 
 
