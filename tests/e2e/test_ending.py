@@ -26,10 +26,16 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
+AS_IN_A_TERMINAL = ("env", "--default-signal=HUP,INT")
+"""A command begins with every signal at its default, though these tests may run in the background."""
+
+
 class Command:
     """A running `firmnet ARGUMENTS`, marked so that everything it starts can be found, orphaned or not."""
 
-    def __init__(self, *arguments: str, cwd: Path, prefix: tuple[str, ...] = (), **env: str) -> None:
+    def __init__(
+        self, *arguments: str, cwd: Path, prefix: tuple[str, ...] = AS_IN_A_TERMINAL, **env: str
+    ) -> None:
         self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-c", "from firmnet.cli import main; main()", *arguments],
