@@ -11,6 +11,7 @@ from casework import Case
 from matrix_rows import MACHINES, ROWS, Row, ops_of
 
 from firmnet.devices import core, host
+from firmnet.devices.device import side_by_side
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.ir import Array
 from firmnet.kernels.select import choices
@@ -45,11 +46,11 @@ class Piece:
     @property
     def bytes(self) -> Array:
         """`inputs` side by side, int8 (N, bytes)."""
-        return np.stack([np.concatenate([part.ravel() for part in parts]) for parts in self.inputs])
+        return side_by_side([np.stack(parts) for parts in zip(*self.inputs, strict=True)])
 
     @property
     def expected(self) -> Array:
-        """int8 (N, 1, rows, width, channels)."""
+        """(N, 1, rows, width, channels)."""
         return results(self.whole.id)[:, :, self.rows.start : self.rows.stop]
 
     @property
@@ -61,7 +62,7 @@ class Piece:
 
 @cache
 def results(row_id: str) -> Array:
-    """What the oracle says to the chosen inputs: int8 (N, *output shape)."""
+    """What the oracle says to the chosen inputs: (N, *output shape)."""
     row = BY_ID[row_id]
     call, k = row.case.call, row.op.prepare(row.case.call)
     return np.stack([row.op.run_int(call, k, *row.split(x)) for x in row.inputs[CHOSEN]])
@@ -160,7 +161,7 @@ def wrong_ones(op: str, isa: Isa, build: Callable[[list[Model]], Runner]) -> lis
     return [
         piece.row.id
         for piece, answer in zip(every, answers, strict=True)
-        if not np.array_equal(answer.outputs, piece.expected.reshape(len(CHOSEN), -1))
+        if not np.array_equal(answer.outputs, side_by_side([piece.expected]))
     ]
 
 
