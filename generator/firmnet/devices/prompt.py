@@ -28,6 +28,8 @@ PIECE_BYTES = 150
 COMPLAINTS = 4
 """So often in a row the board may raise the same error before that is taken for its answer."""
 ATTEMPTS = 40
+RESULT = "_o["
+"""How the last statement of a sample begins."""
 PAUSE_S = 1.0
 """The first wait for an answer, beside the time that the board needs."""
 
@@ -103,7 +105,7 @@ class BoardPrompt:
         """What _p makes of each sample."""
         there = "and ".join(f"_b{i} " for i in range(len(self._manifest.inputs)))
         for i, (statements, sample) in enumerate(prepared):
-            self._waiting += [*statements, f"_o[{i}]=_r(lambda:_p({sample}))if {there}else None"]
+            self._waiting += [*statements, f"{RESULT}{i}]=_r(lambda:_p({sample}))if {there}else None"]
         said = self.evaluate(f"[_o[i] for i in range({len(prepared)})]")
         if not isinstance(said, list) or len(said) != len(prepared):
             raise VerificationError(
@@ -133,11 +135,17 @@ class BoardPrompt:
         raise VerificationError("the line garbles what is typed at the board's prompt: use a shorter cable")
 
     def _first(self) -> list[str]:
-        """The waiting statements that make the next batch: at least one."""
+        """The waiting statements that make the next batch: at least one, and none of the next sample.
+
+        The next sample has the same names. Were its statements part of a batch whose answer is lost, those of
+        this one that are sent again would run on its data.
+        """
         size, count = 0, 0
         while count < len(self._waiting) and (not count or size + len(self._waiting[count]) <= self._batch):
             size += len(self._waiting[count])
             count += 1
+            if self._waiting[count - 1].startswith(RESULT):
+                break
         return self._waiting[:count]
 
     def _checked(self, code: str, patience_s: float) -> str | None:
