@@ -93,8 +93,9 @@ class Settling:
         else:
             order, attrs = min(self._choices(node), key=lambda choice: self._price(node, choice[0]))
             inputs = [self._read(name, order) if name in self.stored else name for name in node.inputs]
+            unmoved = order == identity(order)
             for name in node.outputs:
-                self._keep(name, order)
+                self._keep(name, identity(self.old.tensors[name].shape) if unmoved else order)
             self.nodes.append(replace(node, attrs=attrs, inputs=tuple(inputs)))
 
     def finish(self, orders: Orders) -> Graph:

@@ -177,9 +177,12 @@ def _refused(graph: Graph) -> Node | None:
 
 
 def _doubled(chosen: Mapping[str, QParams], tied: Groups, node: Node) -> dict[str, QParams]:
-    """A coarser scale for the layer's output; only coarser ones are ever tried, so this ends."""
-    group = tied.of[node.outputs[0]]
-    if group in tied.fixed:
+    """A coarser scale for the layer's output, of several the finest; only coarser ones are ever tried, so
+    this ends.
+    """
+    free = [group for group in (tied.of[name] for name in node.outputs) if group not in tied.fixed]
+    if not free:
         raise ValueError(f"layer {node.name!r} cannot reach the scale that its op dictates")
+    group = min(free, key=lambda group: chosen[group].scale)
     old = chosen[group]
     return {**chosen, group: replace(old, scale=(2 * old.scale[0],))}

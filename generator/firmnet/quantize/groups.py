@@ -84,6 +84,9 @@ def _adopts(graph: Graph, name: str, reader: str) -> bool:
         return False
     if not OPS[node.op].keeps_qparams or len(graph.activations(node)) > 1:
         return True  # computed anew; or a concat, whose own inputs are dealt with when its turn comes
+    readers = {n.name for other in node.outputs for n in graph.consumers(other)}
+    if readers != {reader} or {*node.outputs} & {*graph.wanted}:
+        return False  # its other outputs have the same scale
     return _adopts(graph, graph.activations(node)[0], node.name)
 
 

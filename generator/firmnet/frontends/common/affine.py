@@ -33,7 +33,7 @@ def _varying(b: Builder, x: Tensor, *constants: Array) -> tuple[int, int]:
     axes = [axis for axis in range(len(x.shape)) if any(np.ptp(c, axis=axis).any() for c in full)]
     if axes:
         return axes[0], axes[-1]
-    made_by = next((node.op for node in b.nodes if node.output == x.name), "")
+    made_by = next((node.op for node in b.nodes if x.name in node.outputs), "")
     axis = len(x.shape) - 1 if made_by == "linear" else min(1, len(x.shape) - 1)
     return axis, axis
 
