@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from .interpret import prepared
 from .ir import Array, Call, Dtype, Graph, Node, Port, QParams, Shape, State, Tensor, check
 from .limits import MAX_ELEMENTS
-from .ops import OPS, check_types
+from .ops import OPS, check_states, check_types
 
 SMALLEST_SCALE, LARGEST_SCALE = 2.0**-200, 2.0**200
 """Of a stored tensor: activations lie within 2^±100, and a bias has the product of two scales."""
@@ -138,6 +138,7 @@ def check_integer(graph: Graph) -> None:
     for node in graph.nodes:
         _check_inputs(node, graph.call(node))
     check_types(graph)
+    check_states(graph)
     for node in graph.nodes:
         _check_node(graph, node)
 

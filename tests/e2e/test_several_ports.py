@@ -3,6 +3,7 @@
 from ast import literal_eval
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from firmnet.interpret import Stepper, in_model_order, quantized_inputs
 from firmnet.ir import Array, Dtype, Graph, Port, QParams, State, check
 from firmnet.ops import OPS, check_types
 from firmnet.ops.linear import LinearAttrs
+from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.ops.transpose import TransposeAttrs
 from firmnet.passes import optimize
 from firmnet.profile import profile
@@ -193,3 +195,48 @@ def test_check_names_what_no_stage_can_carry() -> None:
         GraphError, match=r"layer 'scores' \(linear\) reads 'narrow', which is int16.*put a rescale"
     ):
         check_types(replace(graph, tensors=graph.tensors | {"narrow": narrow}))
+
+
+def remembered(kind: str) -> Graph:
+    """Float: a running sum, and what it was in the step before; as itself, as a view, or computed."""
+    b, ways = Builder("remembered"), {"view": ("reshape", ReshapeAttrs((1, 6)))}
+    x, sums, before = (
+        b.input("x", (1, 2, 3)),
+        b.state("sums", np.zeros((1, 2, 3))),
+        b.state("before", np.ones((1, 6) if kind == "circle" else (1, 2, 3))),
+    )
+    total = b.add("add", OPS["add"].attrs(), x, sums, name="total")
+    op, attrs = ways.get(kind, ("rescale", OPS["rescale"].attrs()))
+    old = sums if kind == "itself" else b.add(op, attrs, sums, name="then")
+    b.update(sums, total)
+    b.update(before, sums)
+    if kind == "circle":
+        b.update(sums, b.add("reshape", ReshapeAttrs((1, 2, 3)), before, name="front"))
+        b.update(before, b.add("reshape", ReshapeAttrs((1, 6)), sums, name="back"))
+        old = total
+    return b.graph((x,), {"total": total, "old": old})
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("itself", "the output 'old' is what the state 'sums' was before the run, and that is overwritten"),
+        ("view", "the output 'old' is what the state 'sums' was before the run, and that is overwritten"),
+        ("circle", "the states sums, before exchange their values: put a layer between"),
+    ],
+)
+def test_the_old_value_of_a_state_is_no_output_once_it_is_overwritten(kind: str, told: str) -> None:
+    """The memory of the state holds its next value by then, under any shape."""
+    with pytest.raises(GraphError, match=told):
+        quantize(optimize(remembered(kind)), samples()[0][:, :2, :3])
+
+
+@pytest.mark.parametrize("name", ["host", "core"])
+def test_the_old_value_of_a_state_comes_out_of_a_layer(tmp_path: Path, name: str) -> None:
+    graph = quantize(optimize(remembered("computed")), samples()[0][:, :2, :3]).graph
+    parts = firmware(graph, load_board("netduinoplus2"))
+    x = np.random.default_rng(2).integers(-128, 128, (9, 2, 3)).astype(np.int8)
+    saved = artifacts.save(tmp_path / "remembered", parts.manifest, graph, x, parts.files)
+    with devices.open(name, saved) as device:
+        verdict = verify(saved, device, x, layers=True)
+    assert verdict.ok, verdict.sentence()

@@ -1,6 +1,6 @@
 """Which graph do all stages speak? Frozen dataclasses, with no behaviour beyond lookup."""
 
-from .check import check
+from .check import check, check_no_circle
 from .dtype import Dtype
 from .graph import (
     Array,
@@ -29,6 +29,7 @@ __all__ = [
     "State",
     "Tensor",
     "check",
+    "check_no_circle",
     "shape_text",
     "unwrapped",
     "wrapped",

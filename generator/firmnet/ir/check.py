@@ -1,6 +1,6 @@
 """Is a graph one that all stages can carry? If not: what is wrong with it, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..errors import GraphError
 from .graph import Graph, QParams, State, Tensor
@@ -115,6 +115,13 @@ def _check_exchange(graph: Graph) -> None:
     A state that keeps its own value is no circle.
     """
     following = {state.tensor: state.next for state in graph.states if state.tensor != state.next}
+    check_no_circle(graph, following)
+
+
+def check_no_circle(graph: Graph, following: Mapping[str, str]) -> None:
+    """Raise GraphError where states take over each other's values in a circle: state's tensor → whose value
+    it takes.
+    """
     for state in graph.states:
         at, seen = state.tensor, set[str]()
         while at in following and at not in seen:
@@ -123,7 +130,7 @@ def _check_exchange(graph: Graph) -> None:
         if at in seen:
             raise GraphError(
                 f"the states {', '.join(s.name for s in graph.states if s.tensor in seen)} exchange their "
-                "values: put a layer between (such as a transpose that moves nothing)"
+                "values: put a layer between (such as a rescale)"
             )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import GraphError
-from ..ir import Array, Call, Dtype, Graph, QParams, Shape
+from ..ir import Array, Call, Dtype, Graph, QParams, Shape, check_no_circle
 
 Constants = Mapping[str, Any]
 
@@ -130,6 +130,27 @@ def check_types(graph: Graph) -> None:
         why = OPS[node.op].refuses(graph.call(node))
         if why:
             raise GraphError(f"layer {node.name!r} ({node.op}) {why}")
+
+
+def check_states(graph: Graph) -> None:
+    """Raise GraphError where the memory of a state has its next value while its old one is still wanted.
+
+    That is so of states that exchange their values, and of an output that is what a state was before. A view
+    of a state is the state's memory too.
+    """
+    roots = {name: name for name in graph.given}
+    for node in graph.nodes:
+        viewed = graph.activations(node)[:1] if OPS[node.op].view else ()
+        roots |= {name: roots[viewed[0]] if viewed else name for name in node.outputs}
+    following = {state.tensor: roots[state.next] for state in graph.states}
+    following = {state: taken for state, taken in following.items() if taken != state}
+    check_no_circle(graph, following)
+    for port in graph.outputs:
+        if roots[port.tensor] in following:
+            raise GraphError(
+                f"the output {port.name!r} is what the state {roots[port.tensor]!r} was before the run, and "
+                "that is overwritten by its end: put a layer between (such as a rescale)"
+            )
 
 
 def register(op: Op) -> Op:

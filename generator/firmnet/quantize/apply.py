@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import GraphError, UserError
 from ..ir import Array, Dtype, Graph, Node, QParams, Tensor, check
-from ..ops import OPS, check_types
+from ..ops import OPS, check_states, check_types
 from .groups import Groups, groups, only_passed_on, rescaled
 from .lost import Lost, lost
 from .observe import Method, Progress, Ranges, calibrate, merge
@@ -64,6 +64,7 @@ def apply(graph: Graph, observed: Ranges, precision: Precision = NOTHING) -> Gra
     """The graph with int8 activations and weights and int32 biases, for ranges observed on it."""
     graph = rescaled(_own_constants(graph))
     _check_ops(graph)
+    check_states(graph)
     tied = groups(graph)
     chosen = _initial(graph, tied, observed, _dtypes(tied, precision))
     quantized = _with_qparams(graph, tied, chosen)
