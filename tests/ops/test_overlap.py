@@ -10,7 +10,7 @@ from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.ir import Graph
-from firmnet.kernels import select
+from firmnet.kernels import choices
 from firmnet.plan import Plan, plan
 from firmnet.targets import Isa
 
@@ -21,7 +21,7 @@ FURTHER = (0, 4, 68)
 def sharing(row: Row, isa: Isa) -> Iterator[tuple[str, int]]:
     """(activation, bytes) for every input that the output of this row may lie over, in words as planned."""
     call = row.case.call
-    for name, distance in zip(row.graph.given, select(row.op.name, call, isa).overlap, strict=True):
+    for name, distance in zip(row.graph.given, choices(row.op.name, call, isa)[0].overlap, strict=True):
         if distance is not None:
             yield name, -(-distance // 4) * 4
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from math import prod
 
 import numpy as np
 
 from ..ir import Graph, Port, Shape, Tensor
+from ..kernels.loops import Loops, merged, strides
 from .buffers import Buffers
 from .numbers import float_literal, initializer, integer_literal
 
@@ -19,7 +19,7 @@ class EdgeWalk:
     `loops` are (size, step in memory); `index` is the place of a value in them.
     """
 
-    loops: tuple[tuple[int, int], ...]
+    loops: Loops
     index: str
     reciprocal: str
     offset: str
@@ -119,13 +119,12 @@ def updates(graph: Graph, buffers: Buffers) -> list[Update]:
 
 
 def walk(tensor: Tensor, order: Shape) -> EdgeWalk:
-    strides = [prod(tensor.shape[axis + 1 :]) for axis in range(len(tensor.shape))]
+    steps = strides(tensor.shape)
     axes = np.argsort(order) if order else range(len(tensor.shape))
-    loops = _merged([(tensor.shape[axis], strides[axis]) for axis in axes if tensor.shape[axis] > 1])
-    loops = loops or [(1, 1)]
+    loops = merged((tensor.shape[axis], steps[axis]) for axis in axes)
     index = " + ".join(f"i{i} * {stride}" if stride > 1 else f"i{i}" for i, (_, stride) in enumerate(loops))
     return EdgeWalk(
-        tuple(loops),
+        loops,
         index,
         float_literal(np.float32(1.0 / tensor.scale)),
         float_literal(np.float32(tensor.zero_point + 0.5)),
@@ -134,14 +133,3 @@ def walk(tensor: Tensor, order: Shape) -> EdgeWalk:
         integer_literal(tensor.dtype.low),
         integer_literal(tensor.dtype.high),
     )
-
-
-def _merged(loops: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Neighbouring loops that walk memory in one stride become one."""
-    out: list[tuple[int, int]] = []
-    for size, stride in loops:
-        if out and out[-1][1] == size * stride:
-            out[-1] = (out[-1][0] * size, stride)
-        else:
-            out.append((size, stride))
-    return out

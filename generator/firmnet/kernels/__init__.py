@@ -1,7 +1,7 @@
 """How does a core compute an op? Kernels in families, each with its price; importing this registers them."""
 
 from . import dsp, portable
-from .select import Choice, choices, select
+from .select import Choice, choices
 from .sharing import Alike, Prepared, told
 from .spec import KERNELS, Kernel
 
@@ -14,6 +14,5 @@ __all__ = [
     "choices",
     "dsp",
     "portable",
-    "select",
     "told",
 ]

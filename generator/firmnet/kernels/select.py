@@ -48,8 +48,3 @@ def choices(op: str, call: Call, isa: Isa) -> list[Choice]:
 def _types(call: Call) -> set[Dtype]:
     """Of the activations."""
     return {tensor.dtype for tensor in (*call.inputs, *call.outputs) if tensor.data is None}
-
-
-def select(op: str, call: Call, isa: Isa) -> Choice:
-    """The cheapest."""
-    return choices(op, call, isa)[0]

@@ -40,7 +40,7 @@ class Kernel(ABC):
     def cycles(self, call: Call) -> float:
         """Its price: about what it takes on a Cortex-M4, as `firmnet profile` models it.
 
-        `select` compares these prices, so what matters most is that the order of kernels is right.
+        `choices` compares these prices, so what matters most is that the order of kernels is right.
         """
 
     def scratch_bytes(self, call: Call) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..ir import Array, Call, Shape
 from ..qmath import Requant, check_accumulator, clamp_bounds, requantize, to_requant
-from .exchange import exchangeable, turned
+from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut, window_rows
 from .weighted import clamped
@@ -176,14 +176,12 @@ def _sums(x: Array, rows: Sequence[Span], columns: Sequence[Span]) -> Array:
 
 def _swapped(attrs: AvgPool2dAttrs) -> AvgPool2dAttrs:
     """Height and width exchanged."""
-    top, bottom, left, right = attrs.padding
-    adaptive = attrs.adaptive and attrs.adaptive[::-1]
     return replace(
         attrs,
-        kernel=attrs.kernel[::-1],
-        stride=attrs.stride[::-1],
-        padding=(left, right, top, bottom),
-        adaptive=adaptive,
+        kernel=turned_pair(attrs.kernel),
+        stride=turned_pair(attrs.stride),
+        padding=turned_padding(attrs.padding),
+        adaptive=attrs.adaptive and turned_pair(attrs.adaptive),
     )
 
 

@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 
 from ..ir import Array, Call, Shape
-from .exchange import exchangeable, turned
+from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
 from .stripes import window_rows
 from .windows import Padding, Pair, Window, image_size
@@ -94,12 +94,11 @@ def _largest(taps: Iterator[Array]) -> Array:
 
 def _swapped(attrs: MaxPool2dAttrs) -> MaxPool2dAttrs:
     """Height and width exchanged."""
-    top, bottom, left, right = attrs.padding
     return MaxPool2dAttrs(
-        attrs.kernel[::-1],
-        attrs.stride[::-1],
-        (left, right, top, bottom),
-        attrs.dilation[::-1],
+        turned_pair(attrs.kernel),
+        turned_pair(attrs.stride),
+        turned_padding(attrs.padding),
+        turned_pair(attrs.dilation),
         attrs.ceil_mode,
     )
 

@@ -221,13 +221,9 @@ class Planes:
         if self.contiguous:
             return 6 * fours
         if self.narrow:
-            return 7 * fours + 2.2 * rest + 2 + 5 * self._unroll_share
+            return 7 * fours + 2.2 * rest + 2 + 5 / self.unroll
         steps = self.values // 16
         return 18 + 25 * steps + 10 * (fours - 4 * steps) + 6 * rest
-
-    @property
-    def _unroll_share(self) -> float:
-        return 1 / self.unroll
 
     @property
     def unroll(self) -> int:
