@@ -35,8 +35,9 @@ def forced(row: Row, choice: Choice, name: str) -> Model:
 
 
 def dearer(row: Row) -> list[Choice]:
-    """But for portable C, which runs every row on cores that have nothing else."""
-    return [choice for choice in ways(row)[1:] if choice.kernel.isa > Isa.SCALAR]
+    """But for the cheapest portable C, which runs the row on cores that have nothing else."""
+    plain = choices(row.op.name, row.case.call, Isa.SCALAR)[0]
+    return [choice for choice in ways(row)[1:] if choice.label != plain.label]
 
 
 def candidates(op: str) -> Iterator[tuple[Row, Choice, Model]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ...ir import Call, Dtype, Shape, Tensor
+from ...ops.rescale import by_table
 from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
 from ..spec import Kernel, Size, register
@@ -78,6 +79,10 @@ class RescaleWide(Kernel):
     op = "rescale"
     name = "wide"
     dtypes = tuple(Dtype)
+
+    def accepts(self, call: Call) -> bool:
+        """What the op computes by no table."""
+        return not by_table(call)
 
     def cycles(self, call: Call) -> float:
         return 40 + 16 * call.output.size
