@@ -1,9 +1,7 @@
-"""Is what `firmnet profile` says true? By hand-counted loops, QEMU, another simulator and the ELF."""
+"""Is what `firmnet profile` says true? By hand-counted loops, QEMU and the ELF."""
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +26,6 @@ from firmnet.profile.image import ProfiledImage, build, read
 from firmnet.profile.simulate import simulate
 
 REPO = Path(__file__).parents[2]
-OTHER_SIMULATOR = REPO.parent / "shared" / "prototypes" / "cortex-m-sim"
 NETWORKS = (residual, branches)
 CORES = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m4f", "cortex-m7", "cortex-m33")
 
@@ -343,22 +340,6 @@ def test_layers_add_up_to_the_whole(network: Callable[[], Graph]) -> None:
     behind_the_last = profile.cycles + profile.marks - sum(layers)
     assert 0 < behind_the_last < 40  # what run() does before it returns
     assert 0 < profile.marks < 20 * len(layers)
-
-
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
-def test_another_simulator_counts_the_same_cycles(network: Callable[[], Graph], tmp_path: Path) -> None:
-    if not OTHER_SIMULATOR.is_dir():
-        pytest.skip(f"there is no {OTHER_SIMULATOR.name} in a shared/ beside this checkout")
-    folder = shutil.copytree(
-        OTHER_SIMULATOR, tmp_path / "simulator"
-    )  # it compiles a part of itself in its place
-    profile = profile_graph(network())
-    command = [sys.executable, folder / "cortexm_sim.py", profile.elf, "--json", tmp_path / "result.json"]
-    subprocess.run(command, check=True, capture_output=True)
-    other = json.loads((tmp_path / "result.json").read_text())
-    assert other["fault"] is None
-    assert profile.cycles == pytest.approx(other["cycles"], rel=0.02)
-    assert profile.instructions == pytest.approx(other["insn"], rel=0.01)
 
 
 def test_qemu_counts_the_same_instructions(small: Artifact) -> None:
