@@ -267,8 +267,8 @@ class BoardTwin:
         return dequantize_output(self._y[i], self.graph.tensors[self.graph.outputs[i].tensor].q)
 
     def _best(self, i: int = 0) -> tuple[int, float]:
-        real = self._real(i)
-        return int(real.argmax()), float(real.max())
+        index = int(self._y[i].argmax())
+        return index, float(self._real(i)[index])
 
     def _dequantize(self, into: Any, i: int = 0) -> None:
         memoryview(into)[:] = memoryview(self._real(i))

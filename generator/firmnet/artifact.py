@@ -284,6 +284,8 @@ class Artifact:
 
 def _check_manifest(made: Manifest) -> None:
     """Raise ValueError where what the manifest says does not go together."""
+    if unlisted := [name for name in RECORDS if name not in made.files]:
+        raise ValueError(f"its list of files lacks {unlisted[0]}")  # an edit of that would not be noticed
     names = [layer.name for layer in made.layers]
     if len({*names}) != len(names):
         raise ValueError("a layer is there twice")
@@ -316,7 +318,7 @@ def _check_same(made: Manifest, graph: Graph) -> None:
     listed = {layer.name: (layer.op, layer.outputs) for layer in made.layers}
     if missing := [name for name in layers if name not in listed]:
         raise ValueError(f"the manifest does not list every layer of its graph ({', '.join(missing)})")
-    if layers != listed:
+    if [*layers.items()] != [*listed.items()]:  # in their order, by which a board numbers them
         raise ValueError("the layers of the manifest are not those of the graph")
 
 

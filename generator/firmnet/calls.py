@@ -106,25 +106,23 @@ def prediction(artifact: Artifact, *sample: Array) -> Prediction:
     runs = Stepper(graph)
     for _ in range(TIMES if graph.states else 1):
         values = runs(*stored)
-    outputs = [values[port.tensor].reshape(1, -1) for port in graph.outputs]
-    return answer(
-        stored, [real_output(e, y) for e, y in zip(manifest.outputs, outputs, strict=True)], manifest.labels
-    )
-
-
-def real_output(edge: Edge, stored: Array) -> Array:
-    """An output (1, values) as stored → float32, flat, in the model's own order."""
-    return dequantize_output(edge.samples(stored), edge.q).ravel()
+    outputs = [
+        edge.samples(values[port.tensor].reshape(1, -1)).ravel()
+        for edge, port in zip(manifest.outputs, graph.outputs, strict=True)
+    ]
+    real = [dequantize_output(y, edge.q) for y, edge in zip(outputs, manifest.outputs, strict=True)]
+    index = int(outputs[0].argmax())  # of the integers: int32 values that differ may be one float32
+    return answer(stored, real, manifest.labels, (index, real[0][index]))
 
 
 def answer(
     stored: Sequence[Array],
     real: Sequence[Array],
     labels: Sequence[str],
-    best: tuple[int, np.float32] | None = None,
+    best: tuple[int, np.float32],
 ) -> Prediction:
-    """The prediction of quantized inputs and float32 outputs; `best` where a device has found that itself."""
-    index, score = best or (int(real[0].argmax()), real[0].max())
+    """The prediction of quantized inputs and float32 outputs; `best`: index and score of the largest."""
+    index, score = best
     label = labels[index] if index < len(labels) else index
     input_crc, output_crc = (zlib.crc32(b"".join(x.tobytes() for x in arrays)) for arrays in (stored, real))
     return Prediction(input_crc, output_crc, index, float(score), label)

@@ -191,7 +191,7 @@ def verify(
         wanted = asked and asked.result()
     finally:
         host.shutdown(cancel_futures=True)
-    got = _like(expected.outputs, _flat(artifact, result.outputs), f"outputs of {device.name}")
+    got = _answered(artifact, device, result.outputs, count)
     wrong = got != expected.outputs
     suspects = np.flatnonzero(wrong.any(axis=1))
     bad_layers = None
@@ -320,6 +320,19 @@ def _flat(artifact: Artifact, outputs: Any) -> Array:
     return np.concatenate([x.reshape(len(x), -1).astype(np.int64) for x in arrays], axis=1)
 
 
+def _answered(artifact: Artifact, device: Device, outputs: Any, count: int) -> Array:
+    """What a device has answered, side by side; VerificationError for outputs of another type or shape."""
+    given = outputs if isinstance(outputs, tuple | list) else (outputs,)
+    found = [f"{x.dtype} {x.shape}" for x in given]
+    edges = artifact.manifest.outputs
+    wanted = [f"{edge.dtype.numpy} {(count, *edge.sample_shape)}" for edge in edges]
+    if found != wanted:
+        raise VerificationError(
+            f"the outputs of {device.name} are {', '.join(found)}, where {', '.join(wanted)} is right"
+        )
+    return _flat(artifact, outputs)
+
+
 def _joined(parts: Sequence[Expected]) -> Expected:
     return Expected(np.concatenate([p.outputs for p in parts]), np.concatenate([p.checksums for p in parts]))
 
@@ -349,7 +362,7 @@ def _example(artifact: Artifact, got: Array, expected: Array) -> Mismatch | None
 
 def _first_wrong_layer(artifact: Artifact, device: Device, inputs: Any, tried: Array) -> WrongLayer | None:
     """Run a few suspects again with checksums, find the earliest layer that differs and dump it."""
-    if not len(tried):
+    if not len(tried) or not artifact.manifest.layers:
         return None
     expected = oracle(artifact, at(inputs, tried), layers=True).checksums
     device.reset()

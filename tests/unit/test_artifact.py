@@ -1,5 +1,6 @@
 """Is an artifact written whole, read back exactly, and refused when it is not one?"""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, Store
 from firmnet.errors import UserError
 from firmnet.graph_file import graph_to_json
 from firmnet.ir import Graph, Node, Port
+from firmnet.ops import OPS
 
 
 def one_layer() -> Graph:
@@ -240,6 +242,30 @@ def test_a_damaged_manifest_is_one_clear_sentence(tmp_path: Path, damage: str) -
     (tmp_path / "net/manifest.json").write_text(damage)
     with pytest.raises(UserError, match="generate it again"):
         Artifact.open(tmp_path / "net")
+
+
+@pytest.mark.parametrize("name", ["graph.json", "constants.npz", "samples.npy"])
+def test_a_manifest_that_does_not_watch_what_the_oracle_reads_is_damaged(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "net")
+    file = tmp_path / "net/manifest.json"
+    raw = json.loads(file.read_text())
+    del raw["files"][name]
+    file.write_text(json.dumps(raw))
+    with pytest.raises(UserError, match=rf"damaged \(its list of files lacks {name}\): generate it again"):
+        Artifact.open(tmp_path / "net")
+
+
+def test_layers_in_another_order_than_the_firmware_numbers_them_are_damage(tmp_path: Path) -> None:
+    graph, made = one_layer(), manifest()
+    again = Node("again", "rescale", OPS["rescale"].attrs(), ("y",), ("again",))
+    tensors = {**graph.tensors, "again": replace(graph.tensors["y"], name="again")}
+    graph = replace(graph, nodes=(*graph.nodes, again), tensors=tensors)
+    layers = (*made.layers, replace(made.layers[0], name="again", op="rescale"))
+    save(tmp_path / "net", replace(made, layers=layers), graph, samples(), {})
+    _ = Artifact.open(tmp_path / "net").graph
+    save(tmp_path / "net", replace(made, layers=layers[::-1]), graph, samples(), {})
+    with pytest.raises(UserError, match="the layers of the manifest are not those of the graph"):
+        _ = Artifact.open(tmp_path / "net").graph
 
 
 CUT = b"PK\x03\x04" + bytes(200)  # the beginning of an archive
