@@ -297,16 +297,18 @@ static void expect_values(const char *what, size_t expected, size_t got)
 static void load_pixels(const fn_input *input, const uint8_t *x)
 {
     int8_t *q = input->data;
-    input->arrange(x);
+    arrange(input, x);
     for (uint32_t i = 0; i < input->bytes; i++) {
         q[i] = (int8_t)(q[i] ^ -128);
     }
 }
 
-/* Bytes without a type are quantized values or float32, told apart by their number. */
+/* Bytes without a type are quantized values or float32, told apart by their number; int32 has the number of float32. */
 static void load_bytes(const fn_input *input, const mp_buffer_info_t *buffer, uint32_t n)
 {
-    if (buffer->len == input->bytes) {
+    if (buffer->len == input->bytes && input->dtype == FN_INT32) {
+        mp_raise_ValueError(MP_ERROR_TEXT("bytes may be int32 or float32 here: give array('i') or array('f')"));
+    } else if (buffer->len == input->bytes) {
         arrange(input, (const uint8_t *)buffer->buf);
     } else if (buffer->len == sizeof(float) * n) {
         quantize(input, buffer->buf, buffer->len);
@@ -315,6 +317,21 @@ static void load_bytes(const fn_input *input, const mp_buffer_info_t *buffer, ui
             MP_ERROR_TEXT("expected %u %s values (%u bytes) or %u float32 values (%u bytes), got %u bytes"), (unsigned)n,
             type_name(input->dtype), (unsigned)input->bytes, (unsigned)n, (unsigned)(sizeof(float) * n),
             (unsigned)buffer->len);
+    }
+}
+
+/* Inputs are written in their order: what is to be read from the memory of an earlier one is not there any more. Outputs
+ * may lie in that memory too. */
+static void expect_unwritten(const fn_input *input, const mp_buffer_info_t *buffer)
+{
+    const uint8_t *const x = buffer->buf;
+    for (const fn_input *other = fn_deployed->inputs; other < input; other++) {
+        const uint8_t *const memory = other->data;
+        if (x < memory + other->bytes && memory < x + buffer->len) {
+            mp_raise_msg_varg(&mp_type_ValueError,
+                MP_ERROR_TEXT("the buffer for %s lies in the memory of %s, which is written first: give a copy of it"),
+                input->name, other->name);
+        }
     }
 }
 
@@ -330,6 +347,7 @@ static mp_obj_t firmnet_load(size_t n_args, const mp_obj_t *args)
         mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("expected an array, bytes or a list of numbers, got '%s'"),
             mp_obj_get_type_str(args[0]));
     }
+    expect_unwritten(input, &buffer);
     const uint32_t n = values_in(input->bytes, input->dtype);
     const bool is_view = mp_obj_is_type(args[0], &mp_type_memoryview);
     const bool is_plain = mp_obj_is_type(args[0], &mp_type_bytes) || buffer.typecode == BYTEARRAY_TYPECODE;

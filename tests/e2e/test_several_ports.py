@@ -240,3 +240,90 @@ def test_the_old_value_of_a_state_comes_out_of_a_layer(tmp_path: Path, name: str
     with devices.open(name, saved) as device:
         verdict = verify(saved, device, x, layers=True)
     assert verdict.ok, verdict.sentence()
+
+
+def pair() -> Graph:
+    """Float: the sum of two inputs, and its double."""
+    b, rescale = Builder("pair"), OPS["rescale"].attrs()
+    left, right = b.input("left", (1, 2, 3)), b.input("right", (1, 2, 3))
+    l16, r16 = (b.add("rescale", rescale, x, name=f"{x.name}_16") for x in (left, right))
+    total = b.add("add", OPS["add"].attrs(), l16, r16, name="total")
+    wide = b.add("rescale", rescale, total, name="wide")
+    return b.graph((left, right), {"total": total, "wide": wide})
+
+
+@pytest.fixture(scope="module")
+def wide_board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SerialDevice]:
+    """A firmware whose inputs are int32, verified."""
+    given = tuple(x[:, :2, :3] for x in (samples()[0], samples()[0][::-1]))
+    wide, narrow = ("left", "right", "wide"), ("left_16", "right_16", "total")
+    precision = dict.fromkeys(wide, Dtype.INT32) | dict.fromkeys(narrow, Dtype.INT16)
+    graph = quantize(optimize(pair()), given, precision=precision).graph
+    parts = firmware(graph, load_board("netduinoplus2"))
+    rng = np.random.default_rng(3)
+    x = tuple(rng.integers(-(2**31), 2**31, (6, 2, 3)).astype(np.int32) for _ in range(2))
+    artifact = artifacts.save(tmp_path_factory.mktemp("pair") / "pair", parts.manifest, graph, x, parts.files)
+    builder.build(artifact, emulate=True)
+    with devices.open("qemu", artifact) as device:
+        assert isinstance(device, SerialDevice)
+        verdict = verify(artifact, device, x, layers=True)
+        assert verdict.ok, verdict.sentence()
+        yield device
+
+
+REFUSED = [
+    ("m.predict(bytes(24), floats)", "bytes may be int32 or float32 here: give array('i') or array('f')"),
+    ("m.predict(floats, memoryview(bytearray(24)))", "bytes may be int32 or float32 here"),
+    (
+        "m.predict(bytes(23), floats)",
+        "expected 6 int32 values (24 bytes) or 6 float32 values (24 bytes), got 23",
+    ),
+    ("m.predict(floats)", "give 2 buffers: left, right"),
+    ("m.predict(floats, floats, floats)", "give 2 buffers: left, right"),
+    ("m.predict(array('h', [1] * 6), floats)", "expected int32 or float32 values, got type 'h'"),
+    ("m.predict(floats, array('i', [1] * 7))", "expected 6 int32 values, got 7"),
+    (
+        "m.predict(m.inputs[1], m.inputs[0])",
+        "the buffer for right lies in the memory of left, which is written first",
+    ),
+    ("m.predict(floats, m.inputs[0][:])", "the buffer for right lies in the memory of left"),
+    ("m.predict(floats, [1e39] * 6)", "value 0 is infinite"),
+    ("_firmnet.input(-1)", "input -1: the model has inputs 0 to 1"),
+    ("_firmnet.output(99)", "output 99: the model has outputs 0 to 1"),
+    ("_firmnet.best(2)", "output 2: the model has outputs 0 to 1"),
+    ("_firmnet.load(floats, False, 2)", "input 2: the model has inputs 0 to 1"),
+    ("_firmnet.quantize(floats, -1)", "input -1: the model has inputs 0 to 1"),
+    ("_firmnet.dequantize(bytearray(23), 0)", "expected a buffer of 24 bytes, got 23"),
+    ("_firmnet.dequantize(array('f', bytes(24)), -1)", "output -1: the model has outputs 0 to 1"),
+    ("m.values(-1)", "output -1: the model has outputs 0 to 1"),
+    ("_firmnet.dump(9, bytearray(24))", "layer 9: the model has layers 0 to 3"),
+    ("_firmnet.run_crc(bytearray(15))", "expected a buffer of 16 bytes, got 15"),
+]
+
+
+@pytest.mark.parametrize(("statement", "told"), REFUSED, ids=[statement for statement, _ in REFUSED])
+def test_what_would_be_read_as_something_else_is_refused(
+    wide_board: SerialDevice, statement: str, told: str
+) -> None:
+    """And nothing is run."""
+    code = (
+        "import _firmnet, pair as m\nfrom array import array\nfloats=array('f',[0.5]*6)\nn=_firmnet.steps()\n"
+        f"try:\n {statement}\n print('taken')\nexcept ValueError as e:\n print(e, _firmnet.steps()-n)"
+    )
+    said = wide_board.repl(code).strip()
+    assert told in said
+    assert said.endswith(" 0")
+
+
+def test_an_output_given_back_as_an_input_is_taken_as_it_was_or_refused(wide_board: SerialDevice) -> None:
+    """Its memory may be that of an input."""
+    said = wide_board.repl(
+        "import pair as m\nfrom array import array\nx=array('i',[5,-6,7,1<<29,-1<<29,9])\n"
+        "def fed(copied):\n m.predict(x,x)\n y=m.outputs[1]\n"
+        " return [list(v) for v in m.predict(x,array('i',y) if copied else y)]\n"
+        "right=fed(True)\n"
+        "try:\n print(fed(False)==right)\nexcept ValueError as e:\n print('lies in the memory' in str(e))\n"
+        "for y in m.inputs:\n for i in range(6):y[i]=x[i]\n"
+        "said=[list(v) for v in m.predict(*m.inputs)]\nprint(said==[list(v) for v in m.predict(x,x)])"
+    )
+    assert said.split() == ["True", "True"]
