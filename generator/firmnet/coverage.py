@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .interpret import int_values
-from .ir import Array, Dtype, Graph, Node, QParams
+from .ir import Array, Dtype, Graph, Node, Port, QParams
 from .ops import OPS
 from .ops.tables import TableOp
 
@@ -41,12 +41,16 @@ class LayerCoverage:
 
 @dataclass(frozen=True)
 class Coverage:
-    """What `inputs` inputs reached; `clipped` is the share of their float values beyond the input's range."""
+    """What `inputs` inputs reached; `clipped` is the share of their float values beyond the input's range.
+
+    `still`: which inputs and outputs never vary, where the model has several of them and not all outputs do.
+    """
 
     inputs: int
     outputs_vary: bool
     layers: tuple[LayerCoverage, ...]
     clipped: float | None = None
+    still: tuple[str, ...] = ()
 
     @property
     def weakness(self) -> str:
@@ -56,6 +60,8 @@ class Coverage:
             found.append("there is only one")
         elif not self.outputs_vary:
             found.append("the outputs never vary")
+        elif self.still:
+            found.append(f"{', '.join(self.still)} never {'vary' if len(self.still) > 1 else 'varies'}")
         for how in ("stay constant", "saturate"):
             names = [layer.name for layer in self.layers if layer.stuck == how]
             if names:
@@ -116,9 +122,13 @@ class Reached:
 
     def coverage(self, clipped: float | None = None) -> Coverage:
         layers = [node for node in self.graph.nodes if not OPS[node.op].view]
-        outputs = [port.tensor for port in self.graph.outputs]
-        vary = any(np.any(self.low[name] != self.high[name]) for name in outputs)
-        return Coverage(self.count, vary, tuple(map(self._layer, layers)), clipped)
+        vary = any(self._varies(port) for port in self.graph.outputs)
+        ports = [("input", port) for port in self.graph.inputs] + [("output", p) for p in self.graph.outputs]
+        still = tuple(f"{what} {port.name!r}" for what, port in ports if not self._varies(port))
+        return Coverage(self.count, vary, tuple(map(self._layer, layers)), clipped, still if vary else ())
+
+    def _varies(self, port: Port) -> bool:
+        return bool(np.any(self.low[port.tensor] != self.high[port.tensor]))
 
     def moved_by(self, values: Mapping[str, Array]) -> int:
         """How many channels that have not varied so far would, after one more inference."""

@@ -124,6 +124,21 @@ def check_device(made: Artifact, device: devices.Device) -> None:
     assert not np.array_equal(rest[0][0], again[0][0])
 
 
+@pytest.mark.parametrize("name", ["host", "core"])
+def test_two_devices_of_one_artifact_remember_apart(made: Artifact, name: str) -> None:
+    first, rest = (tuple(x[some] for x in made.samples) for some in (slice(0, 5), slice(5, 9)))
+    with devices.open(name, made) as one:
+        one.run(first)
+        with devices.open(name, made) as other:
+            begun = other.run(first).outputs
+            other.dump(tuple(x[0] for x in rest), 0)
+            went_on = one.run(rest).outputs
+        one.reset()
+        again = one.run(made.samples).outputs
+    for a, b, whole in zip(begun, went_on, again, strict=True):
+        np.testing.assert_array_equal(np.concatenate([a, b]), whole[:9])
+
+
 def test_profile_runs_the_first_step(made: Artifact) -> None:
     measured = profile(made)
     assert measured.cycles

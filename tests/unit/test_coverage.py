@@ -57,6 +57,30 @@ def test_one_constant_input_proves_little(count: int) -> None:
     assert not found.outputs_vary
 
 
+def two_ports() -> Graph:
+    """The sum of two inputs, and the second as it came under another shape."""
+    x, y, total = activation("x", (1, 6)), activation("y", (1, 6)), activation("total", (1, 6))
+    turned = Tensor("turned", (1, 2, 3), y.qparams)
+    nodes = (
+        Node("total", "add", OPS["add"].attrs(), ("x", "y"), ("total",)),
+        Node("turned", "reshape", OPS["reshape"].attrs((1, 2, 3)), ("y",), ("turned",)),
+    )
+    tensors = {t.name: t for t in (x, y, total, turned)}
+    outputs = (Port("total", "total"), Port("turned", "turned"))
+    return Graph("two", nodes, tensors, (Port("x", "x"), Port("y", "y")), outputs)
+
+
+def test_one_of_several_inputs_or_outputs_that_never_varies_is_named() -> None:
+    """Though every layer varies, for the other input does."""
+    reached = Reached(two_ports())
+    for x in noise(5):
+        reached.add(int_values(reached.graph, x, np.full(6, 3, np.int8)))
+    assert reached.coverage().weakness == "input 'y', output 'turned' never vary"
+    for x in noise(5):
+        reached.add(int_values(reached.graph, x, x))
+    assert reached.coverage().weakness == ""
+
+
 def test_layers_at_the_ends_of_their_range_are_named() -> None:
     graph = network()
     reached = Reached(graph)

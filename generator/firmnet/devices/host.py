@@ -49,6 +49,15 @@ class _Output(ctypes.Structure):
     ]
 
 
+class _State(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("data", ctypes.c_void_p),
+        ("bytes", ctypes.c_uint32),
+        ("dtype", ctypes.c_uint32),
+    ]
+
+
 class _Layer(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("bytes", ctypes.c_uint32)]
 
@@ -63,7 +72,7 @@ class _Model(ctypes.Structure):
         ("input_count", ctypes.c_uint32),
         ("outputs", ctypes.POINTER(_Output)),
         ("output_count", ctypes.c_uint32),
-        ("states", ctypes.c_void_p),
+        ("states", ctypes.POINTER(_State)),
         ("state_count", ctypes.c_uint32),
         ("layers", ctypes.POINTER(_Layer)),
         ("layer_count", ctypes.c_uint32),
@@ -111,6 +120,15 @@ class HostModel:
     def reset(self) -> None:
         self._c.reset()
 
+    def remembered(self) -> tuple[bytes, ...]:
+        """What the states hold."""
+        return tuple(ctypes.string_at(state.data, state.bytes) for state in self._states)
+
+    def recall(self, remembered: Sequence[bytes]) -> None:
+        """Let the states hold what `remembered` told."""
+        for state, data in zip(self._states, remembered, strict=True):
+            ctypes.memmove(state.data, data, state.bytes)
+
     def quantize(self, x: Array, i: int = 0) -> Array:
         """One float32 sample of input i in the model's own order, as the device quantizes and stores it.
 
@@ -153,6 +171,10 @@ class HostModel:
     @property
     def _inputs(self) -> list[Any]:
         return list(self._c.inputs[: self._c.input_count])
+
+    @property
+    def _states(self) -> list[Any]:
+        return list(self._c.states[: self._c.state_count])
 
     @property
     def _outputs(self) -> list[Any]:
@@ -200,13 +222,17 @@ def open(artifact: Artifact, address: str = "") -> "HostDevice":
 
 
 class HostDevice(Closing):
-    """Device: one artifact's model in a shared library."""
+    """Device: one artifact's model in a shared library, which is loaded once for all devices of the artifact.
+
+    So each puts what it remembers there before its runs, and takes it away after them.
+    """
 
     def __init__(self, artifact: Artifact) -> None:
         self._manifest, self._runs = artifact.manifest, 0
         model = from_artifact(artifact)
         self._model = HostLibrary({model.name: model.files}).models[model.name]
-        self.reset()  # a library that is loaded already was used before
+        self._remembered: tuple[bytes, ...] = ()
+        self.reset()
 
     @property
     def name(self) -> str:
@@ -217,6 +243,7 @@ class HostDevice(Closing):
 
     def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         outputs, checksums = [], []
+        self._model.recall(self._remembered)
         for sample in zip(*stored(self._manifest.inputs, inputs), strict=True):
             if layers:
                 checksums.append([zlib.crc32(y.tobytes()) for y in self._model.run_layers(*sample)])
@@ -224,6 +251,7 @@ class HostDevice(Closing):
                 self._model.run(*sample)
             outputs.append(side_by_side([y[np.newaxis] for y in self._model.outputs()])[0])
             self._runs += 1
+            self._remembered = self._model.remembered()
             if progress:
                 progress(len(outputs))
         return RunResult(
@@ -233,10 +261,14 @@ class HostDevice(Closing):
 
     def reset(self) -> None:
         self._model.reset()
+        self._remembered = self._model.remembered()
 
     def dump(self, x: Any, layer: int) -> Array:
         (sample,) = zip(*stored(self._manifest.inputs, alone(x)), strict=True)
-        return self._manifest.layers[layer].values(self._model.run_layers(*sample)[layer].tobytes())
+        self._model.recall(self._remembered)
+        made = self._model.run_layers(*sample)[layer]
+        self._remembered = self._model.remembered()
+        return self._manifest.layers[layer].values(made.tobytes())
 
     def predict(self, samples: Any) -> tuple[Prediction, ...]:
         """See HasCalls.predict; labels are the manifest's, all else comes from C."""
@@ -250,6 +282,7 @@ class HostDevice(Closing):
         for _ in range(TIMES if self._manifest.states else 1):
             quantized = [self._model.quantize(x, i) for i, x in enumerate(sample)]
             self._model.run(*quantized)
+        self._remembered = self._model.remembered()
         outputs = [self._model.dequantize(i) for i in range(len(self._manifest.outputs))]
         return answer(quantized, outputs, self._manifest.labels, self._model.best())
 
