@@ -27,7 +27,7 @@ class Kernel(ABC):
     name: ClassVar[str] = ""
     """Tells kernels of one op and family apart."""
     isa: ClassVar[Isa] = Isa.SCALAR
-    """The least instructions it needs; kernels that need none take every call of their op."""
+    """The least instructions it needs; of those that need none, one at least takes every call of their op."""
 
     dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8,)
     """What the activations of its calls may hold."""
