@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import prod
 from pathlib import Path
@@ -20,7 +20,7 @@ from firmnet.codegen.firmware import firmware
 from firmnet.frontends.common.builder import Builder
 from firmnet.frontends.common.movement import to_nchw, to_nhwc
 from firmnet.interpret import int_values, quantized_inputs, run_float
-from firmnet.ir import Array, Call, Dtype, Graph, Shape, check
+from firmnet.ir import Array, Call, Dtype, Graph, QParams, Shape, check
 from firmnet.kernels.spec import KERNELS, Kernel
 from firmnet.ops import OPS, Op
 from firmnet.ops.clamp import ClampAttrs
@@ -34,6 +34,7 @@ from firmnet.quantize import quantize
 from firmnet.quantize.apply import apply
 from firmnet.quantize.groups import rescaled
 from firmnet.quantize.observe import calibrate
+from firmnet.quantize.quality import measure
 from firmnet.targets import Isa, load_board
 from firmnet.verify import verify
 
@@ -283,6 +284,22 @@ def test_any_output_may_need_a_coarser_scale() -> None:
     made = apply(float_graph, seen)
     assert 2**-8 <= made.tensors[part.name].scale < 2**-7
     assert made.tensors[whole.name].q == made.tensors[x.name].q
+
+
+def test_what_is_clipped_in_any_output_counts() -> None:
+    b = Builder("parts")
+    x = b.input("x", (1, 4))
+    left, right = b.add_all("cut", CutAttrs(1, 2), x)
+    float_graph = b.graph(x, {"left": left, "right": right})
+    given = np.random.default_rng(0).uniform(-1, 1, size=(50, 4)) * [0.1, 0.1, 1, 1]
+    made = quantize(float_graph, given).graph
+    (before,) = measure(float_graph, made, given, calibrate(float_graph, given))
+    quarter = QParams((made.tensors[x.name].scale / 4,))
+    narrow = replace(made, tensors={name: replace(t, qparams=quarter) for name, t in made.tensors.items()})
+    (after,) = measure(float_graph, narrow, given, calibrate(float_graph, given))
+    assert before.clipped_fraction == 0
+    assert 0.5 < after.clipped_fraction < 0.9
+    assert after.low < after.seen_low, "of the first output nothing is clipped"
 
 
 def test_the_smallest_plan_has_it(graph: Graph) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from ..errors import GraphError
-from .graph import Graph, QParams, State, Tensor
+from .graph import Graph, State, Tensor
 
 MAX_RANK = 8
 """Axes of a tensor: what loops in C are generated for, and files hold."""
@@ -92,15 +92,11 @@ def _check_state(graph: Graph, state: State) -> None:
             "begins with"
         )
     for other, what in ((following, "is replaced by"), (initial, "begins with")):
-        if other.shape != tensor.shape or not _alike(other.qparams, tensor.qparams):
+        if other.shape != tensor.shape or other.qparams != tensor.qparams:
             raise GraphError(
                 f"the state {state.name!r} is {_told(tensor)}, but {what} {other.name!r}, {_told(other)}: "
                 "reshape or rescale that to the state's"
             )
-
-
-def _alike(a: QParams | None, b: QParams | None) -> bool:
-    return a == b
 
 
 def _told(tensor: Tensor) -> str:
@@ -109,10 +105,9 @@ def _told(tensor: Tensor) -> str:
 
 
 def _check_exchange(graph: Graph) -> None:
-    """States may be handed on (a delay line), but not round in a circle: each takes the old value of the
-    next.
+    """States may be handed on (a delay line), each taking the next one's old value, but not in a circle.
 
-    A state that keeps its own value is no circle.
+    A state that keeps its own value is none.
     """
     following = {state.tensor: state.next for state in graph.states if state.tensor != state.next}
     check_no_circle(graph, following)

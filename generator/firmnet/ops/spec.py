@@ -52,7 +52,7 @@ class Op(ABC):
 
     @abstractmethod
     def run_float(self, call: Call, *inputs: Array) -> Array:
-        """The op on float64 arrays (constants included, dequantized)."""
+        """The op on float64 arrays (constants included, dequantized); a tuple of several outputs."""
 
     def output_qparams(self, attrs: Any) -> QParams | None:
         """Fixed output scale and zero point (softmax), or None: chosen from observed ranges."""
@@ -113,7 +113,10 @@ class Op(ABC):
         raise NotImplementedError(f"op {self.name!r} has no integer form")
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
-        """The definition of the op on the device: activations in, activation out, integers only."""
+        """The definition of the op on the device: activations in, activation out, integers only.
+
+        An op with several outputs returns a tuple of them, each of its tensor's shape and type.
+        """
         raise NotImplementedError(f"op {self.name!r} has no integer form")
 
     def macs(self, call: Call) -> int:

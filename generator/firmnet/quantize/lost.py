@@ -12,7 +12,7 @@ from ..ir import Array, Graph
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Ranges
-from .quality import held, tried
+from .quality import tried
 from .samples import rows
 
 Sample = tuple[Array, ...]
@@ -124,7 +124,7 @@ def _cuts(graph: Graph, observed: Ranges) -> list[CutSample]:
         if seen is None or only_passed_on(graph, name):
             continue
         q = graph.tensors[name].q
-        low, high = held(q)
+        low, high = q.range
         at_low, at_high = observed.extremes[name]
         for sample, value, kept in ((at_low, seen.low, low), (at_high, seen.high, high)):
             beyond = (low - value if kept == low else value - high) / q.scale[0]

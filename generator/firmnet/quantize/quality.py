@@ -24,7 +24,8 @@ class LayerQuality:
 
     `snr_db` includes what earlier layers lost; `own_snr_db` is the layer alone, fed with quantized floats.
     Over all calibration samples its values went from `seen_low` to `seen_high`; int8 holds `low` to `high`,
-    and `clipped_fraction` of the values lay more than a step outside.
+    and `clipped_fraction` of the values lay more than a step outside. Of several outputs signal and noise are
+    those of all, `clipped_fraction` is the largest, and all else tells of the first.
     """
 
     name: str
@@ -74,9 +75,7 @@ def measure(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> t
             alone = OPS[node.op].run_int(quantized.call(node), constants[node.name], *inputs)
             for name, y in zip(node.outputs, wrapped(alone, len(node.outputs)), strict=True):
                 _add(sums[node.name], quantized, name, real[name], integer[name], y)
-    return tuple(
-        _row(quantized, node, sums[node.name], seen_at(quantized, observed, node)) for node in layers
-    )
+    return tuple(_row(quantized, node, sums[node.name], observed) for node in layers)
 
 
 def tried(graph: Graph, count: int, most: int) -> list[int]:
@@ -89,14 +88,9 @@ def spread(count: int, most: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, most)).astype(int).tolist()))
 
 
-def held(q: QParams) -> tuple[float, float]:
-    """The least and the greatest real value that the type holds with these parameters."""
-    return q.range
-
-
-def seen_at(quantized: Graph, observed: Ranges, node: Node) -> Histogram:
+def seen_at(observed: Ranges, node: Node, output: str) -> Histogram:
     """What calibration saw at a layer's output; a rescale that quantization inserted changes no value."""
-    return observed.histograms.get(node.outputs[0]) or observed.histograms[node.inputs[0]]
+    return observed.histograms.get(output) or observed.histograms[node.inputs[0]]
 
 
 def poor_layers(rows: Iterable[LayerQuality]) -> str:
@@ -126,16 +120,16 @@ def _add(sums: _Power, graph: Graph, name: str, real: Array, integer: Array, alo
     """Count one sample; what only a maximum or a move reads is judged within its range (only_passed_on)."""
     q = graph.tensors[name].q
     if only_passed_on(graph, name):
-        real = np.clip(real, *held(q))
+        real = np.clip(real, *q.range)
     sums.signal += float((real**2).sum())
     sums.noise += float(((q.to_real(integer) - real) ** 2).sum())
     sums.own_noise += float(((q.to_real(alone) - real) ** 2).sum())
 
 
-def _row(quantized: Graph, node: Node, sums: _Power, seen: Histogram) -> LayerQuality:
-    q = quantized.tensors[node.outputs[0]].q
-    low, high = held(q)
-    matters, step = not all(only_passed_on(quantized, name) for name in node.outputs), q.scale[0]
+def _row(quantized: Graph, node: Node, sums: _Power, observed: Ranges) -> LayerQuality:
+    first = node.outputs[0]
+    q, seen = quantized.tensors[first].q, seen_at(observed, node, first)
+    low, high = q.range
     return LayerQuality(
         name=node.name,
         op=node.op,
@@ -143,12 +137,21 @@ def _row(quantized: Graph, node: Node, sums: _Power, seen: Histogram) -> LayerQu
         own_snr_db=_decibels(sums.signal, sums.own_noise),
         scale=q.scale[0],
         zero_point=q.zero_point,
-        clipped_fraction=_outside(seen, low - step, high + step) if matters else 0.0,
+        clipped_fraction=max(_clipped(quantized, observed, node, name) for name in node.outputs),
         seen_low=seen.low,
         seen_high=seen.high,
         low=low,
         high=high,
     )
+
+
+def _clipped(quantized: Graph, observed: Ranges, node: Node, output: str) -> float:
+    """The fraction of an output's values that lay more than a step outside of what it holds."""
+    if only_passed_on(quantized, output):
+        return 0.0
+    q = quantized.tensors[output].q
+    low, high = q.range
+    return _outside(seen_at(observed, node, output), low - q.scale[0], high + q.scale[0])
 
 
 def _outside(seen: Histogram, low: float, high: float) -> float:
