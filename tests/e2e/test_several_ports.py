@@ -1,5 +1,7 @@
 """Does a model with several inputs and outputs, of several types, and with states, work on every device?"""
 
+import subprocess
+import sys
 from ast import literal_eval
 from collections.abc import Iterator
 from dataclasses import replace
@@ -186,6 +188,26 @@ def test_the_prompt_has_all_ports_by_name(made: Artifact, board: SerialDevice) -
     shown: Any = literal_eval(said[len("[30, 48, 48] False 2 3 ") :])
     for right, some in zip(expected, shown, strict=True):
         np.testing.assert_allclose(some, right.ravel()[:3], rtol=1e-5, atol=1e-6)
+
+
+PLUGGED = """
+from firmnet.verify import verify
+
+def test_board(firmnet_device, firmnet_artifact):
+    assert len(firmnet_artifact.samples) == len(firmnet_artifact.manifest.inputs) == 2
+    assert verify(firmnet_artifact, firmnet_device, firmnet_artifact.samples, layers=True).ok
+"""
+
+
+@pytest.mark.parametrize("port", ["host", None])
+def test_the_pytest_plugin_hands_out_all_of_it(made: Artifact, tmp_path: Path, port: str | None) -> None:
+    """In a folder of the user's own, with nothing but the options; without a port the test is skipped."""
+    (tmp_path / "test_mine.py").write_text(PLUGGED)
+    options = ["--firmnet-artifact", str(made.path), *(["--firmnet-port", port] if port else [])]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert ("1 passed" if port else "no board to test on: give --firmnet-port URL") in done.stdout
 
 
 def test_check_names_what_no_stage_can_carry() -> None:
