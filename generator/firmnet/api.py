@@ -317,18 +317,21 @@ def _kept(graph: Graph, edges: Sequence[Edge], samples: Any) -> Any:
         return unwrapped(
             [quantize_input(x[:KEPT_INPUTS], edge.q) for x, edge in zip(arrays, edges, strict=True)]
         )
-    pools = [_pool(edge, x) for edge, x in zip(edges, arrays, strict=True)]
+    pools = [_pool(edge, x, seed) for seed, (edge, x) in enumerate(zip(edges, arrays, strict=True))]
     certain = min(len(arrays[0]), KEPT_SAMPLES) + NOISE + ENDS
     stored = zip(*(edge.stored(pool) for edge, pool in zip(edges, pools, strict=True)), strict=True)
     chosen = most_telling(graph, list(stored), certain, KEPT_INPUTS)
     return unwrapped([pool[chosen] for pool in pools])
 
 
-def _pool(edge: Edge, samples: Array) -> Array:
-    """Samples of one input to choose from: those that are certain first, see _kept."""
+def _pool(edge: Edge, samples: Array, seed: int) -> Array:
+    """Samples of one input to choose from: those that are certain first, see _kept.
+
+    Each input has noise of its own, for what two of them have in common shows no difference between them.
+    """
     shape, dtype = samples.shape[1:], edge.dtype
     spread = quantize_input(_spread(samples, KEPT_SAMPLES + MORE), edge.q)
-    noise = np.random.default_rng(0).integers(dtype.low, dtype.high + 1, (MORE, *shape))
+    noise = np.random.default_rng(seed).integers(dtype.low, dtype.high + 1, (MORE, *shape))
     faint = [np.clip(noise // 2**n + edge.zero_point, dtype.low, dtype.high) for n in (1, 2, 3, 5)]
     first = _spread(spread, KEPT_SAMPLES)
     ends = [np.full((1, *shape), end) for end in (dtype.low, dtype.high)]

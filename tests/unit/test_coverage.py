@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from casework import activation, bias, output_scale, weight
 
+from firmnet.api import KEPT_INPUTS, NOISE, _kept
+from firmnet.artifact import edges_of
 from firmnet.coverage import Coverage, Reached, clipped_share, most_telling
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Port, QParams, Tensor
@@ -116,3 +118,15 @@ def test_inputs_are_chosen_for_what_they_move() -> None:
     samples = [(x,) for x in (zeros, *varied)]
     assert most_telling(graph, samples, 1, 9) == most_telling(graph, samples, 1, 9)
     assert len(most_telling(graph, samples, 1, 9)) == 5
+
+
+def test_inputs_that_are_alike_are_not_verified_with_the_same_noise() -> None:
+    """What is in both alike would leave a network that compares them where it is."""
+    x, y, total = (activation(name, (1, 6)) for name in ("x", "y", "total"))
+    node = Node("total", "add", OPS["add"].attrs(), ("x", "y"), ("total",))
+    ports = Port("x", "x"), Port("y", "y")
+    graph = Graph("net", (node,), {t.name: t for t in (x, y, total)}, ports, (Port("total", "total"),))
+    given = np.linspace(-1, 1, 120, dtype=np.float32).reshape(20, 6)
+    left, right = _kept(graph, edges_of(graph, graph.inputs), (given, given))
+    assert left.shape == right.shape == (KEPT_INPUTS, 6)
+    assert (left != right).any(axis=1).sum() >= NOISE
