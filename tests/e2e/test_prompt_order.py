@@ -51,6 +51,16 @@ def test_predict_names_the_place_in_the_models_own_order(board: Prompt, place: i
     assert int(np.argmax(literal_eval(board("list(heat.values())")))) == place
 
 
+def test_pixels_may_lie_where_the_input_does(board: Prompt) -> None:
+    """As in a uint8 output that shares the input's memory: none is overwritten before it is read."""
+    pixels = np.random.default_rng(2).permutation(48).astype(np.uint8)
+    board(f"import _firmnet; view = _firmnet.input(0, True); view[:] = bytes({pixels.tolist()})")
+    label, _ = literal_eval(board("heat.predict(view)"))
+    assert label == LABELS[int(pixels.argmax())]
+    told = literal_eval(board("list(heat.values())"))
+    np.testing.assert_allclose(np.array(told) * 255, pixels, atol=0.6)
+
+
 def test_of_equals_the_first_in_the_models_own_order_wins(board: Prompt) -> None:
     assert literal_eval(board("heat.predict([0.0] * 48)"))[0] == LABELS[0]
     board("x = [0.0] * 48; x[3] = x[7] = 0.5")
