@@ -148,6 +148,11 @@ def _code_bytes(size: int, taps: int) -> int:
     return 3 * TAP_BYTES * taps + WORD_BYTES
 
 
+def _line_cycles(columns: int) -> float:
+    """Of neighbours that a loop adds up, four at a time."""
+    return 16 + 18.5 * (columns // 4) + 9 * (columns % 4)
+
+
 class WindowsAvgPool2d(AvgPool2d):
     """Loads words of four channels of one input."""
 
@@ -164,14 +169,17 @@ class WindowsAvgPool2d(AvgPool2d):
         unrolled = layout.full_windows
         full = rows.count(unrolled.rows) * unrolled.count if unrolled else 0
         taps = unrolled.rows * unrolled.columns if unrolled else 0
-        words = sum(rows) * sum(columns) - full * taps
         edges = len(rows) * len(columns) - full
-        full_lines = full * unrolled.rows if unrolled else 0
-        lines = edges if layout.whole_rows else sum(rows) * len(columns) - full_lines
-        fours = -(-layout.channels // 4)
-        inside = full * (5 + fours * (16 + 3.25 * taps))
-        outside = edges * 29 + fours * (26 * edges + 16 * lines + 4.4 * words)
-        return 110 + 30 * len(rows) + inside + outside
+        if layout.whole_rows:
+            not_full = (count for count in rows if not unrolled or count != unrolled.rows)
+            lines = sum(_line_cycles(count * layout.width) for count in not_full)
+        else:
+            full_lines = full * unrolled.rows * _line_cycles(unrolled.columns) if unrolled else 0
+            lines = sum(rows) * sum(map(_line_cycles, columns)) - full_lines
+        fours, again = -(-layout.channels // 4), 8 if layout.channels % 4 else 0
+        inside = full * (5 + again + fours * (16 + 3.25 * taps))
+        outside = edges * (29 + again) + fours * (30 * edges + lines)
+        return 110 + 50 * len(rows) + inside + outside
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         _, _, width, channels = call.inputs[0].shape
@@ -209,8 +217,9 @@ class RowsAvgPool2d(AvgPool2d):
         pooling, rows = self._pooling(call), spans(call)[0]
         height, count = sum(s.end - s.start for s in rows), len(rows)
         down, across = pooling.rows, pooling.outputs
-        summed = down.total * (count * 14 + height * (4 + 3.6 * down.parts))
-        written = count * across.total * (6 + across.parts * across.size * (6 + 2 * pooling.taps))
+        summed = down.total * (count * (13 + 6 * down.parts) + height * (5 + 3.5 * down.parts))
+        output = 2 + 2 * pooling.taps + -(-pooling.taps // 4) + (pooling.taps if pooling.loops else 0)
+        written = count * across.total * (5 + across.parts * across.size * output)
         return 60 + 45 * count + summed + written + 0.6 * pooling.scratch_values * pooling.padded
 
     def scratch_bytes(self, call: Call) -> int:

@@ -7,7 +7,7 @@ what registers have room for: pixels by two channels.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import gcd
 
@@ -43,7 +43,8 @@ PIECES = (4096, 2048, 1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
 class PlaneAxis:
     """Rows or columns: output i of phase p reads p · `shift` − `before` + (i · `stride` + tap) · `step`.
 
-    Output i of phase p is the layer's output p + i · `phases`.
+    Output i of phase p is the layer's output p + i · `phases`. Columns may be `apart`: all outputs are one
+    phase, each has its own taps, `step` from one to the next, and begins `shift` behind the one before.
     """
 
     size: int
@@ -54,6 +55,7 @@ class PlaneAxis:
     shift: int
     before: int
     phases: int
+    apart: bool = False
 
     @property
     def most(self) -> int:
@@ -69,6 +71,27 @@ class PlaneAxis:
         """Whether some window reaches outside."""
         last = (self.out - 1) * self.shift - self.before + (self.kernel - 1) * self.step
         return self.before > 0 or last >= self.size
+
+    @property
+    def runs(self) -> int:
+        """How often a row is read: once, or for one tap of all outputs after the other."""
+        return self.kernel if self.apart else 1
+
+    @property
+    def hop(self) -> int:
+        """From an input of such a run to the next."""
+        return self.shift if self.apart else self.step
+
+    @property
+    def advance(self) -> int:
+        """From what an output of a phase reads first to what the next does."""
+        return self.shift if self.apart else self.stride * self.step
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """Outputs of a phase → how many phases have so many."""
+        larger = self.out % self.phases or self.phases
+        return {self.most: larger} | ({self.least: self.phases - larger} if larger < self.phases else {})
 
     def span(self, outputs: int) -> int:
         """Inputs, `step` apart, that neighbouring outputs of a phase read."""
@@ -139,7 +162,7 @@ class Planes:
 
     @property
     def gap(self) -> int:
-        return self.column - self.values
+        return self.pitch - self.values
 
     @property
     def contiguous(self) -> bool:
@@ -149,12 +172,17 @@ class Planes:
     @property
     def in_step(self) -> int:
         """Bytes from a column of the image to the next that is read."""
-        return self.layer.columns.step * self.layer.n_in
+        return self.layer.columns.hop * self.layer.n_in
+
+    @property
+    def pitch(self) -> int:
+        """int16 from a column that is expanded to the next."""
+        return self.column * self.layer.columns.runs
 
     @property
     def narrow(self) -> bool:
         """Whether a function made for this depth expands columns."""
-        reach = max(4 * self.in_step, 3 * self.in_step + self.values, 8 * self.column)
+        reach = max(4 * self.in_step, 3 * self.in_step + self.values, 8 * self.pitch)
         return self.values <= NARROW and not self.contiguous and reach <= MAX_OFFSET
 
     @property
@@ -204,16 +232,24 @@ class Planes:
     @property
     def cycles(self) -> float:
         """About what the whole layer takes."""
-        layer, rows, columns = self.layer, self.layer.rows, self.layer.columns
-        planes = rows.phases * columns.phases * (1 if layer.together else layer.groups)
-        count = min(self.piece, columns.most)
-        pieces = len(self.pieces) * planes
-        tile = self._tile_cycles(count) * (layer.groups if layer.together else 1)
-        span = columns.span(count)
-        expand = ROW_CYCLES + span * self._column_cycles
-        loaded = rows.span(rows.most) if rows.stride <= rows.kernel else rows.most * rows.kernel
-        moved = 0.8 * self.live_bytes * (rows.most // self.lap)
-        return pieces * (PLANE_CYCLES + rows.out / rows.phases * (tile + 15) + loaded * expand + moved)
+        layer, columns = self.layer, self.layer.columns
+        total = 0.0
+        for outputs, phases in columns.sizes.items():
+            count = min(self.piece, outputs)
+            tile = self._tile_cycles(count) * (layer.groups if layer.together else 1)
+            expand = columns.runs * ROW_CYCLES + columns.span(count) * self._column_cycles
+            total += phases * -(-outputs // count) * self._rows_cycles(tile + 15, expand)
+        return total * (1 if layer.together else layer.groups)
+
+    def _rows_cycles(self, tile: float, expand: float) -> float:
+        """All rows of a piece of all phases, where a row's tiles and its expansion take so much."""
+        rows = self.layer.rows
+        total = 0.0
+        for outputs, phases in rows.sizes.items():
+            loaded = rows.span(outputs) if rows.stride <= rows.kernel else outputs * rows.kernel
+            moved = 0.8 * self.live_bytes * (outputs // self.lap)
+            total += phases * (PLANE_CYCLES + outputs * tile + loaded * expand + moved)
+        return total
 
     @property
     def _column_cycles(self) -> float:
@@ -254,7 +290,7 @@ def planes(x_shape: Shape, y_shape: Shape, window: Window, groups: int) -> Plane
 
 @cache
 def _best(x: Pair, y: Pair, window: Window, channels: tuple[int, int, int]) -> Planes:
-    axes = [_axes(x, y, window), *_folded(x, y, window)]
+    axes = [_axes(x, y, window), *_apart(x, y, window), *_folded(x, y, window)]
     found = [plane for pair in axes for plane in _candidates(Dense(*pair, *channels))]
     cheapest = min(plane.cycles for plane in found)
     free = [plane for plane in found if plane.cycles <= WORTH * cheapest]
@@ -271,6 +307,13 @@ def _axes(x: Pair, y: Pair, window: Window) -> tuple[PlaneAxis, PlaneAxis]:
         axis(x[i], y[i], window.kernel[i], window.stride[i], window.dilation[i], before[i]) for i in (0, 1)
     )
     return rows, columns
+
+
+def _apart(x: Pair, y: Pair, window: Window) -> Iterator[tuple[PlaneAxis, PlaneAxis]]:
+    """Where phases of a dilated row are short: tiles of outputs of all of them."""
+    rows, columns = _axes(x, y, window)
+    if columns.phases > 1 and columns.kernel > 1 and columns.least < MAX_PIXELS:
+        yield rows, replace(columns, stride=columns.kernel, phases=1, apart=True)
 
 
 def _folded(x: Pair, y: Pair, window: Window) -> Iterator[tuple[PlaneAxis, PlaneAxis]]:
