@@ -133,8 +133,8 @@ def graphs() -> list[Graph]:
     made = []
     for name, net in patches.items():
         torch.manual_seed(zlib.crc32(name.encode()))
-        made.append(quantized(net, name, torch.zeros(1, int(np.prod(net.shape)))))
-    return made + [quantized(*named(seed)) for seed in SEEDS]
+        made.append(quantized(imported(net, name, torch.zeros(1, int(np.prod(net.shape))))))
+    return made + [quantized(optimized(seed)) for seed in SEEDS]
 
 
 def named(seed: int) -> tuple[nn.Module, str, torch.Tensor]:
@@ -142,7 +142,18 @@ def named(seed: int) -> tuple[nn.Module, str, torch.Tensor]:
     return network, f"leading_{seed}", example
 
 
-def quantized(network: nn.Module, name: str, example: torch.Tensor) -> Graph:
-    graph = optimize(load(network, name=name, example=example).graph)
-    samples = np.random.default_rng(0).normal(size=(8, *example.shape[1:])).astype(np.float32)
+@cache
+def optimized(seed: int) -> Graph:
+    """The seed's network, imported once for all that read it."""
+    return imported(*named(seed))
+
+
+def imported(network: nn.Module, name: str, example: torch.Tensor) -> Graph:
+    return optimize(load(network, name=name, example=example).graph)
+
+
+def quantized(graph: Graph) -> Graph:
+    """On 8 samples of noise."""
+    shape = graph.tensors[graph.input].shape
+    samples = np.random.default_rng(0).normal(size=(8, *shape[1:])).astype(np.float32)
     return quantize(graph, samples).graph
