@@ -23,7 +23,7 @@ class Kernel(ABC):
     as `arrays`, and calls its function `fn`.
     """
 
-    op: ClassVar[str]
+    op: str
     name: ClassVar[str] = ""
     """Tells kernels of one op and family apart."""
     isa: ClassVar[Isa] = Isa.SCALAR

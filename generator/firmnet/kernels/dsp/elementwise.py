@@ -45,13 +45,5 @@ class Table(portable.Table):
         return {"table": np.roll(k["table"], len(k["table"]) // 2)}
 
 
-class Clamp(Table):
-    op = "clamp"
-
-
-class Rescale(Table):
-    op = "rescale"
-
-
-for kernel in (Add(), Mul(), Clamp(), Rescale()):
+for kernel in (Add(), Mul(), *map(Table, portable.TABLE_OPS)):
     register(kernel)

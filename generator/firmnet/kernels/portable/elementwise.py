@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from ...ir import Call, Dtype, Shape, Tensor
+from ...ops import OPS
 from ...ops.rescale import by_table
 from ...ops.spec import Constants
+from ...ops.tables import TableOp
 from ..loops import Loops, merged, strides
-from ..spec import Kernel, Size, register
+from ..spec import FAMILIES, Kernel, Size, register
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,14 @@ class Mul(Pairwise):
 
 
 class Table(Kernel):
-    """A table of 256 entries, from that of −128 up; the output may take the input's place."""
+    """Every `TableOp` by 256 entries, from that of −128 up; the output may take the input's place."""
+
+    def __init__(self, op: str) -> None:
+        self.op = op
+
+    @property
+    def template(self) -> str:
+        return f"kernels/{FAMILIES[self.isa]}/table.c.j2"
 
     def cycles(self, call: Call) -> float:
         return 34 + 4.5 * call.output.size
@@ -54,14 +63,6 @@ class Table(Kernel):
 
     def layout(self, call: Call, k: Constants) -> Size:
         return Size(call.output.size)
-
-
-class Clamp(Table):
-    op = "clamp"
-
-
-class Rescale(Table):
-    op = "rescale"
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,14 @@ class AddWide(Pairwise):
         return 30 + 18 * call.output.size
 
 
+TABLE_OPS = [name for name, op in OPS.items() if isinstance(op, TableOp)]
+
+
 def broadcast(a: Shape, b: Shape) -> Loops:
     """Nested loops over a as (size, step in b), b repeated where it has size 1."""
     steps = [step if size > 1 else 0 for size, step in zip(b, strides(b), strict=True)]
     return merged(zip(a, steps, strict=True))
 
 
-for kernel in (Add(), AddWide(), Mul(), Clamp(), Rescale(), RescaleWide()):
+for kernel in (Add(), AddWide(), Mul(), *map(Table, TABLE_OPS), RescaleWide()):
     register(kernel)
