@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a check ran and failed, 2 bad input or a missing tool, 70 
 import errno
 import os
 import re
+import shlex
 import sys
 import tempfile
 import traceback
@@ -208,7 +209,10 @@ def generate(
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
-    return _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit)
+    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit)
+    place = outcome.data["artifact"]
+    screen.line(f"artifact in {place}; next: `firmnet build {shlex.quote(place)}`")
+    return outcome
 
 
 def _generate(
@@ -253,6 +257,7 @@ def _generate(
             + (f"about {cost:,} cycles (`firmnet profile` counts them)" if cost else "0 cycles")
         )
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
+    screen.line("signal to noise of the integers beside the float network: up to each layer, and of it alone")
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
     if deployment.accuracy:
         screen.line(deployment.accuracy.line())

@@ -194,6 +194,12 @@ def test_an_error_is_json_too(firmnet: Firmnet, line: str) -> None:
     assert ended.err == f"error: {said['error']}\n"
 
 
+def test_generate_says_where_its_artifact_lies_and_what_comes_next(firmnet: Firmnet) -> None:
+    ended = firmnet(*GENERATE.split(), "-o", "of mine")
+    assert ended.code == 0
+    assert "artifact in of mine; next: `firmnet build 'of mine'`" in ended.out
+
+
 def test_ctrl_c_is_quiet(firmnet: Firmnet) -> None:
     ended = firmnet("generate", "small.py:interrupted", "--board", "netduinoplus2")
     assert ended == Ended(130, "", "")
