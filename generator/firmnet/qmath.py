@@ -23,6 +23,13 @@ class Requant:
     shift: int
     pre_shift: int
 
+    def rounding(self, zero_point: int) -> int:
+        """What is added to the upper 32 bits of a product before they are shifted.
+
+        zero_point·2^shift and half of what is shifted out; without a shift the zero point alone.
+        """
+        return (zero_point << self.shift) + (1 << self.shift >> 1)
+
 
 def to_requant(scales: Array) -> Requant:
     """Fixed-point form of real scale factors s_in/s_out, all > 0 and < 2^15: the largest shift that fits.
@@ -52,7 +59,7 @@ def requantize(
     product = (acc.astype(np.int64) << r.pre_shift) * r.multiplier.astype(np.int64)
     # Two floors make one: the low 32 bits go first, so that nothing leaves int64.
     if r.shift:
-        y = ((product >> 32) + (zero_point << r.shift) + (1 << (r.shift - 1))) >> r.shift
+        y = ((product >> 32) + r.rounding(zero_point)) >> r.shift
     else:
         y = ((product + (1 << 31)) >> 32) + zero_point
     clamped: Array = np.clip(y, lo, hi).astype(dtype.numpy)

@@ -26,6 +26,11 @@ def c_comment(text: str) -> str:
     return one_line(text).replace("*/", "* /").replace("/*", "/ *").rstrip("\\")
 
 
+def parameter_name(declaration: str) -> str:
+    """What a C parameter is called: "x" of "const int8_t *x"."""
+    return declaration.split()[-1].lstrip("*")
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -36,7 +41,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters |= {f.__name__: f for f in (c_string, c_comment, one_line)} | {"python": repr}
+    filters = (c_string, c_comment, one_line, parameter_name)
+    environment.filters |= {f.__name__: f for f in filters} | {"python": repr}
     environment.globals["shared"] = shared
     return environment
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from math import gcd
+from typing import ClassVar
 
 from ...ir import Call
 from .depthwise_tile import (
@@ -136,6 +137,8 @@ class Looped:
     rows: int = 1
     cuts: tuple[Cut, ...] = ()  # of a full part, then of one with an output less
     loops: int = 0
+    whole_piece: ClassVar[tuple[int, int]] = PIECE, words_of(PIECE)
+    """Taps of a piece that is not the last of its row, and words of weights that it has."""
 
     @property
     def chunked(self) -> bool:
@@ -147,9 +150,14 @@ class Looped:
         return pieces(self.along.kernel)
 
     @property
+    def piece_words(self) -> tuple[int, ...]:
+        """Words of weights of each."""
+        return tuple(map(words_of, self.pieces))
+
+    @property
     def row_words(self) -> int:
         """Words of weights of a row of the kernel."""
-        return sum(map(words_of, self.pieces))
+        return sum(self.piece_words)
 
     @property
     def resident(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .instructions import MAX_OFFSET
+from .packing import words_of
 
 LANE = 4
 """Columns in a word."""
@@ -29,7 +30,7 @@ class KernelRow:
 
     @property
     def words(self) -> int:
-        return max(1, self.taps // 2)
+        return words_of(self.taps)
 
     def register(self, tap: int) -> tuple[int, int]:
         """Of the registers that the words spread to: which one holds this tap, and in which half."""

@@ -14,14 +14,7 @@ from math import gcd
 from ...ir import Shape
 from ...ops.windows import Pair, Window
 from .instructions import MAX_OFFSET
-from .tiles import (
-    CALL_CYCLES,
-    LOOP_CYCLES,
-    MAX_PIXELS,
-    MAX_UNROLL,
-    Tiles,
-    tile_cycles,
-)
+from .tiles import CALL_CYCLES, LOOP_CYCLES, MAX_PIXELS, MAX_UNROLL, Tiles, tile_cycles
 
 RESIDENT_PAIRS = 2
 """Pairs of inputs whose weights for two channels stay in registers."""
