@@ -21,13 +21,14 @@ from .depthwise_tile import (
     Held,
     KernelRow,
     Operation,
+    Store,
     Sum,
     Tile,
     cycles,
     row_steps,
+    stores,
     tile,
 )
-from .instructions import MAX_OFFSET
 from .packing import PIECE, pieces, words_of
 
 LOOPED_CODE_BYTES = 900
@@ -114,6 +115,9 @@ class Streamed:
     looped: tuple[Operation, ...]
     rest: tuple[Operation, ...]
     sums: tuple[Sum, ...]
+
+    def stores(self) -> tuple[Store, ...]:
+        return stores(self.sums)
 
 
 @dataclass(frozen=True)
@@ -271,9 +275,7 @@ class Looped:
 
     def walked(self, sums: Sequence[Sum], at: int = 0) -> int:
         """Where a pointer that stores these, and was at `at`, has walked to those that lie too far."""
-        for s in sums:
-            at = s.offset if s.offset - at > MAX_OFFSET else at
-        return at
+        return at + sum(store.walk for store in stores(sums, at))
 
     @property
     def looped_pieces(self) -> tuple[int, ...]:

@@ -87,6 +87,25 @@ class Sum:
 
 
 @dataclass(frozen=True)
+class Store:
+    """A sum that goes `offset` bytes behind the output pointer, once that has walked `walk` bytes."""
+
+    register: str
+    walk: int
+    offset: int
+
+
+def stores(sums: Sequence[Sum], at: int = 0) -> tuple[Store, ...]:
+    """Of sums in their order, behind a pointer that has walked `at` bytes; it walks to those too far away."""
+    found = []
+    for s in sums:
+        walk = s.offset - at if s.offset - at > MAX_OFFSET else 0
+        at += walk
+        found.append(Store(s.register, walk, s.offset - at))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
 class Tile:
     """Up to four outputs of one channel; after its steps, registers hold multiplier and rounding constant."""
 
@@ -94,6 +113,10 @@ class Tile:
     sums: tuple[Sum, ...]
     multiplier: str
     rounding: str
+
+    def stores(self, at: int = 0) -> tuple[Store, ...]:
+        """See `stores`."""
+        return stores(self.sums, at)
 
     @property
     def code_bytes(self) -> int:
