@@ -7,7 +7,8 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from matrix_rows import MACHINES, WARNINGS
+from casework import Case, activation, bias, output_scale, weight
+from matrix_rows import MACHINES, WARNINGS, Row
 from random_networks import random_network
 
 from firmnet.codegen.model import model_sources
@@ -15,9 +16,11 @@ from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
 from firmnet.frontends import Imported, load
 from firmnet.interpret import run_float, run_int
-from firmnet.ir import Array, Graph
+from firmnet.ir import Array, Call, Graph
+from firmnet.ops import OPS
+from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.passes import optimize
-from firmnet.plan import STACK_BYTES
+from firmnet.plan import STACK_BYTES, least
 from firmnet.profile import profile_graph
 from firmnet.quantize import quantize
 from firmnet.targets import Isa, isa
@@ -91,6 +94,19 @@ def test_random_network_equals_torch(seed: int) -> None:
 def test_the_stack_stays_within_its_reserve(core: str) -> None:
     taken = {seed: profile_graph(integer(seed), core).stack_bytes for seed in STACK_SEEDS}
     assert max(taken.values()) <= STACK_BYTES[isa(core)], taken
+
+
+@pytest.mark.parametrize("core", ["cortex-m4f", "cortex-m7"])
+def test_plain_c_that_a_limit_chooses_stays_within_the_reserve_too(core: str) -> None:
+    """A compiler that unrolls a long dot product spills more than any kernel in assembly saves."""
+    attrs = Conv2dAttrs((3, 2), (2, 0, 12, 12), (1, 3), lo=-1.0)
+    x, w = activation("x", (1, 4, 9, 33)), weight("w", (40, 5, 9, 33), 1)
+    y = activation("y", OPS["conv2d"].shape(attrs, x.shape, w.shape, (40,)), output_scale(x, w))
+    graph = Row(OPS["conv2d"], Case("spills", Call(attrs, (x, w, bias("b", x, w, 1)), (y,)))).graph
+    smallest = least(graph, isa=isa(core)).ram_bytes
+    taken = profile_graph(graph, core, ram_limit_bytes=smallest)
+    assert [layer.kernel for layer in taken.layers] == ["portable/conv2d"]
+    assert taken.arena_bytes + taken.stack_bytes <= smallest
 
 
 @pytest.mark.parametrize("device", ["host", "core"])

@@ -294,6 +294,6 @@ def test_a_limit_too_low_names_the_layer_and_the_bytes() -> None:
     layers = [layer("small", "x", size=40, over=(None,)), layer("big", "small", size=400, over=(None,))]
     graph = graph_of({"x": 40}, layers, "big")
     with pytest.raises(
-        UserError, match=r"696 bytes of RAM .* 12 more than the limit of 684.*'big'.* 40 to 400"
+        UserError, match=r"888 bytes of RAM .* 12 more than the limit of 876.*'big'.* 40 to 400"
     ):
-        plan(graph, isa=Isa.DSP, ram_limit_bytes=684)
+        plan(graph, isa=Isa.DSP, ram_limit_bytes=876)
