@@ -52,7 +52,7 @@ class Calls:
     def sentence(self) -> str:
         """For people, to follow others in one line."""
         if not self.samples:
-            return "predict() was not checked: its input finds no room in the board's memory"
+            return "predict() was not checked: its input or its results find no room in the board's memory"
         if self.wrong:
             return self.wrong
         return f"predict() right for {self.samples} {self.form} sample{'s' * (self.samples > 1)}"
