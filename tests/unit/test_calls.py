@@ -130,7 +130,7 @@ def test_a_board_without_room_for_floats_is_asked_with_int8(artifact: Artifact, 
     board._load = none  # type: ignore[method-assign]
     verdict = verdict_on(artifact, board)
     assert verdict.ok
-    assert "predict() was not checked: its input finds no room" in verdict.sentence()
+    assert "predict() was not checked: its input or its results find no room" in verdict.sentence()
     board._load = real  # type: ignore[method-assign]
 
 
