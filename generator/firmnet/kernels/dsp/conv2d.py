@@ -92,45 +92,62 @@ class PlanesConv2d(Kernel):
     op = "conv2d"
     name = "planes"
     isa = Isa.DSP
+    template = "kernels/dsp/conv2d.planes.c.j2"
+    apart = False
 
     def accepts(self, call: Call) -> bool:
         """Unless pixels are read where they lie about as fast: that takes less code and scratch."""
         if not _is_pointwise(call):
             return True
-        return _pixels(call).cycles(call.output.shape[3]) > WORTH * _planes(call).cycles
+        return _pixels(call).cycles(call.output.shape[3]) > WORTH * self.planes(call).cycles
 
     def cycles(self, call: Call) -> float:
-        return _planes(call).cycles
+        return self.planes(call).cycles
 
     def scratch_bytes(self, call: Call) -> int:
-        return _planes(call).scratch_bytes
+        return self.planes(call).scratch_bytes
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
-        return (_planes(call).overlap(),)
+        return (self.planes(call).overlap(),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        cut, joined = _planes(call), self.layout(call, k).dot.joined
+        cut, joined = self.planes(call), self.layout(call, k).dot.joined
         arrays = _in_columns(cut, k["weight"]), k["bias"], k["multiplier"]
         groups = zip(*(np.split(array, cut.layer.groups) for array in arrays), strict=True)
         return {"weight": np.concatenate([pair_stream(*group, joined=joined) for group in groups]).ravel()}
 
     def layout(self, call: Call, k: Constants) -> Planar:
-        cut = _planes(call)
+        cut = self.planes(call)
         filters = np.split(_in_columns(cut, k["weight"]), cut.layer.groups)
         groups = zip(filters, np.split(k["bias"], cut.layer.groups), strict=True)
         joined = all(worth_joining(rows, bias, k) for rows, bias in groups)
         return Planar(cut, dot(cut.pairs, joined))
 
     def alike(self, call: Call, k: Constants) -> Hashable:
-        cut, pairs = _planes(call), self.layout(call, k).dot
+        cut, pairs = self.planes(call), self.layout(call, k).dot
         if cut.resident:
             return None
         n_out, y_step = cut.layer.n_out_per_group, cut.y_step
         return tiles_alike(cut.tiles.x_step, n_out, y_step, 0, pairs, k["requant"].shift)
 
+    def planes(self, call: Call) -> Planes:
+        found = self.found(call)
+        assert found is not None
+        return found
 
-def _planes(call: Call) -> Planes:
-    return planes(call.inputs[0].shape, call.output.shape, window_of(call), call.attrs.groups)
+    def found(self, call: Call) -> Planes | None:
+        window, groups = window_of(call), call.attrs.groups
+        return planes(call.inputs[0].shape, call.output.shape, window, groups, self.apart)
+
+
+class ApartConv2d(PlanesConv2d):
+    """The same where phases of a dilated row are short: each column has its taps, in another order."""
+
+    name = "apart"
+    apart = True
+
+    def accepts(self, call: Call) -> bool:
+        return self.found(call) is not None
 
 
 def _in_columns(cut: Planes, weight: Array) -> Array:
@@ -259,5 +276,6 @@ for kernel in (
     DirectConv2d(),
     PointwiseConv2d(),
     PlanesConv2d(),
+    ApartConv2d(),
 ):
     register(kernel)

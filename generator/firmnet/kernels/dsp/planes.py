@@ -274,16 +274,21 @@ class Planes:
         return calls + (count // size * tile(size) + tile(tail) if tail else -(-count // size) * tile(size))
 
 
-def planes(x_shape: Shape, y_shape: Shape, window: Window, groups: int) -> Planes:
-    """The fastest layout from x (1, H, W, C) to y (1, OH, OW, N), in pieces where these are nearly free."""
+def planes(x_shape: Shape, y_shape: Shape, window: Window, groups: int, apart: bool) -> Planes | None:
+    """The fastest layout from x (1, H, W, C) to y (1, OH, OW, N), in pieces where these are nearly free.
+
+    None: its columns cannot be `apart`, or need not.
+    """
     (_, height, width, channels), (_, out_height, out_width, n_out) = x_shape, y_shape
     each = groups, channels // groups, n_out // groups
-    return _best((height, width), (out_height, out_width), window, each)
+    return _best((height, width), (out_height, out_width), window, each, apart)
 
 
 @cache
-def _best(x: Pair, y: Pair, window: Window, channels: tuple[int, int, int]) -> Planes:
-    axes = [_axes(x, y, window), *_apart(x, y, window), *_folded(x, y, window)]
+def _best(x: Pair, y: Pair, window: Window, channels: tuple[int, int, int], apart: bool) -> Planes | None:
+    axes = [*_apart(x, y, window)] if apart else [_axes(x, y, window), *_folded(x, y, window)]
+    if not axes:
+        return None
     found = [plane for pair in axes for plane in _candidates(Dense(*pair, *channels))]
     cheapest = min(plane.cycles for plane in found)
     free = [plane for plane in found if plane.cycles <= WORTH * cheapest]
