@@ -132,12 +132,12 @@ def _code_bytes(artifact: Artifact, kernels: Sequence[Layer]) -> Counter[str]:
 def _ram_bytes(artifact: Artifact) -> dict[str, int]:
     """Arena bytes that each layer needs while it runs; a shared place (in-place result, view) counts once."""
     graph = artifact.graph
-    memory = plan(graph, isa=ISA)
+    program = plan(graph, isa=ISA)
     needed = {}
-    for step in memory.steps:
+    for step in program.steps:
         (node,) = step.nodes
         names = {*graph.activations(node), node.output}
-        places = [range(memory.offsets[n], memory.offsets[n] + graph.tensors[n].size) for n in names]
+        places = [range(program.offsets[n], program.offsets[n] + graph.tensors[n].size) for n in names]
         scratch = step.choice.scratch_bytes if step.choice else 0
         needed[node.name] = len(set().union(*places)) + scratch
     return needed

@@ -36,7 +36,7 @@ from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph
 from firmnet.kernels import choices
 from firmnet.ops import OPS
-from firmnet.plan import Plan, plan
+from firmnet.plan import Program, plan
 from firmnet.profile.cycles import Instruction, cost, decode
 from firmnet.profile.image import ProfiledImage, build
 from firmnet.profile.recorders import BasicBlock, record_edges
@@ -130,7 +130,7 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
 def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
     """Name and C of every kernel that accepts the layer: the one that is chosen, portable C, all others."""
     chosen = library(graph, isa=Isa.DSP)
-    yield _names(chosen.plan), chosen
+    yield _names(chosen.program), chosen
     if chosen_only:
         return
     yield PORTABLE, library(graph, isa=Isa.SCALAR, cascades=())
@@ -140,11 +140,11 @@ def _ways(graph: Graph, chosen_only: bool) -> Iterator[tuple[str, Library]]:
     cheapest, *others = choices(computed[0].op, graph.call(computed[0]), Isa.DSP)
     for other in others:
         if other.kernel.isa > Isa.SCALAR and other.cycles < FAR * cheapest.cycles:
-            yield other.label, library(graph, isa=Isa.DSP, memory=_by(graph, other.label))
+            yield other.label, library(graph, isa=Isa.DSP, program=_by(graph, other.label))
 
 
-def _by(graph: Graph, label: str) -> Plan:
-    """The plan in which the only layer runs by the kernel so called."""
+def _by(graph: Graph, label: str) -> Program:
+    """The program in which the only layer runs by the kernel so called."""
     return plan(
         graph,
         isa=Isa.DSP,
@@ -153,9 +153,9 @@ def _by(graph: Graph, label: str) -> Plan:
     )
 
 
-def _names(memory: Plan) -> str:
-    """The kernels of a plan, in the order in which they run."""
-    return ", ".join(dict.fromkeys(each.label for chosen in memory.choices.values() for each in chosen))
+def _names(program: Program) -> str:
+    """The kernels of a program, in the order in which they run."""
+    return ", ".join(dict.fromkeys(each.label for chosen in program.choices.values() for each in chosen))
 
 
 def _noise(graph: Graph) -> list[Array]:
@@ -179,10 +179,10 @@ def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], 
         return decode(image.code(at), at.address)
 
     (whole,) = run.regions
-    scratch = sum(bytes_ for step in made.plan.steps for bytes_ in step.buffers.values())
+    scratch = sum(bytes_ for step in made.program.steps for bytes_ in step.buffers.values())
     cycles = cost(whole.noted, block).cycles
-    sizes = scratch, made.plan.arena_bytes, _code_bytes(image)
-    return Figures(kernel, cycles, *sizes, round(made.plan.cycles))
+    sizes = scratch, made.program.arena_bytes, _code_bytes(image)
+    return Figures(kernel, cycles, *sizes, round(made.program.cycles))
 
 
 def _code_bytes(image: ProfiledImage) -> int:

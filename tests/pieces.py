@@ -43,9 +43,9 @@ def halved_copy(artifact: Artifact, path: Path) -> Artifact:
     """
     copy = replace(artifact, path=Path(shutil.copytree(artifact.path, path)))
     graph, board = artifact.graph, artifact.board
-    memory, _ = plan_for(graph, board, artifact.manifest.ram_limit_bytes)
+    program, _ = plan_for(graph, board, artifact.manifest.ram_limit_bytes)
     with _rewritten(halved):
-        files = model.library(graph, isa=isa(board.chip.core), memory=memory).files
+        files = model.library(graph, isa=isa(board.chip.core), program=program).files
     source = copy.firmware / "lib" / graph.name / f"{graph.name}.c"
     assert source.read_text() != files[source.name]
     source.write_text(files[source.name])

@@ -158,8 +158,8 @@ def compile(
     `model` is a torch.nn.Module, a `.pt2` path or `file.py:function`; `board` a name, or what `load_board`
     gives; `calibration` an array (N, …) of float inputs in the model's own order or the path of a .npy/.npz;
     default: what the model's function gave.
-    Within `ram_limit_bytes` for activations, scratch and stack the plan is the fastest; with no limit it is
-    the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
+    Within `ram_limit_bytes` for activations, scratch and stack the program is the fastest; without a limit
+    it is the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
     target = _board(board)

@@ -1,4 +1,4 @@
-"""Are kernels right that are not the cheapest for a call? A plan may run them to keep a limit of RAM."""
+"""Are kernels right that are not the cheapest for a call? A program may run them to keep a limit of RAM."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -29,9 +29,9 @@ def forced(row: Row, choice: Choice, name: str, separate: bool) -> Model:
         return next(each for each in found if each.label == choice.label)
 
     graph = replace(row.graph, name=name)
-    memory = plan(graph, isa=Isa.DSP, cascades=(), choose=choose)
-    assert [each.label for (each,) in memory.choices.values()] == [choice.label]
-    return from_graph(graph, isa=Isa.DSP, memory=memory, separate_buffers=separate)
+    program = plan(graph, isa=Isa.DSP, cascades=(), choose=choose)
+    assert [each.label for (each,) in program.choices.values()] == [choice.label]
+    return from_graph(graph, isa=Isa.DSP, program=program, separate_buffers=separate)
 
 
 def dearer(row: Row) -> list[Choice]:

@@ -95,8 +95,8 @@ def test_answers_differ(name: str) -> None:
 @pytest.mark.parametrize("isa", [Isa.DSP, Isa.SCALAR], ids=["dsp", "portable"])
 def test_arena_is_near_its_lower_bound(name: str, isa: Isa) -> None:
     """At it in all but two: some results have to lie where the next step does not want them."""
-    memory = plan(network(name)[0], isa=isa)
-    assert memory.arena_bytes <= 1.04 * memory.lower_bound_bytes
+    program = plan(network(name)[0], isa=isa)
+    assert program.arena_bytes <= 1.04 * program.lower_bound_bytes
 
 
 @pytest.mark.parametrize(("name", "limit_kb"), [("vww", 40), ("kws", 11), ("ic", 40)])

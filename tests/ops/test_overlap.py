@@ -11,7 +11,7 @@ from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.ir import Graph
 from firmnet.kernels import choices
-from firmnet.plan import Plan, plan
+from firmnet.plan import Program, plan
 from firmnet.targets import Isa
 
 FURTHER = (0, 4, 68)
@@ -26,7 +26,7 @@ def sharing(row: Row, isa: Isa) -> Iterator[tuple[str, int]]:
             yield name, -(-distance // 4) * 4
 
 
-def overlapping(graph: Graph, isa: Isa, activation: str, distance: int) -> Plan:
+def overlapping(graph: Graph, isa: Isa, activation: str, distance: int) -> Program:
     """The output at the arena's begin, the activation `distance` bytes behind it, all else after both."""
     free, y = plan(graph, isa=isa, overlap=False), graph.output
     end = max(distance + graph.tensors[activation].byte_count, graph.tensors[y].byte_count)
@@ -42,7 +42,7 @@ def overlapping(graph: Graph, isa: Isa, activation: str, distance: int) -> Plan:
 def model(row: Row, name: str, isa: Isa, activation: str, distance: int) -> Model:
     """The row's C with the output `distance` bytes before the activation."""
     graph = replace(row.graph, name=name)
-    return from_graph(graph, isa=isa, memory=overlapping(graph, isa, activation, distance))
+    return from_graph(graph, isa=isa, program=overlapping(graph, isa, activation, distance))
 
 
 def wrong_ones(placed: Sequence[tuple[Row, Model]], build: Callable[[list[Model]], Runner]) -> list[str]:

@@ -22,7 +22,7 @@ from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.mul import MulAttrs
 from firmnet.ops.reshape import ReshapeAttrs
-from firmnet.plan import STACK_BYTES, Cascade, Piece, Plan, Striper, arena, plan
+from firmnet.plan import STACK_BYTES, Cascade, Piece, Program, Striper, arena, plan
 from firmnet.plan.cascade import ALIGNMENT, CALL_CYCLES, MOVED_CYCLES, READ_CYCLES
 from firmnet.plan.choice import FREE_CYCLES_PER_MAC, Search
 from firmnet.targets import Isa
@@ -179,9 +179,9 @@ def random_cascades(graph: Graph, isa: Isa, seed: int) -> list[Cascade]:
 class Arena:
     """Every byte of it holds which byte of which value was last written there."""
 
-    def __init__(self, graph: Graph, memory: Plan) -> None:
-        self.graph, self.memory = graph, memory
-        self.bytes = np.full(memory.arena_bytes, JUNK)
+    def __init__(self, graph: Graph, program: Program) -> None:
+        self.graph, self.program = graph, program
+        self.bytes = np.full(program.arena_bytes, JUNK)
         self.made = {node.output: 0 for node in graph.nodes}
         self.first = dict(zip(graph.tensors, self._firsts(), strict=True))
         for node in graph.nodes:
@@ -190,33 +190,33 @@ class Arena:
 
     def run(self) -> None:
         for name in self.graph.given:
-            self._write(name, self.memory.offsets[name], self._all(name))
-        for step in self.memory.steps:
+            self._write(name, self.program.offsets[name], self._all(name))
+        for step in self.program.steps:
             if step.cascade:
                 self._cascade(step.cascade)
             elif step.choice:
                 self._whole(step.nodes[0], step.choice)
-        self._read(self.graph.output, self.memory.offsets[self.graph.output], self._all(self.graph.output))
+        self._read(self.graph.output, self.program.offsets[self.graph.output], self._all(self.graph.output))
         assert all(rows == len(self._all(name)) for name, rows in self.made.items() if not self._view(name))
 
     def _whole(self, node: Node, choice: Choice) -> None:
-        reads = [(name, self.memory.offsets[name], self._all(name)) for name in self.graph.activations(node)]
+        reads = [(name, self.program.offsets[name], self._all(name)) for name in self.graph.activations(node)]
         output = self._all(node.output)
         allowed, scratch = choice.overlap, choice.scratch_bytes
-        self._kernel(node, reads, allowed, scratch, self.memory.offsets[node.output], output)
+        self._kernel(node, reads, allowed, scratch, self.program.offsets[node.output], output)
 
     def _cascade(self, cascade: Cascade) -> None:
         for i, pieces in enumerate(cascade.stripes):
             for name, rows in cascade.rolling.items():
-                self._move(self.memory.rolling[name], rows.moved_bytes(i), rows.kept_bytes(i))
+                self._move(self.program.rolling[name], rows.moved_bytes(i), rows.kept_bytes(i))
             for piece in pieces:
                 self._piece(cascade, i, piece)
 
     def _piece(self, cascade: Cascade, i: int, piece: Piece) -> None:
         def place(name: str, row: int) -> int:
             if name in cascade.rolling:
-                return self.memory.rolling[name] + cascade.rolling[name].offset(row, i)
-            return self.memory.offsets[name] + row * self._row_bytes(name)
+                return self.program.rolling[name] + cascade.rolling[name].offset(row, i)
+            return self.program.offsets[name] + row * self._row_bytes(name)
 
         node = piece.node
         reads = [
@@ -241,7 +241,7 @@ class Arena:
         """Where it reads and writes, and that it may: its output over an input no nearer than it says."""
         assert rows.start == self.made[node.output]
         self.made[node.output] = rows.stop
-        scratch = self.memory.scratch[node.name] if scratch_bytes else 0
+        scratch = self.program.scratch[node.name] if scratch_bytes else 0
         self.bytes[scratch : scratch + scratch_bytes] = JUNK
         end = output + len(rows) * self._row_bytes(node.output)
         for (name, begin, read), distance in zip(reads, allowed, strict=True):
@@ -291,7 +291,7 @@ class Arena:
 
 
 @cache
-def cut(seed: int, isa: Isa) -> tuple[Graph, Plan]:
+def cut(seed: int, isa: Isa) -> tuple[Graph, Program]:
     """A random graph with random cascades."""
     graph = random_graph(seed)
     return graph, plan(graph, isa=isa, cascades=random_cascades(graph, isa, seed))
@@ -300,14 +300,14 @@ def cut(seed: int, isa: Isa) -> tuple[Graph, Plan]:
 @pytest.mark.parametrize("isa", [Isa.DSP, Isa.SCALAR], ids=["isa", "portable"])
 def test_every_row_is_there_when_it_is_read(isa: Isa) -> None:
     for seed in range(100):
-        graph, memory = cut(seed, isa)
-        Arena(graph, memory).run()
+        graph, program = cut(seed, isa)
+        Arena(graph, program).run()
 
 
 def test_there_are_cascades_of_every_kind() -> None:
     """Else the test above says little."""
     cut_graphs = [cut(seed, Isa.DSP) for seed in range(100)]
-    longer = [(g, c) for g, memory in cut_graphs for c in memory.cascades if len(c.nodes) > 1]
+    longer = [(g, c) for g, program in cut_graphs for c in program.cascades if len(c.nodes) > 1]
     assert {"add", "avg_pool2d", "clamp", "concat", "conv2d", "max_pool2d"} <= {
         node.op for _, cascade in longer for node in cascade.nodes
     }
@@ -371,10 +371,10 @@ def test_rows_of_an_inverted_bottleneck_with_stride_2() -> None:
 def test_how_far_the_output_must_be_before_the_input(n_out: int, stride: int, distance: int) -> None:
     graph, cascade = block(n_out, stride)
     assert cascade.inputs == {"x": distance}
-    memory = plan(graph, isa=Isa.DSP, cascades=[cascade])
-    own = sum(-(-size // ALIGNMENT) * ALIGNMENT for size in memory.steps[0].buffers.values())
-    assert memory.arena_bytes == own + max(distance + 16 * 16 * 4, graph.tensors[graph.output].size)
-    Arena(graph, memory).run()
+    program = plan(graph, isa=Isa.DSP, cascades=[cascade])
+    own = sum(-(-size // ALIGNMENT) * ALIGNMENT for size in program.steps[0].buffers.values())
+    assert program.arena_bytes == own + max(distance + 16 * 16 * 4, graph.tensors[graph.output].size)
+    Arena(graph, program).run()
 
 
 def test_memory_that_is_too_near_is_seen() -> None:
@@ -457,7 +457,7 @@ def test_rows_that_a_window_skips_do_not_shift_the_next_from_its_word() -> None:
 
 
 def limits(graph: Graph, isa: Isa, count: int) -> list[int]:
-    """RAM from what the smallest plan needs to what layers one by one do, descending."""
+    """RAM from what the smallest program needs to what layers one by one do, descending."""
     most = plan(graph, isa=isa, cascades=()).ram_bytes
     with pytest.raises(UserError) as refused:
         plan(graph, isa=isa, ram_limit_bytes=0)
@@ -488,16 +488,16 @@ def test_a_limit_is_kept_and_the_tighter_it_is_the_more_it_costs(
     assert least < most
     costs = []
     for limit in asked:
-        memory = plan(graph, isa=isa, ram_limit_bytes=limit)
-        assert memory.ram_bytes <= limit
-        Arena(graph, memory).run()
-        costs.append(memory.extra_cycles)
-        assert bool(memory.cascades) == (limit < most)
+        program = plan(graph, isa=isa, ram_limit_bytes=limit)
+        assert program.ram_bytes <= limit
+        Arena(graph, program).run()
+        costs.append(program.extra_cycles)
+        assert bool(program.cascades) == (limit < most)
     assert costs == sorted(costs)
     with pytest.raises(UserError, match=f"{least:,} bytes of RAM .* 1 more than the limit"):
         plan(graph, isa=isa, ram_limit_bytes=least - 1)
     monkeypatch.undo()
-    assert memory == plan(graph, isa=isa, ram_limit_bytes=least)
+    assert program == plan(graph, isa=isa, ram_limit_bytes=least)
 
 
 def test_room_that_the_placement_wastes_is_found_elsewhere() -> None:
@@ -513,11 +513,11 @@ def test_room_that_the_placement_wastes_is_found_elsewhere() -> None:
 
 @pytest.mark.parametrize(("graph", "isa"), graphs())
 def test_what_is_nearly_free_keeps_its_budget_and_saves_memory(graph: Graph, isa: Isa) -> None:
-    memory, one_by_one = plan(graph, isa=isa), plan(graph, isa=isa, cascades=())
+    program, one_by_one = plan(graph, isa=isa), plan(graph, isa=isa, cascades=())
     macs = sum(OPS[node.op].macs(graph.call(node)) for node in graph.nodes)
-    assert memory.extra_cycles <= FREE_CYCLES_PER_MAC[isa] * macs
-    assert memory.ram_bytes < one_by_one.ram_bytes or memory == one_by_one
-    assert memory == plan(graph, isa=isa)
+    assert program.extra_cycles <= FREE_CYCLES_PER_MAC[isa] * macs
+    assert program.ram_bytes < one_by_one.ram_bytes or program == one_by_one
+    assert program == plan(graph, isa=isa)
 
 
 def test_something_is_nearly_free() -> None:

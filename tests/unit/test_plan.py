@@ -12,7 +12,7 @@ from firmnet.ir import Array, Call, Graph, Node, Port, QParams, Shape, Tensor
 from firmnet.kernels import KERNELS, Kernel
 from firmnet.ops import OPS, Op
 from firmnet.ops.reshape import ReshapeAttrs
-from firmnet.plan import STACK_BYTES, Plan, placement, plan
+from firmnet.plan import STACK_BYTES, Program, placement, plan
 from firmnet.plan.cascade import ALIGNMENT
 from firmnet.targets import Isa
 
@@ -99,16 +99,16 @@ def random_graph(seed: int) -> Graph:
 class Arena:
     """Bytes that hold the tag of the value last written there."""
 
-    def __init__(self, graph: Graph, memory: Plan) -> None:
-        self.graph, self.memory = graph, memory
-        self.bytes = np.full(memory.arena_bytes, -1)
+    def __init__(self, graph: Graph, program: Program) -> None:
+        self.graph, self.program = graph, program
+        self.bytes = np.full(program.arena_bytes, -1)
         self.roots = {name: name for name in graph.given}
         for node in graph.nodes:
             self.roots[node.output] = self.roots[node.inputs[0]] if OPS[node.op].view else node.output
         self.tags = {name: tag for tag, name in enumerate(graph.tensors)}
 
     def place(self, name: str, part: slice = slice(None)) -> Array:
-        begin = self.memory.offsets[name]
+        begin = self.program.offsets[name]
         view: Array = self.bytes[begin : begin + self.graph.tensors[name].size][part]
         return view
 
@@ -127,7 +127,7 @@ class Arena:
         inputs = list(zip(node.inputs, node.attrs.distances, strict=True))
         scratch = slice(0, 0)
         if node.attrs.scratch_bytes:
-            begin = self.memory.scratch[node.name]
+            begin = self.program.scratch[node.name]
             scratch = slice(begin, begin + node.attrs.scratch_bytes)
         self.bytes[scratch] = -2
         for j in range(node.attrs.size):
@@ -140,9 +140,9 @@ class Arena:
         assert (self.bytes[scratch] == -2).all(), f"{node.name} wrote over its own scratch"
 
 
-def run_in_arena(graph: Graph, memory: Plan) -> None:
+def run_in_arena(graph: Graph, program: Program) -> None:
     """Every layer writes its tag in execution order; each read must find its value's tag."""
-    arena = Arena(graph, memory)
+    arena = Arena(graph, program)
     for name in graph.given:
         arena.write(name)
     for node in graph.nodes:
@@ -155,14 +155,14 @@ def run_in_arena(graph: Graph, memory: Plan) -> None:
 def test_no_value_is_overwritten_before_its_last_reader(overlap: bool) -> None:
     for seed in range(200):
         graph = random_graph(seed)
-        memory = plan(graph, isa=Isa.DSP, overlap=overlap)
-        run_in_arena(graph, memory)
-        assert memory.lower_bound_bytes <= memory.arena_bytes
-        assert all(offset % ALIGNMENT == 0 for offset in memory.offsets.values())
-        assert all(offset % ALIGNMENT == 0 for offset in memory.scratch.values())
+        program = plan(graph, isa=Isa.DSP, overlap=overlap)
+        run_in_arena(graph, program)
+        assert program.lower_bound_bytes <= program.arena_bytes
+        assert all(offset % ALIGNMENT == 0 for offset in program.offsets.values())
+        assert all(offset % ALIGNMENT == 0 for offset in program.scratch.values())
 
 
-def placed(graph: Graph, x: int) -> Plan:
+def placed(graph: Graph, x: int) -> Program:
     """y at 0, x where it is told to be."""
     return replace(plan(graph, isa=Isa.DSP), offsets={"x": x, "y": 0}, arena_bytes=48)
 
@@ -182,9 +182,9 @@ def test_one_layer_needs_exactly_its_lower_bound() -> None:
         node = graph.nodes[0]
         if not OPS[node.op].view:
             inputs = {name: graph.tensors[name].size for name in graph.given}
-            memory = plan(graph_of(inputs, [node], node.output), isa=Isa.DSP)
-            assert memory.arena_bytes == memory.lower_bound_bytes
-            assert memory.peak_layers == (node.name,)
+            program = plan(graph_of(inputs, [node], node.output), isa=Isa.DSP)
+            assert program.arena_bytes == program.lower_bound_bytes
+            assert program.peak_layers == (node.name,)
 
 
 def test_no_order_of_few_blocks_needs_less() -> None:
@@ -240,15 +240,15 @@ def test_a_view_keeps_its_memory_alive() -> None:
         layer("a", "x", size=40, over=(0,)),
         layer("b", "v", "a", size=40, over=(0, 0)),
     ]
-    memory = plan(graph_of({"x": 40}, layers, "b"), isa=Isa.DSP)
-    assert memory.offsets["v"] == memory.offsets["x"]
-    assert memory.arena_bytes == 80
+    program = plan(graph_of({"x": 40}, layers, "b"), isa=Isa.DSP)
+    assert program.offsets["v"] == program.offsets["x"]
+    assert program.arena_bytes == 80
 
 
 def test_a_chain_of_elementwise_layers_needs_one_buffer() -> None:
     chain = [layer(o, i, size=40, over=(0,)) for i, o in zip("xab", "abc", strict=True)]
-    memory = plan(graph_of({"x": 40}, chain, "c"), isa=Isa.DSP)
-    assert memory.arena_bytes == memory.lower_bound_bytes == 40
+    program = plan(graph_of({"x": 40}, chain, "c"), isa=Isa.DSP)
+    assert program.arena_bytes == program.lower_bound_bytes == 40
 
 
 @pytest.mark.parametrize("length", [1, 7, 30, 200])
@@ -286,8 +286,8 @@ def test_a_plan_is_the_same_every_time() -> None:
 
 def test_a_limit_that_holds_changes_nothing() -> None:
     graph = random_graph(7)
-    memory = plan(graph, isa=Isa.DSP)
-    assert plan(graph, isa=Isa.DSP, ram_limit_bytes=memory.arena_bytes + STACK_BYTES[Isa.DSP]) == memory
+    program = plan(graph, isa=Isa.DSP)
+    assert plan(graph, isa=Isa.DSP, ram_limit_bytes=program.arena_bytes + STACK_BYTES[Isa.DSP]) == program
 
 
 def test_a_limit_too_low_names_the_layer_and_the_bytes() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ..artifact import CascadeEntry
 from ..ir import Dtype, Graph
-from ..plan import Cascade, Piece, Plan, Step
+from ..plan import Cascade, Piece, Program, Step
 from ..plan.cascade import row_bytes
 from .buffers import Buffers, Place
 from .layers import Layer, shape_key
@@ -63,11 +63,11 @@ class Block:
         ]
 
 
-def blocks(graph: Graph, memory: Plan, layers: Sequence[Layer], buffers: Buffers) -> list[Block]:
+def blocks(graph: Graph, program: Program, layers: Sequence[Layer], buffers: Buffers) -> list[Block]:
     """All of run()."""
     numbers = {layer.name: number for number, layer in enumerate(layers)}
     found: list[Block] = []
-    for step in memory.steps:
+    for step in program.steps:
         if step.cascade:
             stripes = list(_stripes(graph, step, step.cascade, layers, numbers, buffers))
             first, *rest = _looped(stripes)

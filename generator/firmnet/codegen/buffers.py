@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..ir import Graph
-from ..plan import Plan, Step
+from ..plan import Program, Step
 from ..plan.step import rows_of, scratch_of
 from . import symbols
 
@@ -28,23 +28,23 @@ class Place:
 class Buffers:
     """Offsets in the arena; or, `separate`, an array for every value, rolling buffer and scratch."""
 
-    def __init__(self, graph: Graph, memory: Plan, separate: bool) -> None:
-        self.graph, self.memory, self.separate = graph, memory, separate
+    def __init__(self, graph: Graph, program: Program, separate: bool) -> None:
+        self.graph, self.program, self.separate = graph, program, separate
         self.roots: dict[str, str] = {name: name for name in graph.given}
-        for step in memory.steps:
+        for step in program.steps:
             for name in step.outputs:
                 self.roots[name] = self.roots[next(iter(step.inputs))] if step.view else name
 
     def value(self, name: str) -> Place:
         """Of an activation that is whole in memory."""
-        return self._place("buffer", self.roots[name], self.memory.offsets.get(name))
+        return self._place("buffer", self.roots[name], self.program.offsets.get(name))
 
     def rolling(self, name: str) -> Place:
-        return self._place("rows", name, self.memory.rolling.get(name))
+        return self._place("rows", name, self.program.rolling.get(name))
 
     def scratch(self, step: Step) -> Place:
         first = step.nodes[0].name
-        return self._place("scratch", first, self.memory.scratch.get(first))
+        return self._place("scratch", first, self.program.scratch.get(first))
 
     def _place(self, kind: str, name: str, offset: int | None) -> Place:
         if self.separate:
@@ -58,10 +58,10 @@ class Buffers:
     def declarations(self) -> list[tuple[str, int]]:
         """Name and bytes of every array."""
         if not self.separate:
-            return [("arena", max(self.memory.arena_bytes, 1))]
+            return [("arena", max(self.program.arena_bytes, 1))]
         roots = dict.fromkeys(self.roots.values())
         found = [(self._array("buffer", root), self.graph.tensors[root].byte_count) for root in roots]
-        for step in self.memory.steps:
+        for step in self.program.steps:
             rolling = step.cascade.rolling if step.cascade else {}
             named = {rows_of(name): self._array("rows", name) for name in rolling}
             named[scratch_of(step.nodes[0].name)] = self._array("scratch", step.nodes[0].name)

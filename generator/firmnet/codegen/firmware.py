@@ -36,11 +36,11 @@ def firmware(
 
     Raises UserError when the model cannot run in `ram_limit_bytes`, or surely does not fit the board.
     """
-    memory, limit_bytes = plan_for(graph, board, ram_limit_bytes)
-    lib = library(graph, isa=isa(board.chip.core), memory=memory)
+    program, limit_bytes = plan_for(graph, board, ram_limit_bytes)
+    lib = library(graph, isa=isa(board.chip.core), program=program)
     check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
-    files |= project_files(graph, board, lib.plan.stack_bytes, labels, version)
+    files |= project_files(graph, board, lib.program.stack_bytes, labels, version)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
     identity = fingerprint(sources, graph.name)
     files[fingerprint_file(graph.name)] = fingerprint_source(graph.name, identity)
@@ -55,11 +55,11 @@ def firmware(
         outputs=edges_of(graph, graph.outputs),
         states=states_of(graph),
         layers=tuple(_entry(graph.name, layer) for layer in lib.layers),
-        arena_bytes=lib.plan.arena_bytes,
-        lower_bound_bytes=lib.plan.lower_bound_bytes,
-        stack_bytes=lib.plan.stack_bytes,
+        arena_bytes=lib.program.arena_bytes,
+        lower_bound_bytes=lib.program.lower_bound_bytes,
+        stack_bytes=lib.program.stack_bytes,
         ram_limit_bytes=limit_bytes,
-        cascades=tuple(map(cascade_entry, lib.plan.cascades)),
+        cascades=tuple(map(cascade_entry, lib.program.cascades)),
     )
     return Firmware(files, manifest, lib.layers)
 

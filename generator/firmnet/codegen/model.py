@@ -11,7 +11,7 @@ from ..assets import assets
 from ..ir import Call, Graph, Node
 from ..kernels import Choice, Prepared, told
 from ..ops import OPS
-from ..plan import Cascade, Plan, plan
+from ..plan import Cascade, Program, plan
 from ..targets import Isa
 from . import symbols
 from .blocks import blocks
@@ -37,7 +37,7 @@ class Library:
 
     files: Mapping[str, str]
     layers: tuple[Layer, ...]
-    plan: Plan
+    program: Program
 
 
 def model_sources(
@@ -55,33 +55,33 @@ def library(
     separate_buffers: bool = False,
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
-    memory: Plan | None = None,
+    program: Program | None = None,
 ) -> Library:
     """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
-    Steps and places are those of `memory`, or as `plan` chooses them, or with `cascades` these.
+    Steps and places are those of `program`, or as `plan` chooses them, or with `cascades` these.
 
     Kernels may use the instructions of `isa` (they compile, with the same results, for cores without them).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
-    memory = memory or plan(graph, isa=isa, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
-    buffers = Buffers(graph, memory, separate_buffers)
-    layers = _layers(graph, memory)
+    program = program or plan(graph, isa=isa, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
+    buffers = Buffers(graph, program, separate_buffers)
+    layers = _layers(graph, program)
     context = {
         "name": graph.name,
         "guard": graph.name.upper(),
         "layers": layers,
-        "blocks": blocks(graph, memory, layers, buffers),
+        "blocks": blocks(graph, program, layers, buffers),
         "buffers": buffers.declarations(),
         "inputs": ports(graph, buffers, graph.inputs),
         "outputs": ports(graph, buffers, graph.outputs),
         "states": states(graph, buffers),
         "updates": updates(graph, buffers),
-        "arena_bytes": memory.arena_bytes,
-        "lower_bound_bytes": memory.lower_bound_bytes,
-        "peak": " to ".join(dict.fromkeys((memory.peak_layers[0], memory.peak_layers[-1])))
-        if memory.peak_layers
+        "arena_bytes": program.arena_bytes,
+        "lower_bound_bytes": program.lower_bound_bytes,
+        "peak": " to ".join(dict.fromkeys((program.peak_layers[0], program.peak_layers[-1])))
+        if program.peak_layers
         else graph.outputs[0].name,
         "arrays": [
             (
@@ -105,7 +105,7 @@ def library(
     }
     for header in sorted((assets("templates") / "lib").glob("fn_*.h")):
         files[header.name] = header.read_text()
-    return Library(files, layers, memory)
+    return Library(files, layers, program)
 
 
 def fingerprint_source(model: str, fingerprint: bytes) -> str:
@@ -114,14 +114,14 @@ def fingerprint_source(model: str, fingerprint: bytes) -> str:
     return render("model/fingerprint.c.j2", name=model, fingerprint=numbers)
 
 
-def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
+def _layers(graph: Graph, program: Program) -> tuple[Layer, ...]:
     """In the order of the graph's nodes, views left out."""
     parts: dict[str, dict[tuple[Any, ...], Prepared]] = {}
-    for node, call, choice in _runs(graph, memory):
+    for node, call, choice in _runs(graph, program):
         of_layer, key = parts.setdefault(node.name, {}), shape_key(call)
         if key not in of_layer:
             of_layer[key] = Prepared(choice.call, choice.kernel, OPS[node.op].prepare(choice.call))
-    chosen = memory.choices
+    chosen = program.choices
     arguments = told(part for of_layer in parts.values() for part in of_layer.values())
     return tuple(
         layer(graph, node, parts[node.name], arguments, chosen[node.name][0].label)
@@ -130,9 +130,9 @@ def _layers(graph: Graph, memory: Plan) -> tuple[Layer, ...]:
     )
 
 
-def _runs(graph: Graph, memory: Plan) -> Iterator[tuple[Node, Call, Choice]]:
+def _runs(graph: Graph, program: Program) -> Iterator[tuple[Node, Call, Choice]]:
     """Every call that run() makes of a kernel, and what was chosen for it."""
-    for step in memory.steps:
+    for step in program.steps:
         if step.choice:
             (node,) = step.nodes
             yield node, graph.call(node), step.choice

@@ -16,7 +16,7 @@ from ..codegen.templates import render
 from ..errors import UserError, VerificationError, first_line
 from ..ir import Array, Graph
 from ..limits import MAX_JSON_BYTES
-from ..plan import Cascade, Plan
+from ..plan import Cascade, Program
 from ..provenance import fingerprint_on_disk
 from ..targets import Isa
 from .compiled import grouped, template_files
@@ -147,7 +147,7 @@ def from_graph(
     separate_buffers: bool = False,
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
-    memory: Plan | None = None,
+    program: Program | None = None,
 ) -> Model:
     """A quantized graph as a model of a program; see codegen.model.library."""
     made = library(
@@ -156,7 +156,7 @@ def from_graph(
         separate_buffers=separate_buffers,
         ram_limit_bytes=ram_limit_bytes,
         cascades=cascades,
-        memory=memory,
+        program=program,
     )
     inputs, outputs = (
         tuple(graph.tensors[port.tensor].byte_count for port in ports)

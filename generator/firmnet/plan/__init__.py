@@ -1,6 +1,6 @@
-"""Where does every activation live, and in which steps do the layers run?"""
+"""Which kernel runs each step of a graph, and where in memory does every value live? A Program says it."""
 
-from .arena import STACK_BYTES, Plan, least, plan
+from .arena import STACK_BYTES, Program, least, plan
 from .cascade import Cascade, Piece, Rows, Striper
 from .room import check_flash, plan_for, ram_room
 from .step import Step
@@ -9,7 +9,7 @@ __all__ = [
     "STACK_BYTES",
     "Cascade",
     "Piece",
-    "Plan",
+    "Program",
     "Rows",
     "Step",
     "Striper",

@@ -33,8 +33,8 @@ more: up to 404 on a Cortex-M0+, 384 on a Cortex-M7, 256 on a Cortex-M4.
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The steps of a graph, and arena offsets in bytes.
+class Program:
+    """What `plan` decides: the steps of a graph, each with its kernels, and arena offsets in bytes.
 
     `offsets`: of every activation that is whole in memory (views included); `rolling`: of the rolling buffers
     of those that are not, by tensor; `scratch`: per layer that needs any. `lower_bound_bytes` is what
@@ -91,11 +91,11 @@ def plan(
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
     choose: Choose = cheapest,
-) -> Plan:
+) -> Program:
     """Place all activations of a quantized graph: views share their input's memory, results as ops allow.
 
     An input is overwritten after its last reader, the graph's own input too. Within `ram_limit_bytes` the
-    plan is the fastest there is: layers one by one, by their cheapest kernels, else the cascades and the
+    program is the fastest there is: layers one by one, by their cheapest kernels, else the cascades and the
     dearer kernels that keep the limit and cost the least; TooLarge when none do. With no limit it has those
     that cost nearly nothing; or the cascades given, and the kernels that layers outside of them `choose`.
     """
@@ -112,13 +112,13 @@ def plan(
     raise _too_large(graph, min(tried, key=lambda found: found.arena_bytes), ram_limit_bytes)
 
 
-def least(graph: Graph, *, isa: Isa) -> Plan:
-    """The smallest plan that is found: a limit of its `ram_bytes` is kept."""
+def least(graph: Graph, *, isa: Isa) -> Program:
+    """The smallest program that is found: a limit of its `ram_bytes` is kept."""
     steps = Search(graph, isa).ever_smaller(0)
     return min((_placed(graph, each, isa, True) for each in steps), key=lambda found: found.arena_bytes)
 
 
-def _placed(graph: Graph, steps: tuple[Step, ...], isa: Isa, overlap: bool) -> Plan:
+def _placed(graph: Graph, steps: tuple[Step, ...], isa: Isa, overlap: bool) -> Program:
     alive = storages(graph, steps)
     sharing = distances(steps, alive) if overlap else {}
     needs = [need(alive, sharing, i) for i in range(len(steps))]
@@ -128,7 +128,7 @@ def _placed(graph: Graph, steps: tuple[Step, ...], isa: Isa, overlap: bool) -> P
     sizes = [storage.size for storage in alive]
     placed = place(sizes, _gaps(alive, sharing), lower_bound)
     offsets = {name: offset for s, offset in zip(alive, placed, strict=True) for name in s.names}
-    return Plan(
+    return Program(
         steps,
         {name: offset for name, offset in offsets.items() if name in graph.tensors},
         {name: offsets[rows_of(name)] for name in graph.tensors if rows_of(name) in offsets},
@@ -161,24 +161,24 @@ SMALLER = "a stride or a pooling layer before it, fewer channels, a smaller inpu
 
 
 class TooLarge(UserError):
-    """No plan keeps the limit."""
+    """No program keeps the limit."""
 
 
-def _too_large(graph: Graph, memory: Plan, ram_limit_bytes: int) -> TooLarge:
-    """Names what needs the most in the smallest plan."""
-    missing = memory.ram_bytes - ram_limit_bytes
-    in_cascades = ", with layers in cascades," if memory.cascades else ""
+def _too_large(graph: Graph, program: Program, ram_limit_bytes: int) -> TooLarge:
+    """Names what needs the most in the smallest program."""
+    missing = program.ram_bytes - ram_limit_bytes
+    in_cascades = ", with layers in cascades," if program.cascades else ""
     return TooLarge(
-        f"model {graph.name!r} needs{in_cascades} {memory.ram_bytes:,} bytes of RAM "
-        f"({memory.arena_bytes:,} of arena, {memory.stack_bytes} of stack), {missing:,} more than the limit "
-        f"of {ram_limit_bytes:,}: raise the limit, or make {largest(graph, memory)} smaller "
+        f"model {graph.name!r} needs{in_cascades} {program.ram_bytes:,} bytes of RAM "
+        f"({program.arena_bytes:,} of arena, {program.stack_bytes} of stack), {missing:,} more than the "
+        f"limit of {ram_limit_bytes:,}: raise the limit, or make {largest(graph, program)} smaller "
         f"({SMALLER})"
     )
 
 
-def largest(graph: Graph, memory: Plan) -> str:
+def largest(graph: Graph, program: Program) -> str:
     """The layer that needs the most, with its shapes, or the layers of a cascade."""
-    nodes = [node for node in graph.nodes if node.name in memory.peak_layers]
+    nodes = [node for node in graph.nodes if node.name in program.peak_layers]
     if not nodes:
         return "the input"
     names = (*graph.activations(nodes[0]), nodes[-1].outputs[0])

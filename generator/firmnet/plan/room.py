@@ -3,7 +3,7 @@
 from ..errors import UserError
 from ..ir import Graph
 from ..targets import Board, isa
-from .arena import SMALLER, STACK_BYTES, Plan, TooLarge, largest, least, plan
+from .arena import SMALLER, STACK_BYTES, Program, TooLarge, largest, least, plan
 
 MICROPYTHON_FLASH_BYTES = 150_000
 """MicroPython, the link and the start of the board: 163,088 on bare metal, with Arduino cores more."""
@@ -11,8 +11,8 @@ MICROPYTHON_VARIABLES_BYTES = 2_560
 """Their variables: 2,888 on bare metal, with Arduino cores 5,152 and more."""
 
 
-def plan_for(graph: Graph, board: Board, ram_limit_bytes: int | None) -> tuple[Plan, int | None]:
-    """The plan within the limit, or within what the board has where that is less; and the limit it keeps.
+def plan_for(graph: Graph, board: Board, ram_limit_bytes: int | None) -> tuple[Program, int | None]:
+    """The program within the limit, or within what the board has where that is less; and the limit it keeps.
 
     Raises UserError where there is none, naming the least RAM that the model can run in.
     """
@@ -47,7 +47,7 @@ def check_flash(name: str, constants_bytes: int, board: Board) -> None:
         )
 
 
-def _without_room(graph: Graph, board: Board, smallest: Plan, room: int) -> UserError:
+def _without_room(graph: Graph, board: Board, smallest: Program, room: int) -> UserError:
     heap, stack = board.micropython.heap_bytes, board.micropython.stack_bytes
     return UserError(
         f"model {graph.name!r} does not fit {board.name}: with any --ram-limit it needs at least "

@@ -203,12 +203,12 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
             )
             for layer in made.layers
         ),
-        made.plan.arena_bytes,
-        made.plan.lower_bound_bytes,
+        made.program.arena_bytes,
+        made.program.lower_bound_bytes,
         _bytes(inputs),
         _bytes(outputs),
-        tuple(map(cascade_entry, made.plan.cascades)),
-        library(graph, isa=isa, cascades=()) if made.plan.cascades else None,
+        tuple(map(cascade_entry, made.program.cascades)),
+        library(graph, isa=isa, cascades=()) if made.program.cascades else None,
     )
 
 
@@ -289,7 +289,7 @@ def _one_by_one(subject: Subject, core: str) -> OneByOne | None:
     total = cost(whole.noted, lambda at: decode(image.code(at), at.address))
     cycles = total.cycles if core in MODELLED else None
     return OneByOne(
-        total.instructions, cycles, subject.one_by_one.plan.arena_bytes, image.bytes_of(*FLASH_SECTIONS)
+        total.instructions, cycles, subject.one_by_one.program.arena_bytes, image.bytes_of(*FLASH_SECTIONS)
     )
 
 
