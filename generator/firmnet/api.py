@@ -1,7 +1,7 @@
 """What does a Python program call? compile() a network for a board, then save, build, flash and verify it."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from .artifact import Artifact, Edge
 from .codegen.firmware import Firmware, firmware
 from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
-from .ir import Array, Dtype, Graph, unwrapped, wrapped
+from .ir import Array, Graph, unwrapped, wrapped
 from .passes import optimize
 from .qmath import quantize_input
 from .quantize import (
@@ -124,8 +124,7 @@ class Deployment:
 
 def _shown(edge: Edge, edges: Sequence[Edge]) -> str:
     """A shape, and what tells it from others."""
-    named = f"{edge.name} " if len(edges) > 1 else ""
-    return f"{named}{edge.model_shape}" + (f" {edge.dtype}" if edge.dtype is not Dtype.INT8 else "")
+    return edge.title if len(edges) > 1 else edge.title.removeprefix(f"{edge.name} ")
 
 
 def default_path(name: str, board: str) -> Path:
@@ -148,6 +147,7 @@ def compile(
     *,
     board: str | Board,
     name: str | None = None,
+    example: Any = None,
     labels: Sequence[str] = (),
     ranges: Method = "mse",
     ram_limit_bytes: int | None = None,
@@ -156,8 +156,11 @@ def compile(
     """Quantize a trained network and generate its firmware for `board`.
 
     `model` is a torch.nn.Module, a `.pt2` path or `file.py:function`; `board` a name, or what `load_board`
-    gives; `calibration` an array (N, …) of float inputs in the model's own order or the path of a .npy/.npz;
-    default: what the model's function gave.
+    gives; `calibration` an array (N, …) of float inputs in the model's own order or the path of a .npy/.npz,
+    for a model with several inputs a tuple of arrays, a dict of them by the inputs' names, or an .npz that
+    holds them under these; default: what the model's function gave. `example` is what a module's forward is
+    called with, where that takes more than one sample of each input in a row: a dict by the names of its
+    arguments, or lists and dicts of tensors inside.
     Within `ram_limit_bytes` for activations, scratch and stack the program is the fastest; without a limit
     it is the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
@@ -168,9 +171,9 @@ def compile(
             "the argument `calibration` is missing: give typical float inputs, an array (N, …) or the path "
             "of a .npy or .npz file"
         )
-    samples = read_samples(calibration) if isinstance(calibration, str | Path) else calibration
-    has_example = samples is None or isinstance(model, str | Path)
-    example = None if has_example else _example(samples)
+    samples = read_samples(calibration, None) if isinstance(calibration, str | Path) else calibration
+    if example is None and samples is not None and not isinstance(model, str | Path):
+        example = _example(samples)
     imported = load_model(model, name=name, example=example, calibration=samples)
     if samples is None:
         samples = imported.calibration
@@ -345,8 +348,15 @@ def _spread(samples: Array, count: int) -> Array:
     return chosen
 
 
-def _example(samples: Any) -> Array:
-    """The first sample, float32 with a batch of 1: what torch.export traces a module with."""
+def _example(samples: Any) -> Any:
+    """The first sample, float32 with a batch of 1: what torch.export traces a module with.
+
+    Of several inputs a tuple or dict of their first samples, as the samples are.
+    """
+    if isinstance(samples, Mapping):
+        return {name: _example(each) for name, each in samples.items()}
+    if isinstance(samples, tuple):
+        return tuple(_example(each) for each in samples)
     try:
         array = np.asarray(samples)
     except ValueError:

@@ -91,6 +91,11 @@ class Edge:
         return QParams((self.scale,), self.zero_point, self.dtype)
 
     @property
+    def title(self) -> str:
+        """Among others, for people: "audio (1, 6, 8) int16"."""
+        return f"{self.name} {self.model_shape}" + (f" {self.dtype}" if self.dtype is not Dtype.INT8 else "")
+
+    @property
     def byte_count(self) -> int:
         """Of one sample in memory."""
         return prod(self.shape) * self.dtype.bytes

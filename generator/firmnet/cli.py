@@ -182,7 +182,7 @@ def deploy(
     if not emulate and not flashes:
         screen.line(f"flashing is skipped: behind {port} there must be a board with this very firmware")
     if inputs:
-        read_samples(inputs)
+        read_samples(inputs, None)
     generated = _generate(model, target, calib, out, name, ranges, ram_limit)
     artifact = Path(generated.data["artifact"])
     if inputs:
@@ -245,6 +245,9 @@ def _generate(
             f"{made.name} for {made.board}: {len(made.layers)} layers, "
             f"arena {made.arena_bytes:,} B (lower bound {made.lower_bound_bytes:,} B)"
         )
+    for what, edges in (("takes", made.inputs), ("gives", made.outputs)):
+        if len(edges) > 1:
+            screen.line(f"{what}: {', '.join(edge.title for edge in edges)}")
     for cascade in made.cascades:
         screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
     if made.ram_limit_bytes != ram_limit:

@@ -259,7 +259,7 @@ def test_a_function_may_return_a_mapping(tmp_path: Path) -> None:
     assert source.test is not None
     assert source.test[1].tolist() == [0, 1, 0]
     assert source.example is not None
-    assert source.example.tolist() == [[1, 0, 0]]
+    assert [x.tolist() for x in source.example] == [[[1, 0, 0]]]
 
 
 def test_a_derived_name_is_one_that_any_c_compiler_takes(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def integer(seed: int) -> Graph:
     """The seed's network optimized and quantized on 8 samples of noise."""
     made = imported(seed)
     assert made.example is not None
-    samples = np.random.default_rng(seed).normal(size=(8, *made.example.shape[1:])).astype(np.float32)
+    samples = np.random.default_rng(seed).normal(size=(8, *made.example[0].shape[1:])).astype(np.float32)
     return replace(quantize(optimize(made.graph), samples).graph, name=f"random_{seed}")
 
 

@@ -2,7 +2,9 @@
 
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +19,27 @@ from ..limits import MAX_SAMPLES_BYTES
 KEY = "x"
 
 
-def read_samples(path: str | Path, names: Sequence[str] = ()) -> Any:
+def read_samples(path: str | Path, names: Sequence[str] | None = ()) -> Any:
     """The array in a `.npy` or `.npz` file as it is stored, unchecked.
 
     An `.npz` gives its only array, or the one called `x`; with several `names`, those of a model's inputs, a
-    dict of the arrays called so. The sizes that the file declares are checked before
-    memory is taken. Raises UserError for anything that cannot be read.
+    dict of the arrays called so; where the model is not known yet (None), all that it holds, each read when
+    it is asked for. The sizes that the file declares are checked before memory is taken. Raises UserError for
+    anything that cannot be read.
     """
     path = Path(path)
     if path.suffix not in (".npy", ".npz"):
         raise UserError(
             f"samples file {str(path)!r} is neither .npy nor .npz: save the samples with numpy.save"
         )
-    try:
+    with _reading(path):
         return _read(path, names)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"samples file {str(path)!r} does not exist: check the path") from None
     except IsADirectoryError:
@@ -42,6 +51,26 @@ def read_samples(path: str | Path, names: Sequence[str] = ()) -> Any:
         raise UserError(f"samples file {str(path)!r} cannot be read ({first_line(error)}): {fix}") from None
     except MemoryError:
         raise UserError(f"samples file {str(path)!r} does not fit into memory: give fewer samples") from None
+
+
+@dataclass(frozen=True)
+class Archive(Mapping[str, Array]):
+    """The arrays of an `.npz`, each read when it is asked for."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self.names:
+            raise KeyError(name)
+        with _reading(self.path), open_plain(self.path) as file, zipfile.ZipFile(file) as archive:
+            return read_member(archive, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def check_samples(samples: Any, graph: Graph, what: str = "calibration data") -> Any:
@@ -86,7 +115,7 @@ def _by_port(samples: Any, graph: Graph, what: str) -> list[tuple[Port, Any, str
     """Each input with its samples, and what to call them."""
     ports = graph.inputs
     if len(ports) == 1:
-        return [(ports[0], samples, what)]
+        return [(ports[0], _only(samples, ports[0].name, what), what)]
     names = ", ".join(port.name for port in ports)
     if isinstance(samples, Mapping):
         if missing := [port.name for port in ports if port.name not in samples]:
@@ -95,6 +124,17 @@ def _by_port(samples: Any, graph: Graph, what: str) -> list[tuple[Port, Any, str
     if not isinstance(samples, tuple | list) or len(samples) != len(ports):
         raise UserError(f"{what} must be one array for each of the inputs {names}, in this order")
     return [(port, x, f"{what} of {port.name!r}") for port, x in zip(ports, samples, strict=True)]
+
+
+def _only(samples: Any, name: str, what: str) -> Any:
+    """The samples of the only input, where they may be in a mapping under its name, `x` or any one."""
+    if not isinstance(samples, Mapping):
+        return samples
+    found = next((key for key in (name, KEY) if key in samples), None)
+    if found is None and len(samples) != 1:
+        held = ", ".join([str(key) for key in samples][:20]) or "nothing"
+        raise UserError(f"{what} holds {held}: give the samples alone, or call them {name!r} or {KEY!r}")
+    return samples[next(iter(samples)) if found is None else found]
 
 
 def _checked(array: Array, what: str) -> Array:
@@ -117,7 +157,7 @@ def check_varied(samples: Any, graph: Graph, what: str) -> None:
             )
 
 
-def _read(path: Path, names: Sequence[str]) -> Any:
+def _read(path: Path, names: Sequence[str] | None) -> Any:
     if path.is_dir():
         raise IsADirectoryError
     with open_plain(path) as file:
@@ -128,7 +168,9 @@ def _read(path: Path, names: Sequence[str]) -> Any:
             return read_npy(file, size)
         with zipfile.ZipFile(file) as archive:
             held = npz_names(archive, MAX_SAMPLES_BYTES)
-            if len(names) > 1:
+            if names is None and len(held) > 1:
+                return Archive(path, tuple(held))
+            if names and len(names) > 1:
                 return {name: read_member(archive, name) for name in names if name in held}
             return read_member(archive, _pick(held, path))
 

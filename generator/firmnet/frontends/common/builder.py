@@ -1,7 +1,7 @@
 """How does a frontend grow a graph? One op at a time, shapes checked as it goes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import Any
@@ -91,7 +91,18 @@ class Builder:
         return tensor
 
     def _unique(self, name: str) -> str:
-        base = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_").lower() or "layer"
-        base = f"layer_{base}" if base[0].isdigit() else base
+        base = _identifier(name, "layer")
         numbered = (f"{base}_{i}" for i in count(1))
         return next(n for n in chain((base,), numbered) if n not in self.tensors)
+
+
+def port_name(wanted: str, taken: Container[str]) -> str:
+    """A C identifier that is like what the source calls an output, and none of those that are taken."""
+    base = _identifier(wanted, "output")
+    numbered = (f"{base}_{i}" for i in count(1))
+    return next(name for name in chain((base,), numbered) if name not in taken)
+
+
+def _identifier(name: str, kind: str) -> str:
+    base = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_").lower() or kind
+    return f"{kind}_{base}" if base[0].isdigit() else base

@@ -1,6 +1,7 @@
 """What does every frontend hand back?"""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ...ir import Array, Graph
 
@@ -9,12 +10,12 @@ from ...ir import Array, Graph
 class Imported:
     """A float graph, and what its source knew besides: None or empty where it said nothing.
 
-    `example` is one sample in the model's own order (batch of 1); `calibration` holds samples along axis 0
-    and `test` such samples with their class numbers (N,).
+    `example` is one sample of each input in the model's own order (batch of 1); `calibration` holds samples
+    along axis 0, of several inputs in a tuple or dict, and `test` such samples with their class numbers (N,).
     """
 
     graph: Graph
-    example: Array | None = None
-    calibration: Array | None = None
-    test: tuple[Array, Array] | None = None
+    example: tuple[Array, ...] | None = None
+    calibration: Any = None
+    test: tuple[Any, Array] | None = None
     labels: tuple[str, ...] = ()

@@ -4,20 +4,20 @@ torch.export itself may change a model: it does not see that eval-mode dropout h
 a layer in place behind it then overwrites; it keeps one branch of Python code, and one of random values.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from torch.export import ExportedProgram
 from torch.func import functional_call
 
 from ...errors import UserError, first_line
-from ...interpret import run_float
-from ...ir import Array, Graph, Shape
+from ...interpret import model_shape, run_float
+from ...ir import Array, Graph, Shape, wrapped
 from .containers import tensors_of
+from .examples import Call
 from .source import quiet
 
 SAME, SAME_FLOAT32 = 1e-4, 1e-3
@@ -29,8 +29,10 @@ SMALL = 1e-2
 """An element's own size counts as at least this share of the largest: what is smaller may cancel out."""
 COMPARED = 4
 
-Compute = Callable[[Array], Array]
-"""One input (1, …) → what the model returns for it, float64."""
+Sample = tuple[Array, ...]
+"""A sample (1, …) of each input; also what the model returns for it, an array for each output."""
+Compute = Callable[[Sample], Sample]
+"""A sample → what the model returns for it, float64."""
 
 
 @contextmanager
@@ -57,51 +59,50 @@ def unchanged(module: torch.nn.Module) -> Iterator[None]:
                 tensor.data.copy_(value)
 
 
-def compare(graph: Graph, model: torch.nn.Module | ExportedProgram, calibration: Array | None) -> None:
+def compare(graph: Graph, module: torch.nn.Module, call: Call, calibration: Any) -> None:
     """Raise UserError when the graph computes something else than the model on any of the inputs tried.
 
     Float64 takes long in torch, so it decides only where float32 leaves a doubt.
     """
-    module = model.module() if isinstance(model, ExportedProgram) else model
-    inputs = list(tried(graph.tensors[graph.input].shape, calibration))
+    inputs = list(tried(graph, calibration))
     with np.errstate(all="ignore"):
-        computed = np.array([run_float(graph, x) for x in inputs])
-    answers = _float32(module, inputs, graph)
-    complaint = _difference(graph.name, computed, answers, SAME)
+        computed = _columns([wrapped(run_float(graph, *x), len(graph.outputs)) for x in inputs])
+    answers = _float32(module, call, inputs, graph)
+    complaint = _differences(graph, computed, answers, SAME)
     if complaint:
         try:
-            exact = _answers(partial(_run, module, torch.float64), inputs, graph)
+            exact = _answers(partial(_run, module, call, torch.float64), inputs, graph)
         except Exception:
-            complaint = _difference(graph.name, computed, answers, SAME_FLOAT32)
+            complaint = _differences(graph, computed, answers, SAME_FLOAT32)
         else:
-            complaint = _difference(graph.name, computed, exact, SAME)
+            complaint = _differences(graph, computed, exact, SAME)
     if complaint:
         raise UserError(complaint)
 
 
-def _float32(module: torch.nn.Module, inputs: list[Array], graph: Graph) -> Array:
+def _float32(module: torch.nn.Module, call: Call, inputs: list[Sample], graph: Graph) -> list[Array]:
     """What the module answers in float32, on a copy of its tensors where that goes; the same every time."""
-    run = partial(_run, module, torch.float32)
+    run = partial(_run, module, call, torch.float32)
     try:
         run(inputs[0])
     except Exception:
-        run = partial(_run, module, None)
+        run = partial(_run, module, call, None)
     try:
         answers = _answers(run, inputs, graph)
         again = _answers(run, inputs[:1], graph)
     except UserError:
         raise
     except Exception as error:
+        shapes = ", ".join(str(x.shape) for x in inputs[0])
         raise UserError(
-            f"model {graph.name!r} fails on an input {inputs[0].shape}: "
-            f"{type(error).__name__}: {first_line(error)}"
+            f"model {graph.name!r} fails on an input {shapes}: {type(error).__name__}: {first_line(error)}"
         ) from error
-    if not np.isfinite(answers).any():
+    if not any(np.isfinite(each).any() for each in answers):
         raise UserError(
             f"model {graph.name!r} gives NaN or infinity for every input that was tried: "
             "train it again or load a good checkpoint"
         )
-    if _difference(graph.name, again, answers[:1], SAME_FLOAT32):
+    if _differences(graph, again, [each[:1] for each in answers], SAME_FLOAT32):
         raise UserError(
             f"model {graph.name!r} gives two answers for one input: it draws random numbers or remembers "
             "earlier inputs, so there is nothing to verify a board against; take that out of forward"
@@ -109,34 +110,66 @@ def _float32(module: torch.nn.Module, inputs: list[Array], graph: Graph) -> Arra
     return answers
 
 
-def _run(module: torch.nn.Module, dtype: torch.dtype | None, x: Array) -> Array:
-    """The only tensor in what the module returns; None runs it as it is, not on a copy of its tensors."""
-    given = torch.from_numpy(x.copy())
+def _run(module: torch.nn.Module, call: Call, dtype: torch.dtype | None, sample: Sample) -> Sample:
+    """The tensors in what the module returns; None runs it as it is, not on a copy of its tensors."""
+    given = [torch.from_numpy(x.copy()) for x in sample]
     with quiet(), torch.no_grad():
         if dtype is None:
-            returned = module(given)
+            returned = call(module, given)
         else:
             own = [*module.named_parameters(), *module.named_buffers()]
             copies = {k: t.detach().clone().to(dtype if t.is_floating_point() else t.dtype) for k, t in own}
-            returned = functional_call(module, copies, (given.to(dtype),))
-    (tensor,) = tensors_of(returned)
-    values: Array = tensor.detach().cpu().to(torch.float64).numpy()
-    return values
+            converted = [x.to(dtype) for x in given]
+            returned = functional_call(_Called(module, call), _prefixed(copies), (converted,))
+    found = tensors_of(returned)
+    return tuple(tensor.detach().cpu().to(torch.float64).numpy() for tensor in found)
 
 
-def _answers(run: Compute, inputs: list[Array], graph: Graph) -> Array:
-    """What the model returns for each input, once its shape is what the graph says."""
-    shape, answers = graph.tensors[graph.output].shape, [run(x) for x in inputs]
+class _Called(torch.nn.Module):
+    """A module whose forward takes all its tensors in one list."""
+
+    def __init__(self, module: torch.nn.Module, call: Call) -> None:
+        super().__init__()
+        self.called, self._call = module, call
+
+    def forward(self, tensors: list[torch.Tensor]) -> Any:
+        return self._call(self.called, tensors)
+
+
+def _prefixed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"called.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _answers(run: Compute, inputs: list[Sample], graph: Graph) -> list[Array]:
+    """What the model returns for each input, (N, *shape) of each output, once the shapes are the graph's."""
+    wanted = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.outputs]
+    answers = [run(x) for x in inputs]
     for values in answers:
-        if values.shape != shape:
+        shapes = [each.shape for each in values]
+        if shapes != wanted:
+            found, exported = (", ".join(map(str, each)) for each in (shapes, wanted))
             raise UserError(
-                f"model {graph.name!r} returns the shape {values.shape}, but {shape} once exported: "
+                f"model {graph.name!r} returns the shape {found}, but {exported} once exported: "
                 "return one shape for every input"
             )
-    return np.array(answers)
+    return _columns(answers)
 
 
-def _difference(name: str, computed: Array, answers: Array, same: float) -> str:
+def _columns(answers: Sequence[Sample]) -> list[Array]:
+    return [np.array(each) for each in zip(*answers, strict=True)]
+
+
+def _differences(graph: Graph, computed: Sequence[Array], answers: Sequence[Array], same: float) -> str:
+    """A sentence about the first output that is too far off, or ""."""
+    several = len(graph.outputs) > 1
+    found = (
+        _difference(graph.name, f"{port.name!r} " * several, y, answer, same)
+        for port, y, answer in zip(graph.outputs, computed, answers, strict=True)
+    )
+    return next(filter(None, found), "")
+
+
+def _difference(name: str, output: str, computed: Array, answers: Array, same: float) -> str:
     """A sentence about the element that is farthest off, or "" where none is farther off than it may be.
 
     NaN and infinity must be where the model has them, and nowhere else.
@@ -151,32 +184,49 @@ def _difference(name: str, computed: Array, answers: Array, same: float) -> str:
     if excess[worst] <= 0:
         return ""
     return (
-        f"torch.export changes what model {name!r} computes: output {tuple(map(int, worst[1:]))} is "
+        f"torch.export changes what model {name!r} computes: output {output}{tuple(map(int, worst[1:]))} is "
         f"{computed[worst]:.4g} instead of {answers[worst]:.4g} for one input; "
         "do not use inplace=True on the output of a dropout, and no Python code in forward that depends on "
         "values"
     )
 
 
-def tried(shape: Shape, calibration: Array | None) -> Iterator[Array]:
-    """float32 inputs of the model's shape: samples spread over the calibration data, noise, zeros."""
-    samples = _samples(shape, calibration)
-    spread = np.linspace(0, len(samples) - 1, min(COMPARED, len(samples))).astype(int)
-    yield from samples[spread]
+def tried(graph: Graph, calibration: Any) -> Iterator[Sample]:
+    """float32 inputs of the model's shapes: samples spread over the calibration data, noise, zeros."""
+    shapes = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.inputs]
+    known = [_samples(shape, data) for shape, data in zip(shapes, _by_port(graph, calibration), strict=True)]
+    count = min(map(len, known))
+    for i in np.linspace(0, count - 1, min(COMPARED, count)).astype(int):
+        yield tuple(samples[i] for samples in known)
     rng = np.random.default_rng(0)
-    lo, hi = (samples.min(), samples.max()) if np.any(samples) else (-1.0, 1.0)
-    yield rng.uniform(lo, hi, shape).astype(np.float32)
-    yield rng.normal(scale=max(abs(lo), abs(hi)), size=shape).astype(np.float32)
-    yield np.zeros(shape, np.float32)
+    ends = [(x.min(), x.max()) if np.any(x) else (-1.0, 1.0) for x in known]
+    each = list(zip(shapes, ends, strict=True))
+    yield tuple(rng.uniform(lo, hi, shape).astype(np.float32) for shape, (lo, hi) in each)
+    yield tuple(
+        rng.normal(scale=max(abs(lo), abs(hi)), size=shape).astype(np.float32) for shape, (lo, hi) in each
+    )
+    yield tuple(np.zeros(shape, np.float32) for shape in shapes)
 
 
-def _samples(shape: Shape, calibration: Array | None) -> Array:
+def _by_port(graph: Graph, calibration: Any) -> list[Any]:
+    """What there is for each input; None where that cannot be told: such data is judged elsewhere."""
+    ports = graph.inputs
+    if isinstance(calibration, Mapping):
+        return [calibration.get(port.name) for port in ports]
+    if isinstance(calibration, tuple | list) and len(calibration) == len(ports):
+        return list(calibration)
+    return [calibration] if len(ports) == 1 else [None] * len(ports)
+
+
+def _samples(shape: Shape, data: Any) -> Array:
     """The finite float samples (N, *shape) there are; data of another kind or shape is judged elsewhere."""
     nothing = np.empty((0, *shape), np.float32)
-    if calibration is None or calibration.dtype.kind != "f" or not calibration.ndim:
+    try:
+        array = np.asarray(data.detach().cpu() if isinstance(data, torch.Tensor) else data)
+    except (TypeError, ValueError):
         return nothing
-    if calibration.shape[1:] not in (shape, shape[1:]):
+    if array.dtype.kind != "f" or not array.ndim or array.shape[1:] not in (shape, shape[1:]):
         return nothing
     with np.errstate(over="ignore"):
-        samples = calibration.reshape(len(calibration), *shape).astype(np.float32)
+        samples = array.reshape(len(array), *shape).astype(np.float32)
     return samples[np.isfinite(samples).all(axis=tuple(range(1, samples.ndim)))]

@@ -1,7 +1,7 @@
 """In what may a model wrap its output? torch.export knows tuples, lists and dicts, and is told of others."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -30,6 +30,30 @@ def tell_torch(returned: Any) -> None:
 def tensors_of(returned: Any) -> list[torch.Tensor]:
     """The tensors in what a model returned."""
     return [leaf for leaf in pytree.tree_leaves(returned) if isinstance(leaf, torch.Tensor)]
+
+
+def place_names(structure: pytree.TreeSpec) -> list[str]:
+    """What the keys and fields say of each leaf's place: "boxes", "boxes_0"; "" where a number says all."""
+    numbered = pytree.tree_unflatten(list(range(structure.num_leaves)), structure)
+    named = dict(_named(numbered, ()))
+    return [named.get(i, "") for i in range(structure.num_leaves)]
+
+
+def _named(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[int, str]]:
+    """Number and name of every leaf in what holds numbers."""
+    if isinstance(value, Mapping):
+        parts: Iterable[tuple[str | int, Any]] = ((str(key), each) for key, each in value.items())
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = _fields(value).items()
+    elif hasattr(value, "_fields"):
+        parts = value._asdict().items()
+    elif isinstance(value, list | tuple):
+        parts = enumerate(value)
+    else:
+        yield value, "_".join(map(str, path)) if any(isinstance(key, str) for key in path) else ""
+        return
+    for key, each in parts:
+        yield from _named(each, (*path, key))
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How does a PyTorch model become a float graph? Through torch.export, at the level of whole layers."""
 
-import inspect
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,14 +11,16 @@ from torch.nn.parameter import is_lazy
 
 from ...errors import UserError, first_line
 from ...ir import Graph, Tensor, check
-from ..common.builder import Builder
+from ...ops.rescale import RescaleAttrs
+from ..common.builder import Builder, port_name
 from ..common.imported import Imported
 from ..common.refusals import Refusals
 from . import source as sources
 from .compare import compare, unchanged
 from .containers import tell_torch
-from .ports import input_nodes, output_node
-from .source import Source, dtype_name, quiet
+from .examples import caller, dtype_name, shapes
+from .ports import input_nodes, output_nodes
+from .source import Source, quiet
 from .spellings import spellings
 from .walk import Import
 
@@ -31,18 +33,18 @@ def load(source: Any, name: str | None = None, example: Any = None, calibration:
     is not one float32 tensor in, one float32 tensor out, with all that stands against it.
     """
     found = sources.find(source, name, example)
-    sample = None if found.example is None else found.example.cpu().numpy()
-    given = sources.samples(calibration, "calibration data")
-    known = next((data for data in (given, found.calibration, sample) if data is not None), None)
+    sample = tuple(x.cpu().numpy() for x in found.example.tensors) if found.example else None
+    known = next((data for data in (calibration, found.calibration, sample) if data is not None), None)
     if isinstance(found.model, ExportedProgram):
         graph = to_graph(decompose(found.model, found.name), found.name)
-        compare(graph, found.model, known)
+        compare(graph, found.model.module(), caller(found.model.call_spec.in_spec), known)
     else:
         module = unwrapped(found.model)
         _require_values(module, found.name)
         with unchanged(module):
-            graph = to_graph(decompose(export(module, found), found.name), found.name)
-            compare(graph, module, known)
+            program = export(module, found)
+            graph = to_graph(decompose(program, found.name), found.name)
+            compare(graph, module, caller(program.call_spec.in_spec), known)
     return Imported(graph, sample, found.calibration, found.test, found.labels)
 
 
@@ -59,17 +61,17 @@ def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
 
 def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
     """Export a module that is in eval mode, on one sample."""
-    _require_one_argument(module, source.name)
     _require_float32(module, source.name)
     assert source.example is not None  # find() refuses a module without one
     with suppress(Exception), quiet(), torch.no_grad():  # what fails here fails in the export too
-        tell_torch(module(source.example.clone()))
+        tried = source.example.copied()
+        tell_torch(module(*tried.args, **tried.kwargs))
     try:
         with quiet(), torch.no_grad():
-            return torch.export.export(module, (source.example,))
+            return torch.export.export(module, source.example.args, dict(source.example.kwargs))
     except Exception as error:
         raise UserError(
-            f"torch.export cannot follow model {source.name!r} on an input {tuple(source.example.shape)}: "
+            f"torch.export cannot follow model {source.name!r} on an input {shapes(source.example)}: "
             f"{type(error).__name__}: {first_line(error)}"
         ) from error
 
@@ -89,20 +91,36 @@ def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
 def to_graph(program: ExportedProgram, name: str) -> Graph:
     """Every node of the exported program becomes layers, or a line of one error."""
     refusals = Refusals(name)
-    inputs, output = input_nodes(program, refusals), output_node(program, refusals)
+    inputs, wanted = input_nodes(program, refusals), output_nodes(program, refusals)
     walk = Import(Builder(name), refusals, _constants(program, refusals))
     for node in inputs:
         walk.start(node)
     if inputs:
         walk.follow(program.graph)
     refusals.check()
-    assert output is not None
-    start, result = walk.values[inputs[0]], walk.values.get(output)
-    if not isinstance(result, Tensor) or result is start:
-        raise UserError(f"model {name!r} computes nothing from its input: there is nothing to deploy")
-    graph = walk.builder.graph(start, result)
+    given = [walk.values[node] for node in inputs]
+    results = [(called, walk.values.get(node)) for called, node in wanted]
+    graph = walk.builder.graph(given, _outputs(walk.builder, given, results))
     check(graph)
     return graph
+
+
+def _outputs(b: Builder, given: Sequence[Tensor], results: Sequence[tuple[str, Any]]) -> dict[str, Tensor]:
+    """What the model returns by name: that of its place, or of the layer; an input is handed on as a copy."""
+    if not any(isinstance(result, Tensor) and result not in given for _, result in results):
+        raise UserError(f"model {b.name!r} computes nothing from its input: there is nothing to deploy")
+    found: dict[str, Tensor] = {}
+    for i, (called, result) in enumerate(results):
+        if not isinstance(result, Tensor):
+            place = f"its {called!r}" if called else f"value {i} of what it returns"
+            raise UserError(
+                f"model {b.name!r} returns a constant, {place}: leave it out, for it is known without running"
+            )
+        if result in given:
+            b.layer, b.source = f"{result.name}_out", f"output {called or i}"
+            result = b.add("rescale", RescaleAttrs(), result)
+        found[port_name(called or result.name, found)] = result
+    return found
 
 
 def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.Tensor]:
@@ -120,20 +138,6 @@ def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.
             )
         found[spec.arg.name] = tensor
     return found
-
-
-def _require_one_argument(module: torch.nn.Module, name: str) -> None:
-    parameters = inspect.signature(module.forward).parameters.values()
-    needed = [
-        p.name
-        for p in parameters
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    if len(needed) > 1:
-        raise UserError(
-            f"model {name!r} takes {len(needed)} inputs ({', '.join(needed)}): "
-            "firmnet deploys models with one; join them into one tensor"
-        )
 
 
 def _require_values(module: torch.nn.Module, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What goes into an exported program, and what comes out? One float32 tensor each, or reasons why not."""
+"""What goes into an exported program, and what comes out? Float32 tensors, or reasons why not."""
 
 import torch
 from torch.export import ExportedProgram
@@ -6,7 +6,8 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.fx import Node as FxNode
 
 from ..common.refusals import Refusals
-from .source import dtype_name
+from .containers import place_names
+from .examples import dtype_name
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Buffers that batch norm changes in training mode, and only then."""
@@ -16,12 +17,8 @@ def input_nodes(program: ExportedProgram, refusals: Refusals) -> list[FxNode]:
     """The placeholders of tensors given by the user that can be walked from; notes what does not fit."""
     specs = [spec for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
     names = [str(spec.arg.name) for spec in specs]
-    if len(names) != 1:
-        named = f" ({', '.join(names)})" if names else ""
-        refusals.because(
-            f"takes {len(names)} inputs{named}: firmnet deploys models with one; "
-            + ("join them into one tensor" if names else "give it the tensor it works on")
-        )
+    if not names:
+        refusals.because("takes no inputs: give it the tensor it works on")
     found = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in names]
     return [node for node in found if _fits(node, refusals)]
 
@@ -51,25 +48,35 @@ def _fits(node: FxNode, refusals: Refusals) -> bool:
     return True
 
 
-def output_node(program: ExportedProgram, refusals: Refusals) -> FxNode | None:
-    """The node of the only tensor that the model returns, however wrapped; notes what does not fit."""
+def output_nodes(program: ExportedProgram, refusals: Refusals) -> list[tuple[str, FxNode]]:
+    """The nodes of the tensors that the model returns, however wrapped, each with what its place is called.
+
+    "" for the only one, and for those that have a number only; notes what does not fit.
+    """
     specs = program.graph_signature.output_specs
     changed = [str(spec.target) for spec in specs if spec.kind == OutputKind.BUFFER_MUTATION]
     if changed:
         refusals.because(_changes(changed))
     results = [spec.arg for spec in specs if spec.kind == OutputKind.USER_OUTPUT]
-    results = [arg for arg in results if not (isinstance(arg, ConstantArgument) and arg.value is None)]
-    if len(results) > 1:
-        refusals.because(
-            f"returns {len(results)} values: firmnet deploys models with one output tensor; "
-            "wrap it and return one"
-        )
-        return None
-    if not results or not isinstance(results[0], TensorArgument):
-        refusals.because("returns a value that is not a tensor: return one float32 tensor")
-        return None
-    node: FxNode = next(n for n in program.graph.nodes if n.name == results[0].name)
-    value = node.meta["val"]
+    told = zip(place_names(program.call_spec.out_spec), results, strict=True)
+    kept = [
+        (name, arg) for name, arg in told if not (isinstance(arg, ConstantArgument) and arg.value is None)
+    ]
+    if not kept:
+        refusals.because("returns no tensor: return what it computes, as float32")
+    nodes = {node.name: node for node in program.graph.nodes}
+    found = []
+    for name, arg in kept:
+        if isinstance(arg, TensorArgument):
+            found.append((name if len(kept) > 1 else "", nodes[arg.name]))
+            _judge(nodes[arg.name].meta["val"], refusals)
+        else:
+            refusals.because("returns a value that is not a tensor: return float32 tensors alone")
+    return found
+
+
+def _judge(value: torch.Tensor, refusals: Refusals) -> None:
+    """Note why a tensor cannot be handed out."""
     if value.dtype != torch.float32:
         advice = "return the float32 scores; predict() picks the class"
         if value.dtype.is_floating_point:
@@ -79,7 +86,6 @@ def output_node(program: ExportedProgram, refusals: Refusals) -> FxNode | None:
         refusals.because("returns a tensor whose size depends on the data: return one of a fixed shape")
     elif 0 in value.shape:
         refusals.because(f"returns an empty tensor, shape {tuple(value.shape)}: return values")
-    return node
 
 
 def _changes(buffers: list[str]) -> str:

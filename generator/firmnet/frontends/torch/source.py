@@ -2,8 +2,9 @@
 
 The function takes no arguments and returns `(module, example)`, `(module, example, calibration)`, or a
 mapping with the keys `module` and `example` and any of these: `calibration`, `test` (a pair: samples
-and class numbers), `labels`, `name`. `example` is one float32 input with its batch dimension; the others have
-samples along axis 0.
+and class numbers), `labels`, `name`. `example` is one float32 input with its batch dimension, of a model with
+several a tuple of them, or a dict by the names that forward gives them; the others have samples along axis 0,
+for several inputs in a tuple or dict as well.
 """
 
 import contextlib
@@ -29,6 +30,7 @@ from torch.export import ExportedProgram
 from ...errors import UserError, first_line
 from ...ir import Array
 from . import pt2
+from .examples import Example, example_of
 
 KEYS = ("module", "example", "calibration", "test", "labels", "name")
 
@@ -39,9 +41,9 @@ class Source:
 
     name: str
     model: torch.nn.Module | ExportedProgram
-    example: torch.Tensor | None = None
-    calibration: Array | None = None
-    test: tuple[Array, Array] | None = None
+    example: Example | None = None
+    calibration: Any = None
+    test: tuple[Any, Array] | None = None
     labels: tuple[str, ...] = ()
 
 
@@ -127,49 +129,35 @@ def from_mapping(given: Mapping[str, Any], source: str, name: str, name_is_given
     module = given.get("module")
     if not isinstance(module, torch.nn.Module):
         raise UserError(f"{source} gives a {type(module).__name__} as its module: give a torch.nn.Module")
+    example = example_of(given.get("example"), module, source)
+    count = len(example.tensors)
     return Source(
         model_name(name, name_is_given),
         module,
-        one_sample(given.get("example"), source),
-        samples(given.get("calibration"), f"{source}: calibration"),
-        test_set(given.get("test"), source),
+        example,
+        samples(given.get("calibration"), count, f"{source}: calibration"),
+        test_set(given.get("test"), count, source),
         class_names(given.get("labels", ()), source),
     )
 
 
-def one_sample(example: Any, source: str) -> torch.Tensor:
-    """The example input as float32 with a batch of 1: the first sample of what was given."""
-    if isinstance(example, tuple | list) and example and all(isinstance(e, torch.Tensor) for e in example):
-        if len(example) > 1:
-            raise UserError(
-                f"{source} takes {len(example)} inputs: firmnet deploys models with one; "
-                "join them into one tensor"
-            )
-        (example,) = example
-    if example is None:
-        raise UserError(
-            f"{source} comes without an example input: give one sample, e.g. torch.zeros(1, 3, 32, 32)"
-        )
-    if not isinstance(example, torch.Tensor | np.ndarray):
-        raise UserError(f"{source}: the example input is a {type(example).__name__}: give one float32 tensor")
-    tensor = torch.as_tensor(example).detach()
-    if not tensor.dtype.is_floating_point:
-        raise UserError(
-            f"{source}: the example input is {dtype_name(tensor.dtype)}: "
-            "firmnet takes float32 inputs, so convert it with .float()"
-        )
-    if tensor.ndim < 2 or 0 in tensor.shape:
-        raise UserError(
-            f"{source}: the example input has shape {tuple(tensor.shape)}: "
-            "give a batch of one, e.g. x.unsqueeze(0)"
-        )
-    return tensor[:1].float()
+def samples(data: Any, inputs: int, what: str) -> Any:
+    """Samples along axis 0 as an array of the numbers they are; quantize.check_samples judges these.
 
-
-def samples(data: Any, what: str) -> Array | None:
-    """Samples along axis 0 as an array of the numbers they are; quantize.check_samples judges these."""
+    Of a model with several inputs a tuple of as many such arrays, or a dict of them.
+    """
     if data is None:
         return None
+    if inputs == 1 and not isinstance(data, Mapping):
+        return numbers(data, what)
+    if isinstance(data, Mapping):
+        return {str(name): numbers(each, f"{what} of {str(name)!r}") for name, each in data.items()}
+    if not isinstance(data, tuple | list) or len(data) != inputs:
+        raise UserError(f"{what} must be {inputs} arrays, one for each input: give a tuple of them")
+    return tuple(numbers(each, f"{what} of input {i}") for i, each in enumerate(data))
+
+
+def numbers(data: Any, what: str) -> Array:
     try:
         values = data.detach().cpu().numpy() if isinstance(data, torch.Tensor) else np.asarray(data)
     except (TypeError, ValueError):
@@ -185,20 +173,28 @@ def class_names(labels: Any, source: str) -> tuple[str, ...]:
     return tuple(map(str, labels))
 
 
-def test_set(data: Any, source: str) -> tuple[Array, Array] | None:
+def test_set(data: Any, inputs: int, source: str) -> tuple[Any, Array] | None:
     if data is None:
         return None
+    counts: set[tuple[int, ...]] = {()}
     try:
         x, y = data
-        inputs, numbers = samples(x, f"{source}: test"), np.asarray(y)
-        classes = numbers.astype(np.int64)
+        given, classes = samples(x, inputs, f"{source}: test"), np.asarray(y)
+        counts = {array.shape[:1] for array in _arrays(given)}
+        whole = classes.astype(np.int64)
     except (TypeError, ValueError):
-        inputs, numbers, classes = None, np.array([]), np.array([])
-    if inputs is None or inputs.ndim == 0 or classes.shape != inputs.shape[:1] or (classes != numbers).any():
+        given, classes, whole = None, np.array([]), np.array([])
+    if given is None or counts != {whole.shape} or (whole != classes).any():
         raise UserError(
             f"{source}: test is not a pair of equally many samples and class numbers: return test=(x, y)"
         )
-    return inputs, classes
+    return given, whole
+
+
+def _arrays(given: Any) -> Iterable[Array]:
+    if isinstance(given, Mapping):
+        return given.values()
+    return given if isinstance(given, tuple) else (given,)
 
 
 def model_name(name: str, given: bool) -> str:
@@ -235,10 +231,6 @@ def describe(error: BaseException, path: Path) -> str:
         lines.append(error.lineno)
     where = f"line {lines[-1]}: " if lines else ""
     return f"{where}{type(error).__name__}: {first_line(error)}"
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 @contextmanager

@@ -1,0 +1,115 @@
+"""With what is a model called? A sample of each of its inputs, as its forward takes them."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import _pytree as pytree
+
+from ...errors import UserError, first_line
+
+
+@dataclass(frozen=True)
+class Example:
+    """What forward is called with: tensors with a batch of 1, or lists, tuples and dicts of them."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        return (*pytree.tree_leaves((self.args, dict(self.kwargs))),)
+
+    def copied(self) -> "Example":
+        """For a forward that may write into what it is given."""
+        args, kwargs = pytree.tree_map(torch.clone, (self.args, dict(self.kwargs)))
+        return Example(args, kwargs)
+
+
+def example_of(given: Any, module: torch.nn.Module, source: str) -> Example:
+    """From what the user gave for a module: a tensor, a tuple or list of several, or a dict by their names.
+
+    Of samples with more than one along axis 0 the first is taken. Raises UserError for what does not fit.
+    """
+    if given is None:
+        raise UserError(
+            f"{source} comes without an example input: give one sample, e.g. torch.zeros(1, 3, 32, 32)"
+        )
+    made = pytree.tree_map(lambda leaf: _one_sample(leaf, source), given)
+    try:
+        signature = inspect.signature(module.forward)
+    except ValueError:  # TorchScript's, which is refused later on
+        return Example((made,), {})
+    if isinstance(made, Mapping) and set(map(str, made)) <= {*signature.parameters}:
+        return _bound(signature, source, (), made)
+    several = isinstance(made, tuple | list) and (len(made) == 1 or _takes_several(signature))
+    return _bound(signature, source, tuple(made) if several else (made,), {})
+
+
+def _takes_several(signature: inspect.Signature) -> bool:
+    """Whether forward takes more than one argument, or any number."""
+    kinds = [parameter.kind for parameter in signature.parameters.values()]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return inspect.Parameter.VAR_POSITIONAL in kinds or sum(kind in positional for kind in kinds) > 1
+
+
+def _bound(
+    signature: inspect.Signature, source: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Example:
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        names = ", ".join(
+            name
+            for name, parameter in signature.parameters.items()
+            if parameter.default is parameter.empty
+            and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        )
+        raise UserError(
+            f"{source}: the example does not fit forward ({first_line(error)}): give a tensor for each of "
+            f"its inputs, e.g. as a tuple ({names})"
+        ) from None
+    return Example(bound.args, bound.kwargs)
+
+
+def _one_sample(leaf: Any, source: str) -> torch.Tensor:
+    """The first sample of what was given, float32 with a batch of 1."""
+    if not isinstance(leaf, torch.Tensor | np.ndarray):
+        raise UserError(f"{source}: the example input is a {type(leaf).__name__}: give one float32 tensor")
+    tensor = torch.as_tensor(leaf).detach()
+    if not tensor.dtype.is_floating_point:
+        raise UserError(
+            f"{source}: the example input is {dtype_name(tensor.dtype)}: "
+            "firmnet takes float32 inputs, so convert it with .float()"
+        )
+    if tensor.ndim < 2 or 0 in tensor.shape:
+        raise UserError(
+            f"{source}: the example input has shape {tuple(tensor.shape)}: "
+            "give a batch of one, e.g. x.unsqueeze(0)"
+        )
+    return tensor[:1].float()
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def shapes(example: Example) -> str:
+    """For people: "(1, 3)", of several "(1, 3), (1, 2)"."""
+    return ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)
+
+
+Call = Callable[[torch.nn.Module, Sequence[torch.Tensor]], Any]
+
+
+def caller(structure: pytree.TreeSpec) -> Call:
+    """Calls a module with tensors in the places that they have in (args, kwargs) of this structure."""
+
+    def call(module: torch.nn.Module, tensors: Sequence[torch.Tensor]) -> Any:
+        args, kwargs = pytree.tree_unflatten(list(tensors), structure)
+        return module(*args, **kwargs)
+
+    return call
