@@ -54,7 +54,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Archive(Mapping[str, Array]):
+class SamplesArchive(Mapping[str, Array]):
     """The arrays of an `.npz`, each read when it is asked for."""
 
     path: Path
@@ -169,7 +169,7 @@ def _read(path: Path, names: Sequence[str] | None) -> Any:
         with zipfile.ZipFile(file) as archive:
             held = npz_names(archive, MAX_SAMPLES_BYTES)
             if names is None and len(held) > 1:
-                return Archive(path, tuple(held))
+                return SamplesArchive(path, tuple(held))
             if names and len(names) > 1:
                 return {name: read_member(archive, name) for name in names if name in held}
             return read_member(archive, _pick(held, path))

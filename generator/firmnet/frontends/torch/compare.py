@@ -17,7 +17,7 @@ from ...errors import UserError, first_line
 from ...interpret import model_shape, run_float
 from ...ir import Array, Graph, Shape, wrapped
 from .containers import tensors_of
-from .examples import Call
+from .examples import Caller
 from .source import quiet
 
 SAME, SAME_FLOAT32 = 1e-4, 1e-3
@@ -59,7 +59,7 @@ def unchanged(module: torch.nn.Module) -> Iterator[None]:
                 tensor.data.copy_(value)
 
 
-def compare(graph: Graph, module: torch.nn.Module, call: Call, calibration: Any) -> None:
+def compare(graph: Graph, module: torch.nn.Module, call: Caller, calibration: Any) -> None:
     """Raise UserError when the graph computes something else than the model on any of the inputs tried.
 
     Float64 takes long in torch, so it decides only where float32 leaves a doubt.
@@ -80,7 +80,7 @@ def compare(graph: Graph, module: torch.nn.Module, call: Call, calibration: Any)
         raise UserError(complaint)
 
 
-def _float32(module: torch.nn.Module, call: Call, inputs: list[Sample], graph: Graph) -> list[Array]:
+def _float32(module: torch.nn.Module, call: Caller, inputs: list[Sample], graph: Graph) -> list[Array]:
     """What the module answers in float32, on a copy of its tensors where that goes; the same every time."""
     run = partial(_run, module, call, torch.float32)
     try:
@@ -110,7 +110,7 @@ def _float32(module: torch.nn.Module, call: Call, inputs: list[Sample], graph: G
     return answers
 
 
-def _run(module: torch.nn.Module, call: Call, dtype: torch.dtype | None, sample: Sample) -> Sample:
+def _run(module: torch.nn.Module, call: Caller, dtype: torch.dtype | None, sample: Sample) -> Sample:
     """The tensors in what the module returns; None runs it as it is, not on a copy of its tensors."""
     given = [torch.from_numpy(x.copy()) for x in sample]
     with quiet(), torch.no_grad():
@@ -128,7 +128,7 @@ def _run(module: torch.nn.Module, call: Call, dtype: torch.dtype | None, sample:
 class _Called(torch.nn.Module):
     """A module whose forward takes all its tensors in one list."""
 
-    def __init__(self, module: torch.nn.Module, call: Call) -> None:
+    def __init__(self, module: torch.nn.Module, call: Caller) -> None:
         super().__init__()
         self.called, self._call = module, call
 

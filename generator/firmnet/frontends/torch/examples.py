@@ -102,10 +102,10 @@ def shapes(example: Example) -> str:
     return ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)
 
 
-Call = Callable[[torch.nn.Module, Sequence[torch.Tensor]], Any]
+Caller = Callable[[torch.nn.Module, Sequence[torch.Tensor]], Any]
 
 
-def caller(structure: pytree.TreeSpec) -> Call:
+def caller(structure: pytree.TreeSpec) -> Caller:
     """Calls a module with tensors in the places that they have in (args, kwargs) of this structure."""
 
     def call(module: torch.nn.Module, tensors: Sequence[torch.Tensor]) -> Any:
