@@ -29,9 +29,9 @@ SMALL = 1e-2
 """An element's own size counts as at least this share of the largest: what is smaller may cancel out."""
 COMPARED = 4
 
-Sample = tuple[Array, ...]
+Arrays = tuple[Array, ...]
 """A sample (1, …) of each input; also what the model returns for it, an array for each output."""
-Compute = Callable[[Sample], Sample]
+Compute = Callable[[Arrays], Arrays]
 """A sample → what the model returns for it, float64."""
 
 
@@ -80,7 +80,7 @@ def compare(graph: Graph, module: torch.nn.Module, call: Caller, calibration: An
         raise UserError(complaint)
 
 
-def _float32(module: torch.nn.Module, call: Caller, inputs: list[Sample], graph: Graph) -> list[Array]:
+def _float32(module: torch.nn.Module, call: Caller, inputs: list[Arrays], graph: Graph) -> list[Array]:
     """What the module answers in float32, on a copy of its tensors where that goes; the same every time."""
     run = partial(_run, module, call, torch.float32)
     try:
@@ -110,7 +110,7 @@ def _float32(module: torch.nn.Module, call: Caller, inputs: list[Sample], graph:
     return answers
 
 
-def _run(module: torch.nn.Module, call: Caller, dtype: torch.dtype | None, sample: Sample) -> Sample:
+def _run(module: torch.nn.Module, call: Caller, dtype: torch.dtype | None, sample: Arrays) -> Arrays:
     """The tensors in what the module returns; None runs it as it is, not on a copy of its tensors."""
     given = [torch.from_numpy(x.copy()) for x in sample]
     with quiet(), torch.no_grad():
@@ -140,7 +140,7 @@ def _prefixed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"called.{name}": tensor for name, tensor in tensors.items()}
 
 
-def _answers(run: Compute, inputs: list[Sample], graph: Graph) -> list[Array]:
+def _answers(run: Compute, inputs: list[Arrays], graph: Graph) -> list[Array]:
     """What the model returns for each input, (N, *shape) of each output, once the shapes are the graph's."""
     wanted = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.outputs]
     answers = [run(x) for x in inputs]
@@ -155,7 +155,7 @@ def _answers(run: Compute, inputs: list[Sample], graph: Graph) -> list[Array]:
     return _columns(answers)
 
 
-def _columns(answers: Sequence[Sample]) -> list[Array]:
+def _columns(answers: Sequence[Arrays]) -> list[Array]:
     return [np.array(each) for each in zip(*answers, strict=True)]
 
 
@@ -191,7 +191,7 @@ def _difference(name: str, output: str, computed: Array, answers: Array, same: f
     )
 
 
-def tried(graph: Graph, calibration: Any) -> Iterator[Sample]:
+def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     """float32 inputs of the model's shapes: samples spread over the calibration data, noise, zeros."""
     shapes = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.inputs]
     known = [_samples(shape, data) for shape, data in zip(shapes, _by_port(graph, calibration), strict=True)]

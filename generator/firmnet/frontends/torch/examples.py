@@ -13,7 +13,7 @@ from ...errors import UserError, first_line
 
 
 @dataclass(frozen=True)
-class Example:
+class Arguments:
     """What forward is called with: tensors with a batch of 1, or lists, tuples and dicts of them."""
 
     args: tuple[Any, ...]
@@ -23,13 +23,13 @@ class Example:
     def tensors(self) -> tuple[torch.Tensor, ...]:
         return (*pytree.tree_leaves((self.args, dict(self.kwargs))),)
 
-    def copied(self) -> "Example":
+    def copied(self) -> "Arguments":
         """For a forward that may write into what it is given."""
         args, kwargs = pytree.tree_map(torch.clone, (self.args, dict(self.kwargs)))
-        return Example(args, kwargs)
+        return Arguments(args, kwargs)
 
 
-def example_of(given: Any, module: torch.nn.Module, source: str) -> Example:
+def example_of(given: Any, module: torch.nn.Module, source: str) -> Arguments:
     """From what the user gave for a module: a tensor, a tuple or list of several, or a dict by their names.
 
     Of samples with more than one along axis 0 the first is taken. Raises UserError for what does not fit.
@@ -42,7 +42,7 @@ def example_of(given: Any, module: torch.nn.Module, source: str) -> Example:
     try:
         signature = inspect.signature(module.forward)
     except ValueError:  # TorchScript's, which is refused later on
-        return Example((made,), {})
+        return Arguments((made,), {})
     if isinstance(made, Mapping) and set(map(str, made)) <= {*signature.parameters}:
         return _bound(signature, source, (), made)
     several = isinstance(made, tuple | list) and (len(made) == 1 or _takes_several(signature))
@@ -58,7 +58,7 @@ def _takes_several(signature: inspect.Signature) -> bool:
 
 def _bound(
     signature: inspect.Signature, source: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Example:
+) -> Arguments:
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -72,7 +72,7 @@ def _bound(
             f"{source}: the example does not fit forward ({first_line(error)}): give a tensor for each of "
             f"its inputs, e.g. as a tuple ({names})"
         ) from None
-    return Example(bound.args, bound.kwargs)
+    return Arguments(bound.args, bound.kwargs)
 
 
 def _one_sample(leaf: Any, source: str) -> torch.Tensor:
@@ -97,7 +97,7 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def shapes(example: Example) -> str:
+def shapes(example: Arguments) -> str:
     """For people: "(1, 3)", of several "(1, 3), (1, 2)"."""
     return ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)
 

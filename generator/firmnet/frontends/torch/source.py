@@ -30,7 +30,7 @@ from torch.export import ExportedProgram
 from ...errors import UserError, first_line
 from ...ir import Array
 from . import pt2
-from .examples import Example, example_of
+from .examples import Arguments, example_of
 
 KEYS = ("module", "example", "calibration", "test", "labels", "name")
 
@@ -41,7 +41,7 @@ class Source:
 
     name: str
     model: torch.nn.Module | ExportedProgram
-    example: Example | None = None
+    example: Arguments | None = None
     calibration: Any = None
     test: tuple[Any, Array] | None = None
     labels: tuple[str, ...] = ()
