@@ -27,6 +27,7 @@ from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.mul import MulAttrs
 from firmnet.ops.pad import PadAttrs
 from firmnet.ops.rescale import RescaleAttrs
+from firmnet.ops.slice import SliceAttrs
 from firmnet.ops.softmax import OUTPUT, SoftmaxAttrs
 from firmnet.ops.transpose import TransposeAttrs
 from firmnet.passes import optimize
@@ -554,6 +555,28 @@ def _movement() -> Iterator[Layer]:
         ("permute NCHW->NHWC 5x7x9", (1, 5, 7, 9), (0, 2, 3, 1)),
     ]:
         yield moved("transpose", label, TransposeAttrs(order), [shape])
+    for label, shape, sliced in [
+        ("first half of 32 channels 16x16", (1, 16, 16, 32), SliceAttrs((0,) * 4, (1,) * 4, (1, 16, 16, 16))),
+        ("3 of 8 channels 16x16", (1, 16, 16, 8), SliceAttrs((0, 0, 0, 5), (1,) * 4, (1, 16, 16, 3))),
+        ("one channel of 3 32x32", (1, 32, 32, 3), SliceAttrs((0, 0, 0, 1), (1,) * 4, (1, 32, 32, 1))),
+        ("rows 4 to 12 of 16x16x16", (1, 16, 16, 16), SliceAttrs((0, 4, 0, 0), (1,) * 4, (1, 8, 16, 16))),
+        ("every second pixel 16 16x16", (1, 16, 16, 16), SliceAttrs((0,) * 4, (1, 2, 2, 1), (1, 8, 8, 16))),
+        ("every second pixel 1 32x32", (1, 32, 32, 1), SliceAttrs((0,) * 4, (1, 2, 2, 1), (1, 16, 16, 1))),
+        ("last token of 64x32", (1, 64, 32), SliceAttrs((0, 63, 0), (1,) * 3, (1, 1, 32))),
+        ("reversed line of 500", (1, 500), SliceAttrs((0, 499), (1, -1), (1, 500))),
+        (
+            "reversed columns 3 32x32",
+            (1, 32, 32, 3),
+            SliceAttrs((0, 0, 31, 0), (1, 1, -1, 1), (1, 32, 32, 3)),
+        ),
+        (
+            "pixels twice 16 8x8",
+            (1, 8, 1, 8, 1, 16),
+            SliceAttrs((0,) * 6, (1, 1, 0, 1, 0, 1), (1, 8, 2, 8, 2, 16)),
+        ),
+        ("values eight times 8x16", (1, 8, 16, 1), SliceAttrs((0,) * 4, (1, 1, 1, 0), (1, 8, 16, 8))),
+    ]:
+        yield moved("slice", label, sliced, [shape])
     parts: list[tuple[str, list[Shape], int]] = [
         ("concat channels 16+16 16x16", [(1, 16, 16, 16)] * 2, 3),
         ("concat channels 3+5 16x16", [(1, 16, 16, 3), (1, 16, 16, 5)], 3),

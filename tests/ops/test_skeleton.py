@@ -13,7 +13,7 @@ REPO = Path(__file__).parents[2]
 SKELETON = REPO / "docs" / "skeleton"
 TREE = ("generator", "templates", "boards", "runtime_micropython", "tests", "pyproject.toml")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*_cache")
-OP = "flip"
+OP = "tril"
 
 
 def files() -> list[Path]:

@@ -83,7 +83,7 @@ def pieces(row: Row, rows: Sequence[range]) -> list[Piece]:
 
 
 def height(row: Row) -> int:
-    return row.case.call.output.shape[1]
+    return (*row.case.call.output.shape, 1)[1]
 
 
 def distinct(row: Row, ways: int) -> list[Piece]:

@@ -25,3 +25,22 @@ def merged(loops: Iterable[tuple[int, int]]) -> Loops:
         else:
             found.append((size, step))
     return tuple(found) or ((1, 1),)
+
+
+Walk = tuple[int, int, int]
+"""A loop over two tensors at once, as (size, step in the one, step in the other)."""
+
+
+def walks(loops: Iterable[Walk]) -> tuple[Walk, ...]:
+    """`merged` for two tensors: neighbours become one loop where both are walked in one step; at least one
+    is left.
+    """
+    found: list[Walk] = []
+    for size, a, b in loops:
+        if size == 1:
+            continue
+        if found and found[-1][1:] == (size * a, size * b):
+            found[-1] = (found[-1][0] * size, a, b)
+        else:
+            found.append((size, a, b))
+    return tuple(found) or ((1, 1, 1),)

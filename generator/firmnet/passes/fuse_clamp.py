@@ -8,7 +8,7 @@ from .rewrite import named, names, only_reader, without
 
 Bounds = tuple[float | None, float | None]
 
-COMMUTES = ("transpose", "reshape", "max_pool2d")
+COMMUTES = ("transpose", "reshape", "slice", "max_pool2d")
 """Ops before which an activation may just as well act: they move values or choose the largest."""
 
 

@@ -21,6 +21,10 @@ def changes_nothing(graph: Graph, node: Node) -> bool:
             return tuple(node.attrs.order) == tuple(range(len(node.attrs.order)))
         case "clamp":
             return node.attrs.lo is None and node.attrs.hi is None
+        case "slice":
+            shape = graph.tensors[node.inputs[0]].shape
+            forward = all(step == 1 or n == 1 for step, n in zip(node.attrs.step, shape, strict=True))
+            return shape == node.attrs.size and forward
         case "pad":
             return not any(node.attrs.before + node.attrs.after)
         case "concat":

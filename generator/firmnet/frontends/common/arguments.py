@@ -12,9 +12,9 @@ import numpy as np
 from ...ir import Tensor
 from .builder import Builder, Unsupported, Value
 
-Rule = Callable[..., Value]
-"""(builder, *arguments) → output. Activations arrive as Tensor, constants as arrays; moving the values of an
-array gives an array."""
+Rule = Callable[..., Value | list[Tensor]]
+"""(builder, *arguments) → output, or a list of several. Activations arrive as Tensor, constants as arrays;
+moving the values of an array gives an array."""
 
 
 class Misfit(Exception):

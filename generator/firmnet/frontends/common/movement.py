@@ -1,9 +1,10 @@
-"""Which data movement does an import put around a layer?"""
+"""Which data movement does an import put around a layer, and how does it take parts out of a tensor?"""
 
 from collections.abc import Sequence
 
 from ...ir import Tensor
 from ...ops.reshape import ReshapeAttrs
+from ...ops.slice import SliceAttrs
 from ...ops.transpose import TransposeAttrs
 from .builder import Builder
 
@@ -27,3 +28,17 @@ def transposed(b: Builder, x: Tensor, order: Sequence[int]) -> Tensor:
     axes = tuple(order)
     same = axes == tuple(range(len(axes)))
     return x if same else b.add("transpose", TransposeAttrs(axes), x, name=f"{b.layer}_transposed")
+
+
+def sliced(b: Builder, x: Tensor, axis: int, start: int, step: int, size: int) -> Tensor:
+    """`size` entries of an axis, from `start` on in steps that may be negative or 0; x where that is all."""
+    begin, steps, sizes = [0] * len(x.shape), [1] * len(x.shape), list(x.shape)
+    begin[axis], steps[axis], sizes[axis] = start, step, size
+    if tuple(sizes) == x.shape and (step == 1 or size == 1):
+        return x
+    return b.add("slice", SliceAttrs(tuple(begin), tuple(steps), tuple(sizes)), x)
+
+
+def part(b: Builder, x: Tensor, axis: int, start: int, size: int) -> Tensor:
+    """So many entries of an axis, one after the other."""
+    return sliced(b, x, axis, start, 1, size)

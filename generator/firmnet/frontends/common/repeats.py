@@ -3,20 +3,17 @@
 import numpy as np
 
 from ...ir import Shape, Tensor
-from ...ops.concat import ConcatAttrs
+from ...ops.slice import SliceAttrs
 from .builder import Builder, Unsupported
-from .movement import reshaped
-
-MOST_COPIES = 8
-"""Inputs of one layer that are copies of one activation."""
+from .movement import reshaped, sliced
 
 
 def expanded(b: Builder, x: Tensor, shape: Shape) -> Tensor:
-    """x repeated along axes where it has size 1, to the whole `shape`: copies, one behind the other."""
+    """x repeated along axes where it has size 1, to the whole `shape`."""
     y = reshaped(b, x, (*[1] * (len(shape) - len(x.shape)), *x.shape))
-    for axis, size in enumerate(shape):
-        if y.shape[axis] != size:
-            y = repeated(b, y, axis, size)
+    if y.shape != shape:
+        steps = tuple(1 if n == m else 0 for n, m in zip(y.shape, shape, strict=True))
+        y = b.add("slice", SliceAttrs((0,) * len(shape), steps, shape), y)
     if y is not x:
         b.expanded[y.name] = x
     return y
@@ -36,9 +33,7 @@ def broadcast_shape(op: str, *shapes: Shape) -> Shape:
 
 
 def repeated(b: Builder, x: Tensor, axis: int, times: int) -> Tensor:
-    """Copies along an axis, doubled as long as that goes, so that no layer has very many inputs."""
-    for factor in (2, 3, 5, 7):
-        while times % factor == 0 and times > MOST_COPIES:
-            x = repeated(b, x, axis, factor)
-            times //= factor
-    return x if times == 1 else b.add("concat", ConcatAttrs(axis), *[x] * times)
+    """Copies along an axis, one behind the other."""
+    before, behind = x.shape[:axis], x.shape[axis:]
+    copies = sliced(b, reshaped(b, x, (*before, 1, *behind)), axis, 0, 0, times)
+    return reshaped(b, copies, (*before, times * x.shape[axis], *behind[1:]))

@@ -329,28 +329,9 @@ HINTS = (
         ),
     ),
     Hint(
-        ("slice", "select", "split", "split_with_sizes", "chunk", "unbind", "narrow", "unsafe_split"),
-        "firmnet cuts no parts out yet: replace the layer that makes it by one layer per part; of the "
-        "model's input give the part alone",
-        (
-            Example(
-                lambda x: linear(x)[:, 2:4],
-                lambda x: F.linear(x, W[2:4]),
-                VECTOR,
-            ),
-            Example(
-                lambda x: torch.add(*linear(x).chunk(2, 1)),
-                lambda x: F.linear(x, W[:3]) + F.linear(x, W[3:]),
-                VECTOR,
-            ),
-            Example(lambda x: F.relu(x[:, 3]), F.relu, TOKENS, given=lambda x: x[:, 3]),
-        ),
-    ),
-    Hint(
-        ("flip", "roll", "index", "index_select", "gather"),
+        ("roll", "index", "index_select", "gather"),
         "put the weights of the layer before it, or of the one after it, in that order",
         (
-            Example(lambda x: linear(x).flip(1), lambda x: F.linear(x, W.flip(0)), VECTOR),
             Example(
                 lambda x: F.linear(x[:, [5, 1, 2, 3, 4, 0]], W),
                 lambda x: F.linear(x, W[:, [5, 1, 2, 3, 4, 0]]),

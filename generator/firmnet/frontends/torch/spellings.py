@@ -64,7 +64,8 @@ def _repeat_interleave(
     x: Tensor, repeats: int, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
     flat, axis = (x.reshape(-1), 0) if dim is None else (x, dim % x.ndim)
-    return torch.stack([flat] * repeats, axis + 1).flatten(axis, axis + 1)
+    sizes = [repeats if i == axis + 1 else -1 for i in range(flat.ndim + 1)]
+    return flat.unsqueeze(axis + 1).expand(sizes).flatten(axis, axis + 1)
 
 
 def _vstack(parts: list[Tensor]) -> Tensor:

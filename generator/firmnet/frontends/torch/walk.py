@@ -118,11 +118,13 @@ class Import:
         except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
             self.refuse(node, f"this form of it is not supported ({first_line(error)})")
             return
-        if built.shape != expected[0]:
-            self.refuse(node, f"firmnet would make {built.shape} of it, and not {expected[0]}")
-            return
-        several = isinstance(node.meta["val"], list | tuple)
-        self.values[node] = [built, *[UNKNOWN] * (len(node.meta["val"]) - 1)] if several else built
+        several, results = isinstance(node.meta["val"], list | tuple), _as_list(built)
+        for result, shape in zip(results, expected, strict=False):
+            if result.shape != shape:
+                self.refuse(node, f"firmnet would make {result.shape} of it, and not {shape}")
+                return
+        unknown = [UNKNOWN] * (len(_as_list(node.meta["val"])) - len(results))
+        self.values[node] = [*results, *unknown] if several else built
 
     def refuse(self, node: FxNode, advice: str) -> None:
         """Note the node, and let what follows it be looked at too."""

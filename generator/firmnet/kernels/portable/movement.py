@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from math import prod
 
-from ...ir import Call, Dtype, Shape
+from ...ir import Call, Dtype
+from ...ops.slice import SliceAttrs
 from ...ops.spec import Constants
-from ..loops import Loops, merged, strides
-from ..spec import Kernel, register
+from ..loops import Walk, strides, walks
+from ..spec import FAMILIES, Kernel, register
 
 COMPILER_UNROLLS = 16
 """Bytes of a copy, or rounds of a loop, that the compiler unrolls."""
@@ -71,37 +72,78 @@ class Pad(Kernel):
 
 
 @dataclass(frozen=True)
-class Strides:
-    """Nested loops over the output as (size, input step)."""
+class Moves:
+    """From place `first` of the input on; `outer` and `inner` loops are (size, input step, output step)."""
 
-    loops: Loops
+    first: int
+    outer: tuple[Walk, ...]
+    inner: Walk
     dtype: Dtype
 
 
-class Transpose(Kernel):
-    op = "transpose"
+class Moved(Kernel):
+    """Some of the values of the input in another order, one by one: the longest loop is inside."""
+
     dtypes = tuple(Dtype)
 
+    def __init__(self, op: str) -> None:
+        self.op = op
+
+    @property
+    def template(self) -> str:
+        return f"kernels/{FAMILIES[self.isa]}/moved{'.' * bool(self.name)}{self.name}.c.j2"
+
     def cycles(self, call: Call) -> float:
-        (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
-        return 30 + size * (7 if inner > COMPILER_UNROLLS else 3 + 4 / inner)
+        moves = self.layout(call, {})
+        return 30 + prod(size for size, _, _ in moves.outer) * (5 + _value_cycles(moves.inner, moves.dtype))
 
-    def layout(self, call: Call, k: Constants) -> Strides:
-        return Strides(_walk(call.inputs[0].shape, call.attrs.order), call.output.dtype)
+    def layout(self, call: Call, k: Constants) -> Moves:
+        first, loops = _loops(call)
+        inner = max(range(len(loops)), key=lambda i: (loops[i][0], i))
+        return Moves(first, loops[:inner] + loops[inner + 1 :], loops[inner], call.output.dtype)
 
 
-class TransposeRuns(Transpose):
-    """Where the last axes stay neighbours."""
+class MovedRuns(Moved):
+    """Where neighbours stay neighbours."""
 
     name = "runs"
 
     def accepts(self, call: Call) -> bool:
-        size, step = _walk(call.inputs[0].shape, call.attrs.order)[-1]
-        return step == 1 and size > 1
+        size, source, _ = _loops(call)[1][-1]
+        return source == 1 and size > 1
 
     def cycles(self, call: Call) -> float:
-        (inner, _), size = _walk(call.inputs[0].shape, call.attrs.order)[-1], call.output.size
-        return 60 + size / inner * (2.5 + _copy_cycles(inner))
+        moves = self.layout(call, {})
+        run = moves.inner[0] * moves.dtype.bytes
+        around = 30 if moves.outer else 5
+        return around + call.output.size / moves.inner[0] * (2.5 + _copy_cycles(run))
+
+    def layout(self, call: Call, k: Constants) -> Moves:
+        first, loops = _loops(call)
+        return Moves(first, loops[:-1], loops[-1], call.output.dtype)
+
+
+def _loops(call: Call) -> tuple[int, tuple[Walk, ...]]:
+    """Where in the input the output's first value is, and loops over the output in order."""
+    steps, sizes, attrs = strides(call.inputs[0].shape), call.output.shape, call.attrs
+    first = 0
+    if isinstance(attrs, SliceAttrs):
+        first = sum(start * step for start, step in zip(attrs.start, steps, strict=True))
+        steps = tuple(by * step for by, step in zip(attrs.step, steps, strict=True))
+    else:
+        steps = tuple(steps[axis] for axis in attrs.order)
+    return first, walks(zip(sizes, steps, strides(sizes), strict=True))
+
+
+def _value_cycles(loop: Walk, dtype: Dtype) -> float:
+    """Of values one by one: a load and a store each, and a loop around eight where these are many.
+
+    There the compiler makes words of neighbouring bytes before it stores them.
+    """
+    count, _, step = loop
+    if count // 8 <= COMPILER_UNROLLS // 2:
+        return 2.15 * count
+    return (3.5 if step == 1 and dtype.bytes == 1 else 2.9) * count
 
 
 def _copy_cycles(size: int) -> float:
@@ -111,11 +153,5 @@ def _copy_cycles(size: int) -> float:
     return 3.6 + 0.55 * size + (2.5 if size % 4 and size > 2 else 0)
 
 
-def _walk(shape: Shape, order: Shape) -> Loops:
-    """Axes that stay neighbours become one."""
-    steps = strides(shape)
-    return merged((shape[axis], steps[axis]) for axis in order)
-
-
-for kernel in (Concat(), Pad(), TransposeRuns(), Transpose()):
+for kernel in (Concat(), Pad(), *(kind(op) for op in ("transpose", "slice") for kind in (MovedRuns, Moved))):
     register(kernel)

@@ -1,52 +1,85 @@
-"""How do PyTorch's slices read? As pools over windows of one value."""
+"""How does PyTorch read which takes parts out of a tensor, turns it round, or repeats it? As slices."""
 
-from collections.abc import Mapping
-from math import prod
+from collections.abc import Mapping, Sequence
 
 from ....ir import Tensor
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
-from ...common.movement import reshaped
-from .pooling import from_aten_max_pool2d
+from ...common.movement import part, reshaped, sliced
 
 
 def from_aten_slice(
     b: Builder, x: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
-    """Every step-th value along an axis, from the first one on: windows of one value."""
     axis = dim % len(x.shape)
-    size = x.shape[axis]
-    first, last, _ = slice(start, end).indices(size)
-    if first:
-        raise Unsupported(f"values {first} to {last} of {size} along axis {axis}")
-    if last < size:
-        if last > 1:
-            raise Unsupported(f"the first {last} values of {size} along axis {axis}")
-        step = size
-    if step == 1:
-        return x
-    if len(x.shape) == 4 and x.shape[0] == 1 and axis > 1:
-        return from_aten_max_pool2d(b, x, 1, (step, 1) if axis == 2 else (1, step))
-    image = reshaped(b, x, (1, 1, prod(x.shape[: axis + 1]), prod(x.shape[axis + 1 :])))
-    if size % step:
-        image = reshaped(b, x, (1, prod(x.shape[:axis]), size, prod(x.shape[axis + 1 :])))
-    return reshaped(
-        b,
-        from_aten_max_pool2d(b, image, 1, (step, 1)),
-        (*x.shape[:axis], -(-size // step), *x.shape[axis + 1 :]),
-    )
+    first, last, _ = slice(start, end).indices(x.shape[axis])
+    return sliced(b, x, axis, first, step, -(-(last - first) // step))
+
+
+def from_aten_narrow(b: Builder, x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    axis = dim % len(x.shape)
+    return part(b, x, axis, start % x.shape[axis], length)
 
 
 def from_aten_select(b: Builder, x: Tensor, dim: int, index: int) -> Tensor:
-    """x[:, 0]: the first entry of an axis, which vanishes; the only one costs nothing."""
+    """x[:, 0]: one entry of an axis, which vanishes."""
     axis = dim % len(x.shape)
-    if index % x.shape[axis]:
-        raise Unsupported(f"entry {index} of {x.shape[axis]} along axis {axis}")
-    first = from_aten_slice(b, x, axis, 0, 1)
-    return reshaped(b, first, (*x.shape[:axis], *x.shape[axis + 1 :]))
+    one = part(b, x, axis, index % x.shape[axis], 1)
+    return reshaped(b, one, (*x.shape[:axis], *x.shape[axis + 1 :]))
+
+
+def from_aten_unbind(b: Builder, x: Tensor, dim: int = 0) -> list[Tensor]:
+    return [from_aten_select(b, x, dim, index) for index in range(x.shape[dim])]
+
+
+def from_aten_split_with_sizes(
+    b: Builder, x: Tensor, split_sizes: Sequence[int], dim: int = 0
+) -> list[Tensor]:
+    axis = dim % len(x.shape)
+    begins = [sum(split_sizes[:i]) for i in range(len(split_sizes))]
+    if 0 in split_sizes:
+        raise Unsupported("one of its parts is empty: leave that out")
+    return [part(b, x, axis, begin, size) for begin, size in zip(begins, split_sizes, strict=True)]
+
+
+def from_aten_split(b: Builder, x: Tensor, split_size: int, dim: int = 0) -> list[Tensor]:
+    """Parts of one size; the last may have fewer."""
+    n = x.shape[dim]
+    return from_aten_split_with_sizes(b, x, [min(split_size, n - at) for at in range(0, n, split_size)], dim)
+
+
+def from_aten_chunk(b: Builder, x: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
+    """At most so many parts."""
+    return from_aten_split(b, x, -(-x.shape[dim] // chunks), dim)
+
+
+def from_aten_flip(b: Builder, x: Tensor, dims: Sequence[int]) -> Tensor:
+    for axis in (dim % len(x.shape) for dim in dims):
+        x = sliced(b, x, axis, x.shape[axis] - 1, -1, x.shape[axis])
+    return x
+
+
+def from_aten_fliplr(b: Builder, x: Tensor) -> Tensor:
+    return from_aten_flip(b, x, [1])
+
+
+def from_aten_flipud(b: Builder, x: Tensor) -> Tensor:
+    return from_aten_flip(b, x, [0])
 
 
 RULES: Mapping[str, Rule] = {
     "aten.slice.Tensor": from_aten_slice,
+    "aten.narrow.default": from_aten_narrow,
     "aten.select.int": from_aten_select,
+    "aten.unbind.int": from_aten_unbind,
+    "aten.split.Tensor": from_aten_split,
+    "aten.split.sizes": from_aten_split_with_sizes,
+    "aten.split_with_sizes.default": from_aten_split_with_sizes,
+    "aten.unsafe_split.Tensor": from_aten_split,
+    "aten.unsafe_split_with_sizes.default": from_aten_split_with_sizes,
+    "aten.chunk.default": from_aten_chunk,
+    "aten.unsafe_chunk.default": from_aten_chunk,
+    "aten.flip.default": from_aten_flip,
+    "aten.fliplr.default": from_aten_fliplr,
+    "aten.flipud.default": from_aten_flipud,
 }
