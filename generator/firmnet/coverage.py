@@ -130,14 +130,6 @@ class Reached:
     def _varies(self, port: Port) -> bool:
         return bool(np.any(self.low[port.tensor] != self.high[port.tensor]))
 
-    def moved_by(self, values: Mapping[str, Array]) -> int:
-        """How many channels that have not varied so far would, after one more inference."""
-        moved = 0
-        for name, (low, high) in {name: _ends(y) for name, y in values.items()}.items():
-            still = self.low[name] == self.high[name]
-            moved += int((still & ((low != self.low[name]) | (high != self.high[name]))).sum())
-        return moved
-
     def _layer(self, node: Node) -> LayerCoverage:
         seen = np.sum([self.seen[name] for name in node.outputs], axis=0)
         varying = np.concatenate([self.low[name] != self.high[name] for name in node.outputs])
@@ -176,19 +168,41 @@ def _at_ends(y: Array, q: QParams) -> int:
 def most_telling(graph: Graph, inputs: Sequence[Sequence[Array]], certain: int, count: int) -> list[int]:
     """Which of some samples of all inputs, as stored, to verify with: at most `count`, by index.
 
-    The first `certain` whatever they reach, then each time the one that moves most channels which have not
-    varied; of equals the first.
+    The first `certain` (1 or more) whatever they reach, then each time the one that moves most channels which
+    have not varied; of equals the first.
     """
-    reached = Reached(graph)
-    for x in inputs[:certain]:
-        reached.add(int_values(graph, *x))
-    chosen = list(range(certain))
-    left = {i: int_values(graph, *x) for i, x in enumerate(inputs) if i >= certain}
+    chosen, others = list(range(certain)), range(certain, len(inputs))
+    low, high = _span(graph, inputs[certain - 1])
+    for i in reversed(range(certain - 1)):
+        if np.all(low != high):  # no sample moves more
+            break
+        low, high = _joined((low, high), _span(graph, inputs[i]))
+    if np.all(low != high):
+        return [*chosen, *others][: max(count, certain)]
+    left = {i: _span(graph, inputs[i]) for i in others}
+
+    def moved_by(i: int) -> int:
+        return int(((low == high) & ((left[i][0] != low) | (left[i][1] != high))).sum())
+
     while left and len(chosen) < count:
-        best = max(left, key=lambda i: (reached.moved_by(left[i]), -i))
-        reached.add(left.pop(best))
+        best = max(left, key=lambda i: (moved_by(i), -i))
         chosen.append(best)
+        low, high = _joined((low, high), left.pop(best))
     return chosen
+
+
+Span = tuple[Array, Array]
+"""The least and the largest value of every channel of all activations, one behind the other."""
+
+
+def _span(graph: Graph, inputs: Sequence[Array]) -> Span:
+    """Over one inference."""
+    low, high = zip(*(_ends(y) for y in int_values(graph, *inputs).values()), strict=True)
+    return np.concatenate(low), np.concatenate(high)
+
+
+def _joined(a: Span, b: Span) -> Span:
+    return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
 
 def clipped_share(samples: Sequence[Array], qs: Sequence[QParams]) -> float:

@@ -120,6 +120,14 @@ def test_inputs_are_chosen_for_what_they_move() -> None:
     assert len(most_telling(graph, samples, 1, 9)) == 5
 
 
+def test_where_every_channel_varies_the_first_inputs_are_chosen() -> None:
+    """That of which no other is asked: at most so many, and those that are certain though they are more."""
+    graph, samples = two_ports(), [(x, x) for x in noise(9)]
+    assert most_telling(graph, samples, 4, 6) == [0, 1, 2, 3, 4, 5]
+    assert most_telling(graph, samples, 4, 3) == [0, 1, 2, 3]
+    assert most_telling(graph, samples, 4, 20) == list(range(9))
+
+
 def test_inputs_that_are_alike_are_not_verified_with_the_same_noise() -> None:
     """What is in both alike would leave a network that compares them where it is."""
     x, y, total = (activation(name, (1, 6)) for name in ("x", "y", "total"))
