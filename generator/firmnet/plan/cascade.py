@@ -6,8 +6,10 @@ front. No row is computed twice. Of two layers it is the fusion of operators by 
 on it is patch-based inference (Lin et al., MCUNetV2, 2021), with patches as wide as the image.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 
 from ..ir import Call, Graph, Node, Tensor
 from ..kernels import Choice, choices
@@ -70,7 +72,7 @@ class Cascade:
 
     `inputs` come whole from before, each with the least bytes that the output must begin before it to share
     its memory (None: apart). `rolling` has the values between the layers. `extra_cycles` is an estimate of
-    what running by stripes takes longer.
+    what running by stripes takes longer, and by dearer kernels than the cheapest.
     """
 
     nodes: tuple[Node, ...]
@@ -88,81 +90,131 @@ def row_bytes(image: Tensor) -> int:
     return image.byte_count // image.shape[1]
 
 
+Reach = Sequence[tuple[range, ...]]
+"""Per row of a layer's output, the rows that it reads of each activation."""
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A cascade whose kernels are not chosen yet: which rows of every value its stripes make and need.
+
+    `reaches`: of each of its layers.
+    """
+
+    graph: Graph
+    nodes: tuple[Node, ...]
+    height: int
+    rows: Mapping[str, Rows]
+    reaches: tuple[Reach, ...]
+
+    @property
+    def output(self) -> str:
+        return self.nodes[-1].output
+
+    @property
+    def rolling(self) -> dict[str, Rows]:
+        """Of the values between the layers."""
+        return {node.output: self.rows[node.output] for node in self.nodes[:-1]}
+
+    @property
+    def rolling_bytes(self) -> int:
+        """Of all rolling buffers."""
+        return sum(rows.buffer_bytes for rows in self.rolling.values())
+
+    @cached_property
+    def made(self) -> tuple[tuple[range, ...], ...]:
+        """Per layer, the rows of its output that each stripe adds; none where it is empty."""
+        count = len(self.rows[self.output].ends)
+        return tuple(tuple(map(self.rows[node.output].made, range(count))) for node in self.nodes)
+
+    @cached_property
+    def extra_cycles(self) -> int:
+        """About what it takes longer than its layers whole, by the cheapest kernels that it can have."""
+        pieces = sum(bool(rows) for made in self.made for rows in made)
+        moved = sum(
+            rows.kept_bytes(i)
+            for rows in self.rolling.values()
+            for i in range(len(rows.ends))
+            if rows.moved_bytes(i)
+        )
+        calls = CALL_CYCLES * (pieces - len(self.nodes))
+        return int(calls + MOVED_CYCLES * moved + READ_CYCLES * self._read_again())
+
+    def _read_again(self) -> int:
+        """Bytes of activations that pieces read beyond once each."""
+        total = 0
+        for node, reach, made in zip(self.nodes, self.reaches, self.made, strict=True):
+            for i, name in enumerate(self.graph.activations(node)):
+                read = sum(reach[rows[-1]][i].stop - reach[rows[0]][i].start for rows in made if rows)
+                tensor = self.graph.tensors[name]
+                total += max(0, read - tensor.shape[1]) * row_bytes(tensor)
+        return total
+
+
 class Striper:
     """Makes cascades of a graph's layers; remembers what its layers said of their rows."""
 
     def __init__(self, graph: Graph, isa: Isa) -> None:
         self.graph, self.isa = graph, isa
-        self._reach: dict[str, list[tuple[range, ...]] | None] = {}
+        self._reach: dict[str, Reach | None] = {}
         self._striped: dict[tuple[str, int, int], Stripe | None] = {}
         self._choices: dict[object, dict[str, Choice]] = {}
-        self._made: dict[tuple[str, str, int], Cascade | None] = {}
 
-    def reach(self, node: Node) -> list[tuple[range, ...]] | None:
+    def reach(self, node: Node) -> Reach | None:
         """Per row of the output, the rows that it reads of each activation; None: it needs them whole."""
         if node.name not in self._reach:
             self._reach[node.name] = self._reached(node)
         return self._reach[node.name]
 
-    def rolling_bytes(self, nodes: Sequence[Node], height: int) -> int | None:
-        """Bytes of all rolling buffers, or None when no cascade can be made of the nodes."""
-        rows = self._rows(nodes, height)
-        return None if rows is None else sum(r.buffer_bytes for r in self._between(nodes, rows).values())
-
     def cascade(self, nodes: Sequence[Node], height: int) -> Cascade | None:
+        """By the cheapest kernels; None when there is none, see `sketch`."""
+        sketch = self.sketch(nodes, height)
+        return next(self.cascades(sketch), None) if sketch else None
+
+    def sketch(self, nodes: Sequence[Node], height: int) -> Sketch | None:
         """None when a layer needs its input whole, a value between is read elsewhere, or a piece would not
         begin at a word.
         """
-        key = nodes[0].name, nodes[-1].name, height
-        if key not in self._made:
-            self._made[key] = self._cascade(nodes, height)
-        return self._made[key]
-
-    def _cascade(self, nodes: Sequence[Node], height: int) -> Cascade | None:
-        rows = self._rows(nodes, height)
-        output = nodes[-1].output
-        stripes = rows and self._stripes(nodes, rows, len(rows[output].ends))
-        if not rows or not stripes:
+        reaches = [reach for reach in map(self.reach, nodes) if reach is not None]
+        if len(reaches) < len(nodes) or not self._closed(nodes):
             return None
-        rolling = self._between(nodes, rows)
-        pieces = [piece for stripe in stripes for piece in stripe]
-        read = sum(self._read_again(node, pieces) for node in nodes)
-        moved = sum(
-            r.kept_bytes(i) for r in rolling.values() for i in range(len(stripes)) if r.moved_bytes(i)
-        )
-        scratch = {id(piece.choice): piece.choice.scratch_bytes for piece in pieces}
-        extra = CALL_CYCLES * (len(pieces) - len(nodes)) + MOVED_CYCLES * moved + READ_CYCLES * read
-        inputs = {name: self._distance(name, rows, stripes, output) for name in rows if name not in rolling}
-        del inputs[output]
-        return Cascade(
-            tuple(nodes),
-            height,
-            inputs,
-            output,
-            rolling,
-            tuple(stripes),
-            max(scratch.values()),
-            int(extra),
-        )
+        rows = self._rows(nodes, reaches, height)
+        return Sketch(self.graph, tuple(nodes), height, rows, tuple(reaches)) if rows else None
 
-    def _stripes(
-        self, nodes: Sequence[Node], rows: Mapping[str, Rows], count: int
-    ) -> list[tuple[Piece, ...]] | None:
-        """None when some rows of a layer, though each alone can, cannot be computed together."""
+    def cascades(self, sketch: Sketch) -> Iterator[Cascade]:
+        """By the cheapest kernels, then by ever dearer ones with less scratch.
+
+        None at all when some rows of a layer, though each alone can, cannot be computed together.
+        """
+        stripes = [
+            [self._stripe(node, rows) for rows in made if rows]
+            for node, made in zip(sketch.nodes, sketch.made, strict=True)
+        ]
+        layers = [[stripe for stripe in of_layer if stripe] for of_layer in stripes]
+        if all(map(all, stripes)):
+            ways = [self._ways(node, of_layer) for node, of_layer in zip(sketch.nodes, layers, strict=True)]
+            for chosen in _ever_less_scratch(ways):
+                yield self._cascade(sketch, layers, chosen)
+
+    def _cascade(
+        self, sketch: Sketch, stripes: Sequence[Sequence[Stripe]], chosen: Sequence["_PieceKernel"]
+    ) -> Cascade:
         columns = []
-        for node in nodes:
-            made = [rows[node.output].made(i) for i in range(count)]
-            stripes = [self._stripe(node, each) if each else None for each in made]
-            if any(each and stripe is None for each, stripe in zip(made, stripes, strict=True)):
-                return None
-            chosen = iter(self._chosen(node, [stripe for stripe in stripes if stripe]))
-            columns.append(
-                [
-                    Piece(node, each, stripe, next(chosen)) if stripe else None
-                    for each, stripe in zip(made, stripes, strict=True)
-                ]
-            )
-        return [tuple(piece for piece in stripe if piece) for stripe in zip(*columns, strict=True)]
+        for node, made, of_layer, way in zip(sketch.nodes, sketch.made, stripes, chosen, strict=True):
+            pieces = map(Piece, repeat(node), filter(None, made), of_layer, way.choices)
+            columns.append([next(pieces) if rows else None for rows in made])
+        made_of = tuple(tuple(filter(None, stripe)) for stripe in zip(*columns, strict=True))
+        read = [name for name in sketch.rows if name not in sketch.rolling and name != sketch.output]
+        return Cascade(
+            nodes=sketch.nodes,
+            height=sketch.height,
+            inputs={name: self._distance(name, sketch.rows, made_of, sketch.output) for name in read},
+            output=sketch.output,
+            rolling=sketch.rolling,
+            stripes=made_of,
+            scratch_bytes=max(way.scratch_bytes for way in chosen),
+            extra_cycles=sketch.extra_cycles + round(sum(way.extra_cycles for way in chosen)),
+        )
 
     def _reached(self, node: Node) -> list[tuple[range, ...]] | None:
         if len(node.outputs) > 1:
@@ -179,20 +231,13 @@ class Striper:
             self._striped[key] = OPS[node.op].stripe(self.graph.call(node), rows)
         return self._striped[key]
 
-    def _between(self, nodes: Sequence[Node], rows: Mapping[str, Rows]) -> dict[str, Rows]:
-        return {node.output: rows[node.output] for node in nodes[:-1]}
-
-    def _rows(self, nodes: Sequence[Node], height: int) -> dict[str, Rows] | None:
-        """Of every value that the nodes read or write; None when they cannot run as a cascade."""
-        reaches = [self.reach(node) for node in nodes]
-        if None in reaches or not self._closed(nodes):
-            return None
+    def _rows(self, nodes: Sequence[Node], reaches: Sequence[Reach], height: int) -> dict[str, Rows] | None:
+        """Of every value that the nodes read or write; None where pieces would not begin at words."""
         total = self.graph.tensors[nodes[-1].output].shape[1]
         made = {nodes[-1].output: [min((i + 1) * height, total) for i in range(-(-total // height))]}
         needed: dict[str, list[int]] = {}
         read_from: dict[str, set[int]] = {}
         for node, reach in zip(reversed(nodes), reversed(reaches), strict=True):
-            assert reach is not None
             ends = made[node.output]
             ends[-1] = len(reach)  # rows that nobody reads are part of the layer's output all the same
             for i, name in enumerate(self.graph.activations(node)):
@@ -222,30 +267,25 @@ class Striper:
         firsts = [*rows.starts, *rows.ends[:-1], *read_from]
         return all(first * rows.row_bytes % ALIGNMENT == 0 for first in firsts)
 
-    def _read_again(self, node: Node, pieces: Sequence[Piece]) -> int:
-        """Bytes of activations that the node's pieces read beyond once each."""
-        total = 0
-        for i, name in enumerate(self.graph.activations(node)):
-            tensor = self.graph.tensors[name]
-            read = sum(len(piece.stripe.rows[i]) for piece in pieces if piece.node is node)
-            total += max(0, read - tensor.shape[1]) * row_bytes(tensor)
-        return total
+    def _ways(self, node: Node, stripes: Sequence[Stripe]) -> list["_PieceKernel"]:
+        """The kernels that accept all of a layer's pieces, which share its weights; the cheapest first."""
+        each = [self._choices_of(node, stripe) for stripe in stripes]
+        kinds = set.intersection(*[set(one) for one in {id(one): one for one in each}.values()])
+        found = [[one[kind] for one in each] for kind in each[0] if kind in kinds]
+        prices = [sum(choice.cycles for choice in chosen) for chosen in found]
+        ways = [
+            _PieceKernel(tuple(chosen), price - min(prices))
+            for chosen, price in zip(found, prices, strict=True)
+        ]
+        return sorted(ways, key=lambda way: way.extra_cycles)
 
-    def _chosen(self, node: Node, stripes: Sequence[Stripe]) -> list[Choice]:
-        """One kernel for all of a layer's pieces, the cheapest that accepts them: they share its weights."""
-        ways = [self._ways(node, stripe) for stripe in stripes]
-        kinds = set.intersection(*[set(each) for each in {id(way): way for way in ways}.values()])
-        prices = {kind: sum(way[kind].cycles for way in ways) for kind in ways[0] if kind in kinds}
-        best = min(prices, key=lambda kind: prices[kind])
-        return [way[best] for way in ways]
-
-    def _ways(self, node: Node, stripe: Stripe) -> dict[str, Choice]:
+    def _choices_of(self, node: Node, stripe: Stripe) -> dict[str, Choice]:
         """By label, the cheapest first, what can compute some rows of a layer."""
         if id(stripe) not in self._choices:  # stripes are kept, so that no other has this id
-            self._choices[id(stripe)] = self._ways_of_shape(node, stripe.call)
+            self._choices[id(stripe)] = self._choices_of_shape(node, stripe.call)
         return self._choices[id(stripe)]
 
-    def _ways_of_shape(self, node: Node, call: Call) -> dict[str, Choice]:
+    def _choices_of_shape(self, node: Node, call: Call) -> dict[str, Choice]:
         key = node.name, call.attrs, call.output.shape, *(t.shape for t in call.inputs if t.data is None)
         if key not in self._choices:
             self._choices[key] = {each.label: each for each in choices(node.op, call, self.isa)}
@@ -275,3 +315,30 @@ class Striper:
 
 FAR = 1 << 30
 """A row that no value has."""
+
+
+@dataclass(frozen=True)
+class _PieceKernel:
+    """A kernel for all pieces of a layer, `choices`; the cheapest takes `extra_cycles` less."""
+
+    choices: tuple[Choice, ...]
+    extra_cycles: float
+
+    @cached_property
+    def scratch_bytes(self) -> int:
+        """Of the piece that needs the most."""
+        return max(
+            choice.scratch_bytes for choice in {id(choice): choice for choice in self.choices}.values()
+        )
+
+
+def _ever_less_scratch(ways: Sequence[Sequence[_PieceKernel]]) -> Iterator[list[_PieceKernel]]:
+    """Per layer one of its ways: the cheapest, then those that need less scratch, and so on."""
+    chosen = [of_layer[0] for of_layer in ways]
+    while True:
+        yield chosen
+        most = max(way.scratch_bytes for way in chosen)
+        less = [next((way for way in of_layer if way.scratch_bytes < most), None) for of_layer in ways]
+        chosen = [way for way in less if way]
+        if len(chosen) < len(ways):
+            return

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from ..ir import Graph, Node
 from ..kernels import choices
 from ..ops import OPS
 from ..targets import Isa
-from .cascade import ALIGNMENT, Striper
+from .cascade import ALIGNMENT, Sketch, Striper
 from .step import Step, cascaded, distances, need, single, storages, view
 
 MAX_LAYERS = 16
@@ -38,6 +39,28 @@ class _Way:
         return _Way(max(self.need_bytes, need_bytes), extra, (*self.steps, step))
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What a cascade must keep: more than `capacity` only if there is none within, never the others."""
+
+    capacity: int
+    need_bytes: float
+    extra_cycles: float
+
+
+class _Tried:
+    """What an iterator gives, made once, as far as somebody has asked for it."""
+
+    def __init__(self, source: Iterator[tuple[Step, int]]) -> None:
+        self._source, self._known = source, list[tuple[Step, int]]()
+
+    def __iter__(self) -> Iterator[tuple[Step, int]]:
+        yield from self._known
+        for step in self._source:
+            self._known.append(step)
+            yield step
+
+
 class Search:
     """Chooses the steps of a graph; remembers what its cascades need."""
 
@@ -45,8 +68,8 @@ class Search:
         self.graph, self.striper = graph, Striper(graph, isa)
         self._ways = self._by_layer()
         self.singles = tuple(ways[0][0] for ways in self._ways)
-        self._rolling: dict[tuple[int, int], list[tuple[int, int]]] = {}
-        self._cascades: dict[tuple[int, int, int], tuple[Step, int] | None] = {}
+        self._sketches: dict[tuple[int, int], list[tuple[Sketch, int]]] = {}
+        self._cascades: dict[tuple[int, int, int], _Tried] = {}
 
     def ever_smaller(self, capacity: int) -> Iterator[tuple[Step, ...]]:
         """The cheapest steps of which none needs more than `capacity` bytes, then the cheapest that need less
@@ -67,13 +90,15 @@ class Search:
         best = _Way(max((ways[0][1] for ways in self._ways), default=0), 0, self.singles)
         while True:
             capacity = int(best.need_bytes * (1 - LEAST_GAIN))
-            way = self._cheapest(capacity)
+            way = self._cheapest(capacity, budget)
             if not 0 < way.need_bytes <= capacity or way.extra_cycles > budget:
                 return best.steps
             best = way
 
-    def _cheapest(self, capacity: int) -> _Way:
+    def _cheapest(self, capacity: int, budget: float = inf) -> _Way:
         """The cheapest steps of which none needs more than `capacity` bytes; else those that need the least.
+
+        None that cost more than `budget` are looked for.
 
         A shortest path: a layer whose cheapest kernel needs more than the capacity runs by a dearer one, or
         within some cascade; others run alone.
@@ -95,7 +120,7 @@ class Search:
             for step, bytes_ in ways if i in above else ways[:1]:
                 offer(i + 1, before.then(step, bytes_))
             for end in self._ends(i, above):
-                found = self._highest(i, end, capacity)
+                found = self._cascade(i, end, self._limits(before, best[end], capacity, budget))
                 if found:
                     offer(end, before.then(*found))
         way = best[-1]
@@ -136,38 +161,67 @@ class Search:
             if any(first <= i < end for i in above):
                 yield end
 
-    def _highest(self, first: int, end: int, capacity: int) -> tuple[Step, int] | None:
-        """Layers first ≤ i < end in the highest stripes that keep within the capacity, else the smallest."""
-        possible = self._possible(first, end)
-        least: tuple[Step, int] | None = None
-        for height, at_least in possible:
-            if at_least > capacity and height != possible[-1][0]:
-                continue
-            found = self._cascade(first, end, height)
-            if found and found[1] <= capacity:
-                return found
-            if found and (least is None or found[1] < least[1]):
-                least = found
-        return least
+    def _limits(self, before: _Way, known: _Way | None, capacity: int, budget: float) -> "_Limits":
+        """What a cascade behind `before` must keep so that they are better than what is `known`."""
+        most_bytes, most_cycles = inf, budget - before.extra_cycles
+        if known:
+            most_bytes = max(known.need_bytes, capacity)
+            if known.need_bytes <= capacity:
+                most_cycles = min(most_cycles, known.extra_cycles - before.extra_cycles)
+        return _Limits(capacity, most_bytes, most_cycles)
 
-    def _possible(self, first: int, end: int) -> list[tuple[int, int]]:
-        """Heights of stripes, the highest first, each with bytes below which such a cascade cannot be."""
-        if (first, end) not in self._rolling:
+    def _cascade(self, first: int, end: int, limits: "_Limits") -> tuple[Step, int] | None:
+        """The cheapest of layers first ≤ i < end that keeps within the capacity, else the smallest.
+
+        None where it does not keep the other limits.
+        """
+        possible = self._possible(first, end)
+        fitting: tuple[Step, int] | None = None
+        least: tuple[Step, int] | None = None
+        for sketch, at_least in possible:
+            most = min(limits.extra_cycles, fitting[0].extra_cycles - 1) if fitting else limits.extra_cycles
+            if sketch.extra_cycles > most or at_least > limits.need_bytes:
+                continue
+            if at_least > limits.capacity and sketch is not possible[-1][0]:
+                continue
+            for step, bytes_ in self._tried(first, end, sketch):
+                if step.extra_cycles > most:
+                    break
+                if bytes_ <= limits.capacity:
+                    fitting = step, bytes_
+                    break
+                if least is None or bytes_ < least[1]:
+                    least = step, bytes_
+        return fitting or least
+
+    def _possible(self, first: int, end: int) -> list[tuple[Sketch, int]]:
+        """Cascades, those of the highest stripes first, each with bytes below which it cannot be."""
+        if (first, end) not in self._sketches:
             nodes = [step.nodes[0] for step in self.singles[first:end]]
             tensors, output = self.graph.tensors, nodes[-1].output
             whole = max(tensors[name].byte_count for name in (*self.graph.activations(nodes[0]), output))
             heights = [height for height in HEIGHTS if height < tensors[output].shape[1]]
-            rolling = [(height, self.striper.rolling_bytes(nodes, height)) for height in heights]
-            self._rolling[first, end] = [(h, bytes_ + whole) for h, bytes_ in rolling if bytes_ is not None]
-        return self._rolling[first, end]
+            made = [sketch for sketch in (self.striper.sketch(nodes, height) for height in heights) if sketch]
+            self._sketches[first, end] = [(sketch, sketch.rolling_bytes + whole) for sketch in made]
+        return self._sketches[first, end]
 
-    def _cascade(self, first: int, end: int, height: int) -> tuple[Step, int] | None:
-        """The step, and what it needs whatever the other steps are."""
-        key = first, end, height
+    def _tried(self, first: int, end: int, sketch: Sketch) -> Iterator[tuple[Step, int]]:
+        """The steps of a cascade, by the cheapest kernels first, and what they need whatever the others are.
+
+        Only those that need less than all that are cheaper.
+        """
+        key = first, end, sketch.height
         if key not in self._cascades:
-            made = self.striper.cascade([step.nodes[0] for step in self.singles[first:end]], height)
-            self._cascades[key] = self._needing(first, cascaded(made), end) if made else None
-        return self._cascades[key]
+            self._cascades[key] = _Tried(self._stepping(first, end, sketch))
+        return iter(self._cascades[key])
+
+    def _stepping(self, first: int, end: int, sketch: Sketch) -> Iterator[tuple[Step, int]]:
+        least = inf
+        for cascade in self.striper.cascades(sketch):
+            step, bytes_ = self._needing(first, cascaded(cascade), end)
+            if bytes_ < least:
+                yield step, bytes_
+            least = min(least, bytes_)
 
     def _needing(self, first: int, step: Step, end: int) -> tuple[Step, int]:
         (bytes_,) = self._needs([*self.singles[:first], step, *self.singles[end:]], [first])
