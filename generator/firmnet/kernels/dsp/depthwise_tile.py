@@ -5,6 +5,7 @@ Two taps at a time where both of a pair of columns are wanted (SMLAD), otherwise
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 from .instructions import MAX_OFFSET
 from .packing import words_of
@@ -49,7 +50,7 @@ class Geometry:
     n_out: int
     out_width: int
 
-    @property
+    @cached_property
     def passes(self) -> tuple[tuple[KernelRow, ...], ...]:
         """Kernel rows whose weights are in registers at the same time."""
         passes: list[list[KernelRow]] = []
@@ -174,6 +175,7 @@ class _Load:
         return tuple(half for half, macs in enumerate(self.pairs) if macs)
 
 
+@cache
 def tile(geometry: Geometry, row: int, rows: int, column: int, columns: int, held: Held = Held()) -> Tile:
     """Outputs of `rows` rows from `row` on, `columns` neighbours from `column` on in each: at most four."""
     passes = geometry.passes
