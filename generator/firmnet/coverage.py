@@ -172,14 +172,14 @@ def most_telling(graph: Graph, inputs: Sequence[Sequence[Array]], certain: int, 
     have not varied; of equals the first.
     """
     chosen, others = list(range(certain)), range(certain, len(inputs))
-    low, high = _span(graph, inputs[certain - 1])
+    low, high = _extremes(graph, inputs[certain - 1])
     for i in reversed(range(certain - 1)):
         if np.all(low != high):  # no sample moves more
             break
-        low, high = _joined((low, high), _span(graph, inputs[i]))
+        low, high = _joined((low, high), _extremes(graph, inputs[i]))
     if np.all(low != high):
         return [*chosen, *others][: max(count, certain)]
-    left = {i: _span(graph, inputs[i]) for i in others}
+    left = {i: _extremes(graph, inputs[i]) for i in others}
 
     def moved_by(i: int) -> int:
         return int(((low == high) & ((left[i][0] != low) | (left[i][1] != high))).sum())
@@ -191,17 +191,17 @@ def most_telling(graph: Graph, inputs: Sequence[Sequence[Array]], certain: int, 
     return chosen
 
 
-Span = tuple[Array, Array]
+Extremes = tuple[Array, Array]
 """The least and the largest value of every channel of all activations, one behind the other."""
 
 
-def _span(graph: Graph, inputs: Sequence[Array]) -> Span:
+def _extremes(graph: Graph, inputs: Sequence[Array]) -> Extremes:
     """Over one inference."""
     low, high = zip(*(_ends(y) for y in int_values(graph, *inputs).values()), strict=True)
     return np.concatenate(low), np.concatenate(high)
 
 
-def _joined(a: Span, b: Span) -> Span:
+def _joined(a: Extremes, b: Extremes) -> Extremes:
     return np.minimum(a[0], b[0]), np.maximum(a[1], b[1])
 
 
