@@ -1,6 +1,7 @@
 """How are the tensors of a matrix case made? Seeded, and scaled so that outputs vary and saturate."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +48,40 @@ def bias(name: str, x: Tensor, w: Tensor, seed: int) -> Tensor:
         QParams(scales, 0, Dtype.INT32),
         rng.integers(-4000, 4000, w.shape[0]).astype(np.int32),
     )
+
+
+def widened(case: Case, x: Dtype, y: Dtype) -> Case:
+    """The case with inputs and outputs of these types, int8 or int16, over the same real ranges."""
+    call = case.call
+    finer = 256 if x is Dtype.INT16 else 1
+    inputs = tuple(
+        _typed(t, x) if t.data is None else _finer(t, finer) if t.dtype is Dtype.INT32 else t
+        for t in call.inputs
+    )
+    label = f"{case.label}_{x}" + (f"_to_{y}" if y is not x else "")
+    return Case(label, Call(call.attrs, inputs, tuple(_typed(t, y) for t in call.outputs)))
+
+
+def mixtures(cases: Iterable[Case], labels: Sequence[str]) -> Iterator[Case]:
+    """Of these int8 cases: reading and writing int16, and going from one to the other."""
+    chosen = {case.label: case for case in cases}
+    for label in labels:
+        yield widened(chosen[label], Dtype.INT16, Dtype.INT16)
+    for label in labels[::2]:
+        yield widened(chosen[label], Dtype.INT16, Dtype.INT8)
+        yield widened(chosen[label], Dtype.INT8, Dtype.INT16)
+
+
+def _typed(t: Tensor, dtype: Dtype) -> Tensor:
+    """An int8 activation as one of this type."""
+    q = QParams((t.scale / 256,), 0, dtype) if dtype is Dtype.INT16 else t.q
+    return replace(t, qparams=q)
+
+
+def _finer(bias: Tensor, steps: int) -> Tensor:
+    """The same real biases in steps so much smaller."""
+    q = QParams(tuple(s / steps for s in bias.q.scale), 0, Dtype.INT32)
+    return replace(bias, qparams=q, data=bias.values * np.int32(steps))
 
 
 def output_scale(x: Tensor, w: Tensor) -> float:

@@ -1,6 +1,6 @@
 """What is the integer arithmetic of the product (docs/numerics.md)? C twin: templates/lib/fn_qmath.h."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from .ir import Array, Dtype, QParams
 
 MAX_SHIFT = 22
 MAX_PRE_SHIFT = 16
+MIN_MULTIPLIER_BITS = 16
 INT32_MAX = 2**31 - 1
 
 
@@ -16,12 +17,13 @@ class Requant:
     """y = clamp(((acc·2^pre_shift)·multiplier + zp·2^(32+shift) + 2^(31+shift)) >> (32+shift), lo, hi).
 
     `multiplier` is int32 ≥ 0, one per channel (or one for all); `shift` 0..22 and `pre_shift` 0..16
-    hold for the whole layer.
+    hold for the whole layer. `long`: its sums take more than 32 bits, and multipliers as many fewer.
     """
 
     multiplier: Array
     shift: int
     pre_shift: int
+    long: bool = False
 
     def rounding(self, zero_point: int) -> int:
         """What is added to the upper 32 bits of a product before they are shifted.
@@ -31,25 +33,41 @@ class Requant:
         return (zero_point << self.shift) + (1 << self.shift >> 1)
 
 
-def to_requant(scales: Array) -> Requant:
+def to_requant(scales: Array, bits: int = 31) -> Requant:
     """Fixed-point form of real scale factors s_in/s_out, all > 0 and < 2^15: the largest shift that fits.
 
-    Raises ValueError for a factor that no pre-shift of at most 16 bits brings below one half.
+    Multipliers have at most so many bits. Raises ValueError for a factor that no pre-shift of at most 16 bits
+    brings below one half.
     """
+    most = 2**bits - 1
     scales = np.atleast_1d(np.asarray(scales, np.float64))
     if not (np.all(np.isfinite(scales)) and np.all(scales > 0)):
         raise ValueError(f"requantization needs finite positive scales, got {scales.min()} to {scales.max()}")
     top = float(scales.max())
     for pre_shift in range(MAX_PRE_SHIFT + 1):
-        if round(top * 2.0 ** (32 - pre_shift)) <= INT32_MAX:
+        if round(top * 2.0 ** (32 - pre_shift)) <= most:
             break
     else:
         raise ValueError(f"scale factor {top} is too large to requantize: the output range is far too small")
     scales = scales * 2.0**-pre_shift
-    shift = next(
-        s for s in range(MAX_SHIFT, -1, -1) if round(float(scales.max()) * 2.0 ** (32 + s)) <= INT32_MAX
-    )
+    shift = next(s for s in range(MAX_SHIFT, -1, -1) if round(float(scales.max()) * 2.0 ** (32 + s)) <= most)
     return Requant(np.rint(scales * 2.0 ** (32 + shift)).astype(np.int32), shift, pre_shift)
+
+
+def requant_of_sums(scales: Array, worst: int) -> Requant:
+    """As `to_requant`, for sums of at most ±worst: with so many bits that none of them can overflow.
+
+    Sums that int32 does not hold have 64 bits, and multipliers so many fewer that the product keeps within
+    63. Raises OverflowError where these would be too few, or where the sums would have to be shifted first.
+    """
+    r = to_requant(scales)
+    if worst << r.pre_shift <= INT32_MAX:
+        return r
+    bits = 62 - worst.bit_length()
+    r = to_requant(scales, max(bits, 1))
+    if bits < MIN_MULTIPLIER_BITS or r.pre_shift:
+        raise OverflowError(f"sums of up to {worst} cannot be requantized by {float(np.max(scales)):.3g}")
+    return replace(r, long=True)
 
 
 def requantize(
@@ -74,14 +92,23 @@ def int32(values: Array) -> Array:
     return out
 
 
-def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
-    """Prove that no partial sum overflows int32, in any order (docs/numerics.md).
+def largest_sums(bias: Array, weight: Array, largest: int = 128) -> Array:
+    """int64 (N,): |bias| + largest·Σ|w|, which no partial sum of a channel leaves, in any order.
 
-    `bias` (N,) with the input zero point folded in, `weight` (N, ...): |bias| + 128·Σ|w|, shifted, < 2^31.
-    Raises OverflowError naming the channel.
+    `bias` (N,) with the input zero point folded in, `weight` (N, ...), inputs of −largest … largest.
     """
     weight = np.asarray(weight).reshape(len(weight), -1)
-    worst = np.abs(bias.astype(np.int64)) + 128 * np.abs(weight.astype(np.int64)).sum(axis=1)
+    out: Array = np.abs(bias.astype(np.int64)) + largest * np.abs(weight.astype(np.int64)).sum(axis=1)
+    return out
+
+
+def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
+    """Prove that no partial sum over int8 inputs overflows int32 (docs/numerics.md): largest_sums, shifted,
+    < 2^31.
+
+    Raises OverflowError naming the channel.
+    """
+    worst = largest_sums(bias, weight)
     channel = int(worst.argmax())
     if int(worst[channel]) << pre_shift > INT32_MAX:
         raise OverflowError(

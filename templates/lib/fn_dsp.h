@@ -476,4 +476,22 @@ static inline int32_t fn_dot(const int8_t *a, const int8_t *b, int32_t n, int32_
     return acc;
 }
 
+/* acc + sum of n products of int16 and int8. */
+static inline int32_t fn_dot_int16(const int16_t *x, const int8_t *w, int32_t n, int32_t acc)
+{
+    for (int32_t i = 0; i < n; i++) {
+        acc += x[i] * w[i];
+    }
+    return acc;
+}
+
+/* The same where the sum may take more than 32 bits. */
+static inline int64_t fn_dot_int16_long(const int16_t *x, const int8_t *w, int32_t n, int64_t acc)
+{
+    for (int32_t i = 0; i < n; i++) {
+        acc += x[i] * w[i];
+    }
+    return acc;
+}
+
 #endif

@@ -11,6 +11,12 @@ static inline int8_t fn_clamp(int32_t v, int32_t lo, int32_t hi)
     return (int8_t)(v < lo ? lo : v > hi ? hi : v);
 }
 
+/* The same of int16. */
+static inline int16_t fn_clamp_int16(int32_t v, int32_t lo, int32_t hi)
+{
+    return (int16_t)(v < lo ? lo : v > hi ? hi : v);
+}
+
 /* floor((acc * 2^pre_shift * multiplier + zero_point * 2^(32 + shift) + 2^(31 + shift)) / 2^(32 + shift)).
  * Right shifts of negative values are arithmetic on every compiler this code is built with (GCC, Clang);
  * left shifts of negative values would be undefined and are written as products. */
@@ -36,6 +42,13 @@ static inline int32_t fn_narrow(int64_t product, int32_t zero_point, int32_t shi
     const int64_t v = shift == 0 ? ((product + INT64_C(0x80000000)) >> 32) + zero_point
                                  : ((product >> 32) + zero_point * (INT64_C(1) << shift) + (INT64_C(1) << (shift - 1))) >> shift;
     return (int32_t)(v < lo ? lo : v > hi ? hi : v);
+}
+
+/* e^-d for a distance of 16 bits: the product of what its upper and its lower 8 bits stand for, rounded. */
+static inline uint32_t fn_exponential(const uint32_t *coarse, const uint32_t *fine, int32_t distance, int32_t drop)
+{
+    const uint64_t product = (uint64_t)coarse[distance >> 8] * fine[distance & 255];
+    return (uint32_t)((product + (UINT64_C(1) << (drop - 1))) >> drop);
 }
 
 /* float -> lo..hi at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> lo. */

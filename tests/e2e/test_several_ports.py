@@ -227,9 +227,9 @@ def test_check_names_what_no_stage_can_carry() -> None:
         check(circle)
     with pytest.raises(GraphError, match=r"the input's name 'audio' is not a C identifier of its own"):
         check(replace(graph, inputs=(graph.inputs[0], Port("audio", "mode"))))
-    narrow = replace(graph.tensors["narrow"], qparams=graph.tensors["total"].q)
+    narrow = replace(graph.tensors["narrow"], qparams=graph.tensors["count"].q)
     with pytest.raises(
-        GraphError, match=r"layer 'scores' \(linear\) reads 'narrow', which is int16.*put a rescale"
+        GraphError, match=r"layer 'scores' \(linear\) reads 'narrow', which is int32.*put a rescale"
     ):
         check_types(replace(graph, tensors=graph.tensors | {"narrow": narrow}))
 

@@ -16,6 +16,7 @@ from firmnet.qmath import (
     clamp_bounds,
     int32,
     quantize_input,
+    requant_of_sums,
     requantize,
     to_requant,
 )
@@ -124,6 +125,29 @@ def test_accumulator_proof_ends_at_int32() -> None:
         check_accumulator(np.array([0, room + 1]), weight)
     with pytest.raises(OverflowError, match="channel 0"):
         check_accumulator(np.array([room, 0]), weight, pre_shift=1)
+
+
+def test_sums_that_leave_int32_are_long_and_exact_at_their_ends() -> None:
+    rng = np.random.default_rng(2)
+    assert not requant_of_sums(np.array([0.1]), INT32_MAX).long
+    for worst in (2**31, 2**34 - 1, 2**40, 2**46 - 1):
+        scales = np.exp(rng.uniform(np.log(1e-7), np.log(0.9 * 2.0 ** (29 - worst.bit_length())), 5))
+        r = requant_of_sums(scales, worst)
+        assert r.long
+        assert int(r.multiplier.max()) * worst < 2**62
+        sums = np.array([worst, -worst, worst - 1, 1, 0])
+        expected = [
+            min(max((int(acc) * int(m) + (1 << (31 + r.shift))) >> (32 + r.shift), -(2**15)), 2**15 - 1)
+            for acc, m in zip(sums, r.multiplier, strict=True)
+        ]
+        found = requantize(sums, r, 0, -(2**15), 2**15 - 1, Dtype.INT16)
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("worst", "scale"), [(2**47, 1e-6), (2**40, 0.4), (2**31, 0.6)])
+def test_sums_too_long_for_their_scale_are_refused(worst: int, scale: float) -> None:
+    with pytest.raises(OverflowError, match="cannot be requantized"):
+        requant_of_sums(np.array([scale]), worst)
 
 
 def test_int32_refuses_what_does_not_fit() -> None:

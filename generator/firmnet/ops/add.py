@@ -1,6 +1,7 @@
 """add: y = clamp(a + b), b repeated where it has size 1.
 
-int8: two 16-bit multipliers and one rounded shift. int16: two 32-bit multipliers, one rounding of 64 bits.
+int8: two 16-bit multipliers and one rounded shift. Where int16 is read or written: two 32-bit multipliers and
+one rounding of 64 bits.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Add(Op):
     attrs = AddAttrs
     clamps = True
     dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: AddAttrs, *inputs: Shape) -> Shape:
         a, b = inputs
@@ -47,7 +49,7 @@ class Add(Op):
     def prepare(self, call: Call) -> Constants:
         """|a·ma| + |b·mb| + |bias| < 2·2^22 + 2·2^22 + 2^29 + 2^21: far from the end of int32."""
         (a, b), y = call.inputs, call.output
-        if y.dtype is Dtype.INT16:
+        if not narrow(call):
             return _wide(call)
         scales = np.array([a.scale, b.scale]) / y.scale
         shift = next((s for s in range(MAX_SHIFT, 0, -1) if round(scales.max() * 2**s) <= MULTIPLIER_MAX), 0)
@@ -71,23 +73,40 @@ class Add(Op):
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)
-        if call.output.dtype is Dtype.INT16:
+        if not narrow(call):
             exact = Requant(np.ones(1, np.int32), k["shift"], 0)
-            total = a * k["ma"] + b * k["mb"]
-            return requantize(total, exact, 0, k["lo"], k["hi"], Dtype.INT16).reshape(total.shape)
-        y: Array = np.clip((a * k["ma"] + b * k["mb"] + k["bias"]) >> k["shift"], k["lo"], k["hi"])
-        return y.astype(np.int8)
+            total = a * k["ma"] + b * k["mb"] - k["offset"]
+            y = requantize(total, exact, k["zero_point"], k["lo"], k["hi"], k["dtype"])
+            return y.reshape(total.shape)
+        summed: Array = np.clip((a * k["ma"] + b * k["mb"] + k["bias"]) >> k["shift"], k["lo"], k["hi"])
+        return summed.astype(np.int8)
+
+
+def narrow(call: Call) -> bool:
+    """Whether all three are int8."""
+    return all(tensor.dtype is Dtype.INT8 for tensor in (*call.inputs, call.output))
 
 
 def _wide(call: Call) -> Constants:
-    """|a·ma| + |b·mb| ≤ 2·2^15·2^46: within 63 bits."""
+    """|a·ma| + |b·mb| ≤ 2·2^15·2^46, and as much for the zero points: within 63 bits."""
     (a, b), y = call.inputs, call.output
     r = to_requant(np.array([a.scale, b.scale]) / y.scale)
     if r.pre_shift > MAX_WIDE_SHIFT:
         raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
     ma, mb = (int(m) << r.pre_shift for m in r.multiplier)
     lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
-    return {"ma": ma, "mb": mb, "shift": r.shift, "lo": lo, "hi": hi}
+    return {
+        "ma": ma,
+        "mb": mb,
+        "offset": a.zero_point * ma + b.zero_point * mb,
+        "shift": r.shift,
+        "zero_point": y.zero_point,
+        "lo": lo,
+        "hi": hi,
+        "a_dtype": a.dtype,
+        "b_dtype": b.dtype,
+        "dtype": y.dtype,
+    }
 
 
 register(Add())

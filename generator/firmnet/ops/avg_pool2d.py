@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
-from ..qmath import Requant, check_accumulator, clamp_bounds, requantize, to_requant
+from ..ir import Array, Call, Dtype, Shape
+from ..qmath import Requant, clamp_bounds, requant_of_sums
 from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut, window_rows
-from .weighted import clamped
+from .weighted import clamped, requantized
 from .windows import Padding, Pair, Window, image_size
 
 
@@ -44,6 +44,8 @@ class AvgPool2d(Op):
     name = "avg_pool2d"
     attrs = AvgPool2dAttrs
     clamps = True
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: AvgPool2dAttrs, *inputs: Shape) -> Shape:
         height, width, channels = image_size(inputs[0])
@@ -67,9 +69,6 @@ class AvgPool2d(Op):
         rows, columns = spans(call)
         heights, widths = distinct(rows), distinct(columns)
         r = requant_of(call)
-        tallest, widest = (max(s.end - s.start for s in spans) for spans in (rows, columns))
-        most = tallest * widest
-        check_accumulator(np.array([most * abs(x.zero_point)]), np.ones((1, most)), r.pre_shift)
         lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
         return {
             "rows": _table(rows, heights, len(widths)),
@@ -80,6 +79,8 @@ class AvgPool2d(Op):
             "zero_point": y.zero_point,
             "lo": lo,
             "hi": hi,
+            "x_dtype": x.dtype,
+            "dtype": y.dtype,
         }
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
@@ -104,7 +105,7 @@ class AvgPool2d(Op):
         acc = _sums(inputs[0].astype(np.int64), rows, columns) - counts[:, :, None] * k["x_zero_point"]
         which = k["rows"][:, None, 2] + k["columns"][None, :, 2]
         r = replace(k["requant"], multiplier=k["multiplier"][which][:, :, None])
-        return requantize(acc, r, k["zero_point"], k["lo"], k["hi"])
+        return requantized(acc, {**k, "requant": r})
 
 
 def _window(attrs: AvgPool2dAttrs) -> Window:
@@ -140,15 +141,18 @@ def _sliding(attrs: AvgPool2dAttrs, axis: int, size: int, count: int) -> list[Sp
 
 def requant_of(call: Call) -> Requant:
     """One multiplier per distinct divisor, as `rows` and `columns` of prepare() index them."""
-    rows, columns = map(distinct, spans(call))
+    x, found = call.inputs[0], spans(call)
+    rows, columns = map(distinct, found)
     divisors = _divisors(call.attrs, rows, columns)
-    return to_requant(call.inputs[0].scale / (call.output.scale * divisors.ravel()))
+    tallest, widest = (max(s.end - s.start for s in spans) for spans in found)
+    worst = tallest * widest * (abs(x.zero_point) - x.dtype.low)
+    return requant_of_sums(x.scale / (call.output.scale * divisors.ravel()), worst)
 
 
-def _shifts(call: Call) -> tuple[int, int]:
+def _shifts(call: Call) -> tuple[int, int, bool]:
     """What all multipliers share."""
     r = requant_of(call)
-    return r.shift, r.pre_shift
+    return r.shift, r.pre_shift, r.long
 
 
 def distinct(spans: Sequence[Span]) -> list[Span]:

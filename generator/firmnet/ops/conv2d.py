@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
-from ..qmath import requantize
+from ..ir import Array, Call, Dtype, Shape
 from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
 from .stripes import window_rows
-from .weighted import clamped, fold
+from .weighted import clamped, fold, requantized
 from .windows import Padding, Pair, Window, image_size
 
 
@@ -35,6 +34,8 @@ class Conv2d(Op):
     attrs = Conv2dAttrs
     weighted = True
     clamps = True
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: Conv2dAttrs, *inputs: Shape) -> Shape:
         (height, width, channels), (n_out, kh, kw, depth) = image_size(inputs[0]), inputs[1]
@@ -74,7 +75,7 @@ class Conv2d(Op):
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs
         acc = _sums(call, x.astype(np.float64), k["weight"].astype(np.float64), k["x_zero_point"])  # exact
-        return requantize(acc.astype(np.int64) + k["bias"], k["requant"], k["zero_point"], k["lo"], k["hi"])
+        return requantized(acc.astype(np.int64) + k["bias"], k)
 
     def macs(self, call: Call) -> int:
         _, kh, kw, depth = call.inputs[1].shape

@@ -1,8 +1,8 @@
-"""linear: y = clamp(x · wᵀ + b) over the last axis, int8 with one weight scale per output feature."""
+"""linear: y = clamp(x · wᵀ + b) over the last axis, weights int8 with one scale per output feature."""
 
 from dataclasses import dataclass
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
 from .spec import Constants, Op, Stripe, register
 from .stripes import same_rows
 from .weighted import clamped, fold, multiply
@@ -23,6 +23,8 @@ class Linear(Op):
     attrs = LinearAttrs
     weighted = True
     clamps = True
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: LinearAttrs, *inputs: Shape) -> Shape:
         x, w, _ = inputs

@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
 from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
 from .stripes import window_rows
@@ -38,6 +38,7 @@ class MaxPool2d(Op):
     name = "max_pool2d"
     attrs = MaxPool2dAttrs
     keeps_qparams = True
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def shape(self, attrs: MaxPool2dAttrs, *inputs: Shape) -> Shape:
         height, width, channels = image_size(inputs[0])
@@ -55,7 +56,7 @@ class MaxPool2d(Op):
 
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
-        return {}
+        return {"dtype": call.output.dtype}
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return window_rows(call, rows, call.attrs.window)
@@ -66,7 +67,7 @@ class MaxPool2d(Op):
         return Call(_swapped(call.attrs), (turned(call.inputs[0]),), (turned(call.output),))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
-        return _largest(call.attrs.window.taps(inputs[0], -128))
+        return _largest(call.attrs.window.taps(inputs[0], call.output.dtype.low))
 
 
 def spans(call: Call) -> tuple[list[Ends], list[Ends]]:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape, Tensor
-from ..qmath import INT32_MAX, clamp_bounds, requantize, to_requant
+from ..ir import Array, Call, Dtype, Shape
+from ..qmath import clamp_bounds, requant_of_sums
+from .rescale import farthest
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut
-from .weighted import clamped
+from .weighted import clamped, requantized
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Mul(Op):
     name = "mul"
     attrs = MulAttrs
     clamps = True
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: MulAttrs, *inputs: Shape) -> Shape:
         a, b = inputs
@@ -44,11 +47,11 @@ class Mul(Op):
         return cut(call, rows, *[range(1) if t.shape[1:2] == (1,) else rows for t in call.inputs])
 
     def prepare(self, call: Call) -> Constants:
-        """Raises OverflowError where the product, at most 255², would leave int32 with the pre-shift."""
+        """Raises OverflowError where the product, at most 255² or 2^30, would leave int32 with the
+        pre-shift.
+        """
         (a, b), y = call.inputs, call.output
-        r = to_requant(np.array([a.scale * b.scale / y.scale]))
-        if _largest(a) * _largest(b) << r.pre_shift > INT32_MAX:
-            raise OverflowError(f"layer {y.name!r}: the output range is far too small for its inputs")
+        r = requant_of_sums(np.array([a.scale * b.scale / y.scale]), farthest(a) * farthest(b))
         lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
         return {
             "a_zero_point": a.zero_point,
@@ -58,18 +61,15 @@ class Mul(Op):
             "zero_point": y.zero_point,
             "lo": lo,
             "hi": hi,
+            "a_dtype": a.dtype,
+            "b_dtype": b.dtype,
+            "dtype": y.dtype,
         }
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)
         product = (a - k["a_zero_point"]) * (b - k["b_zero_point"])
-        y = requantize(product, k["requant"], k["zero_point"], k["lo"], k["hi"])
-        return y.reshape(product.shape)  # a single value has no axis
-
-
-def _largest(tensor: Tensor) -> int:
-    """The largest magnitude of a value less the zero point."""
-    return max(127 - tensor.zero_point, tensor.zero_point + 128)
+        return requantized(product, k).reshape(product.shape)  # a single value has no axis
 
 
 register(Mul())

@@ -33,22 +33,31 @@ class Rescale(TableOp):
         """Raises OverflowError where a value, less the zero point and shifted, would leave 32 bits."""
         if by_table(call):
             return super().prepare(call)
-        x, y = call.inputs[0], call.output
-        r = to_requant(np.array([x.scale / y.scale]))
-        if farthest(x) << r.pre_shift > 2**31:
-            raise OverflowError(
-                f"layer {y.name!r}: {x.dtype} values cannot be rescaled by {x.scale / y.scale:.3g}: choose a "
-                "coarser scale"
-            )
-        return {"requant": r, "multiplier": int(r.multiplier[0]) << r.pre_shift}
+        return by_product(call, call.output.dtype.low, call.output.dtype.high)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
-        if by_table(call):
-            return super().run_int(call, k, *inputs)
-        x, y = call.inputs[0], call.output
-        acc = inputs[0].astype(np.int64) - x.zero_point
-        made = requantize(acc, k["requant"], y.zero_point, y.dtype.low, y.dtype.high, y.dtype)
-        return made.reshape(y.shape)
+        return super().run_int(call, k, *inputs) if by_table(call) else rescaled(call, k, inputs[0])
+
+
+def by_product(call: Call, lo: int, hi: int) -> Constants:
+    """Constants of `rescaled`; OverflowError where a value, less the zero point and shifted, would leave 32
+    bits.
+    """
+    x, y = call.inputs[0], call.output
+    r = to_requant(np.array([x.scale / y.scale]))
+    if farthest(x) << r.pre_shift > 2**31:
+        raise OverflowError(
+            f"layer {y.name!r}: {x.dtype} values cannot be rescaled by {x.scale / y.scale:.3g}: choose a "
+            "coarser scale"
+        )
+    return {"requant": r, "multiplier": int(r.multiplier[0]) << r.pre_shift, "lo": lo, "hi": hi}
+
+
+def rescaled(call: Call, k: Constants, values: Array) -> Array:
+    """The same real values, within lo … hi, by one product."""
+    x, y = call.inputs[0], call.output
+    acc = values.astype(np.int64) - x.zero_point
+    return requantize(acc, k["requant"], y.zero_point, k["lo"], k["hi"], y.dtype).reshape(y.shape)
 
 
 def by_table(call: Call) -> bool:

@@ -38,7 +38,9 @@ class Op(ABC):
     keeps_qparams: ClassVar[bool] = False
     """Output and every input share scale and zero point (data movement, max)."""
     dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8,)
-    """What activations may hold, all of one call the same; see `refuses`."""
+    """What activations may hold; see `refuses`."""
+    mixes: ClassVar[bool] = False
+    """Each activation of a call may have another one of these types: the op goes from one to the other."""
     clamps: ClassVar[bool] = False
     """attrs has `lo` and `hi` (float | None): a following relu or hardtanh can be absorbed."""
 
@@ -54,8 +56,8 @@ class Op(ABC):
     def run_float(self, call: Call, *inputs: Array) -> Array:
         """The op on float64 arrays (constants included, dequantized); a tuple of several outputs."""
 
-    def output_qparams(self, attrs: Any) -> QParams | None:
-        """Fixed output scale and zero point (softmax), or None: chosen from observed ranges."""
+    def output_qparams(self, attrs: Any, dtype: Dtype = Dtype.INT8) -> QParams | None:
+        """Fixed output scale and zero point of this type (softmax), or None: chosen from observed ranges."""
         return None
 
     def remap(self, attrs: Any, order: Shape) -> Any | None:
@@ -90,7 +92,13 @@ class Op(ABC):
                     f"reads {tensor.name!r}, which is {tensor.dtype}, and computes with {known}: put a "
                     f"rescale to {self.dtypes[0]} before it"
                 )
-        for tensor in (*inputs[1:], *call.outputs):
+        for tensor in call.outputs if self.mixes else ():
+            if tensor.dtype not in self.dtypes:
+                return (
+                    f"writes {tensor.name!r}, which is {tensor.dtype}, and computes with {known}: put a "
+                    "rescale behind it"
+                )
+        for tensor in () if self.mixes else (*inputs[1:], *call.outputs):
             if tensor.dtype is not inputs[0].dtype:
                 return (
                     f"has {inputs[0].name!r} of {inputs[0].dtype} and {tensor.name!r} of {tensor.dtype}, and "

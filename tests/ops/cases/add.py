@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, of, repeated
+from casework import Case, activation, mixtures, of, repeated
 
 from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops.add import AddAttrs
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    every = [*mixtures(_narrow(), ["one_value", "three_relu6", "33x17_between", "seven", "relu6"])]
+    yield from (case for case in every if "_to_" in case.label)
+
+
+def _narrow() -> Iterator[Case]:
     rows: list[tuple[str, Shape, AddAttrs, tuple[float, int], tuple[float, int]]] = [
         ("one_value", (1, 1), AddAttrs(), (0.03, 5), (0.06, -4)),
         ("three_relu6", (1, 3), AddAttrs(0.0, 6.0), (0.05, -3), (0.06, -100)),

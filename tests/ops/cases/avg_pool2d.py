@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from casework import Case, activation
+from casework import Case, activation, mixtures
 
 from firmnet.ir import Call, Shape
 from firmnet.ops import OPS
@@ -11,6 +11,13 @@ from firmnet.ops.avg_pool2d import AvgPool2dAttrs
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    labels = ["2x2_odd", "3x2_pad", "3x3_pad_ceil_valid_only", "divisor_override", "adaptive_3x5"]
+    labels += ["whole_image_relu", "whole_image_of_561", "1x1_relu6", "2_lines_of_505"]
+    yield from mixtures(_narrow(), labels)
+
+
+def _narrow() -> Iterator[Case]:
     for seed, (label, shape, options) in enumerate(_CASES):
         attrs = AvgPool2dAttrs(**options)
         x = activation("x", shape, 0.05, 17 - 30 * (seed % 3))

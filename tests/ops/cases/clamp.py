@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import Case, activation, mixtures
 
 from firmnet.ir import Call, Shape
 from firmnet.ops.clamp import ClampAttrs
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(_narrow(), ["relu_5x3", "relu6_saturates", "hardtanh", "one_value"])
+
+
+def _narrow() -> Iterator[Case]:
     rows: list[tuple[str, Shape, ClampAttrs, float, int]] = [
         ("relu_5x3", (1, 5, 3), ClampAttrs(0.0), 0.05, 3),
         ("relu_own_range", (1, 3, 5, 2), ClampAttrs(0.0), 0.02, -128),

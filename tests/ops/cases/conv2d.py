@@ -1,16 +1,24 @@
 """Which rows of the matrix prove conv2d?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from casework import Case, activation, bias, output_scale, weight
+import numpy as np
+from casework import Case, activation, bias, mixtures, of, output_scale, weight
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops import OPS
 from firmnet.ops.conv2d import Conv2dAttrs
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(_narrow(), _WIDE)
+    yield _long()
+
+
+def _narrow() -> Iterator[Case]:
     for seed, (label, x_shape, w_shape, options) in enumerate(_CASES):
         attrs = Conv2dAttrs(**options)
         x = activation("x", x_shape, 0.05, 11 - 40 * (seed % 3))
@@ -20,6 +28,18 @@ def cases() -> Iterator[Case]:
         scale = _FINE.get(label, 1.0) * output_scale(x, w)
         y = activation("y", OPS["conv2d"].shape(attrs, x_shape, w_shape, c.shape), scale, zero_point)
         yield Case(label, Call(attrs, (x, w, c), (y,)))
+
+
+def _long() -> Case:
+    """Sums of int16 that leave 32 bits: 2,304 of the largest weights."""
+    x, y = (
+        of(Dtype.INT16, name, shape, scale)
+        for name, shape, scale in (("x", (1, 3, 4, 256), 0.0002), ("y", (1, 3, 4, 3), 0.0015))
+    )
+    w = weight("w", (3, 3, 3, 256), 77)
+    w = replace(w, data=np.where(w.values < 0, -127, 127).astype(np.int8))
+    attrs = Conv2dAttrs(padding=(1, 1, 1, 1), hi=40.0)
+    return Case("long_sums_int16", Call(attrs, (x, w, bias("b", x, w, 77)), (y,)))
 
 
 _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
@@ -228,3 +248,26 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
 
 _FINE = {"1x1_upscaled": 1e-4, "1x1_near_one": 0.048, "depthwise_9x9_on_5x5": 0.002}
 """Case → its output scale is so much finer than usual: requantization needs a shift before, or none after."""
+
+_WIDE = [
+    "1x1",
+    "1x1_s2_pad1",
+    "3x3",
+    "3x3_s2_pad_relu6",
+    "3x2_dilated_pad",
+    "5x5_groups2",
+    "depthwise_3x3_s2_pad",
+    "depthwise_x2",
+    "1x1_33_to_4_on_1x5",
+    "1x1_6_to_1400_on_1x4",
+    "3x3_7_to_4_on_4x6",
+    "5x1_on_40x1",
+    "depthwise_3x3_s1x1_5_on_5x9",
+    "depthwise_7x7_s1x1_4_on_8x8",
+    "depthwise_dilated_relu6",
+    "1x1_groups3_12_to_6_on_3x5",
+    "3x3_groups8_of_2",
+    "channelwise_3_on_7x5",
+    "1x1_3_to_2_on_1x1",
+]
+"""Labels of the cases that are there of int16 too."""

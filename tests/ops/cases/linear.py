@@ -1,16 +1,26 @@
 """Which rows of the matrix prove linear?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from casework import Case, activation, bias, output_scale, weight
+from casework import Case, activation, bias, mixtures, of, output_scale, weight
 
-from firmnet.ir import Call, Tensor
+from firmnet.ir import Call, Dtype, Tensor
 from firmnet.ops.linear import LinearAttrs
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(_narrow(), _WIDE)
+    for shape, n_out in (((1, 1101), 3), ((1, 3, 700), 4)):
+        x = of(Dtype.INT16, "x", shape, 0.0002)
+        w = _heavy(weight("w", (n_out, shape[-1]), n_out), range(n_out))  # sums that leave 32 bits
+        y = of(Dtype.INT16, "y", (*shape[:-1], n_out), output_scale(x, w))
+        yield Case(f"long_{shape[-1]}_int16", Call(LinearAttrs(), (x, w, bias("b", x, w, 3)), (y,)))
+
+
+def _narrow() -> Iterator[Case]:
     rows = [
         ("1x1", (1, 1), 1, {}),
         ("13x5", (1, 13), 5, {}),
@@ -65,8 +75,22 @@ def cases() -> Iterator[Case]:
         yield Case(label, Call(LinearAttrs(**options), (x, w, bias("b", x, w, seed)), (y,)))
 
 
-def _heavy(w: Tensor, channels: list[int]) -> Tensor:
+def _heavy(w: Tensor, channels: Sequence[int]) -> Tensor:
     """As large as weights can be, in these channels: sums of many inputs then take more than 24 bits."""
     values = w.values.copy()
-    values[channels] = np.where(values[channels] < 0, -127, 127)
+    values[[*channels]] = np.where(values[[*channels]] < 0, -127, 127)
     return replace(w, data=values)
+
+
+_WIDE = [
+    "1x1",
+    "13x5",
+    "64x10_relu",
+    "7x3_relu6",
+    "rank4_6x9",
+    "leading_2x3x5",
+    "66x2",
+    "3_rows_130x5",
+    "1100x9",
+]
+"""Labels of the cases that are there of int16 too."""

@@ -3,14 +3,21 @@
 from collections.abc import Iterator
 from typing import Any
 
-from casework import Case, activation
+from casework import Case, activation, widened
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops import OPS
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 
 
 def cases() -> Iterator[Case]:
+    for i, case in enumerate(_narrow()):
+        yield case
+        if i % 3 == 0:
+            yield widened(case, Dtype.INT16, Dtype.INT16)
+
+
+def _narrow() -> Iterator[Case]:
     rows: list[tuple[str, Shape, dict[str, Any]]] = [
         ("2x2_odd", (1, 7, 5, 3), {"kernel": (2, 2), "stride": (2, 2)}),
         (

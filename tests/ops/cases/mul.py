@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, repeated
+from casework import Case, activation, mixtures, repeated
 
 from firmnet.ir import Call, Shape
 from firmnet.ops.mul import MulAttrs
@@ -12,6 +12,19 @@ QParameters = tuple[float, int]
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    labels = [
+        "one_value",
+        "three_relu6",
+        "seven_saturate",
+        "gate_of_5_channels",
+        "leading_4x3x5x3",
+        "shift_0",
+    ]
+    yield from mixtures(_narrow(), labels)
+
+
+def _narrow() -> Iterator[Case]:
     image, full, relu6 = (1, 33, 17, 5), MulAttrs(), MulAttrs(0.0, 6.0)
     rows: list[tuple[str, Shape, Shape, MulAttrs, QParameters, QParameters]] = [
         ("one_value", (1, 1), (1, 1), full, (0.03, 5), (0.06, -4)),

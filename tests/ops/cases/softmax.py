@@ -1,14 +1,26 @@
 """Which rows of the matrix prove softmax?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from casework import Case, activation
+from casework import Case, activation, widened
 
-from firmnet.ir import Call, Shape, Tensor
-from firmnet.ops.softmax import OUTPUT, SoftmaxAttrs
+from firmnet.ir import Call, Dtype, Shape, Tensor
+from firmnet.ops.softmax import OUTPUT, WIDE_OUTPUT, SoftmaxAttrs
 
 
 def cases() -> Iterator[Case]:
+    for i, case in enumerate(_narrow()):
+        yield case
+        if i % 3 == 0:
+            for x, y in ((Dtype.INT16, Dtype.INT8), (Dtype.INT16, Dtype.INT16), (Dtype.INT8, Dtype.INT16)):
+                wide = widened(case, x, y)
+                (made,) = wide.call.outputs
+                made = replace(made, qparams=WIDE_OUTPUT if y is Dtype.INT16 else OUTPUT)
+                yield replace(wide, call=replace(wide.call, outputs=(made,)))
+
+
+def _narrow() -> Iterator[Case]:
     rows: list[tuple[str, Shape, int, float]] = [
         ("3", (1, 3), 1, 0.05),
         ("5", (1, 5), 1, 0.05),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...ir import Call
+from ...ir import Call, Dtype
 from ...ops.conv2d import window_of
 from ...ops.spec import Constants
 from ..images import WindowedImage, image
@@ -23,6 +23,7 @@ class Convolution:
 
 class Conv2d(Kernel):
     op = "conv2d"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         """Fitted to GCC's code: windows are copied by taps; in groups each is a dot product of its own."""
@@ -37,7 +38,8 @@ class Conv2d(Kernel):
 
     def scratch_bytes(self, call: Call) -> int:
         _, kh, kw, _ = call.inputs[1].shape
-        return kh * kw * call.inputs[0].shape[3] if gathers(call) else 0
+        x = call.inputs[0]
+        return kh * kw * x.shape[3] * x.dtype.bytes if gathers(call) else 0
 
     def layout(self, call: Call, k: Constants) -> Convolution:
         n_out, kh, kw, depth = call.inputs[1].shape

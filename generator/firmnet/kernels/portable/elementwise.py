@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ...ir import Call, Dtype, Shape, Tensor
 from ...ops import OPS
+from ...ops.add import narrow
 from ...ops.rescale import by_table
 from ...ops.spec import Constants
 from ...ops.tables import TableOp
@@ -24,7 +25,8 @@ class Pairwise(Kernel):
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         a, b = call.inputs
-        return (0, 0 if a.shape == b.shape else None)
+        in_place, same = 0 if a.dtype is call.output.dtype else None, a.shape == b.shape
+        return (in_place, 0 if same and b.dtype is call.output.dtype else None)
 
     def layout(self, call: Call, k: Constants) -> object:
         a, b = call.inputs
@@ -40,6 +42,7 @@ class Add(Pairwise):
 
 class Mul(Pairwise):
     op = "mul"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         return 60 + 18.4 * call.output.size
@@ -74,12 +77,20 @@ class Rescaling:
     y: Tensor
 
 
-class RescaleWide(Kernel):
-    """Between any types, by one product of 64 bits; in place where a reader cannot be overtaken."""
+class ByProduct(Kernel):
+    """A rescale between any types, or a clamp, by one product of 64 bits; in place where a reader cannot be
+    overtaken.
+    """
 
-    op = "rescale"
     name = "wide"
     dtypes = tuple(Dtype)
+
+    def __init__(self, op: str) -> None:
+        self.op = op
+
+    @property
+    def template(self) -> str:
+        return f"kernels/{FAMILIES[self.isa]}/rescale.wide.c.j2"
 
     def accepts(self, call: Call) -> bool:
         """What the op computes by no table."""
@@ -102,7 +113,10 @@ class RescaleWide(Kernel):
 class AddWide(Pairwise):
     op = "add"
     name = "wide"
-    dtypes = (Dtype.INT16,)
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return not narrow(call)
 
     def cycles(self, call: Call) -> float:
         return 30 + 18 * call.output.size
@@ -117,5 +131,5 @@ def broadcast(a: Shape, b: Shape) -> Loops:
     return merged(zip(a, steps, strict=True))
 
 
-for kernel in (Add(), AddWide(), Mul(), *map(Table, TABLE_OPS), RescaleWide()):
+for kernel in (Add(), AddWide(), Mul(), *map(Table, TABLE_OPS), *map(ByProduct, ("rescale", "clamp"))):
     register(kernel)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...ir import Call
+from ...ir import Call, Dtype
 from ...ops.spec import Constants
 from ..spec import Kernel, register
 
@@ -22,6 +22,7 @@ FEW = 8
 
 class Linear(Kernel):
     op = "linear"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         n_out, n_in = call.inputs[1].shape

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...ir import Call
+from ...ir import Call, Dtype
 from ...ops.avg_pool2d import spans as averages
 from ...ops.max_pool2d import spans
 from ...ops.spec import Constants
@@ -22,6 +22,7 @@ class Averages:
 
 class AvgPool2d(Kernel):
     op = "avg_pool2d"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         """Window by window, and in each channel by channel."""
@@ -36,6 +37,7 @@ class AvgPool2d(Kernel):
 
 class MaxPool2d(Kernel):
     op = "max_pool2d"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         """Window by window, the output read and written again for every input."""

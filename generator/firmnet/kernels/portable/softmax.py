@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 
-from ...ir import Array, Call
+from ...ir import Array, Call, Dtype
 from ...ops.spec import Constants
 from ..spec import Kernel, register
 
@@ -30,6 +30,26 @@ class Softmax(Kernel):
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         return {"exponentials": ascending(k)}
+
+    def layout(self, call: Call, k: Constants) -> Lanes:
+        return lanes(call)
+
+
+class WideSoftmax(Kernel):
+    """Where int16 is read or written."""
+
+    op = "softmax"
+    name = "wide"
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return Dtype.INT16 in (call.inputs[0].dtype, call.output.dtype)
+
+    def cycles(self, call: Call) -> float:
+        return 30 + (60 if call.output.dtype is Dtype.INT8 else 130) * call.output.size
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"exponentials": ascending(k)} if "exponentials" in k else super().pack(call, k)
 
     def layout(self, call: Call, k: Constants) -> Lanes:
         return lanes(call)
@@ -71,3 +91,4 @@ def ascending(k: Constants) -> Array:
 
 register(PairsSoftmax())
 register(Softmax())
+register(WideSoftmax())
