@@ -41,9 +41,10 @@ from firmnet.codegen.project import project_files
 from firmnet.interpret import Stepper
 from firmnet.ir import Array, Graph, Node, Port, Tensor
 from firmnet.ops import OPS
+from firmnet.plan import STACK_BYTES
 from firmnet.provenance import file_digest
 from firmnet.qmath import dequantize_output, quantize_input
-from firmnet.targets import board_to_json, load_board
+from firmnet.targets import board_to_json, isa, load_board
 from firmnet.verify import made
 
 FINGERPRINT = bytes(range(32))
@@ -89,10 +90,16 @@ def save_artifact(path: Path, graph: Graph, fingerprint: bytes = FINGERPRINT) ->
     """An artifact of `graph`, enough to verify with; its firmware is FLASH, which means nothing."""
     edges = edges_of(graph, graph.inputs), edges_of(graph, graph.outputs)
     layers = tuple(
-        LayerEntry(node.name, node.op, "", stored_outputs(graph, node), 0, 0, ()) for node in graph.nodes
+        LayerEntry(
+            *(node.name, node.op, "", stored_outputs(graph, node)),
+            *(OPS[node.op].macs(graph.call(node)), 0, (), f"portable/{node.op}"),
+        )
+        for node in graph.nodes
     )
-    manifest = Manifest(FORMAT, "0", graph.name, "netduinoplus2", fingerprint.hex(), (), *edges, layers, 0, 0)
-    artifact = save(path, manifest, graph, inputs(4), {BOARD_FILE: board_to_json(load_board(manifest.board))})
+    board = load_board("netduinoplus2")
+    sizes = 0, 0, STACK_BYTES[isa(board.chip.core)]
+    manifest = Manifest(FORMAT, "0", graph.name, board.id, fingerprint.hex(), (), *edges, layers, *sizes)
+    artifact = save(path, manifest, graph, inputs(4), {BOARD_FILE: board_to_json(board)})
     artifact.firmware.mkdir(exist_ok=True)
     file = artifact.firmware / "firmware.elf"
     file.write_bytes(elf({".text": (FLASH_ORIGIN, FLASH)}))

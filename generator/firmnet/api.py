@@ -1,5 +1,6 @@
 """What does a Python program call? compile() a network for a board, then save, build, flash and verify it."""
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -292,6 +293,7 @@ def _integers(artifact: Artifact, inputs: Any) -> tuple[Any, float | None]:
         return artifact.samples, None
     graph, edges = artifact.graph, artifact.manifest.inputs
     if isinstance(inputs, str | Path):
+        _check_no_device(str(inputs))
         inputs = read_samples(inputs, [edge.name for edge in edges])
     given = check_shape(inputs, graph, "input data")
     arrays = wrapped(given, len(edges))
@@ -307,6 +309,18 @@ def _integers(artifact: Artifact, inputs: Any) -> tuple[Any, float | None]:
     samples = wrapped(check_samples(given, graph, "input data"), len(edges))
     quantized = [quantize_input(x, edge.q) for x, edge in zip(samples, edges, strict=True)]
     return unwrapped(quantized), clipped_share(samples, [edge.q for edge in edges])
+
+
+def _check_no_device(given: str) -> None:
+    """UserError for what is a device where input data belongs."""
+    if (
+        given in devices.KINDS
+        or "://" in given
+        or given.startswith("/dev/")
+        or re.fullmatch(r"COM\d+", given)
+    ):
+        kind = f"device={given!r}" if given in devices.KINDS else f"port={given!r}"
+        raise UserError(f"{given!r} is a device, not a file of input data: write verify({kind})")
 
 
 def _kept(graph: Graph, edges: Sequence[Edge], samples: Any) -> Any:

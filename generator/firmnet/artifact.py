@@ -21,6 +21,7 @@ from .arrays import npz_names, open_plain, read_file, read_member, read_npy
 from .errors import UserError, first_line
 from .graph_file import Axes, Extents, Name, Text, graph_to_json, read_graph
 from .ir import Array, Dtype, Graph, Node, Port, QParams, Shape, wrapped
+from .kernels import EXCHANGED, KERNELS
 from .limits import MAX_FILE_BYTES, MAX_JSON_BYTES
 from .ops import OPS
 from .targets import Board, board_of_json
@@ -152,7 +153,7 @@ class LayerEntry:
     macs: Count
     flash_bytes: Count
     arrays: tuple[Name, ...]
-    kernel: Text = ""
+    kernel: Text
 
     @property
     def byte_count(self) -> int:
@@ -198,8 +199,8 @@ class Manifest:
     layers: tuple[LayerEntry, ...]
     arena_bytes: Count
     lower_bound_bytes: Count
+    stack_bytes: Count  # reserved beside the arena
     states: tuple[Remembered, ...] = ()
-    stack_bytes: Count = 0  # reserved beside the arena
     ram_limit_bytes: Count | None = None  # as asked for, or what the board has room for
     cascades: tuple[CascadeEntry, ...] = ()
     files: Mapping[Inside, Sha256] = field(default_factory=dict)  # every other file written → its SHA-256
@@ -302,6 +303,8 @@ def _check_manifest(made: Manifest) -> None:
     values = prod(made.outputs[0].shape) if len(made.outputs) == 1 else 0
     if made.labels and len(made.labels) != values:
         raise ValueError(f"there are {len(made.labels)} labels for {values} output values")
+    if made.lower_bound_bytes > made.arena_bytes:
+        raise ValueError(f"an arena of {made.arena_bytes} bytes is less than {made.lower_bound_bytes}")
     for cascade in made.cascades:
         if not {*cascade.layers} <= {*names}:
             raise ValueError("a cascade has a layer that is not there")
@@ -325,6 +328,14 @@ def _check_same(made: Manifest, graph: Graph) -> None:
         raise ValueError(f"the manifest does not list every layer of its graph ({', '.join(missing)})")
     if [*layers.items()] != [*listed.items()]:  # in their order, by which a board numbers them
         raise ValueError("the layers of the manifest are not those of the graph")
+    calls = {node.name: graph.call(node) for node in graph.nodes}
+    for layer in made.layers:
+        macs = OPS[layer.op].macs(calls[layer.name])
+        if layer.macs != macs:  # how long a device may take is reckoned from it
+            raise ValueError(f"layer {layer.name!r} has {layer.macs} multiply-accumulates, not {macs}")
+        known = [kernel.label for kernel in KERNELS[layer.op]]
+        if layer.kernel.removesuffix(EXCHANGED) not in known:
+            raise ValueError(f"layer {layer.name!r} cannot be run by {layer.kernel[:80]!r}")
 
 
 def edges_of(graph: Graph, ports: Iterable[Port]) -> tuple[Edge, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from .artifact import Artifact, Edge
 from .interpret import Stepper
 from .ir import Array, QParams, unwrapped, wrapped
-from .qmath import dequantize_output, quantize_input
+from .qmath import dequantize_output, pixel_divisor, quantize_input
 
 FLOAT_SAMPLES = 3
 """Float samples that every verification sends."""
@@ -163,7 +163,7 @@ def expected_info(artifact: Artifact) -> dict[str, Any]:
         "labels": manifest.labels,
         "arena_bytes": manifest.arena_bytes,
         "states": tuple(state.name for state in manifest.states),
-        "inputs": tuple(map(_told, manifest.inputs)),
+        "inputs": tuple(_told(edge) | {"pixels": pixel_divisor(edge.q)} for edge in manifest.inputs),
         "outputs": tuple(map(_told, manifest.outputs)),
     }
 

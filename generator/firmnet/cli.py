@@ -243,7 +243,7 @@ def _generate(
         made = artifact.manifest
         step.summary = (
             f"{made.name} for {made.board}: {len(made.layers)} layers, "
-            f"arena {made.arena_bytes:,} B (lower bound {made.lower_bound_bytes:,} B)"
+            f"RAM {made.arena_bytes:,} B of activations and scratch, {made.stack_bytes:,} B of stack"
         )
     for what, edges in (("takes", made.inputs), ("gives", made.outputs)):
         if len(edges) > 1:

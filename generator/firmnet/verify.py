@@ -18,7 +18,9 @@ from .interpret import Stepper
 from .ir import Array, Node, unwrapped, wrapped
 from .measured import measure
 from .ops import OPS
+from .plan import STACK_BYTES
 from .provenance import check_unedited
+from .targets import isa
 
 REPEATS = 3
 """So often a wrong input is run again before anything is said of whether the answer stays the same."""
@@ -261,6 +263,12 @@ def check_oracle(artifact: Artifact) -> None:
                 f"{artifact.path / name} was changed since it was generated, so it proves nothing about the "
                 "firmware: generate it again"
             )
+    told, reserved = artifact.manifest.stack_bytes, STACK_BYTES[isa(artifact.board.chip.core)]
+    if told != reserved:
+        raise UserError(
+            f"the manifest.json in {artifact.path} says that run() takes {told:,} bytes of stack, where "
+            f"{reserved:,} are reserved: generate it again"
+        )
 
 
 def check_fingerprint(artifact: Artifact, device: Device) -> None:

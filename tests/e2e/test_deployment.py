@@ -1,6 +1,7 @@
 """What does a Python program see of compile() and what it returns?"""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,3 +58,20 @@ def test_an_event_at_the_edges_is_kept() -> None:
         warnings.simplefilter("error", QualityWarning)
         made = firmnet.compile(net, samples, board="nucleo_f446re", name="rare")
     assert made.quality[0].high == pytest.approx(1.0, rel=0.01)
+
+
+def test_results_that_nearly_fill_the_heap_are_checked_too(tmp_path: Path) -> None:
+    """20,480 bytes of float32 results fit into a heap of 45 KB only before samples cut it into pieces."""
+    example = Path(__file__).parents[2] / "examples" / "simplenet.py"
+    made = firmnet.compile(f"{example}:model", board="netduinoplus2")
+    verdict = made.deploy(tmp_path / "simplenet", emulate=True)
+    assert "predict() right for 3 " in verdict.sentence(), verdict.sentence()
+
+
+@pytest.mark.parametrize("given", ["core", "host", "/dev/ttyACM0", "socket://localhost:5331", "COM7"])
+def test_a_device_where_input_data_belongs_is_called_that(tmp_path: Path, given: str) -> None:
+    data = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    made = firmnet.compile(nn.Linear(3, 2).eval(), data, board="netduinoplus2", name="net")
+    made.save(tmp_path / "net")
+    with pytest.raises(UserError, match=rf"'{given}' is a device, not a file of input data: write verify\("):
+        made.verify(given)

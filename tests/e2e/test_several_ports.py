@@ -16,6 +16,7 @@ from firmnet import build as builder
 from firmnet import devices
 from firmnet.artifact import Artifact
 from firmnet.codegen.firmware import firmware
+from firmnet.codegen.model import library
 from firmnet.devices.frames import Message, step_payload
 from firmnet.devices.serial import SerialDevice
 from firmnet.errors import GraphError, VerificationError
@@ -29,7 +30,7 @@ from firmnet.ops.transpose import TransposeAttrs
 from firmnet.passes import optimize
 from firmnet.profile import profile
 from firmnet.quantize import quantize
-from firmnet.targets import load_board
+from firmnet.targets import Isa, load_board
 from firmnet.verify import verify
 
 STEPS = 24
@@ -266,6 +267,14 @@ def test_the_old_value_of_a_state_is_no_output_once_it_is_overwritten(kind: str,
     """The memory of the state holds its next value by then, under any shape."""
     with pytest.raises(GraphError, match=told):
         quantize(optimize(remembered(kind)), samples()[0][:, :2, :3])
+
+
+def test_no_firmware_is_made_of_a_graph_by_hand_that_hands_out_an_overwritten_value() -> None:
+    graph = quantize(optimize(remembered("computed")), samples()[0][:, :2, :3]).graph
+    odd = replace(graph, outputs=(graph.outputs[0], replace(graph.outputs[1], tensor="sums")))
+    for make in (lambda: firmware(odd, load_board("netduinoplus2")), lambda: library(odd, isa=Isa.DSP)):
+        with pytest.raises(GraphError, match="the output 'old' is what the state 'sums' was before the run"):
+            make()
 
 
 @pytest.mark.parametrize("name", ["host", "core"])

@@ -16,6 +16,8 @@ from firmnet.graph_file import graph_to_json
 from firmnet.ir import Graph, Node, Port
 from firmnet.ops import OPS
 
+MACS, ARRAYS, KERNEL, RESCALE = 1, ("net_y_weight",), "portable/linear", "portable/rescale"
+
 
 def one_layer() -> Graph:
     call = cases_of("linear")[0].call
@@ -33,8 +35,8 @@ def manifest() -> Manifest:
     graph = one_layer()
     x, y = graph.tensors["x"], graph.tensors["y"]
     edges = [(Edge(t.name, t.shape, (), t.scale, t.zero_point),) for t in (x, y)]
-    layer = LayerEntry("y", "linear", "fc: aten.linear", (StoredValue(y.shape),), 1, 9, ("net_y_weight",))
-    return Manifest(FORMAT, "0.1", "net", "netduinoplus2", "00" * 32, (), *edges, (layer,), 4, 4)
+    layer = LayerEntry("y", "linear", "fc: aten.linear", (StoredValue(y.shape),), MACS, 9, ARRAYS, KERNEL)
+    return Manifest(FORMAT, "0.1", "net", "netduinoplus2", "00" * 32, (), *edges, (layer,), 4, 4, 448)
 
 
 def samples() -> np.ndarray:
@@ -260,7 +262,7 @@ def test_layers_in_another_order_than_the_firmware_numbers_them_are_damage(tmp_p
     again = Node("again", "rescale", OPS["rescale"].attrs(), ("y",), ("again",))
     tensors = {**graph.tensors, "again": replace(graph.tensors["y"], name="again")}
     graph = replace(graph, nodes=(*graph.nodes, again), tensors=tensors)
-    layers = (*made.layers, replace(made.layers[0], name="again", op="rescale"))
+    layers = (*made.layers, replace(made.layers[0], name="again", op="rescale", macs=0, kernel=RESCALE))
     save(tmp_path / "net", replace(made, layers=layers), graph, samples(), {})
     _ = Artifact.open(tmp_path / "net").graph
     save(tmp_path / "net", replace(made, layers=layers[::-1]), graph, samples(), {})

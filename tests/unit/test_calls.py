@@ -11,7 +11,7 @@ from board_twin import BoardTwin, inputs, powered, save_artifact, two_layers
 from serial.urlhandler import protocol_socket
 
 from firmnet.artifact import Artifact
-from firmnet.calls import real_samples
+from firmnet.calls import expected_info, real_samples, wrong_info
 from firmnet.devices import serial
 from firmnet.errors import UserError, VerificationError
 from firmnet.qmath import quantize_input
@@ -70,6 +70,14 @@ def test_an_edited_module_is_not_verified(
 ) -> None:
     board.edited |= edited
     assert_not_verified(verdict_on(artifact, board), told)
+
+
+def test_info_tells_which_pixels_an_input_takes(artifact: Artifact) -> None:
+    right = expected_info(artifact)
+    (edge,) = right["inputs"]
+    told = right | {"inputs": ({**edge, "pixels": 255},)}
+    assert edge["pixels"] is None
+    assert wrong_info(right, told) == "info() says inputs 0 pixels '255', where 'None' is right"
 
 
 def test_an_edited_predict_is_not_verified(artifact: Artifact, board: BoardTwin) -> None:

@@ -31,7 +31,7 @@ ADAPTER = PortInfo("/dev/ttyUSB0", "FT232R", "0403:6001", "1-7:1.0", "A1")
 def built(path: Path, board: str, env: str) -> Artifact:
     """An artifact that claims to be built; nothing of it is real but what flash() looks at."""
     edge = Edge("x", (1, 4), (), 0.1, 0)
-    manifest = Manifest(1, "0", "net", board, "00" * 32, (), (edge,), (edge,), (), 4, 4)
+    manifest = Manifest(1, "0", "net", board, "00" * 32, (), (edge,), (edge,), (), 4, 4, 448)
     report = BuildReport(board, env, 1.0, FirmwareSizes(1, 2, 1, 2, 1, 1, 1, 1), "00" * 32)
     (path / "firmware").mkdir()
     (path / "firmware" / BOARD_FILE).write_text(board_to_json(load_board(board)))

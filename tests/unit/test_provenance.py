@@ -29,7 +29,7 @@ SOURCES = {
 @pytest.fixture
 def artifact(tmp_path: Path) -> Artifact:
     edge = Edge("x", (1, 4), (), 0.1, 0)
-    manifest = Manifest(FORMAT, "0", "net", BOARD.id, "00" * 32, (), (edge,), (edge,), (), 4, 4)
+    manifest = Manifest(FORMAT, "0", "net", BOARD.id, "00" * 32, (), (edge,), (edge,), (), 4, 4, 448)
     made = save(tmp_path / "net", manifest, Graph("net", (), {}, (), ()), np.zeros((1, 4), np.int8), SOURCES)
     return Artifact.open(made.path)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..artifact import FORMAT, LayerEntry, Manifest, edges_of, states_of
 from ..graph_file import printable
 from ..ir import Graph
+from ..ops import check_quantized
 from ..plan import check_flash, plan_for
 from ..provenance import digest, fingerprint, fingerprint_file
 from ..targets import Board, isa
@@ -36,6 +37,7 @@ def firmware(
 
     Raises UserError when the model cannot run in `ram_limit_bytes`, or surely does not fit the board.
     """
+    check_quantized(graph)
     program, limit_bytes = plan_for(graph, board, ram_limit_bytes)
     lib = library(graph, isa=isa(board.chip.core), program=program)
     check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)

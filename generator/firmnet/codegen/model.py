@@ -10,7 +10,7 @@ import numpy as np
 from ..assets import assets
 from ..ir import Call, Graph, Node
 from ..kernels import Choice, Prepared, told
-from ..ops import OPS
+from ..ops import OPS, check_quantized
 from ..plan import Cascade, Program, plan
 from ..targets import Isa
 from . import symbols
@@ -59,12 +59,15 @@ def library(
 ) -> Library:
     """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
+    GraphError, naming what is wrong with it, for a graph that no firmware can be made of.
+
     Steps and places are those of `program`, or as `plan` chooses them, or with `cascades` these.
 
     Kernels may use the instructions of `isa` (they compile, with the same results, for cores without them).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
+    check_quantized(graph)
     program = program or plan(graph, isa=isa, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
     buffers = Buffers(graph, program, separate_buffers)
     layers = _layers(graph, program)

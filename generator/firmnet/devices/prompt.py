@@ -10,6 +10,7 @@ import zlib
 from ast import literal_eval
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,35 +24,38 @@ from .link import Link
 
 STATEMENTS_CHARS = 1500
 """Characters of statements that are sent at once, at first; a board compiles them in its heap."""
-PIECE_BYTES = 150
-"""Bytes of data in one statement."""
+PIECE_BYTES = 144
+"""Bytes of data in one statement; whole values of any type."""
 COMPLAINTS = 4
 """So often in a row the board may raise the same error before that is taken for its answer."""
 ATTEMPTS = 40
-RESULT = "_o["
-"""How the last statement of a sample begins."""
+ROOM, RESULT = "_k=", "_o["
+"""How the first statement of a sample begins, and how the last."""
 PAUSE_S = 1.0
 """The first wait for an answer, beside the time that the board needs."""
 
 HELPERS = (
     "from array import array\nfrom struct import pack\nfrom binascii import a2b_base64 as _d\n_o={}",
+    "from gc import collect as _g",
     "def _r(f):\n try:return f()\n except MemoryError:return None",
 )
 """What the board is taught first; and all that one prediction comes to:"""
 PREDICT = (
-    "def _p(*x):\n c=0\n n=range(len(x))\n for i in n:_m.load(x[i],False,i)\n"
-    " for i in n:c=_m.crc32(_m.input(i,True),c)\n _m.reset()\n for i in range({times}):p=_u.predict(*x)\n"
-    " b=_m.best()\n return {told}"
+    "def _p(*x):\n global _k\n c=0\n n=range(len(x))\n for i in n:_m.load(x[i],False,i)\n"
+    " for i in n:c=_m.crc32(_m.input(i,True),c)\n _m.reset()\n p=_k=None\n"
+    " for i in range({times}):p=_u.predict(*x)\n b=_m.best()\n return {told}"
 )
 ONE = "c,_m.crc32(_u.values()),b[0],pack('<f',p[1]),p[0]"
 SEVERAL = "c,_s(p),b[0],pack('<f',b[1]),b[0]"
 SUM = "def _s(p):\n c=0\n for y in p:c=_m.crc32(y,c)\n return c"
 """Where there are several outputs: the CRC-32 of all that predict() gave."""
-TABLE = "def _f(i,t):\n x=array('f',range(len(i)))\n for j in range(len(i)):x[j]=t[i[j]]\n return x"
+TABLE = "def _f(x,t,a,i):\n for j in range(len(i)):x[a+j]=t[i[j]]"
 """And how many floats come from a table of the few that differ."""
+SPARE_BYTES = 4000
+"""What compiling statements may take."""
 
-Statements = tuple[list[str], str]
-"""How a sample gets onto the board: statements that bring it as _b, and the expression that then is it."""
+Statements = list[str]
+"""How a sample gets onto the board: what makes an array for each input, then what fills those."""
 
 
 class BoardPrompt:
@@ -59,6 +63,7 @@ class BoardPrompt:
 
     def __init__(self, link: Link, manifest: Manifest) -> None:
         self._link, self._batch, self._manifest = link, STATEMENTS_CHARS, manifest
+        self._result_bytes = sum(4 * prod(edge.shape) for edge in manifest.outputs)
         several = len(manifest.outputs) > 1
         times = TIMES if manifest.states else 1
         predict = PREDICT.format(times=times, told=SEVERAL if several else ONE)
@@ -103,15 +108,29 @@ class BoardPrompt:
 
     def _said(self, prepared: Sequence[Statements]) -> list[Any]:
         """What _p makes of each sample."""
-        there = "and ".join(f"_b{i} " for i in range(len(self._manifest.inputs)))
-        for i, (statements, sample) in enumerate(prepared):
-            self._waiting += [*statements, f"{RESULT}{i}]=_r(lambda:_p({sample}))if {there}else None"]
+        names = [f"_b{i}" for i in range(len(self._manifest.inputs))]
+        for i, statements in enumerate(prepared):
+            result = f"{RESULT}{i}]=_r(lambda:_p({','.join(names)}))if {' and '.join(names)} else None"
+            self._waiting += [self._room(names, statements[: len(names)]), *statements[len(names) :], result]
         said = self.evaluate(f"[_o[i] for i in range({len(prepared)})]")
         if not isinstance(said, list) or len(said) != len(prepared):
             raise VerificationError(
                 f"predict() answered {escaped(str(said)[:80])} for {len(prepared)} samples"
             )
         return said
+
+    def _room(self, names: Sequence[str], arrays: Sequence[str]) -> str:
+        """A statement that makes the arrays of a sample, and keeps as _k what the results will take.
+
+        All at once, the largest first, before statements that fill them cut the heap into pieces; a board
+        with little room goes without _k.
+        """
+        made = [f"{name}=_r(lambda:{array})" for name, array in zip(names, arrays, strict=True)]
+        kept = f"_k=_r(lambda:bytearray({self._result_bytes}))"
+        spare = f"if not _r(lambda:bytearray({SPARE_BYTES})):_k=None"
+        large = self._result_bytes > 4 * max(prod(edge.shape) for edge in self._manifest.inputs)
+        made = [kept, *made] if large else [*made, kept]
+        return "\n".join(["=".join([f"{ROOM}{names[0]}", *names[1:], "None"]), "_g()", *made, spare])
 
     def _send_batch(self) -> Any:
         """Run as many of the waiting statements as go at once; what `_a` is then."""
@@ -135,16 +154,20 @@ class BoardPrompt:
         raise VerificationError("the line garbles what is typed at the board's prompt: use a shorter cable")
 
     def _first(self) -> list[str]:
-        """The waiting statements that make the next batch: at least one, and none of the next sample.
+        """The waiting statements that make the next batch: at least one.
 
+        What makes room goes alone, for what is compiled beside it would lie in the middle of that.
         The next sample has the same names. Were its statements part of a batch whose answer is lost, those of
         this one that are sent again would run on its data.
         """
         size, count = 0, 0
-        while count < len(self._waiting) and (not count or size + len(self._waiting[count]) <= self._batch):
-            size += len(self._waiting[count])
+        while count < len(self._waiting):
+            statement = self._waiting[count]
+            size += len(statement)
+            if count and (size > self._batch or statement.startswith(ROOM)):
+                break
             count += 1
-            if self._waiting[count - 1].startswith(RESULT):
+            if statement.startswith((RESULT, ROOM)):
                 break
         return self._waiting[:count]
 
@@ -159,32 +182,40 @@ class BoardPrompt:
         return answer if right else None
 
 
-def _named(write: Callable[[Array, int], Statements], sample: Sequence[Array]) -> Statements:
-    """The arrays of one sample, each under names of its own."""
-    written = [write(x, i) for i, x in enumerate(sample)]
-    return [line for lines, _ in written for line in lines], ",".join(each for _, each in written)
+def _named(write: Callable[[Array, str], tuple[str, list[str]]], sample: Sequence[Array]) -> Statements:
+    """The arrays of one sample, each under a name of its own."""
+    written = [write(x, f"_b{i}") for i, x in enumerate(sample)]
+    return [*(array for array, _ in written), *(line for _, lines in written for line in lines)]
 
 
-def _floats(x: Array, i: int) -> Statements:
+def _floats(x: Array, name: str) -> tuple[str, list[str]]:
     """float32 values: as they are, or as a table of the different ones and each value's place in it."""
     flat = x.ravel().astype("<f4")
     levels, places = np.unique(flat.view(np.uint32), return_inverse=True)
+    array = f"array('f',range({len(flat)}))"
     if len(levels) > 256 or flat.nbytes <= len(places) + levels.nbytes + len(TABLE):
-        return _data(f"_b{i}", flat.tobytes()), f"array('f',_b{i})"
-    table, where = _data(f"_t{i}", levels.tobytes()), _data(f"_b{i}", places.astype(np.uint8).tobytes())
-    return [TABLE, *table, *where], f"_f(_b{i},array('f',_t{i}))"
+        return array, _filled(name, flat, "f")
+    table = f"_t=_r(lambda:array('f',range({len(levels)})))\nif not _t:{name}=None"
+    pieces = _pieces(places.astype(np.uint8))
+    looked_up = [f"if {name}:_f({name},_t,{i},{data})" for i, _, data in pieces]
+    return array, [TABLE, table, *_filled("_t", levels.view("<f4"), "f"), *looked_up]
 
 
-def _integers(x: Array, i: int) -> Statements:
-    return _data(f"_b{i}", x.tobytes()), f"array({Dtype(x.dtype.name).typecode!r},_b{i})"
+def _integers(x: Array, name: str) -> tuple[str, list[str]]:
+    code = Dtype(x.dtype.name).typecode
+    return f"array({code!r},bytes({x.nbytes}))", _filled(name, x.ravel(), code)
 
 
-def _data(name: str, data: bytes) -> list[str]:
-    """Statements that fill a bytearray of that name; it is None where the board has no memory for it."""
-    pieces = [(i, data[i : i + PIECE_BYTES]) for i in range(0, len(data), PIECE_BYTES)]
-    return [f"{name}=None", f"{name}=_r(lambda:bytearray({len(data)}))"] + [
-        f"if {name}:{name}[{i}:{i + len(piece)}]=_d('{b64encode(piece).decode()}')" for i, piece in pieces
-    ]
+def _filled(name: str, values: Array, code: str) -> list[str]:
+    """Statements that fill an array; it is None where the board has no memory for it."""
+    return [f"if {name}:{name}[{i}:{j}]=array({code!r},{data})" for i, j, data in _pieces(values)]
+
+
+def _pieces(values: Array) -> list[tuple[int, int, str]]:
+    """Begin and end of each piece, and the expression that is its bytes."""
+    step = PIECE_BYTES // values.itemsize
+    spans = [(i, min(i + step, len(values))) for i in range(0, len(values), step)]
+    return [(i, j, f"_d('{b64encode(values[i:j].tobytes()).decode()}')") for i, j in spans]
 
 
 def _prediction(said: Any, form: str) -> Prediction:

@@ -7,6 +7,9 @@ from ..ops import OPS
 from ..targets import Isa
 from .spec import KERNELS, Kernel
 
+EXCHANGED = ", exchanged"
+"""What follows the kernel's label where it computes the layer with height and width exchanged."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -20,7 +23,7 @@ class Choice:
     @property
     def label(self) -> str:
         """For people: "dsp/conv2d.rows", or "dsp/conv2d.rows, exchanged"."""
-        return self.kernel.label + ", exchanged" * self.exchanged
+        return self.kernel.label + EXCHANGED * self.exchanged
 
     @property
     def scratch_bytes(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import GraphError
-from ..ir import Array, Call, Dtype, Graph, QParams, Shape, check_no_circle
+from ..ir import Array, Call, Dtype, Graph, QParams, Shape, check, check_no_circle
 
 Constants = Mapping[str, Any]
 
@@ -133,6 +133,13 @@ class Op(ABC):
 
 
 OPS: dict[str, Op] = {}
+
+
+def check_quantized(graph: Graph) -> None:
+    """Raise GraphError, naming layer, tensor or state, for a graph of which no firmware can be made."""
+    check(graph)
+    check_types(graph)
+    check_states(graph)
 
 
 def check_types(graph: Graph) -> None:
