@@ -119,12 +119,15 @@ def check_accumulator(bias: Array, weight: Array, pre_shift: int = 0) -> None:
 def clamp_bounds(q: QParams, lo: float | None, hi: float | None) -> tuple[int, int]:
     """Integer clamp of an activation for real bounds (None: unbounded): relu6 is lo = 0, hi = 6."""
 
-    def level(bound: float | None, default: int) -> int:
-        if bound is None:
-            return default
-        return int(np.clip(q.zero_point + np.floor(bound / q.scale[0] + 0.5), q.dtype.low, q.dtype.high))
+    return (
+        q.dtype.low if lo is None else level(q, lo),
+        q.dtype.high if hi is None else level(q, hi),
+    )
 
-    return level(lo, q.dtype.low), level(hi, q.dtype.high)
+
+def level(q: QParams, real: float) -> int:
+    """The integer that stands for a real constant, rounded half up, the nearest there is."""
+    return int(np.clip(q.zero_point + np.floor(real / q.scale[0] + 0.5), q.dtype.low, q.dtype.high))
 
 
 def quantize_input(x: Array, q: QParams) -> Array:

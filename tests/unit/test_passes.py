@@ -224,6 +224,14 @@ def test_layout_ends_at_both_edges() -> None:
     assert passed(settle_layout, graph).nodes == graph.nodes
 
 
+def test_layout_of_lines_ends_at_both_edges_too() -> None:
+    s = Sketch(1, 6, 9)
+    y = s.reshape(s.nchw_conv(s.reshape(s.x, 1, 6, 1, 9), 4), 1, 4, 9)
+    graph = passed(settle_layout, s.done(s.relu(y)))
+    assert "transpose" not in ops(graph)
+    assert (graph.inputs[0].order, graph.outputs[0].order) == ((0, 2, 1), (0, 2, 1))
+
+
 def test_layout_sinks_through_add_concat_and_softmax() -> None:
     s = Sketch(1, 3, 4, 5)
     y = s.nchw_conv(s.x, 3)

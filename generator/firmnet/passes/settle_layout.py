@@ -47,9 +47,14 @@ def settle_layout(graph: Graph) -> Graph:
 
 
 def _orders(graph: Graph, name: str) -> list[Shape]:
-    """In which orders might an input be stored? As it is, or as the graph transposes such tensors."""
+    """In which orders might an input be stored?
+
+    As it is, as the graph transposes such tensors, or channels last: lines are views of images that it moves.
+    """
     rank = len(graph.tensors[name].shape)
-    orders = [tuple(n.attrs.order) for n in graph.nodes if n.op == "transpose" and len(n.attrs.order) == rank]
+    known = [tuple(node.attrs.order) for node in graph.nodes if node.op == "transpose"]
+    last = (0, *range(2, rank), 1)
+    orders = [order for order in known if len(order) == rank] + ([last] if known and rank > 2 else [])
     return list(dict.fromkeys([tuple(range(rank)), *orders]))
 
 

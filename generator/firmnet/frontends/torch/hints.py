@@ -277,22 +277,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("upsample_nearest2d",),
-        "write it as x.repeat_interleave(r, 2).repeat_interleave(r, 3)",
-        (
-            Example(
-                nn.Upsample(scale_factor=2),
-                lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3),
-                IMAGE,
-            ),
-        ),
-    ),
-    Hint(
-        ("upsample_nearest1d",),
-        "write it as x.repeat_interleave(r, 2)",
-        (Example(nn.Upsample(scale_factor=2), lambda x: x.repeat_interleave(2, 2), LINE),),
-    ),
-    Hint(
         ("upsample_bilinear2d", "upsample_bicubic2d"),
         "at the end enlarge on the host; inside use x.repeat_interleave(r, 2).repeat_interleave(r, 3) and "
         "train again",
@@ -343,14 +327,6 @@ HINTS = (
         ("to", "to_copy"),
         "keep the model in float32 throughout",
         (Example(lambda x: linear(x).half().float().relu(), lambda x: linear(x).relu(), VECTOR, True),),
-    ),
-    Hint(
-        ("pad",),
-        "pad with zeros and train again; for a constant c pad x - c with zeros, then add c",
-        (
-            Example(nn.ReflectionPad2d(1), nn.ZeroPad2d(1), IMAGE, trained_again=True),
-            Example(nn.ConstantPad2d(1, 2.0), lambda x: F.pad(x - 2, (1, 1, 1, 1)) + 2, IMAGE),
-        ),
     ),
     Hint(
         ("dropout", "native_dropout", "feature_dropout", "alpha_dropout"),

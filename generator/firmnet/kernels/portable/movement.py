@@ -28,7 +28,7 @@ class Concat(Kernel):
 
     def cycles(self, call: Call) -> float:
         joined = self.layout(call, {})
-        return 16 + joined.blocks * sum(_copy_cycles(length) for length in joined.lengths)
+        return 16 + joined.blocks * sum(copy_cycles(length) for length in joined.lengths)
 
     def layout(self, call: Call, k: Constants) -> Joined:
         axis = call.attrs.axis
@@ -116,7 +116,7 @@ class MovedRuns(Moved):
         moves = self.layout(call, {})
         run = moves.inner[0] * moves.dtype.bytes
         around = 30 if moves.outer else 5
-        return around + call.output.size / moves.inner[0] * (2.5 + _copy_cycles(run))
+        return around + call.output.size / moves.inner[0] * (2.5 + copy_cycles(run))
 
     def layout(self, call: Call, k: Constants) -> Moves:
         first, loops = _loops(call)
@@ -146,7 +146,7 @@ def _value_cycles(loop: Walk, dtype: Dtype) -> float:
     return (3.5 if step == 1 and dtype.bytes == 1 else 2.9) * count
 
 
-def _copy_cycles(size: int) -> float:
+def copy_cycles(size: int) -> float:
     """Of a memcpy of so many bytes: a few become words, many a call."""
     if size > COMPILER_UNROLLS:
         return 20 + 0.78 * size

@@ -1,10 +1,9 @@
-"""How does what PyTorch joins, repeats and pads read?"""
+"""How does what PyTorch joins and repeats read?"""
 
 from collections.abc import Mapping, Sequence
 
 from ....ir import Array, Tensor
 from ....ops.concat import ConcatAttrs
-from ....ops.pad import PadAttrs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
@@ -44,27 +43,6 @@ def from_aten_repeat(b: Builder, x: Tensor, repeats: Sequence[int]) -> Tensor:
     return y
 
 
-def from_aten_constant_pad_nd(b: Builder, x: Tensor, pad: Sequence[int], value: float | None = 0.0) -> Tensor:
-    """pad = (before, after) of the last axis, then of the one before it, and so on."""
-    if value:
-        raise Unsupported(f"padding with {value}: firmnet pads with zeros")
-    if min(pad, default=0) < 0:
-        raise Unsupported(
-            f"negative padding {tuple(pad)} crops: use less padding in the layer before, or smaller inputs"
-        )
-    missing = [0] * (len(x.shape) - len(pad) // 2)
-    attrs = PadAttrs((*missing, *map(int, pad[-2::-2])), (*missing, *map(int, pad[::-2])))
-    return b.add("pad", attrs, x) if any(pad) else x
-
-
-def from_aten_pad(
-    b: Builder, x: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Tensor:
-    if mode != "constant":
-        raise Unsupported(f"padding mode {mode!r}: firmnet pads with zeros")
-    return from_aten_constant_pad_nd(b, x, pad, value)
-
-
 RULES: Mapping[str, Rule] = {
     "aten.cat.default": from_aten_cat,
     "aten.concat.default": from_aten_cat,
@@ -72,6 +50,4 @@ RULES: Mapping[str, Rule] = {
     "aten.stack.default": from_aten_stack,
     "aten.expand.default": from_aten_expand,
     "aten.repeat.default": from_aten_repeat,
-    "aten.pad.default": from_aten_pad,
-    "aten.constant_pad_nd.default": from_aten_constant_pad_nd,
 }

@@ -1,0 +1,114 @@
+"""How does plain C pick values? Run by run in nested loops; by tables where the runs are many."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from ...ir import Array, Call, Dtype
+from ...ops.pick import FILL, Runs, everything, places
+from ...ops.spec import Constants
+from ..loops import strides
+from ..spec import Kernel, register
+from .movement import copy_cycles
+
+MOST_PIECES = 12
+"""Of straight code: the numbers of runs of all axes, multiplied."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """`runs` of places `step` values apart in the input; `size` values of output behind each."""
+
+    runs: Runs
+    step: int
+    size: int
+    innermost: bool
+
+    @property
+    def places(self) -> int:
+        return sum(run.size for run in self.runs)
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Axes from the outermost; what lies behind the last one is copied as one piece of `piece` values."""
+
+    axes: tuple[Axis, ...]
+    piece: int
+    dtype: Dtype
+
+
+class Pick(Kernel):
+    op = "pick"
+    dtypes = tuple(Dtype)
+
+    def cycles(self, call: Call) -> float:
+        found = picked(call)
+        each = 3 + copy_cycles(found.piece) + 4
+        return 60 + each * call.output.size / found.piece
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        """Of axes of several runs, where each place lies in the input; FILL: nowhere."""
+        axes = picked(call).axes
+        return {
+            f"places{i}": np.where(which == FILL, FILL, which * axis.step).astype(np.int32)
+            for i, axis in enumerate(axes)
+            for which in [places(axis.runs)]
+        }
+
+    def layout(self, call: Call, k: Constants) -> Picked:
+        return picked(call)
+
+
+class PickRuns(Pick):
+    """Where there are few runs, each in loops of its own."""
+
+    name = "runs"
+
+    def accepts(self, call: Call) -> bool:
+        return prod(len(axis.runs) for axis in picked(call).axes) <= MOST_PIECES
+
+    def cycles(self, call: Call) -> float:
+        found = picked(call)
+        return 40 + _walk_cycles(found.axes, found.piece)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {}
+
+
+def _walk_cycles(axes: tuple[Axis, ...], piece: int) -> float:
+    """Of all runs of the outermost axis."""
+    if not axes:
+        return copy_cycles(piece)
+    axis, total = axes[0], 0.0
+    for run in axis.runs:
+        if run.start == FILL:
+            total += 8 + 1.2 * run.size * axis.size
+        elif axis.innermost and run.joined:
+            total += 6 + copy_cycles(run.count * piece)
+        else:
+            total += 6 + run.count * (3 + run.times * (1 + _walk_cycles(axes[1:], piece)))
+    return total
+
+
+def picked(call: Call) -> Picked:
+    """Axes that stay as they are join the one before them, where that takes places one by one."""
+    x, y = call.inputs[0].shape, call.output.shape
+    steps, sizes = strides(x), strides(y)
+    found: list[Axis] = []
+    piece = 1
+    for axis in reversed(range(len(x))):
+        runs = call.attrs.axes[axis]
+        if runs == everything(x[axis]):
+            if not found:
+                piece *= x[axis]
+                continue
+            if x[axis] == 1:
+                continue
+        found.insert(0, Axis(runs, steps[axis], sizes[axis], not found))
+    return Picked(tuple(found), piece, call.output.dtype)
+
+
+register(PickRuns())
+register(Pick())
