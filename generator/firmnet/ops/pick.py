@@ -56,14 +56,14 @@ class Run:
         return self.start == FILL or (0 <= self.start < size and 0 <= self.last < size)
 
 
-Runs = tuple[Run, ...]
+Places = tuple[Run, ...]
 
 
 @dataclass(frozen=True)
 class PickAttrs:
     """What is picked along each axis, and the real value of the constant."""
 
-    axes: tuple[Runs, ...]
+    axes: tuple[Places, ...]
     fill: float = 0.0
 
 
@@ -108,17 +108,17 @@ class Pick(Op):
         return _picked(inputs[0], call.attrs, k["fill"])
 
 
-def places(runs: Runs) -> Array:
+def places(runs: Places) -> Array:
     """int64, of every output along an axis; FILL: the constant."""
     return np.concatenate([run.places for run in runs])
 
 
-def everything(size: int) -> Runs:
+def everything(size: int) -> Places:
     """An axis that stays as it is."""
     return (Run(0, size),)
 
 
-def runs(places: Sequence[int] | Array) -> Runs:
+def runs(places: Sequence[int] | Array) -> Places:
     """As few as a walk from the first place to the last finds."""
     listed = np.asarray(places, np.int64)
     ends = np.flatnonzero(np.diff(listed, append=listed[-1] + 1))

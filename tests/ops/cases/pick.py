@@ -7,7 +7,7 @@ from casework import WIDE, Case, activation, of
 
 from firmnet.ir import Call, Shape
 from firmnet.ops import OPS
-from firmnet.ops.pick import FILL, PickAttrs, Run, Runs, everything, runs
+from firmnet.ops.pick import FILL, PickAttrs, Places, Run, everything, runs
 
 
 def cases() -> Iterator[Case]:
@@ -53,22 +53,22 @@ def _rows() -> Iterator[tuple[str, Shape, PickAttrs]]:
 _EACH = enumerate((2, 3, 2, 3, 5))
 
 
-def _of(shape: Shape, along: dict[int, Runs], fill: float = 0.0) -> PickAttrs:
+def _of(shape: Shape, along: dict[int, Places], fill: float = 0.0) -> PickAttrs:
     """Along some axes; the others stay as they are."""
     return PickAttrs(tuple(along.get(axis, everything(n)) for axis, n in enumerate(shape)), fill)
 
 
-def _padded(size: int, before: int, after: int, mode: str) -> Runs:
+def _padded(size: int, before: int, after: int, mode: str) -> Places:
     return runs(np.pad(np.arange(size), (before, after), mode=mode))
 
 
-def _around(size: int, before: int, after: int) -> Runs:
+def _around(size: int, before: int, after: int) -> Places:
     return runs([FILL] * before + list(range(size)) + [FILL] * after)
 
 
-def _times(size: int, times: int) -> Runs:
+def _times(size: int, times: int) -> Places:
     return (Run(0, size, 1, times),)
 
 
-def _stretched(size: int, wanted: int) -> Runs:
+def _stretched(size: int, wanted: int) -> Places:
     return runs(np.arange(wanted) * size // wanted)

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...ir import Tensor
-from ...ops.pick import FILL, PickAttrs, Runs, everything, runs
+from ...ops.pick import FILL, PickAttrs, Places, everything, runs
 from .builder import Builder, Unsupported
 
 MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 """PyTorch's names of paddings that repeat values → NumPy's."""
 
 
-def picked(b: Builder, x: Tensor, along: Mapping[int, Runs], fill: float = 0.0, name: str = "") -> Tensor:
+def picked(b: Builder, x: Tensor, along: Mapping[int, Places], fill: float = 0.0, name: str = "") -> Tensor:
     """x with these places of some axes; the others stay."""
     axes = tuple(along.get(axis, everything(n)) for axis, n in enumerate(x.shape))
     unchanged = all(a == everything(n) for a, n in zip(axes, x.shape, strict=True))
     return x if unchanged else b.add("pick", PickAttrs(axes, fill), x, name=name)
 
 
-def padded(size: int, before: int, after: int, mode: str) -> Runs:
+def padded(size: int, before: int, after: int, mode: str) -> Places:
     """Of an axis with so much before and after; less than nothing crops."""
     places = np.arange(max(-before, 0), size - max(-after, 0))
     if not len(places):

@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from ...ir import Array, Call, Dtype
-from ...ops.pick import FILL, Runs, everything, places
+from ...ops.pick import FILL, Places, everything, places
 from ...ops.spec import Constants
 from ..loops import strides
 from ..spec import Kernel, register
@@ -17,10 +17,10 @@ MOST_PIECES = 12
 
 
 @dataclass(frozen=True)
-class Axis:
+class PickedAxis:
     """`runs` of places `step` values apart in the input; `size` values of output behind each."""
 
-    runs: Runs
+    runs: Places
     step: int
     size: int
     innermost: bool
@@ -34,7 +34,7 @@ class Axis:
 class Picked:
     """Axes from the outermost; what lies behind the last one is copied as one piece of `piece` values."""
 
-    axes: tuple[Axis, ...]
+    axes: tuple[PickedAxis, ...]
     piece: int
     dtype: Dtype
 
@@ -77,7 +77,7 @@ class PickRuns(Pick):
         return {}
 
 
-def _walk_cycles(axes: tuple[Axis, ...], piece: int) -> float:
+def _walk_cycles(axes: tuple[PickedAxis, ...], piece: int) -> float:
     """Of all runs of the outermost axis."""
     if not axes:
         return copy_cycles(piece)
@@ -96,7 +96,7 @@ def picked(call: Call) -> Picked:
     """Axes that stay as they are join the one before them, where that takes places one by one."""
     x, y = call.inputs[0].shape, call.output.shape
     steps, sizes = strides(x), strides(y)
-    found: list[Axis] = []
+    found: list[PickedAxis] = []
     piece = 1
     for axis in reversed(range(len(x))):
         runs = call.attrs.axes[axis]
@@ -106,7 +106,7 @@ def picked(call: Call) -> Picked:
                 continue
             if x[axis] == 1:
                 continue
-        found.insert(0, Axis(runs, steps[axis], sizes[axis], not found))
+        found.insert(0, PickedAxis(runs, steps[axis], sizes[axis], not found))
     return Picked(tuple(found), piece, call.output.dtype)
 
 
