@@ -2,10 +2,10 @@
 
     python benchmarks/networks.py [-k PATTERN] [--jobs N] [--json]
 
-Every network that is taken runs on the host and on an emulated Cortex-M4, layer by layer, bit for bit as
-the oracle says; cycles are modelled, RAM and flash are of the same ELF. SNR is that of the worst output beside
-the float network, on the calibration samples. Accuracy stands where a data set ships in a package (one of them
-is seglearn); the others have the weights that they were drawn with, and noise as samples.
+Every network that is taken runs on the host and on an emulated Cortex-M4, layer by layer, bit for bit
+as the oracle says; cycles are modelled, RAM and flash are of one ELF. SNR is that of the worst output beside
+the float network, on the calibration samples. Accuracy stands where a data set ships in a package (one is in
+seglearn); the others have the weights that they were drawn with, and noise as samples.
 """
 
 import argparse
