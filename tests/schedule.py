@@ -20,7 +20,7 @@ LONGEST = (
     "tests/e2e/test_frontend_models.py",
 )
 """Files, longest first; in between come the others of their folders, and the unit tests at last."""
-FOLDERS = ("tests/e2e/", "tests/ops/", "tests/hil/", "tests/link/", "tests/golden/")
+FOLDERS = ("tests/e2e/", "tests/ops/", "tests/hil/", "tests/link/", "tests/golden/", "tests/plans/")
 BY_OP = ("test_matrix.py", "test_candidates.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
 """Files whose tests build one program for each op; a test's parameters begin with the op's name."""
 
