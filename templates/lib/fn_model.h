@@ -12,6 +12,14 @@
 #define FN_KERNEL static __attribute__((noinline))
 #endif
 
+/* Goes before a loop. Cores with eight registers to compute in spill what GCC writes out in full, more than run() may take of
+ * the stack. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__thumb__) && !defined(__thumb2__)
+#define FN_ROLLED _Pragma("GCC unroll 1")
+#else
+#define FN_ROLLED
+#endif
+
 /* What runs once around run(), over few values: small code is worth more there than fast code. */
 #if defined(__GNUC__)
 #define FN_EDGE static __attribute__((cold))

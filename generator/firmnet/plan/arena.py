@@ -28,7 +28,7 @@ STACK_BYTES = {Isa.SCALAR: 448, Isa.DSP: 448, Isa.HELIUM: 448}
 """What run() may take of the stack beside the arena.
 
 Kernels in assembly take up to 212. In plain C, which a limit of RAM may choose on any core, compilers spill
-more: up to 404 on a Cortex-M0+, 384 on a Cortex-M7, 256 on a Cortex-M4.
+more: up to 404 on a Cortex-M0+, 384 on a Cortex-M7, 256 on a Cortex-M4 (`benchmarks/stack.py` measures them).
 """
 
 
