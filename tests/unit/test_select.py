@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 import pytest
+from cases import cases_of
 
-from firmnet.ir import Call, Graph, Node, Port, QParams, Tensor
+from firmnet.ir import Call, Dtype, Graph, Node, Port, QParams, Tensor
 from firmnet.kernels import KERNELS, Kernel, choices
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.plan import STACK_BYTES, plan
@@ -110,3 +111,16 @@ def test_a_limit_with_room_leaves_the_fast_kernels(kernels: list[Kernel]) -> Non
     kernels += [Spread(), Portable()]
     roomy = plan(layers(3), isa=Isa.DSP, ram_limit_bytes=SIZE + 40 + STACK_BYTES[Isa.DSP])
     assert [each.label for (each,) in roomy.choices.values()] == ["dsp/clamp"] * 3
+
+
+def test_assembly_takes_no_type_because_the_plain_c_that_it_derives_from_does() -> None:
+    inherited = [
+        kernel.label
+        for kernels in KERNELS.values()
+        for kernel in kernels
+        if kernel.isa > Isa.SCALAR and "dtypes" not in vars(type(kernel)) and kernel.dtypes != (Dtype.INT8,)
+    ]
+    assert not inherited
+    int16 = [case.call for case in cases_of("avg_pool2d") if case.call.inputs[0].dtype is Dtype.INT16]
+    assert int16
+    assert {choices("avg_pool2d", call, Isa.DSP)[0].label for call in int16} == {"portable/avg_pool2d"}

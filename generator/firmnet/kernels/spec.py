@@ -30,7 +30,11 @@ class Kernel(ABC):
     """The least instructions it needs; of those that need none, one at least takes every call of their op."""
 
     dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8,)
-    """What the activations of its calls may hold."""
+    """What the activations of its calls may hold; where a kernel says its `isa`, it says this anew."""
+
+    def __init_subclass__(cls) -> None:
+        if "isa" in vars(cls) and "dtypes" not in vars(cls):  # what plain C takes says nothing of assembly
+            cls.dtypes = Kernel.dtypes
 
     def accepts(self, call: Call) -> bool:
         """Whether it can compute the call."""
