@@ -22,6 +22,7 @@ from .passes import optimize
 from .qmath import quantize_input
 from .quantize import (
     Accuracy,
+    Asked,
     LayerQuality,
     Lost,
     Method,
@@ -33,6 +34,7 @@ from .quantize import (
     measure_accuracy,
     poor_layers,
     quantize,
+    read_precision,
     read_samples,
 )
 from .targets import Board, known_boards, load_board
@@ -152,6 +154,7 @@ def compile(
     labels: Sequence[str] = (),
     ranges: Method = "mse",
     ram_limit_bytes: int | None = None,
+    precision: Asked = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
@@ -162,11 +165,13 @@ def compile(
     holds them under these; default: what the model's function gave. `example` is what a module's forward is
     called with, where that takes more than one sample of each input in a row: a dict by the names of its
     arguments, or lists and dicts of tensors inside.
+    `precision` is that of activations: "int8" (the default), "int16", or by the names of layers, inputs and
+    states: {"conv1": "int16"}, or ["int16", "conv1=int8"]. Weights are int8.
     Within `ram_limit_bytes` for activations, scratch and stack the program is the fastest; without a limit
     it is the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
-    target = _board(board)
+    target, asked = _board(board), read_precision(precision)
     if calibration is None and not isinstance(model, str | Path):
         raise UserError(
             "the argument `calibration` is missing: give typical float inputs, an array (N, …) or the path "
@@ -190,7 +195,7 @@ def compile(
     if names and len(names) != scores:
         raise UserError(f"there are {len(names)} labels for {scores} output values: give one for each")
     test = imported.test and check_test(imported.test, graph)
-    quantized = quantize(graph, samples, ranges, progress)
+    quantized = quantize(graph, samples, ranges, progress, precision=asked.named, default=asked.default)
     made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes)
     deployment = Deployment(
         graph=quantized.graph,

@@ -96,6 +96,17 @@ RangesOption = Annotated[
 ]
 
 
+PrecisionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--precision",
+        help="Of activations: int8 (the default) or int16; NAME=int16 for one layer, input or state, also "
+        "several times.",
+        metavar="TYPE",
+    ),
+]
+
+
 def _bytes(text: str) -> int:
     """ "40960" or "40K" (KB, KiB: 1,024 bytes), with M and G likewise."""
     found = re.fullmatch(r"(\d+) ?(?:([kmg])(?:i?b)?)?", text.strip().lower())
@@ -167,6 +178,7 @@ def deploy(
     name: NameOption = None,
     ranges: RangesOption = "mse",
     ram_limit: RamLimit = None,
+    precision: PrecisionOption = None,
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
@@ -183,7 +195,7 @@ def deploy(
         screen.line(f"flashing is skipped: behind {port} there must be a board with this very firmware")
     if inputs:
         read_samples(inputs, None)
-    generated = _generate(model, target, calib, out, name, ranges, ram_limit)
+    generated = _generate(model, target, calib, out, name, ranges, ram_limit, precision)
     artifact = Path(generated.data["artifact"])
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
@@ -206,10 +218,11 @@ def generate(
     name: NameOption = None,
     ranges: RangesOption = "mse",
     ram_limit: RamLimit = None,
+    precision: PrecisionOption = None,
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
-    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit)
+    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit, precision)
     place = outcome.data["artifact"]
     screen.line(f"artifact in {place}; next: `firmnet build {shlex.quote(place)}`")
     return outcome
@@ -223,6 +236,7 @@ def _generate(
     name: str | None,
     ranges: Literal["mse", "minmax"],
     ram_limit: int | None,
+    precision: Sequence[str] | None,
 ) -> Outcome:
     from . import api
     from .artifact import check_place
@@ -237,6 +251,7 @@ def _generate(
             name=name,
             ranges=ranges,
             ram_limit_bytes=ram_limit,
+            precision=precision,
             progress=step.advance,
         )
         artifact = deployment.save(out)

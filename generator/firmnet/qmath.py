@@ -10,6 +10,8 @@ MAX_SHIFT = 22
 MAX_PRE_SHIFT = 16
 MIN_MULTIPLIER_BITS = 16
 INT32_MAX = 2**31 - 1
+MAX_LONG_SUM = 2 ** (62 - MIN_MULTIPLIER_BITS) - 1
+"""Of sums with 64 bits: the largest whose multipliers have enough bits."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def requant_of_sums(scales: Array, worst: int) -> Requant:
     r = to_requant(scales)
     if worst << r.pre_shift <= INT32_MAX:
         return r
-    bits = 62 - worst.bit_length()
+    bits = min(31, 62 - worst.bit_length())
     r = to_requant(scales, max(bits, 1))
     if bits < MIN_MULTIPLIER_BITS or r.pre_shift:
         raise OverflowError(f"sums of up to {worst} cannot be requantized by {float(np.max(scales)):.3g}")

@@ -4,15 +4,18 @@ from .accuracy import Accuracy, check_test, measure_accuracy, share_right
 from .apply import Quantized, apply, quantize
 from .lost import Lost, lost_events
 from .observe import Histogram, Method, Progress, Ranges, calibrate
+from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure, poor_layers
 from .samples import check_samples, check_shape, read_samples
 
 __all__ = [
     "Accuracy",
+    "Asked",
     "Histogram",
     "LayerQuality",
     "Lost",
     "Method",
+    "Precision",
     "Progress",
     "Quantized",
     "Ranges",
@@ -26,6 +29,7 @@ __all__ = [
     "measure_accuracy",
     "poor_layers",
     "quantize",
+    "read_precision",
     "read_samples",
     "share_right",
 ]

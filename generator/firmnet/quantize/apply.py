@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError, UserError
+from ..errors import UserError
 from ..ir import Array, Dtype, Graph, Node, QParams, Tensor, check
 from ..ops import OPS, check_states, check_types
-from .groups import Groups, groups, only_passed_on, rescaled
+from .groups import Groups, dictated, only_passed_on, rescaled
 from .lost import Lost, lost
-from .observe import Method, Progress, Ranges, calibrate, merge
+from .observe import Method, Progress, Ranges, calibrate, histogram_of, merge
 from .quality import LayerQuality, measure
 from .samples import check_samples
 from .scales import choose, quantize_weights
+from .types import NamedTypes, Typed, typed
 
-Precision = Mapping[str, Dtype]
-"""Activations that are not to be int8, by the name of their layer, input or state."""
-NOTHING: Precision = MappingProxyType({})
+NOTHING: NamedTypes = MappingProxyType({})
 
 MAX_DOUBLINGS = 200  # 2^-100 … 2^100: more than any scale can need
 
@@ -42,40 +41,46 @@ def quantize(
     ranges: Method = "mse",
     progress: Progress | None = None,
     what: str = "calibration data",
-    precision: Precision = NOTHING,
+    precision: NamedTypes = NOTHING,
+    default: Dtype = Dtype.INT8,
 ) -> Quantized:
     """Calibrate on `samples` (N, …; the model's own order), choose scales, and measure what they cost.
 
-    Of a graph with several inputs `samples` has an array for each; see check_samples. Activations are int8
-    but for those that `precision` names. Tensor and layer names stay. Raises UserError for unusable samples,
-    and ValueError for a graph that still holds float-only ops (passes must run first).
+    Of a graph with several inputs `samples` has an array for each; see check_samples. Activations are of type
+    `default` but for those that `precision` names (see `typed`). Tensor and layer names stay. Raises
+    UserError for unusable samples, and ValueError for a graph that still holds float-only ops (passes must
+    run first).
     """
     checked = check_samples(samples, graph, what)
     observed = calibrate(graph, checked, ranges, progress, what)
-    integer = apply(graph, observed, precision)
+    integer = apply(graph, observed, precision, default)
     events = lost(graph, integer, checked, observed)
     if events and ranges == "mse":
-        covering = apply(graph, replace(observed, method="minmax"), precision)
+        covering = apply(graph, replace(observed, method="minmax"), precision, default)
         events = tuple(event.with_minmax(covering, checked) for event in events)
     return Quantized(integer, measure(graph, integer, checked, observed), events)
 
 
-def apply(graph: Graph, observed: Ranges, precision: Precision = NOTHING) -> Graph:
-    """The graph with int8 activations and weights and int32 biases, for ranges observed on it."""
+def apply(
+    graph: Graph, observed: Ranges, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8
+) -> Graph:
+    """The graph with integer activations, int8 weights and int32 biases, for ranges observed on it."""
     graph = rescaled(_own_constants(graph))
     _check_ops(graph)
     check_states(graph)
-    tied = groups(graph)
-    chosen = _initial(graph, tied, observed, _dtypes(tied, precision))
+    types = typed(graph, precision, default)
+    graph, tied = types.graph, types.tied
+    fixed = dictated(graph, tied, types.dtypes)
+    chosen = fixed | _initial(types, observed, fixed)
     quantized = _with_qparams(graph, tied, chosen)
     check_types(quantized)
     doublings = 0
     while refused := _refused(quantized):
         if (doublings := doublings + 1) > MAX_DOUBLINGS:
             raise UserError(
-                f"layer {refused.name!r} cannot be expressed in int8: check the size of its weights"
+                f"layer {refused.name!r} cannot be expressed in integers: check the size of its weights"
             )
-        chosen = _doubled(chosen, tied, refused)
+        chosen = _doubled(chosen, tied, refused, fixed)
         quantized = _with_qparams(graph, tied, chosen)
     check(quantized)
     return quantized
@@ -103,36 +108,32 @@ def _own_constants(graph: Graph) -> Graph:
     return graph.with_nodes(nodes, **copies)
 
 
-def _dtypes(tied: Groups, precision: Precision) -> dict[str, Dtype]:
-    """By group; GraphError for a name that is none, and for two types in one group."""
-    found: dict[str, Dtype] = {}
-    for name, dtype in precision.items():
-        if name not in tied.of:
-            raise GraphError(
-                f"there is no activation {name!r} to be {dtype}: name a layer, an input or a state"
-            )
-        if found.setdefault(tied.of[name], dtype) is not dtype:
-            raise GraphError(
-                f"{name!r} cannot be {dtype}: it shares its values with a tensor that is to be "
-                f"{found[tied.of[name]]}; put a rescale between them"
-            )
-    return found
+def _initial(types: Typed, observed: Ranges, fixed: Mapping[str, QParams]) -> dict[str, QParams]:
+    """Parameters of each other group by what it holds, before any layer objects.
 
-
-def _initial(graph: Graph, tied: Groups, observed: Ranges, dtypes: Mapping[str, Dtype]) -> dict[str, QParams]:
-    """Parameters of each group by what it holds, before any layer objects.
-
-    Input and output are what the user sees: their range covers every value that calibration showed.
+    Input and output are what the user sees: their range covers every value that calibration showed. An int16
+    input whose samples are whole numbers of a sensor's steps has those steps, and goes in without loss.
     """
-    chosen = dict(tied.fixed)
+    graph, tied, chosen = types.graph, types.tied, dict[str, QParams]()
     edges = {tied.of[name] for name in (*graph.given, *graph.wanted)}
     for group in dict.fromkeys(tied.of.values()):
-        members = [name for name in tied.members(group) if name in observed.histograms]
+        if group in fixed:
+            continue
+        members = tied.members(group)
         matter = [name for name in members if not only_passed_on(graph, name)] or members
-        seen = reduce(merge, [observed.histograms[name] for name in matter])
+        seen = reduce(merge, [histogram_of(graph, observed, name) for name in matter])
         method: Method = "minmax" if group in edges else observed.method
-        chosen.setdefault(group, choose(seen, method, dtypes.get(group, Dtype.INT8)))
+        chosen[group] = choose(seen, method, types.dtypes[group])
+        (source, *others) = [name for name in members if not _moved(graph, name)]
+        if types.dtypes[group] is Dtype.INT16 and source in observed.grids and not others:
+            chosen[group] = QParams((observed.grids[source],), 0, Dtype.INT16)
     return chosen
+
+
+def _moved(graph: Graph, name: str) -> bool:
+    """Whether all values of a tensor are another's."""
+    node = graph.producer(name)
+    return node is not None and OPS[node.op].keeps_qparams
 
 
 def _with_qparams(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> Graph:
@@ -177,11 +178,13 @@ def _refused(graph: Graph) -> Node | None:
     return None
 
 
-def _doubled(chosen: Mapping[str, QParams], tied: Groups, node: Node) -> dict[str, QParams]:
+def _doubled(
+    chosen: Mapping[str, QParams], tied: Groups, node: Node, fixed: Mapping[str, QParams]
+) -> dict[str, QParams]:
     """A coarser scale for the layer's output, of several the finest; only coarser ones are ever tried, so
     this ends.
     """
-    free = [group for group in (tied.of[name] for name in node.outputs) if group not in tied.fixed]
+    free = [group for group in (tied.of[name] for name in node.outputs) if group not in fixed]
     if not free:
         raise ValueError(f"layer {node.name!r} cannot reach the scale that its op dictates")
     group = min(free, key=lambda group: chosen[group].scale)

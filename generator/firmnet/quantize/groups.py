@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 
 from ..errors import GraphError
-from ..ir import Graph, Node, QParams
+from ..ir import Dtype, Graph, Node, QParams
 from ..ops import OPS
 
 
 @dataclass(frozen=True)
 class Groups:
-    """`of` gives every activation its group's name, `fixed` the groups whose parameters an op dictates."""
+    """`of` gives every activation its group's name."""
 
     of: Mapping[str, str]
-    fixed: Mapping[str, QParams]
 
     def members(self, group: str) -> list[str]:
         return [name for name, g in self.of.items() if g == group]
@@ -29,7 +28,7 @@ def rescaled(graph: Graph) -> Graph:
     for node in _joins(graph):
         for name in dict.fromkeys(graph.activations(node)):
             if not _adopts(graph, name, node.name):
-                graph = _with_rescale(graph, name, node.name)
+                graph, _ = with_rescale(graph, name, node.name)
     return graph
 
 
@@ -41,16 +40,24 @@ def groups(graph: Graph) -> Groups:
             of = _tied(of, (*graph.activations(node), *node.outputs), node.outputs[0])
     for state in graph.states:
         of = _tied(of, (state.tensor, state.next), state.next)
+    return Groups(of)
+
+
+def dictated(graph: Graph, tied: Groups, dtypes: Mapping[str, Dtype]) -> dict[str, QParams]:
+    """The parameters of the groups for which an op dictates them; `dtypes` by group.
+
+    GraphError where two ops dictate different ones.
+    """
     fixed: dict[str, QParams] = {}
     for node in graph.nodes:
-        dictated = OPS[node.op].output_qparams(node.attrs)
         for name in node.outputs:
-            if dictated and fixed.setdefault(of[name], dictated) != dictated:
+            q = OPS[node.op].output_qparams(node.attrs, dtypes[tied.of[name]])
+            if q and fixed.setdefault(tied.of[name], q) != q:
                 raise GraphError(
                     f"layer {node.name!r} shares its scale with a layer that dictates another: put a rescale "
                     "between them"
                 )
-    return Groups(of, fixed)
+    return fixed
 
 
 def _tied(of: Mapping[str, str], names: Sequence[str], called: str) -> dict[str, str]:
@@ -90,7 +97,8 @@ def _adopts(graph: Graph, name: str, reader: str) -> bool:
     return _adopts(graph, graph.activations(node)[0], node.name)
 
 
-def _with_rescale(graph: Graph, name: str, reader: str) -> Graph:
+def with_rescale(graph: Graph, name: str, reader: str) -> tuple[Graph, str]:
+    """The graph in which layer `reader` reads the tensor `name` rescaled, and what that is called."""
     new = _unused(graph, f"{name}_to_{reader}")
     layer = Node(new, "rescale", OPS["rescale"].attrs(), (name,), (new,), f"scale of {reader}")
     nodes: list[Node] = []
@@ -99,7 +107,7 @@ def _with_rescale(graph: Graph, name: str, reader: str) -> Graph:
             nodes.append(layer)
             node = replace(node, inputs=tuple(new if n == name else n for n in node.inputs))
         nodes.append(node)
-    return graph.with_nodes(nodes, **{new: replace(graph.tensors[name], name=new)})
+    return graph.with_nodes(nodes, **{new: replace(graph.tensors[name], name=new)}), new
 
 
 def _unused(graph: Graph, name: str) -> str:

@@ -1,15 +1,15 @@
 """Which values does every activation take on the calibration samples? A histogram per tensor, in one pass."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from .. import interpret
 from ..errors import UserError
-from ..ir import Array, Graph
-from .samples import check_samples, check_varied, rows
+from ..ir import Array, Dtype, Graph
+from .samples import check_samples, check_varied, per_input, rows
 
 Method = Literal["mse", "minmax"]
 Progress = Callable[[int, int], None]
@@ -18,6 +18,11 @@ Progress = Callable[[int, int], None]
 HALF_BITS = 12
 HALF = 1 << HALF_BITS  # bins on either side of zero: at least 8 bins to a quantization step
 MIN_EXPONENT = -126
+
+INT16_MAX = Dtype.INT16.high
+FEW_LEVELS = 255
+GRID_TOLERANCE = 2.0**-6
+"""Of a level of 16 bits that was divided by 32,767 in float32."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,44 @@ class Histogram:
 class Ranges:
     """What was observed: a histogram per activation, and the method that turns them into ranges.
 
-    `extremes`: per activation, the samples that first held its lowest and its highest value.
+    `extremes`: per activation, the samples that first held its lowest and its highest value. `grids`: the
+    step of inputs whose samples are whole numbers of 16 bits (see `grid`).
     """
 
     method: Method
     histograms: Mapping[str, Histogram]
     extremes: Mapping[str, tuple[int, int]]
+    grids: Mapping[str, float] = field(default_factory=dict)
+
+
+def grid(samples: Array) -> float | None:
+    """The step of which all these float32 values are whole multiples, as those of a 16-bit sensor are.
+
+    A power of two, or 1/32767; None where there is none, and where values take 8 bits or more than 16.
+    """
+    values = np.unique(samples).astype(np.float64)
+    magnitude = float(np.abs(values).max(initial=0.0))
+    if not magnitude:
+        return None
+    mantissas, exponents = np.frexp(values[values != 0])
+    whole = np.ldexp(mantissas, 24).astype(np.int64)  # float32 has 24 bits
+    unit = 2.0 ** int((exponents - 24 + np.log2(whole & -whole).astype(np.int64)).min())
+    for step in (unit, 1 / INT16_MAX):
+        levels = values / step
+        if np.abs(levels - np.rint(levels)).max() < GRID_TOLERANCE and magnitude / step > FEW_LEVELS:
+            low, high = float(np.rint(levels).min()), float(np.rint(levels).max())
+            if low >= -INT16_MAX - 1 and high <= INT16_MAX:
+                return step
+    return None
+
+
+def histogram_of(graph: Graph, observed: Ranges, name: str) -> Histogram:
+    """What calibration saw in a tensor; a rescale that quantization inserted changes no value."""
+    while name not in observed.histograms:
+        node = graph.producer(name)
+        assert node is not None
+        name = node.inputs[0]
+    return observed.histograms[name]
 
 
 def histogram(values: Array) -> Histogram:
@@ -113,7 +150,12 @@ def calibrate(
                 )
         if progress:
             progress(i + 1, len(sequence))
-    return Ranges(ranges, seen, extremes)
+    steps = {
+        port.tensor: step
+        for port, array in zip(graph.inputs, per_input(checked, graph), strict=True)
+        if (step := grid(array))
+    }
+    return Ranges(ranges, seen, extremes, steps)
 
 
 def _extended(known: Histogram | None, values: Array, sample: str, name: str) -> Histogram:

@@ -11,7 +11,7 @@ from .. import interpret
 from ..ir import Array, Graph, Node, QParams, wrapped
 from ..ops import OPS
 from .groups import only_passed_on
-from .observe import Histogram, Ranges
+from .observe import Histogram, Ranges, histogram_of
 from .samples import rows
 
 POOR_DB = 10.0
@@ -88,11 +88,6 @@ def spread(count: int, most: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, most)).astype(int).tolist()))
 
 
-def seen_at(observed: Ranges, node: Node, output: str) -> Histogram:
-    """What calibration saw at a layer's output; a rescale that quantization inserted changes no value."""
-    return observed.histograms.get(output) or observed.histograms[node.inputs[0]]
-
-
 def poor_layers(rows: Iterable[LayerQuality]) -> str:
     """One sentence naming the layers below 10 dB and what to do, or nothing."""
     bad = [f"{row.name} ({row.snr_db:.1f} dB)" for row in rows if row.poor]
@@ -128,7 +123,7 @@ def _add(sums: _Power, graph: Graph, name: str, real: Array, integer: Array, alo
 
 def _row(quantized: Graph, node: Node, sums: _Power, observed: Ranges) -> LayerQuality:
     first = node.outputs[0]
-    q, seen = quantized.tensors[first].q, seen_at(observed, node, first)
+    q, seen = quantized.tensors[first].q, histogram_of(quantized, observed, first)
     low, high = q.range
     return LayerQuality(
         name=node.name,
@@ -151,7 +146,7 @@ def _clipped(quantized: Graph, observed: Ranges, node: Node, output: str) -> flo
         return 0.0
     q = quantized.tensors[output].q
     low, high = q.range
-    return _outside(seen_at(observed, node, output), low - q.scale[0], high + q.scale[0])
+    return _outside(histogram_of(quantized, observed, output), low - q.scale[0], high + q.scale[0])
 
 
 def _outside(seen: Histogram, low: float, high: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Dtype, QParams
-from ..qmath import INT32_MAX
+from ..qmath import INT32_MAX, MAX_LONG_SUM, largest_sums
 from .observe import Histogram, Method
 
 EMPTY_SCALE = 1 / 128  # a tensor that was always zero
@@ -85,17 +85,18 @@ def quantize_weights(weight: Array, bias: Array, x: QParams, y: QParams) -> Weig
     """Symmetric weights −127 … 127 with a scale per entry of axis 0, bias in units of x.scale · that scale.
 
     A channel's scale is its largest weight / 127, raised where the integers would not fit otherwise: see
-    _least_scales, and the proof in docs/numerics.md, |bias'| + 128·Σ|w| < 2^31.
+    _least_scales, and the proof in docs/numerics.md, |bias'| + 128·Σ|w| < 2^31. Sums of int16 may be longer.
     """
     rows = weight.reshape(len(weight), -1)
     scales = np.maximum(
         np.abs(rows).max(axis=1, initial=0.0) / 127, _least_scales(rows, bias, x.scale[0], y.scale[0])
     )
+    most = MAX_LONG_SUM if x.dtype is Dtype.INT16 else INT32_MAX
     while True:
         levels = np.clip(np.rint(rows / scales[:, None]), -127, 127).astype(np.int64)
         offset = np.rint(bias / (x.scale[0] * scales)).astype(np.int64)
         folded = offset - x.zero_point * levels.sum(axis=1)
-        too_large = np.abs(folded) + 128 * np.abs(levels).sum(axis=1) > INT32_MAX
+        too_large = largest_sums(folded, levels, -x.dtype.low) > most
         if not too_large.any():
             break
         scales = np.where(too_large, 2 * scales, scales)

@@ -1,0 +1,131 @@
+"""Which type has every activation? Those asked for, and rescales where a layer does not go between two."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from ..errors import GraphError
+from ..ir import Call, Dtype, Graph, Node, QParams, Tensor
+from ..ops import OPS
+from .groups import Groups, groups, with_rescale
+
+NamedTypes = Mapping[str, Dtype]
+"""Types by the names of layers, inputs and states."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A float graph, its groups and the type of each; rescales inserted where layers need them."""
+
+    graph: Graph
+    tied: Groups
+    dtypes: Mapping[str, Dtype]
+
+    def of(self, tensor: str) -> Dtype:
+        return self.dtypes[self.tied.of[tensor]]
+
+
+def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed:
+    """The graph on which `rescaled` has run, with types: those of `named` and of what shares values with it,
+    and the `default`.
+
+    A layer that cannot read some type has it rescaled; one that cannot write the default writes int8. Raises
+    GraphError for a name that is none, and for a type that the layer so named cannot write.
+    """
+    asked = dict(_by_tensor(graph, named))
+    given = dict(asked)
+    while True:
+        tied = groups(graph)
+        found = Typed(graph, tied, _by_group(tied, given, default))
+        changes = ((node, change) for node in graph.nodes if (change := _change(found, node)))
+        node, change = next(changes, (None, None))
+        if node is None or change is None:
+            return found
+        for name in change.written_as_int8:
+            refused = next((other for other in tied.members(tied.of[name]) if other in asked), None)
+            if refused and asked[refused] is not Dtype.INT8:
+                raise GraphError(
+                    f"layer {node.name!r} ({node.op}) computes with int8 alone: leave {refused!r} out of "
+                    f"what is to be {asked[refused]}"
+                )
+            given[name] = Dtype.INT8
+        for name, dtype in change.rescaled.items():
+            graph, new = with_rescale(graph, name, node.name)
+            given[new] = dtype
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What makes a layer possible: inputs rescaled to other types, outputs that become int8."""
+
+    rescaled: Mapping[str, Dtype]
+    written_as_int8: tuple[str, ...] = ()
+
+
+def _change(found: Typed, node: Node) -> _Change | None:
+    """The first that helps; None where nothing is needed. GraphError where nothing helps."""
+    graph = found.graph
+    inputs = {name: found.of(name) for name in graph.activations(node)}
+    outputs = {name: found.of(name) for name in node.outputs}
+    why = _refusal(graph, node, inputs | outputs)
+    if not why:
+        return None
+    narrow = dict.fromkeys(node.outputs, Dtype.INT8)
+    for read, written in _ways(inputs, outputs[node.outputs[0]], OPS[node.op].keeps_qparams):
+        if not _refusal(graph, node, read | (narrow if written else outputs)):
+            others = {name: dtype for name, dtype in read.items() if dtype is not inputs[name]}
+            return _Change(others, node.outputs if written else ())
+    raise GraphError(f"layer {node.name!r} ({node.op}) {why}")
+
+
+def _ways(inputs: Mapping[str, Dtype], output: Dtype, tied: bool) -> Iterator[tuple[dict[str, Dtype], bool]]:
+    """Types to read, and whether to write int8 instead; what changes least first."""
+    if not tied:
+        yield dict.fromkeys(inputs, output), False
+        yield dict.fromkeys(inputs, Dtype.INT8), False
+        yield dict(inputs), True
+    yield dict.fromkeys(inputs, Dtype.INT8), True
+
+
+def _refusal(graph: Graph, node: Node, dtypes: Mapping[str, Dtype]) -> str:
+    """Why the op does not compute with these types; "": it does."""
+
+    def of(name: str) -> Tensor:
+        tensor = graph.tensors[name]
+        return (
+            tensor if tensor.data is not None else replace(tensor, qparams=QParams((1.0,), 0, dtypes[name]))
+        )
+
+    call = Call(node.attrs, tuple(map(of, node.inputs)), tuple(map(of, node.outputs)))
+    return OPS[node.op].refuses(call)
+
+
+def _by_tensor(graph: Graph, named: NamedTypes) -> Iterator[tuple[str, Dtype]]:
+    """What users name, as tensors."""
+    known: dict[str, tuple[str, ...]] = {
+        **{name: (name,) for name, tensor in graph.tensors.items() if tensor.data is None},
+        **{port.name: (port.tensor,) for port in graph.inputs},
+        **{state.name: (state.tensor,) for state in graph.states},
+        **{node.name: node.outputs for node in graph.nodes},
+    }
+    for name, dtype in named.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            names = [*(port.name for port in graph.inputs), *(node.name for node in graph.nodes)]
+            raise GraphError(
+                f"there is no activation {name!r} to be {dtype}: name a layer, an input or a state, "
+                + (f"such as {near[0]!r}" if near else f"one of {', '.join(dict.fromkeys(names))}")
+            )
+        yield from ((tensor, dtype) for tensor in known[name])
+
+
+def _by_group(tied: Groups, given: NamedTypes, default: Dtype) -> dict[str, Dtype]:
+    """GraphError for two types in one group."""
+    found: dict[str, Dtype] = {}
+    for name, dtype in given.items():
+        if found.setdefault(tied.of[name], dtype) is not dtype:
+            raise GraphError(
+                f"{name!r} cannot be {dtype}: it shares its values with another that is to be "
+                f"{found[tied.of[name]]}; give both the same type"
+            )
+    return dict.fromkeys(tied.of.values(), default) | found
