@@ -22,6 +22,7 @@ from firmnet.ops.batch_norm import BatchNormAttrs
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs
+from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.mul import MulAttrs
@@ -67,6 +68,7 @@ def layers() -> tuple[Layer, ...]:
         *_dense(),
         *_dilated(),
         *_grouped(),
+        *_transposed(),
         *_lines(),
         *_depthwise(),
         *_linear(),
@@ -245,6 +247,54 @@ def _pair_of_lines(
 ) -> Iterator[Layer]:
     yield _conv(lying, (1, k), channels, (1, length), p, s, d, g, kind)
     yield _conv(standing, (k, 1), channels, (length, 1), p, s, d, g, kind, lying)
+
+
+def _transposed() -> Iterator[Layer]:
+    for k, s, channels, size, g in [
+        (2, 2, (16, 8), (8, 8), 1),
+        (2, 2, (64, 32), (8, 8), 1),
+        (3, 2, (16, 8), (8, 8), 1),
+        (3, 2, (32, 32), (8, 8), 1),
+        (3, 2, (8, 16), (13, 11), 1),
+        (4, 2, (16, 16), (8, 8), 1),
+        (4, 2, (64, 32), (4, 4), 1),
+        (5, 2, (16, 16), (7, 7), 1),
+        (4, 4, (32, 8), (4, 4), 1),
+        (3, 3, (8, 8), (9, 9), 1),
+        (8, 4, (16, 8), (5, 5), 1),
+        (3, 2, (16, 16), (8, 8), 2),
+        (4, 2, (8, 1), (14, 14), 1),
+        (3, 2, (8, 3), (16, 16), 1),
+        (4, 2, (16, 16), (8, 8), 16),
+    ]:
+        over = max(k - s, 0)
+        crop = over - over // 2, over // 2, over - over // 2, over // 2
+        yield _transpose(f"{k}x{k}", (k, k), channels, size, (s, s), crop, g)
+    for k, s, channels, n in [
+        (2, 2, (16, 8), 64),
+        (4, 2, (32, 16), 64),
+        (8, 4, (16, 8), 100),
+        (16, 8, (8, 8), 50),
+    ]:
+        over = k - s
+        yield _transpose(f"1x{k}", (1, k), channels, (1, n), (1, s), (0, 0, over - over // 2, over // 2))
+
+
+def _transpose(
+    kernel: str,
+    size: Pair,
+    channels: Pair,
+    image: Pair,
+    stride: Pair,
+    crop: tuple[int, int, int, int],
+    g: int = 1,
+) -> Layer:
+    attrs = ConvTranspose2dAttrs(stride, crop, groups=g)
+    n_in, n_out = channels
+    label = f"convT{kernel} s{stride[1]} {n_in}->{n_out} {image[0]}x{image[1]}{f' g{g}' if g > 1 else ''}"
+    shapes = (1, *image, n_in), (n_out, *size, n_in // g)
+    most = 2.5 if n_out >= 8 and g < n_in else None
+    return Layer(label, "transposed", lambda: _weighted("conv_transpose2d", attrs, *shapes), most)
 
 
 def _lines() -> Iterator[Layer]:

@@ -5,6 +5,9 @@ from dataclasses import replace
 from ..ir import Graph, Node, Tensor
 from .rewrite import named, names, only_reader, without
 
+WEIGHTED = ("conv2d", "conv_transpose2d", "linear")
+"""Layers whose weights and biases are by output channel, which lie last."""
+
 
 def fold_batch_norm(graph: Graph) -> Graph:
     for name in names(graph, "batch_norm"):
@@ -23,7 +26,7 @@ def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
         fits = layer.attrs.axis == norm.attrs.axis
     else:
         last = len(graph.tensors[norm.inputs[0]].shape) - 1
-        unclamped = layer.op in ("conv2d", "linear") and (layer.attrs.lo, layer.attrs.hi) == (None, None)
+        unclamped = layer.op in WEIGHTED and (layer.attrs.lo, layer.attrs.hi) == (None, None)
         fits = unclamped and norm.attrs.axis == last
     return fits and only_reader(graph, layer.output) is norm and _owns_weights(graph, layer)
 

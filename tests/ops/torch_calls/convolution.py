@@ -2,6 +2,8 @@
 
 from .arguments import IMAGE, W333, Call, Refused, Values, X
 
+W443 = Values((4, 3, 4, 3))
+
 CALLS: list[Call] = [
     ("conv1d.default", (1, 4, 9), (X, Values((6, 2, 3)), Values((6,)), [2], [1], [2], 2)),
     ("conv1d.padding", (1, 4, 9), (X, Values((6, 4, 4)), None, [1], "same")),
@@ -16,13 +18,27 @@ CALLS: list[Call] = [
     ("conv2d.padding", IMAGE, (X, Values((6, 4, 4, 3)), None, [1, 1], "same", [1, 2])),
     ("conv2d.padding", IMAGE, (X, W333, None, [2, 2], "valid")),
     ("convolution.default", IMAGE, (X, W333, Values((6,)), [2, 2], [1, 1], [1, 1], False, [0, 0], 1)),
+    ("convolution.default", IMAGE, (X, W443, None, [2, 1], [0, 1], [1, 1], True, [1, 0], 1)),
+    ("convolution.default", (1, 4, 9), (X, Values((4, 3, 3)), None, [2], [1], [1], True, [1], 1)),
+    ("conv_transpose2d.input", IMAGE, (X, W443)),
+    ("conv_transpose2d.input", IMAGE, (X, W443, Values((3,)), [2, 3], [1, 0], [1, 2], 1, [1, 1])),
+    ("conv_transpose2d.input", IMAGE, (X, W443, Values((6,)), [2, 2], [2, 1], [0, 1], 2, [3, 2])),
+    ("conv_transpose2d.input", IMAGE, (X, W443, None, [1, 1], [4, 1], [0, 0], 1, [1, 1])),
+    ("conv_transpose1d.default", (1, 4, 9), (X, Values((4, 1, 4)), Values((4,)), [2], [1], [0], 4)),
+    ("conv_transpose1d.default", (1, 4, 9), (X, Values((4, 6, 3)), None, [1], [1])),
 ]
 
 REFUSED: list[Refused] = [
     ("conv2d.default", (4, 9, 8), (X, W333), r"\(1, channels, height, width\).*batch 1"),
     ("conv2d.default", (2, 4, 9, 8), (X, W333), "batch 1"),
     ("conv2d.default", (1, 4, 2, 2), (X, W333), "does not fit"),
-    ("convolution.default", IMAGE, (X, W333, None, [1, 1], [0, 0], [1, 1], True, [0, 0], 1), "transposed"),
+    (
+        "conv_transpose2d.input",
+        IMAGE,
+        (X, Values((4, 3, 3, 3)), None, [2, 2], [12, 0]),
+        "leaves -5x17: use less padding",
+    ),
+    ("conv_transpose1d.default", (4, 9), (X, Values((4, 6, 3))), r"\(1, channels, length\).*batch 1"),
     (
         "convolution.default",
         (1, 4, 9, 8, 7),

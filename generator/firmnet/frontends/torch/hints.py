@@ -249,34 +249,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("conv_transpose2d",),
-        "use nn.Conv2d with r * r times the channels, then nn.PixelShuffle(r), and train again",
-        (
-            Example(
-                nn.ConvTranspose2d(4, 2, 2, stride=2),
-                nn.Sequential(nn.Conv2d(4, 2 * 4, 1), nn.PixelShuffle(2)),
-                IMAGE,
-                trained_again=True,
-            ),
-        ),
-    ),
-    Hint(
-        ("conv_transpose1d",),
-        "use nn.Conv1d with r times the channels C, then y.unflatten(1, (C, r)).transpose(2, 3).flatten(2), "
-        "and train again",
-        (
-            Example(
-                nn.ConvTranspose1d(4, 3, 2, stride=2),
-                nn.Sequential(
-                    nn.Conv1d(4, 3 * 2, 1),
-                    Network(lambda y: y.unflatten(1, (3, 2)).transpose(2, 3).flatten(2)),
-                ),
-                LINE,
-                trained_again=True,
-            ),
-        ),
-    ),
-    Hint(
         ("upsample_bilinear2d", "upsample_bicubic2d"),
         "at the end enlarge on the host; inside use x.repeat_interleave(r, 2).repeat_interleave(r, 3) and "
         "train again",

@@ -32,12 +32,19 @@ PIECES = (4096, 2048, 1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
 """About how many outputs of a row a piece may have."""
 
 
+Channels = tuple[int, int, int]
+"""Groups, and the inputs and the outputs of one."""
+
+
 @dataclass(frozen=True)
 class PlaneAxis:
     """Rows or columns: output i of phase p reads p · `shift` − `before` + (i · `stride` + tap) · `step`.
 
     Output i of phase p is the layer's output p + i · `phases`. Columns may be `apart`: all outputs are one
     phase, each has its own taps, `step` from one to the next, and begins `shift` behind the one before.
+
+    Of a transposed convolution each output is `spread`: output i of phase p reads `kernel` neighbours up to
+    (p + `before`) // `shift` + i, and each phase has weights of its own.
     """
 
     size: int
@@ -49,6 +56,7 @@ class PlaneAxis:
     before: int
     phases: int
     apart: bool = False
+    spread: bool = False
 
     @property
     def most(self) -> int:
@@ -62,6 +70,9 @@ class PlaneAxis:
     @property
     def padded(self) -> bool:
         """Whether some window reaches outside."""
+        if self.spread:
+            least, most = (at // self.shift for at in (self.before, self.before + self.out - 1))
+            return least < self.kernel - 1 or most >= self.size
         last = (self.out - 1) * self.shift - self.before + (self.kernel - 1) * self.step
         return self.before > 0 or last >= self.size
 
@@ -188,6 +199,11 @@ class Planes:
         return -(-self.layer.n_out_per_group // 2) * (self.pairs + 4)
 
     @property
+    def phase_words(self) -> int:
+        """Words from a phase's stream to the next, where each has its own."""
+        return self.group_words * (self.layer.groups if self.layer.together else 1)
+
+    @property
     def pieces(self) -> list[tuple[int, int]]:
         """Of a row of the first phase: each piece's first output and how many they are.
 
@@ -202,7 +218,12 @@ class Planes:
         """Whether the image is read from top to bottom, once."""
         alone = self.layer.groups == 1 or self.layer.together
         rows, columns = self.layer.rows, self.layer.columns
-        return alone and rows.phases == columns.phases == 1 and (len(self.pieces) == 1 or rows.out == 1)
+        return (
+            not rows.spread
+            and alone
+            and rows.phases == columns.phases == 1
+            and (len(self.pieces) == 1 or rows.out == 1)
+        )
 
     def overlap(self) -> int | None:
         """Bytes by which y must begin before x; None: apart."""
@@ -285,11 +306,33 @@ def planes(x_shape: Shape, y_shape: Shape, window: Window, groups: int, apart: b
 
 
 @cache
-def _best(x: Pair, y: Pair, window: Window, channels: tuple[int, int, int], apart: bool) -> Planes | None:
+def _best(x: Pair, y: Pair, window: Window, channels: Channels, apart: bool) -> Planes | None:
     axes = [*_apart(x, y, window)] if apart else [_axes(x, y, window), *_folded(x, y, window)]
-    if not axes:
-        return None
-    found = [plane for pair in axes for plane in _candidates(Dense(*pair, *channels))]
+    return _cheapest([Dense(*pair, *channels) for pair in axes]) if axes else None
+
+
+@cache
+def spread_planes(x: Pair, y: Pair, kernel: Pair, stride: Pair, before: Pair, channels: Channels) -> Planes:
+    """The fastest layout of a transposed convolution, where `before` rows and columns are cropped first."""
+    rows, columns = (
+        PlaneAxis(
+            x[i],
+            y[i],
+            -(-kernel[i] // stride[i]),
+            1,
+            1,
+            stride[i],
+            before[i],
+            min(stride[i], y[i]),
+            spread=True,
+        )
+        for i in (0, 1)
+    )
+    return _cheapest([Dense(rows, columns, *channels)])
+
+
+def _cheapest(layers: list[Dense]) -> Planes:
+    found = [plane for layer in layers for plane in _candidates(layer)]
     cheapest = min(plane.cycles for plane in found)
     free = [plane for plane in found if plane.cycles <= WORTH * cheapest]
     return min(free, key=lambda plane: (max(_memory(plane), FREE_SCRATCH_BYTES), plane.cycles))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ....ir import Array, Tensor
 from ....ops.conv2d import Conv2dAttrs
+from ....ops.conv_transpose2d import ConvTranspose2dAttrs
 from ....ops.windows import Padding, Pair
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
@@ -66,10 +67,9 @@ def from_aten_convolution(
     output_padding: PerAxis,
     groups: int,
 ) -> Tensor:
-    if transposed:
-        raise Unsupported(
-            "transposed convolution: use nn.Conv2d with r·r times the channels, then nn.PixelShuffle(r)"
-        )
+    if transposed and weight.ndim in (3, 4):
+        rule = from_aten_conv_transpose1d if weight.ndim == 3 else from_aten_conv_transpose2d
+        return rule(b, x, weight, bias, stride, padding, output_padding, groups, dilation)
     if weight.ndim == 3:
         return from_aten_conv1d(b, x, weight, bias, stride, padding, dilation, groups)
     if weight.ndim != 4:
@@ -77,6 +77,52 @@ def from_aten_convolution(
             f"{weight.ndim - 2}-dimensional convolution: fold the depth into the channels and use nn.Conv2d"
         )
     return from_aten_conv2d(b, x, weight, bias, stride, padding, dilation, groups)
+
+
+def from_aten_conv_transpose2d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: PerAxis = 1,
+    padding: PerAxis = 0,
+    output_padding: PerAxis = 0,
+    groups: int = 1,
+    dilation: PerAxis = 1,
+) -> Tensor:
+    """weight (I, O/groups, kh, kw) as in PyTorch; with a stride of 1 it is a convolution, turned around."""
+    require_image("conv_transpose2d", x.shape)
+    n_in, each, kh, kw = weight.shape
+    split = weight.reshape(groups, n_in // groups, each, kh, kw)
+    filters = split.transpose(0, 2, 3, 4, 1).reshape(groups * each, kh, kw, n_in // groups)
+    step, apart, (top, left), (below, right) = map(pair, (stride, dilation, padding, output_padding))
+    crop = top, top - below, left, left - right
+    reach = apart[0] * (kh - 1), apart[1] * (kw - 1)
+    around = reach[0] - crop[0], reach[0] - crop[1], reach[1] - crop[2], reach[1] - crop[3]
+    dense = step == (1, 1) and min(around) >= 0
+    w = b.constant(f"{b.layer}_weight", filters[:, ::-1, ::-1] if dense else filters)
+    c = b.constant(f"{b.layer}_bias", np.zeros(len(filters)) if bias is None else bias)
+    if dense:
+        attrs = Conv2dAttrs((1, 1), around, apart, groups)
+        return to_nchw(b, b.add("conv2d", attrs, to_nhwc(b, x), w, c))
+    options = ConvTranspose2dAttrs(step, crop, apart, groups)
+    return to_nchw(b, b.add("conv_transpose2d", options, to_nhwc(b, x), w, c))
+
+
+def from_aten_conv_transpose1d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: PerAxis = 1,
+    padding: PerAxis = 0,
+    output_padding: PerAxis = 0,
+    groups: int = 1,
+    dilation: PerAxis = 1,
+) -> Tensor:
+    """A line of values as an image of height 1; weight (I, O/groups, k)."""
+    options = lying(stride, 1), lying(padding, 0), lying(output_padding, 0), groups, lying(dilation, 1)
+    return as_line(b, from_aten_conv_transpose2d(b, as_image(b, x), weight[:, :, None], bias, *options))
 
 
 def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
@@ -92,5 +138,7 @@ RULES: Mapping[str, Rule] = {
     "aten.conv2d.padding": from_aten_conv2d,
     "aten.conv1d.default": from_aten_conv1d,
     "aten.conv1d.padding": from_aten_conv1d,
+    "aten.conv_transpose2d.input": from_aten_conv_transpose2d,
+    "aten.conv_transpose1d.default": from_aten_conv_transpose1d,
     "aten.convolution.default": from_aten_convolution,
 }
