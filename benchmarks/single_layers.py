@@ -24,6 +24,7 @@ from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 from firmnet.ops.linear import LinearAttrs
+from firmnet.ops.matmul import MatmulAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.mul import MulAttrs
 from firmnet.ops.pad import PadAttrs
@@ -77,6 +78,7 @@ def layers() -> tuple[Layer, ...]:
         *_norms(),
         *_elementwise(),
         *_softmaxes(),
+        *_products(),
         *_movement(),
     )
     labels = [layer.label for layer in found]
@@ -587,6 +589,27 @@ def _softmaxes() -> Iterator[Layer]:
     yield softmax("softmax dim1 of NCHW (segmentation) 4 16x16", (1, 4, 16, 16), 1)
     yield softmax("softmax channels-last 4 16x16", (1, 16, 16, 4), 3)
     yield softmax("softmax dim1 of NCHW 12 10x10", (1, 12, 10, 10), 1)
+
+
+def _products() -> Iterator[Layer]:
+    """Of two activations, as attention has them; heads lie where linear layers leave them."""
+    plain, heads = tuple(range(4)), (0, 2, 1, 3)
+
+    def matmul(label: str, a: Shape, b: Shape, attrs: MatmulAttrs) -> Layer:
+        make = partial(_of_activations, "matmul", attrs, [a, b], output=QParams((0.4,), 5))
+        return Layer(f"matmul {label}", "matmul", make, 4.0)
+
+    for n in (16, 32, 64):
+        square = (1, 1, n, n)
+        yield matmul(f"{n}x{n} by {n}x{n}", square, square, MatmulAttrs(plain, plain, plain))
+        turned = MatmulAttrs(plain, (0, 1, 3, 2), plain)
+        yield matmul(f"{n}x{n} by {n}x{n} turned", square, square, turned)
+    yield matmul(
+        "scores 4 heads 32x16", (1, 32, 4, 16), (1, 32, 4, 16), MatmulAttrs(heads, (0, 2, 3, 1), plain)
+    )
+    yield matmul("values 4 heads 32x16", (1, 4, 32, 32), (1, 32, 4, 16), MatmulAttrs(plain, heads, heads))
+    yield matmul("left turned 31x33", (1, 1, 33, 31), (1, 1, 33, 17), MatmulAttrs((0, 1, 3, 2), plain, plain))
+    yield matmul("row by matrix 64x64", (1, 1, 1, 64), (1, 1, 64, 64), MatmulAttrs(plain, plain, plain))
 
 
 def _movement() -> Iterator[Layer]:

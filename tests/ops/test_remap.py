@@ -11,7 +11,9 @@ from firmnet.ir import Array, Call, Shape
 from firmnet.ops import OPS
 from firmnet.ops.batch_norm import BatchNormAttrs
 
-ANY_ORDER = ("add", "clamp", "concat", "mul", "pad", "pick", "rescale", "slice", "softmax", "transpose")
+ANY_ORDER = (
+    *("add", "clamp", "concat", "matmul", "mul", "pad", "pick", "rescale", "slice", "softmax", "transpose"),
+)
 """Ops that trade places with every transpose."""
 
 every_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])

@@ -68,6 +68,14 @@ class Op(ABC):
         """
         return None
 
+    def reread(self, attrs: Any, orders: tuple[Shape, ...]) -> Any | None:
+        """Options with which the op reads each activation as it would read it transposed.
+
+        op(u0.transpose(orders[0]), u1.transpose(orders[1]), …; attrs) = op(u0, u1, …; reread(attrs, orders)).
+        None: it reads activations in one order only.
+        """
+        return None
+
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """The call that computes `rows` of the output's axis 1; None when that needs the inputs whole, and
         where activations are not images (1, height, width, channels).

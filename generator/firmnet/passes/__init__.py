@@ -7,6 +7,7 @@ from .drop_dead import drop_dead
 from .fold_batch_norm import fold_batch_norm
 from .fold_flatten import fold_flatten
 from .fold_pad import fold_pad
+from .fold_products import fold_products
 from .fuse_clamp import fuse_clamp
 from .lower_batch_norm import lower_batch_norm
 from .remove_identities import remove_identities
@@ -19,6 +20,7 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     fold_batch_norm,
     lower_batch_norm,  # what could not be folded becomes a convolution, between transposes
     settle_layout,
+    fold_products,
     fold_pad,
     fuse_clamp,
     fold_flatten,

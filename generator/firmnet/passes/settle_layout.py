@@ -2,9 +2,9 @@
 
 Imported graphs transpose to channels-last before each image layer and back after it. This pass walks the
 graph once and remembers for each tensor how it is stored: `tensor = stored.transpose(order)`. A transpose
-then only changes the remembered order; an op that can act on the stored form does (`Op.remap`); only an op
-that cannot gets a real transpose. The walk is tried with the input stored in each order that could help;
-the one that moves least is kept.
+then only changes the remembered order; an op that can act on the stored form does (`Op.remap`, or `Op.reread`
+where each activation may be stored otherwise); only an op that cannot gets a real transpose. The walk is
+tried with the input stored in each order that could help; the one that moves least is kept.
 """
 
 from collections.abc import Iterator, Mapping
@@ -95,6 +95,10 @@ class Settling:
             self.stored[node.output] = Stored(x.name, permuted(x.order, node.attrs.order))
         elif node.op == "reshape":
             self._reshape(node)
+        elif attrs := self._reread(node):
+            self._keep(node.output, identity(self.old.tensors[node.output].shape))
+            inputs = [self.stored[name].name for name in node.inputs]
+            self.nodes.append(replace(node, attrs=attrs, inputs=tuple(inputs)))
         else:
             order, attrs = min(self._choices(node), key=lambda choice: self._price(node, choice[0]))
             inputs = [self._read(name, order) if name in self.stored else name for name in node.inputs]
@@ -129,6 +133,12 @@ class Settling:
         data = np.ascontiguousarray(begin.values.transpose(order))
         self.tensors[state.initial] = replace(begin, shape=data.shape, data=data)
         return replace(state, next=self._read(state.next, self.stored[state.tensor].order))
+
+    def _reread(self, node: Node) -> Any | None:
+        """Options with which the op reads its activations as they are stored, each in its own order."""
+        return OPS[node.op].reread(
+            node.attrs, tuple(self.stored[name].order for name in self.old.activations(node))
+        )
 
     def _choices(self, node: Node) -> Iterator[tuple[Shape, Any]]:
         """Orders in which the op could read its activations, with its options then; unchanged comes last."""

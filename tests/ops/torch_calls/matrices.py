@@ -26,13 +26,23 @@ CALLS: list[Call] = [
     ("bmm.default", (1, 3, 8), (Values((1, 5, 3)), X)),
     ("baddbmm.default", (1, 3, 8), (Values((1, 1, 5)), X, Values((1, 8, 5)))),
     ("baddbmm.default", (1, 3, 8), (Values((1, 5, 1)), Values((1, 5, 3)), X)),
+    ("linear.default", (3, 8), (X, Y)),
+    ("linear.default", (3, 8), (X, Y, Values((3,)))),
+    ("linear.default", (3, 8), (Values((5, 8)), X, Values((3,)))),
+    ("linear.default", (1, 8), (X, Values((8, 8)), Y)),
+    ("addmm.default", (3, 3), (X, X, Y)),
+    ("matmul.default", (1, 4, 4), (X, Y)),
+    ("matmul.default", (2, 1, 4, 4), (X, Y)),
+    ("matmul.default", (5,), (X, Y)),
+    ("dot.default", (5,), (X, Y)),
+    ("dot.default", (5,), (X, Values((5,)))),
+    ("vdot.default", (5,), (Values((5,)), X)),
+    ("mm.default", (4, 4), (X, Y)),
+    ("bmm.default", (3, 4, 4), (X, Y)),
+    ("baddbmm.default", (3, 4, 4), (X, X, Y)),
+    ("baddbmm.default", (3, 4, 4), (Values((3, 1, 4)), X, Y)),
 ]
 
 REFUSED: list[Refused] = [
-    ("linear.default", (1, 8), (X, Y, Values((1,))), "'weight' is computed by the network"),
-    ("linear.default", (1, 8), (X, Values((5, 8)), Y), "'bias' is computed by the network"),
-    ("linear.default", (1, 8), (Values((5, 8)), X), "'x' is a constant"),
     ("bmm.default", (3, 4, 4), (X, Values((3, 4, 4))), "several matrices"),
-    ("addmm.default", (1, 8), (X, X, X), "'bias' is computed by the network"),
-    ("matmul.default", (1, 8), (X, X), "product of two activations"),
 ]

@@ -195,23 +195,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("matmul", "mm", "bmm", "baddbmm", "addmm", "linear"),
-        "where both are small activations write x @ y as (x.unsqueeze(-1) * y.unsqueeze(-3)).sum(-2), and "
-        "F.linear(x, y) as (x.unsqueeze(-2) * y.unsqueeze(-3)).sum(-1)",
-        (
-            Example(
-                lambda x: x @ x.transpose(1, 2),
-                lambda x: (x.unsqueeze(-1) * x.transpose(1, 2).unsqueeze(-3)).sum(-2),
-                TOKENS,
-            ),
-            Example(
-                lambda x: F.linear(x, linear(x).view(3, 2).repeat(1, 3)),
-                lambda x: (x.unsqueeze(-2) * linear(x).view(3, 2).repeat(1, 3).unsqueeze(-3)).sum(-1),
-                VECTOR,
-            ),
-        ),
-    ),
-    Hint(
         ("embedding",),
         "look the rows up outside the model and give them as its float32 input",
         (

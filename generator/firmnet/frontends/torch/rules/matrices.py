@@ -1,19 +1,30 @@
-"""How do PyTorch's products with a constant matrix read?"""
+"""How do PyTorch's products of matrices read?"""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ....ir import Array, Tensor
 from ....ops.linear import LinearAttrs
+from ....ops.matmul import MatmulAttrs
 from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
 from ...common.movement import reshaped, transposed
+from .arithmetic import from_aten_add
+from .shapes import from_aten_t
 
 
-def from_aten_linear(b: Builder, x: Tensor, weight: Array, bias: Array | None = None) -> Tensor:
+def from_aten_linear(b: Builder, x: Value, weight: Value, bias: Value | None = None) -> Tensor:
     """weight (N, K), or (K,) for one output that has no axis of its own."""
+    if isinstance(x, Tensor) and isinstance(weight, np.ndarray) and not isinstance(bias, Tensor):
+        return _linear(b, x, weight, bias)
+    y = from_aten_matmul(b, x, from_aten_t(b, weight))
+    return y if bias is None else from_aten_add(b, y, bias)
+
+
+def _linear(b: Builder, x: Tensor, weight: Array, bias: Array | None = None) -> Tensor:
     rows = np.atleast_2d(weight)
     constants = (
         b.constant(f"{b.layer}_weight", rows),
@@ -27,37 +38,66 @@ def from_aten_linear(b: Builder, x: Tensor, weight: Array, bias: Array | None = 
 
 
 def from_aten_addmm(
-    b: Builder, bias: Array, x: Value, weight: Value, *, beta: float = 1, alpha: float = 1
+    b: Builder, bias: Value, x: Value, weight: Value, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    """beta · bias + alpha · x @ weight, of matrices or stacks of one matrix."""
-    if isinstance(weight, Tensor):
-        y = from_aten_matmul(b, x if isinstance(x, Tensor) else alpha * x, weight)
+    """beta · bias + alpha · x @ weight, of matrices or stacks of them."""
+    constants = isinstance(bias, np.ndarray) and isinstance(weight, np.ndarray)
+    if isinstance(x, Tensor) and constants and _is_linear(bias, weight):
+        return _linear(b, x, alpha * np.transpose(weight), beta * np.ravel(bias))
+    if isinstance(x, np.ndarray):
+        y = from_aten_matmul(b, alpha * x, weight)
+    elif isinstance(weight, np.ndarray):
+        y = from_aten_matmul(b, x, alpha * weight)
+    else:
+        y = from_aten_matmul(b, x, weight)
+        y = y if alpha == 1 else affine(b, y, alpha, 0.0)
+    if beta == 0:
+        return y
+    if isinstance(bias, np.ndarray):
         return affine(b, y, 1.0, beta * bias)
+    return from_aten_add(b, y, bias, beta)
+
+
+def _is_linear(bias: Any, weight: Any) -> bool:
+    """Whether the bias is one row over a single matrix."""
     one_row = bias.size in (1, weight.shape[-1]) and bias.shape[-1:] in ((), (bias.size,))
-    if isinstance(x, Tensor) and weight.ndim == 2 and one_row:
-        return from_aten_linear(b, x, alpha * weight.T, beta * bias.ravel())
-    return affine(b, from_aten_matmul(b, x, alpha * weight), 1.0, beta * bias)
+    return weight.ndim == 2 and one_row
 
 
 def from_aten_matmul(b: Builder, x: Value, other: Value) -> Tensor:
-    """x @ other with a constant on either side: a vector, a matrix, or a stack of one matrix."""
+    """x @ other of vectors, matrices or stacks; of a constant one vector, matrix, or stack of one."""
     if isinstance(x, Tensor) and isinstance(other, Tensor):
-        raise Unsupported("a product of two activations: firmnet needs a constant on one side")
+        return _product(b, x, other)
     if isinstance(x, Tensor):
         assert isinstance(other, np.ndarray)
         matrix = _matrix(other)
-        y = from_aten_linear(b, x, matrix.T)
+        y = _linear(b, x, matrix.T)
         return reshaped(b, y, (*[1] * (max(other.ndim, 2) - max(len(x.shape), 2)), *y.shape))
     assert isinstance(other, Tensor)
     matrix, rank = _matrix(x), len(other.shape)
     if rank == 1:
-        y = from_aten_linear(b, other, matrix)
+        y = _linear(b, other, matrix)
         return reshaped(b, y, (*x.shape[:-2], *y.shape))
     turned = (*range(rank - 2), rank - 1, rank - 2)
-    y = from_aten_linear(b, transposed(b, other, turned), matrix)
+    y = _linear(b, transposed(b, other, turned), matrix)
     if x.ndim > 1:
         y = transposed(b, y, turned)
     return reshaped(b, y, (*[1] * (max(x.ndim, 2) - max(rank, 2)), *y.shape))
+
+
+def _product(b: Builder, x: Tensor, other: Tensor) -> Tensor:
+    """Of two activations. A vector is a matrix of one row on the left, of one column on the right."""
+    left = (1, *x.shape) if len(x.shape) == 1 else x.shape
+    right = (*other.shape, 1) if len(other.shape) == 1 else other.shape
+    rank = max(len(left), len(right))
+    a, c = (
+        reshaped(b, tensor, (*[1] * (rank - len(shape)), *shape))
+        for tensor, shape in ((x, left), (other, right))
+    )
+    as_is = tuple(range(rank))
+    y = b.add("matmul", MatmulAttrs(as_is, as_is, as_is), a, c)
+    rows, columns = x.shape[-2:-1], other.shape[-1:] if len(other.shape) > 1 else ()
+    return reshaped(b, y, (*y.shape[:-2], *rows, *columns))
 
 
 def _matrix(constant: Array) -> Array:
@@ -76,5 +116,7 @@ RULES: Mapping[str, Rule] = {
     "aten.mm.default": from_aten_matmul,
     "aten.mv.default": from_aten_matmul,
     "aten.bmm.default": from_aten_matmul,
+    "aten.dot.default": from_aten_matmul,
+    "aten.vdot.default": from_aten_matmul,
     "aten.baddbmm.default": from_aten_addmm,
 }
