@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from firmnet.frontends.common.builder import Builder
-from firmnet.frontends.common.movement import to_nchw, to_nhwc
+from firmnet.frontends.common.movement import reshaped, to_nchw, to_nhwc, transposed
 from firmnet.interpret import model_shape, run_float
 from firmnet.ir import Graph, Shape, Tensor
 from firmnet.ops.add import AddAttrs
@@ -15,6 +15,7 @@ from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.linear import LinearAttrs
+from firmnet.ops.matmul import MatmulAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.pad import PadAttrs
 from firmnet.ops.reshape import ReshapeAttrs
@@ -25,6 +26,7 @@ from firmnet.passes.drop_dead import drop_dead
 from firmnet.passes.fold_batch_norm import fold_batch_norm
 from firmnet.passes.fold_flatten import fold_flatten
 from firmnet.passes.fold_pad import fold_pad
+from firmnet.passes.fold_products import fold_products
 from firmnet.passes.fuse_clamp import fuse_clamp, intersect
 from firmnet.passes.lower_batch_norm import lower_batch_norm
 from firmnet.passes.remove_identities import remove_identities
@@ -323,3 +325,22 @@ def test_every_pass_keeps_the_meaning_of_random_graphs(seed: int) -> None:
     for run_pass in PIPELINE:
         graph = passed(run_pass, graph)
     assert "batch_norm" not in ops(graph)
+
+
+@pytest.mark.parametrize("stacked", [False, True], ids=["heads", "stack_of_heads"])
+def test_products_read_and_write_heads_where_linear_layers_leave_them(stacked: bool) -> None:
+    """Attention moves nothing: (1, T, heads · n) is read as (1, heads, T, n), and written back so."""
+    b = Builder("net")
+    x = b.input("x", (1, 5, 12))
+
+    def heads(tensor: Tensor, order: Shape) -> Tensor:
+        turned = transposed(b, reshaped(b, tensor, (1, 5, 3, 4)), order)
+        return reshaped(b, turned, turned.shape[1:]) if stacked else turned
+
+    plain = (0, 1, 2) if stacked else (0, 1, 2, 3)
+    attrs = MatmulAttrs(plain, plain, plain)
+    scores = b.add("matmul", attrs, heads(x, (0, 2, 1, 3)), heads(x, (0, 2, 3, 1)))
+    mixed = reshaped(b, b.add("matmul", attrs, scores, heads(x, (0, 2, 1, 3))), (1, 3, 5, 4))
+    graph = b.graph(x, reshaped(b, transposed(b, mixed, (0, 2, 1, 3)), (1, 5, 12)))
+    settled = passed(lambda g: remove_identities(fold_products(settle_layout(g))), graph)
+    assert set(ops(settled)) == {"matmul", "reshape"}

@@ -1,7 +1,6 @@
 """How do PyTorch's products of matrices read?"""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -41,9 +40,8 @@ def from_aten_addmm(
     b: Builder, bias: Value, x: Value, weight: Value, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
     """beta · bias + alpha · x @ weight, of matrices or stacks of them."""
-    constants = isinstance(bias, np.ndarray) and isinstance(weight, np.ndarray)
-    if isinstance(x, Tensor) and constants and _is_linear(bias, weight):
-        return _linear(b, x, alpha * np.transpose(weight), beta * np.ravel(bias))
+    if isinstance(x, Tensor) and (constants := _of_linear(bias, weight)):
+        return _linear(b, x, alpha * constants[0], beta * constants[1])
     if isinstance(x, np.ndarray):
         y = from_aten_matmul(b, alpha * x, weight)
     elif isinstance(weight, np.ndarray):
@@ -58,10 +56,12 @@ def from_aten_addmm(
     return from_aten_add(b, y, bias, beta)
 
 
-def _is_linear(bias: Any, weight: Any) -> bool:
-    """Whether the bias is one row over a single matrix."""
+def _of_linear(bias: Value, weight: Value) -> tuple[Array, Array] | None:
+    """The weight and bias of a linear layer, where they are a single matrix and one row over it."""
+    if not (isinstance(bias, np.ndarray) and isinstance(weight, np.ndarray)) or weight.ndim != 2:
+        return None
     one_row = bias.size in (1, weight.shape[-1]) and bias.shape[-1:] in ((), (bias.size,))
-    return weight.ndim == 2 and one_row
+    return (weight.T, bias.ravel()) if one_row else None
 
 
 def from_aten_matmul(b: Builder, x: Value, other: Value) -> Tensor:
