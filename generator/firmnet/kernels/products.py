@@ -1,11 +1,11 @@
-"""Over which loops does a product of two activations walk? Steps of both factors and of the result."""
+"""Over which loops does a product of two activations walk? ProductLoop of both factors and of the result."""
 
 from dataclasses import dataclass
 
 from ..ir import Call, Shape
 from .loops import strides
 
-Steps = tuple[int, int, int, int]
+ProductLoop = tuple[int, int, int, int]
 """A loop: its size, and the distance from one round to the next in a, in b and in y."""
 
 
@@ -24,7 +24,7 @@ class Product:
     `a`, `b`: lines are what y counts, entries what is summed. `y`: lines m, entries n.
     """
 
-    outer: tuple[Steps, ...]
+    outer: tuple[ProductLoop, ...]
     rows: int
     columns: int
     depth: int

@@ -7,7 +7,7 @@ from ...ops.spec import Constants
 from ..products import Product, product
 from ..spec import Kernel, register
 
-UNROLLED = 16
+SHORT_DEPTH = 16
 """Values of a line up to which the compiler makes no loop of it."""
 
 
@@ -18,7 +18,7 @@ class Matmul(Kernel):
     def cycles(self, call: Call) -> float:
         p = product(call)
         outputs = prod(loop[0] for loop in p.outer) * p.rows * p.columns
-        each = 5.5 if p.depth <= UNROLLED else 10.1
+        each = 5.5 if p.depth <= SHORT_DEPTH else 10.1
         return 60 + outputs * (20 + each * p.depth)
 
     def layout(self, call: Call, k: Constants) -> Product:
