@@ -13,9 +13,11 @@ from ...targets import Isa
 from ..images import WindowedImage, image
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
-from .depthwise import Depthwise, depthwise
+from .depthwise import WORKING_BYTES, Depthwise, depthwise
 from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycles, direct_stream
 from .depthwise_looped import Looped, looped
+from .depthwise_quads import Quads, quads, quads_stream
+from .depthwise_whole import Whole, whole, whole_stream
 from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
 from .planes import WORTH, Planes, planes
 from .tiles import Dot, Pointwise, dot, pointwise, tiles_alike
@@ -252,6 +254,72 @@ class DirectConv2d(Kernel):
         return direct(call)
 
 
+class QuadsConv2d(Kernel):
+    """One input channel per filter, small images: four channels at a time, apart from the output."""
+
+    op = "conv2d"
+    name = "quads"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        """Where input, output and scratch together take little more than by another kernel."""
+        found = quads(call) if is_depthwise(call) else None
+        if found is None:
+            return False
+        strips = depthwise(call) or looped(call)
+        return found.ram_bytes <= max(MOST_RAM * strips.ram_bytes, WORKING_BYTES)
+
+    def cycles(self, call: Call) -> float:
+        return _quads(call).cycles
+
+    def scratch_bytes(self, call: Call) -> int:
+        return _quads(call).scratch_bytes
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"weight": quads_stream(call, k)}
+
+    def layout(self, call: Call, k: Constants) -> Quads:
+        return _quads(call)
+
+
+class WholeConv2d(Kernel):
+    """One input channel per filter, and a window as large as the image."""
+
+    op = "conv2d"
+    name = "whole"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        return is_depthwise(call) and whole(call) is not None
+
+    def cycles(self, call: Call) -> float:
+        return _whole(call).cycles
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"weight": whole_stream(_whole(call), k)}
+
+    def layout(self, call: Call, k: Constants) -> Whole:
+        return _whole(call)
+
+
+def _whole(call: Call) -> Whole:
+    """Of a call that the kernel accepts."""
+    found = whole(call)
+    assert found is not None
+    return found
+
+
+MOST_RAM = 1.1
+"""How many times more than by strips of rows."""
+
+
+def _quads(call: Call) -> Quads:
+    """Of a call that the kernel accepts."""
+    found = quads(call)
+    assert found is not None
+    return found
+
+
 def is_depthwise(call: Call) -> bool:
     """Whether every filter reads a channel of its own, or some filters one."""
     return bool(call.attrs.groups == call.inputs[0].shape[3] > 1)
@@ -274,6 +342,8 @@ for kernel in (
     LoopedConv2d(),
     TurnedConv2d(),
     DirectConv2d(),
+    QuadsConv2d(),
+    WholeConv2d(),
     PointwiseConv2d(),
     PlanesConv2d(),
     ApartConv2d(),

@@ -100,7 +100,7 @@ def stores(sums: Sequence[Sum], at: int = 0) -> tuple[Store, ...]:
     """Of sums in their order, behind a pointer that has walked `at` bytes; it walks to those too far away."""
     found = []
     for s in sums:
-        walk = s.offset - at if s.offset - at > MAX_OFFSET else 0
+        walk = 0 if 0 <= s.offset - at <= MAX_OFFSET else s.offset - at
         at += walk
         found.append(Store(s.register, walk, s.offset - at))
     return tuple(found)
@@ -155,7 +155,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class _Mac:
+class Macs:
     """sum += one or two taps of a pair of columns; `lanes`: "" for both (SMLAD), else halves (SMLAxy)."""
 
     sum: int
@@ -164,11 +164,19 @@ class _Mac:
 
 
 @dataclass(frozen=True)
+class PairLoad:
+    """A word that holds a pair of columns, spread already, and what it is multiplied for."""
+
+    offset: int
+    macs: tuple[Macs, ...]
+
+
+@dataclass(frozen=True)
 class _Load:
     """A word of lanes and what is done with its first and second pair of columns."""
 
     offset: int
-    pairs: tuple[tuple[_Mac, ...], ...]
+    pairs: tuple[tuple[Macs, ...], ...]
 
     @property
     def used(self) -> tuple[int, ...]:
@@ -211,11 +219,25 @@ def row_steps(
     return tuple(schedule.steps)
 
 
+def pair_tile(loads: Sequence[PairLoad], places: Sequence[int], held: Held) -> Tile:
+    """Up to four outputs, stored at `places`, from pairs of columns; every one of them meets some."""
+    begun = dict.fromkeys(mac.sum for load in loads for mac in load.macs)
+    sums = [f"r{8 + i}" for i in range(len(places))]
+    schedule = _Schedule(sums, bias=held.bias or sums[list(begun)[-1]])
+    if not held.bias:
+        schedule.emit(Operation("bias", schedule.bias))
+    schedule.pairs(loads, last=not held.multiplier)
+    schedule.walk_to(0)
+    multiplier, rounding = schedule.constants(held)
+    stored = tuple(Sum(r, place) for r, place in zip(sums, places, strict=True))
+    return Tile(tuple(schedule.steps), stored, multiplier, rounding)
+
+
 def _loads(
     geometry: Geometry, kernel_rows: Sequence[KernelRow], row: int, rows: int, column: int, columns: int
 ) -> list[_Load]:
     """All multiplications of a tile with these rows of the kernel, by the word of lanes they read."""
-    found: dict[tuple[int, int], tuple[list[_Mac], list[_Mac]]] = {}
+    found: dict[tuple[int, int], tuple[list[Macs], list[Macs]]] = {}
     registers = 0
     for kernel_row in kernel_rows:
         for r in range(rows):
@@ -225,7 +247,7 @@ def _loads(
                 for pair in range(first // 2, (first + kernel_row.taps - 1) // 2 + 1):
                     lanes, register = _multiply(kernel_row, 2 * pair - first)
                     macs = found.setdefault((slot, pair // 2), ([], []))[pair % 2]
-                    macs.append(_Mac(r * columns + i, lanes, registers + register))
+                    macs.append(Macs(r * columns + i, lanes, registers + register))
         registers += 2 * kernel_row.words
     return [
         _Load(
@@ -240,8 +262,13 @@ def _multiply(row: KernelRow, tap: int) -> tuple[str, int]:
     low, high = 0 <= tap < row.taps, tap + 1 < row.taps
     if low and high:
         return "", tap
-    register, half = row.register(tap if low else tap + 1)
-    return ("b" if low else "t") + "bt"[half], register
+    return register_of(row, tap if low else tap + 1, 0 if low else 1)
+
+
+def register_of(row: KernelRow, tap: int, column: int) -> tuple[str, int]:
+    """How a column of a pair meets a tap: halves of both (SMLAxy), and which register of the row."""
+    register, half = row.register(tap)
+    return "bt"[column] + "bt"[half], register
 
 
 class _Schedule:
@@ -290,6 +317,21 @@ class _Schedule:
             self._spread(here, here, half)
             self._multiply(load.pairs[half], here)
 
+    def pairs(self, loads: Sequence[PairLoad], last: bool) -> None:
+        """Words that are spread already, two loads side by side; behind a lone last one, the multiplier."""
+        for at in range(0, len(loads), 2):
+            near = loads[at : at + 2]
+            offsets = [load.offset for load in near]
+            if not all(0 <= offset - self._at <= MAX_OFFSET for offset in offsets):
+                self.walk_to(offsets[0])
+            for register, load in zip(("r12", "lr"), near, strict=False):
+                self.emit(Operation("load", register, offset=load.offset - self._at))
+            if len(near) == 1 and last:
+                self._multiplier = "lr"
+                self.emit(Operation("multiplier", "lr"))
+            for register, load in zip(("r12", "lr"), near, strict=False):
+                self._multiply(load.macs, register)
+
     def constants(self, held: Held) -> tuple[str, str]:
         """Registers of the multiplier and the rounding constant, loaded by now."""
         if held.multiplier:
@@ -318,7 +360,7 @@ class _Schedule:
     def _spread(self, to: str, source: str, half: int) -> None:
         self.emit(Operation("spread_odd" if half else "spread", to, source))
 
-    def _multiply(self, macs: Sequence[_Mac], columns: str) -> None:
+    def _multiply(self, macs: Sequence[Macs], columns: str) -> None:
         for mac in macs:
             register = self._sums[mac.sum]
             addend = register if mac.sum in self._begun else self.bias
