@@ -21,16 +21,23 @@ WIDE = 48
 """Inputs enough that their code is worth sharing."""
 OUTPUTS = [(1.0, -7), (0.2, 30), (1.7, -128), (1.0, 30)]
 """Factor of an output's usual scale, and its zero point."""
+SHIFTS = [(1.0, 0), (2.9, 0), (0.7, 0), (1.0, 0)]
 ONE_SHIFT = [(1.0, 0), (0.8, 9)]
+
+
+DEPTHWISE = {"depthwise": (1, 25, 5, WIDE), "quads": (1, 5, 3, WIDE)}
+"""Kernel → an image that it runs."""
 
 
 def chain(name: str, op: str, outputs: list[tuple[float, int]]) -> Graph:
     """Layers of one shape, one after the other: 5 x 3 pixels or rows of WIDE values."""
-    shape = (1, 5, 3, WIDE)
+    shape, depth = DEPTHWISE.get(op, (1, 5, 3, WIDE)), 1 if op in DEPTHWISE else WIDE
     attrs, kernel = (Conv2dAttrs(), (1, 1)) if op == "conv2d" else (LinearAttrs(), ())
+    if op in DEPTHWISE:
+        op, attrs, kernel = "conv2d", Conv2dAttrs(groups=WIDE, padding=(1, 1, 1, 1)), (3, 3)
     tensors, nodes, x = [activation("x", shape)], [], activation("x", shape)
     for i, (factor, zero_point) in enumerate(outputs):
-        w = weight(f"w{i}", (WIDE, *kernel, WIDE), seed=i)
+        w = weight(f"w{i}", (WIDE, *kernel, depth), seed=i)
         b = bias(f"b{i}", x, w, seed=i)
         y = activation(f"y{i}", shape, factor * output_scale(x, w), zero_point)
         nodes.append(Node(f"y{i}", op, attrs, (x.name, w.name, b.name), (y.name,)))
@@ -66,19 +73,37 @@ def test_layers_alike_share_their_functions(op: str) -> None:
     assert "int32_t rounding" not in source(chain("alone", op, [(1.0, 0)]))
 
 
+def depthwise_functions(graph: Graph, kernel: str) -> set[str]:
+    return {line for line in source(graph).splitlines() if line.startswith(f"#define {kernel}_")}
+
+
+@pytest.mark.parametrize("kernel", DEPTHWISE)
+def test_depthwise_layers_alike_share_their_functions(kernel: str) -> None:
+    """All but the first, whose input has another zero point."""
+    differing = chain("differing", kernel, SHIFTS)
+    assert len(shifts(differing)) > 1
+    alone = depthwise_functions(chain("alone", kernel, SHIFTS[:1]), kernel)
+    assert 0 < len(depthwise_functions(differing, kernel)) <= 2 * len(alone)
+    assert "int32_t doublings" in source(differing)
+    moved = chain("moved", kernel, [(1.0, 0), (1.0, 0), (1.0, 9)])
+    assert "int32_t rounding" in source(moved)
+    assert "int32_t doublings" not in source(moved)
+
+
 @pytest.mark.parametrize(
     "build", [host.executable, lambda models: core.image(models, MACHINES["core"])], ids=["host", "core"]
 )
 def test_what_they_share_is_right_for_each(build: Callable[[list[Model]], Runner]) -> None:
     graphs = [
         chain(f"{op}_{i}", op, outputs)
-        for op in ("conv2d", "linear")
-        for i, outputs in enumerate([OUTPUTS, ONE_SHIFT])
+        for op in ("conv2d", "linear", *DEPTHWISE)
+        for i, outputs in enumerate([OUTPUTS, SHIFTS, ONE_SHIFT])
     ]
-    x = np.random.default_rng(0).integers(-128, 128, (20, *graphs[0].tensors["x"].shape)).astype(np.int8)
+    noise = np.random.default_rng(0)
+    inputs = [noise.integers(-128, 128, (20, *g.tensors["x"].shape)).astype(np.int8) for g in graphs]
     runner = build([from_graph(graph, isa=Isa.DSP) for graph in graphs])
-    answers = runner.ask([Request(graph.name, x.reshape(len(x), -1)) for graph in graphs])
-    for graph, answer in zip(graphs, answers, strict=True):
+    asked = [Request(g.name, x.reshape(len(x), -1)) for g, x in zip(graphs, inputs, strict=True)]
+    for graph, x, answer in zip(graphs, inputs, runner.ask(asked), strict=True):
         expected = np.stack([run_int(graph, each).ravel() for each in x])
         np.testing.assert_array_equal(answer.outputs, expected)
         assert len(np.unique(expected)) > 100

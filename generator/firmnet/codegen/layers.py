@@ -8,7 +8,7 @@ import numpy as np
 
 from ..artifact import StoredValue, stored_outputs
 from ..ir import Array, Call, Graph, Node, shape_text
-from ..kernels import Alike, Prepared
+from ..kernels import Alike, Prepared, Told
 from ..ops import OPS
 from . import symbols
 from .templates import render
@@ -55,7 +55,7 @@ def layer(
     graph: Graph,
     node: Node,
     parts: Mapping[tuple[Any, ...], Prepared],
-    told: Mapping[Alike, tuple[str, ...]],
+    told: Mapping[Alike, Told],
     kernel: str,
 ) -> Layer:
     """A layer that runs as these parts of it, by `shape_key`; as a whole it is one part.
@@ -69,7 +69,12 @@ def layer(
         part_name = symbols.KERNEL if len(parts) == 1 else symbols.stripe(number)
         name = symbols.of_layer(graph.name, node.name, part_name)
         alike, way = part.alike, part.kernel
-        k = {**part.k, "told": told.get(alike, ()) if alike else ()}
+        shared = told.get(alike) if alike else None
+        k = {
+            **part.k,
+            "told": shared.arguments if shared else (),
+            "told_shift": shared.shift if shared else part.k["requant"].shift,
+        }
         names = {
             short: symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
             for short, array in way.pack(part.call, k).items()

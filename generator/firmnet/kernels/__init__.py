@@ -2,7 +2,7 @@
 
 from . import dsp, portable
 from .select import EXCHANGED, Choice, choices
-from .sharing import Alike, Prepared, told
+from .sharing import Alike, Prepared, Told, told
 from .spec import KERNELS, Kernel
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Choice",
     "Kernel",
     "Prepared",
+    "Told",
     "choices",
     "dsp",
     "portable",

@@ -27,7 +27,15 @@ class Prepared:
         return made_of, self.k["lo"], self.k["hi"]
 
 
-def told(parts: Iterable[Prepared]) -> dict[Alike, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Told:
+    """What functions that parts alike share take as arguments; the largest of these parts' shifts."""
+
+    arguments: tuple[str, ...]
+    shift: int
+
+
+def told(parts: Iterable[Prepared]) -> dict[Alike, Told]:
     """What the functions that parts alike share take as arguments, where their outputs differ.
 
     The rounding constant, which holds the zero point; and the shift where that differs.
@@ -37,9 +45,10 @@ def told(parts: Iterable[Prepared]) -> dict[Alike, tuple[str, ...]]:
         alike = part.alike
         if alike is not None:
             found.setdefault(alike, set()).add((part.k["requant"].shift, part.k["zero_point"]))
-    several_shifts = {alike: len({shift for shift, _ in outputs}) > 1 for alike, outputs in found.items()}
     return {
-        alike: ("rounding", "shift") if several_shifts[alike] else ("rounding",)
-        for alike, outputs in found.items()
-        if len(outputs) > 1
+        alike: _told({shift for shift, _ in outputs}) for alike, outputs in found.items() if len(outputs) > 1
     }
+
+
+def _told(shifts: set[int]) -> Told:
+    return Told(("rounding", "shift") if len(shifts) > 1 else ("rounding",), max(shifts))

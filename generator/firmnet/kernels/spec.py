@@ -66,7 +66,8 @@ class Kernel(ABC):
         """What its functions are made of beside the output's bounds, zero point and shift; None: never mind.
 
         Layers that are alike in it and in their bounds share functions though zero points and shifts differ:
-        `k.told` then names what the functions take as arguments, "rounding" alone or also "shift".
+        `k.told` then names what the functions take as arguments, "rounding" alone or also "shift", of which
+        `k.told_shift` is the largest.
         """
         return None
 

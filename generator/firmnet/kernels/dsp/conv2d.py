@@ -187,6 +187,10 @@ class DepthwiseConv2d(Kernel):
     def layout(self, call: Call, k: Constants) -> Depthwise:
         return _known(call)
 
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        layout = _known(call)
+        return (layout, *_doubled(k)) if layout.resident and _may_double(k) else None
+
 
 class LoopedConv2d(Kernel):
     """One input channel per filter, in loops: any kernel, dilation and number of channels."""
@@ -281,6 +285,9 @@ class QuadsConv2d(Kernel):
     def layout(self, call: Call, k: Constants) -> Quads:
         return _quads(call)
 
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        return (_quads(call), *_doubled(k)) if _may_double(k) else None
+
 
 class WholeConv2d(Kernel):
     """One input channel per filter, and a window as large as the image."""
@@ -307,6 +314,24 @@ def _whole(call: Call) -> Whole:
     found = whole(call)
     assert found is not None
     return found
+
+
+MAX_DOUBLINGS = 7
+"""Of weights in registers, and the bias: so a smaller shift is made up for where layers share a function."""
+USUAL_SHIFT = 4
+"""Networks have shifts of 4 to 11; they are not cut in between."""
+
+
+def _may_double(k: Constants) -> bool:
+    """Whether sums stay within 32 bits, whatever the zero point is that is taken off."""
+    taps = np.abs(k["weight"].astype(np.int64)).reshape(len(k["weight"]), -1).sum(axis=1)
+    worst = int((np.abs(k["bias"].astype(np.int64)) + 512 * taps).max())
+    return worst << MAX_DOUBLINGS < 2**31
+
+
+def _doubled(k: Constants) -> tuple[int, int]:
+    """What layers whose weights are doubled have in common: the zero point, and about the shift."""
+    return k["x_zero_point"], (k["requant"].shift + USUAL_SHIFT) // (MAX_DOUBLINGS + 1)
 
 
 MOST_RAM = 1.1
