@@ -316,7 +316,7 @@ def _whole(call: Call) -> Whole:
     return found
 
 
-MAX_DOUBLINGS = 7
+MOST_DOUBLED = 7
 """Of weights in registers, and the bias: so a smaller shift is made up for where layers share a function."""
 USUAL_SHIFT = 4
 """Networks have shifts of 4 to 11; they are not cut in between."""
@@ -326,12 +326,12 @@ def _may_double(k: Constants) -> bool:
     """Whether sums stay within 32 bits, whatever the zero point is that is taken off."""
     taps = np.abs(k["weight"].astype(np.int64)).reshape(len(k["weight"]), -1).sum(axis=1)
     worst = int((np.abs(k["bias"].astype(np.int64)) + 512 * taps).max())
-    return worst << MAX_DOUBLINGS < 2**31
+    return worst << MOST_DOUBLED < 2**31
 
 
 def _doubled(k: Constants) -> tuple[int, int]:
     """What layers whose weights are doubled have in common: the zero point, and about the shift."""
-    return k["x_zero_point"], (k["requant"].shift + USUAL_SHIFT) // (MAX_DOUBLINGS + 1)
+    return k["x_zero_point"], (k["requant"].shift + USUAL_SHIFT) // (MOST_DOUBLED + 1)
 
 
 MOST_RAM = 1.1

@@ -15,18 +15,18 @@ from ...ir import Array, Call
 from ...ops.conv2d import window_of
 from ...ops.spec import Constants
 from ..images import WindowedImage, image
+from .depthwise import MAX_SUMS
+from .depthwise_direct import CHANNELS
 from .depthwise_tile import PASS_WORDS, Held, KernelRow, Macs, PairLoad, Tile, pair_tile, register_of
 from .instructions import MAX_OFFSET
 from .packing import PIECE, depthwise_stream, words_of
 
-CHANNELS = 4
 PAIR_BYTES = 4 * CHANNELS
-MAX_SUMS = 4
 CODE_BYTES, MAX_CODE_BYTES = 1000, 1250
 """Of the whole function: as much as a flash cache holds; of rows too wide for that, a little more."""
 MAX_ROW_PAIRS, MAX_ROUND_PAIRS, MAX_ROWS = 8, 4, 8
 """In straight code: pairs that are spread, of a row or of blocks; rows of outputs."""
-MAX_COLUMNS = 32
+MAX_ROW_OUTPUTS = 32
 """Outputs of a row, all of which are straight code."""
 FRAME_BYTES, SPREAD_BYTES = 224, 48
 """Code around tiles, and of a pair that is spread."""
@@ -245,7 +245,7 @@ def _fastest(window: WindowedImage, channels: int, multiplier: int) -> Quads | N
         return None
     if (
         window.dilation[1] if layout.flat else len(layout.spreads)
-    ) > MAX_ROW_PAIRS or window.out_width > MAX_COLUMNS:
+    ) > MAX_ROW_PAIRS or window.out_width > MAX_ROW_OUTPUTS:
         return None
     found = list(_layouts(layout))
     small = [each for each in found if each.code_bytes <= CODE_BYTES]

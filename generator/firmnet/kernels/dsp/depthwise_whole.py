@@ -10,9 +10,9 @@ import numpy as np
 
 from ...ir import Array, Call
 from ...ops.spec import Constants
+from .depthwise_direct import CHANNELS
 from .instructions import MAX_OFFSET
 
-CHANNELS = 4
 MAX_PAIRS = 12
 """In straight code: 64 bytes each."""
 PAIR_CYCLES, SINGLE_CYCLES, LOOP_CYCLES, GROUP_CYCLES, CALL_CYCLES = 17, 13, 6, 37, 50
