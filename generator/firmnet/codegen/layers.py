@@ -73,7 +73,7 @@ def layer(
         k = {
             **part.k,
             "told": shared.arguments if shared else (),
-            "told_shift": shared.shift if shared else part.k["requant"].shift,
+            "told_shift": shared.shift if shared else None,
         }
         names = {
             short: symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
