@@ -40,6 +40,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        optimized=False,  # most templates are compiled for one or two renderings
     )
     filters = (c_string, c_comment, one_line, parameter_name)
     environment.filters |= {f.__name__: f for f in filters} | {"python": repr}
