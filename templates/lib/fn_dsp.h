@@ -11,6 +11,11 @@
 #define FN_ASM __attribute__((naked, noinline, noclone, unused))
 #define FN_ASM_CLOBBERS "r0", "r1", "r2", "r3", "r12", "lr", "cc", "memory"
 
+/* Marks what runs around assembly, which takes nearly all of the time: small code is worth more there. */
+#define FN_SMALL __attribute__((cold))
+/* Marks what is called from such code and fast itself. */
+#define FN_APART __attribute__((noinline, unused))
+
 /* acc + sum of four products of int8 lanes: SXTB16 spreads bytes 0, 2 and 1, 3 to 16 bits, SMLAD multiplies pairs. */
 static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
 {
@@ -26,6 +31,9 @@ static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
     return acc;
 }
 #else
+#define FN_SMALL
+#define FN_APART __attribute__((unused))
+
 static inline int32_t fn_dot4(const int8_t *a, const int8_t *b, int32_t acc)
 {
     return acc + a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
@@ -118,11 +126,25 @@ static inline void fn_expand(int16_t *out, const int8_t *in, int32_t columns, in
 /* Columns of `values` int16, out_gap apart, all of one value: the padding around an expanded image. */
 static inline void fn_fill(int16_t *out, int32_t columns, int32_t values, int32_t out_gap, int16_t value)
 {
+    const int16_t eight[8] = {value, value, value, value, value, value, value, value};
+    if (out_gap == 0) {
+        values *= columns;
+        columns = values > 0;
+    }
     for (; columns > 0; columns--, out += out_gap) {
-        for (int32_t i = 0; i < values; i++) {
+        int32_t left = values;
+        for (; left >= 8; left -= 8, out += 8) {
+            memcpy(out, eight, sizeof eight);
+        }
+        for (; left > 0; left--) {
             *out++ = value;
         }
     }
+}
+
+FN_APART static void fn_fill_apart(int16_t *out, int32_t columns, int32_t values, int32_t out_gap, int16_t value)
+{
+    fn_fill(out, columns, values, out_gap, value);
 }
 
 /* Two channels' sums over words of weights c0k0, c1k0, c0k1, c1k1 and expanded inputs. */

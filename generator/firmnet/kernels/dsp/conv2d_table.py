@@ -37,8 +37,9 @@ class TableConv2d(Kernel):
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        _, _, _, channels = call.inputs[0].shape
-        return channels == 1 and not gathers(call) and len(INPUTS) * _size(call) <= MAX_TABLE_BYTES
+        n_out, channels = call.output.shape[3], call.inputs[0].shape[3]
+        alone = channels == 1 < n_out and not gathers(call)
+        return alone and len(INPUTS) * _size(call) <= MAX_TABLE_BYTES
 
     def cycles(self, call: Call) -> float:
         _, height, width, _ = call.output.shape

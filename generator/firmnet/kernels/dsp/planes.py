@@ -26,8 +26,10 @@ PLANE_CYCLES, ROW_CYCLES = 90, 60
 """Around a plane's piece, around a row that is expanded."""
 FREE_SCRATCH_BYTES = 4096
 """So much scratch is no reason to cut rows into pieces."""
+LONG_CYCLES = 6_000
+"""From which on a row of tiles is so long that the code around it had better be small than fast."""
 WORTH = 1.02
-"""What pieces may cost that save memory."""
+"""What pieces may cost that save memory, and tiles that save code."""
 PIECES = (4096, 2048, 1024, 512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 8)
 """About how many outputs of a row a piece may have."""
 
@@ -225,6 +227,12 @@ class Planes:
             and (len(self.pieces) == 1 or rows.out == 1)
         )
 
+    @property
+    def long(self) -> bool:
+        """Whether nearly all of the time is in the tiles."""
+        tile = self._tile_cycles(min(self.piece, self.layer.columns.least))
+        return tile >= LONG_CYCLES and not self.layer.columns.apart
+
     def overlap(self) -> int | None:
         """Bytes by which y must begin before x; None: apart."""
         if not self.in_order:
@@ -335,7 +343,12 @@ def _cheapest(layers: list[Dense]) -> Planes:
     found = [plane for layer in layers for plane in _candidates(layer)]
     cheapest = min(plane.cycles for plane in found)
     free = [plane for plane in found if plane.cycles <= WORTH * cheapest]
-    return min(free, key=lambda plane: (max(_memory(plane), FREE_SCRATCH_BYTES), plane.cycles))
+    return min(free, key=_weighed)
+
+
+def _weighed(plane: Planes) -> tuple[int, bool, float]:
+    """Memory counts first, then the code of a second tile function, then cycles."""
+    return max(_memory(plane), FREE_SCRATCH_BYTES), plane.tiles.tail > 0, plane.cycles
 
 
 def _axes(x: Pair, y: Pair, window: Window) -> tuple[PlaneAxis, PlaneAxis]:
