@@ -82,7 +82,7 @@ class Result:
     """One layer: the kernel that is chosen, and all others that could run it.
 
     `per`: cycles per multiply-accumulate, or per output element where there are none (`unit`). `cmsis` and
-    `earlier`: cycles of CMSIS-NN and of the run beside it, where known.
+    `earlier`: cycles of CMSIS-NN and of the run beside it, where known. `shapes`: as the layer's.
     """
 
     label: str
@@ -94,6 +94,7 @@ class Result:
     others: tuple[Figures, ...] = ()
     cmsis: int | None = None
     earlier: int | None = None
+    shapes: int = 1
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -124,6 +125,7 @@ def measured(layer: Layer, chosen_only: bool = False) -> Result:
         round(found[0].cycles / units, 3),
         tuple(found[1:]),
         _cmsis().get(layer.label),
+        shapes=layer.shapes,
     )
 
 
@@ -225,8 +227,9 @@ def _problems(r: Result, layer: Layer, lying: Result | None) -> Iterator[str]:
         yield f"priced {r.chosen.priced:.2f} times what it takes"
     if layer.most_ram_bytes is not None and r.chosen.arena_bytes > layer.most_ram_bytes:
         yield f"an arena of {r.chosen.arena_bytes:,} B, at most {layer.most_ram_bytes:,}"
-    if r.chosen.code_bytes > MOST_CODE_BYTES:
-        yield f"{r.chosen.code_bytes:,} B of code, at most {MOST_CODE_BYTES:,}"
+    if r.chosen.code_bytes > MOST_CODE_BYTES * layer.shapes:
+        each = f" for each of {layer.shapes} shapes" if layer.shapes > 1 else ""
+        yield f"{r.chosen.code_bytes // layer.shapes:,} B of code{each}, at most {MOST_CODE_BYTES:,}"
     if r.earlier is not None and cycles > 1.01 * r.earlier:
         yield f"{cycles / r.earlier:.2f} times the run beside it"
 
@@ -301,6 +304,12 @@ def summary(results: Sequence[Result]) -> Iterator[str]:
         ("of all others", [(r.label, other) for r in results for other in r.others]),
     ]:
         yield from _prices(whose, figures)
+    for r in results:
+        if r.shapes > 1:
+            yield f"code of a {r.label}: {r.chosen.code_bytes // r.shapes:,} B each"
+    results = [r for r in results if r.shapes == 1]
+    if not results:
+        return
     large = [r for r in results if r.chosen.code_bytes > MOST_CODE_BYTES]
     most = max(results, key=lambda r: r.chosen.code_bytes)
     mean = sum(r.chosen.code_bytes for r in results) // len(results)

@@ -49,6 +49,7 @@ class Layer:
 
     `most`: cycles per multiply-accumulate, without any per output element. `lying`: the label of the same
     layer with height and width exchanged, which this one may exceed by a tenth. `most_ram_bytes`: of arena.
+    `shapes`: of layers that it is made of, where they are many.
     """
 
     label: str
@@ -57,6 +58,7 @@ class Layer:
     most: float | None = None
     lying: str | None = None
     most_ram_bytes: int | None = None
+    shapes: int = 1
 
     def graph(self) -> Graph:
         """Quantized, of this layer alone (a few more where it is made of several); the same each time."""
@@ -80,6 +82,7 @@ def layers() -> tuple[Layer, ...]:
         *_softmaxes(),
         *_products(),
         *_movement(),
+        Layer(f"network of {len(_SHAPES)} shapes", "network", _network, shapes=len(_SHAPES)),
     )
     labels = [layer.label for layer in found]
     twice = {label for label in labels if labels.count(label) > 1}
@@ -667,6 +670,35 @@ def _movement() -> Iterator[Layer]:
         ("pad vector 100", (1, 100), (0, 3), (0, 4)),
     ]:
         yield moved("pad", label, PadAttrs(before, after), [shape])
+
+
+# --- all in one image: how much code do layers of distinct shapes share?
+
+_SHAPES: tuple[tuple[int, Pair, int, int, int], ...] = (
+    *((8, (3, 3), 2, 1, 1), (8, (3, 3), 1, 8, 1), (16, (1, 1), 1, 1, 1), (16, (3, 3), 2, 16, 1)),
+    *((24, (1, 1), 1, 1, 1), (24, (3, 3), 1, 24, 1), (32, (1, 1), 1, 1, 1), (32, (3, 3), 1, 1, 1)),
+    *((32, (3, 3), 2, 1, 1), (48, (1, 1), 1, 1, 1), (48, (5, 5), 1, 48, 1), (16, (1, 1), 1, 1, 1)),
+    *((64, (1, 1), 1, 1, 1), (64, (3, 3), 2, 64, 1), (40, (1, 1), 1, 1, 1), (40, (3, 3), 1, 1, 1)),
+    *((20, (1, 3), 1, 1, 1), (20, (3, 1), 1, 1, 1), (96, (1, 1), 1, 1, 1), (96, (3, 3), 1, 96, 1)),
+    *((24, (1, 1), 1, 1, 1), (24, (3, 3), 1, 2, 1), (12, (5, 5), 1, 1, 1), (36, (1, 1), 1, 1, 1)),
+    *((36, (3, 3), 1, 1, 2), (10, (1, 1), 1, 1, 1)),
+)
+"""Of the layers of a network on 48x48 pixels of three channels: n_out, kernel, stride, groups, dilation."""
+
+
+def _network() -> Graph:
+    x, steps = _activation("x", (1, 48, 48, 3)), []
+    for i, (n_out, kernel, s, groups, d) in enumerate(_SHAPES):
+        top, left = (d * (size // 2) for size in kernel)
+        attrs = Conv2dAttrs((s, s), (top, top, left, left), (d, d), groups, lo=0.0)
+        w, b = _constants((n_out, *kernel, x.shape[3] // groups))
+        scales = tuple(x.scale * scale for scale in w.q.scale)
+        w, b = replace(w, name=f"w{i}"), replace(b, name=f"b{i}", qparams=replace(b.q, scale=scales))
+        name = "y" if i + 1 == len(_SHAPES) else f"y{i}"
+        y = _activation(name, OPS["conv2d"].shape(attrs, x.shape, w.shape, b.shape), _output_scale(w), -128)
+        steps.append(("conv2d", attrs, [x, w, b], y))
+        x = y
+    return _chain(steps)
 
 
 # --- how they are made

@@ -126,7 +126,7 @@ static inline void fn_expand(int16_t *out, const int8_t *in, int32_t columns, in
 /* Columns of `values` int16, out_gap apart, all of one value: the padding around an expanded image. */
 static inline void fn_fill(int16_t *out, int32_t columns, int32_t values, int32_t out_gap, int16_t value)
 {
-    const int16_t eight[8] = {value, value, value, value, value, value, value, value};
+    const uint32_t two = (uint16_t)value * 0x10001u;
     if (out_gap == 0) {
         values *= columns;
         columns = values > 0;
@@ -134,7 +134,10 @@ static inline void fn_fill(int16_t *out, int32_t columns, int32_t values, int32_
     for (; columns > 0; columns--, out += out_gap) {
         int32_t left = values;
         for (; left >= 8; left -= 8, out += 8) {
-            memcpy(out, eight, sizeof eight);
+            memcpy(out, &two, sizeof two);
+            memcpy(out + 2, &two, sizeof two);
+            memcpy(out + 4, &two, sizeof two);
+            memcpy(out + 6, &two, sizeof two);
         }
         for (; left > 0; left--) {
             *out++ = value;
