@@ -18,7 +18,7 @@ from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycl
 from .depthwise_looped import Looped, looped
 from .depthwise_quads import Quads, quads, quads_stream
 from .depthwise_whole import Whole, whole, whole_stream
-from .packing import depthwise_stream, lane_order, pair_stream, worth_joining
+from .packing import depthwise_stream, joinable, lane_order, pair_stream, worth_joining
 from .planes import WORTH, Planes, planes
 from .tiles import Dot, Pointwise, dot, pointwise, tiles_alike
 
@@ -43,7 +43,7 @@ class PointwiseConv2d(Kernel):
         return _is_pointwise(call)
 
     def cycles(self, call: Call) -> float:
-        return _pixels(call).cycles(call.output.shape[3])
+        return _pixels_cycles(call)
 
     def scratch_bytes(self, call: Call) -> int:
         return _pixels(call).scratch_bytes
@@ -75,6 +75,10 @@ def _pixels(call: Call) -> Pointwise:
     return pointwise(height, width, channels, call.output.shape[3], call.attrs.stride)
 
 
+def _pixels_cycles(call: Call) -> float:
+    return _pixels(call).cycles(call.output.shape[3], joinable(_filters(call.inputs[1].values)))
+
+
 def _filters(weight: Array) -> Array:
     """Of a 1x1 kernel (N, 1, 1, C): rows (N, C) in the order of expanded pixels."""
     return weight.reshape(len(weight), -1)[:, lane_order(weight.shape[3])]
@@ -101,10 +105,12 @@ class PlanesConv2d(Kernel):
         """Unless pixels are read where they lie about as fast: that takes less code and scratch."""
         if not _is_pointwise(call):
             return True
-        return _pixels(call).cycles(call.output.shape[3]) > WORTH * self.planes(call).cycles
+        return _pixels_cycles(call) > WORTH * self.cycles(call)
 
     def cycles(self, call: Call) -> float:
-        return self.planes(call).cycles
+        cut, weight = self.planes(call), call.inputs[1].values
+        filters = np.split(weight.reshape(len(weight), -1), cut.layer.groups)
+        return cut.cycles + (0 if all(map(joinable, filters)) else cut.spread_cycles)
 
     def scratch_bytes(self, call: Call) -> int:
         return self.planes(call).scratch_bytes

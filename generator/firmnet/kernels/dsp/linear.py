@@ -134,7 +134,8 @@ class RowsLinear(Kernel):
     isa = Isa.DSP
 
     def cycles(self, call: Call) -> float:
-        return _rows(call).cycles(len(call.inputs[1].values))
+        weight = call.inputs[1].values
+        return _rows(call).cycles(len(weight), joinable(weight))
 
     def scratch_bytes(self, call: Call) -> int:
         return _rows(call).scratch_bytes

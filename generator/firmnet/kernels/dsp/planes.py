@@ -14,6 +14,7 @@ from math import gcd
 from ...ir import Shape
 from ...ops.windows import Pair, Window
 from .instructions import MAX_OFFSET
+from .packing import MIN_JOINED
 from .tiles import CALL_CYCLES, LOOP_CYCLES, MAX_PIXELS, MAX_UNROLL, Tiles, tile_cycles
 
 RESIDENT_PAIRS = 2
@@ -22,8 +23,10 @@ NARROW = 13
 """Channels up to which a column is expanded by a function made for their number."""
 RESIDENT_CYCLES = {1: 9.5, 2: 13}
 """Cycles per pixel of two channels, by pairs of inputs."""
-PLANE_CYCLES, ROW_CYCLES = 90, 60
-"""Around a plane's piece, around a row that is expanded."""
+PLANE_CYCLES, ROW_CYCLES, FILL_ROW_CYCLES = 60, 55, 30
+"""Around a plane's piece, around a row that is expanded, around one of padding."""
+FILL_CYCLES = 0.7
+"""For a value of padding."""
 FREE_SCRATCH_BYTES = 4096
 """So much scratch is no reason to cut rows into pieces."""
 LONG_CYCLES = 6_000
@@ -259,18 +262,32 @@ class Planes:
         for outputs, phases in columns.sizes.items():
             count = min(self.piece, outputs)
             tile = self._tile_cycles(count) * (layer.groups if layer.together else 1)
-            expand = columns.runs * ROW_CYCLES + columns.span(count) * self._column_cycles
-            total += phases * -(-outputs // count) * self._rows_cycles(tile + 15, expand)
+            span = columns.span(count)
+            inside = min(span, -(-columns.size // columns.hop))
+            fill = FILL_CYCLES * self.values * columns.runs
+            expand = columns.runs * ROW_CYCLES + inside * self._column_cycles + (span - inside) * fill
+            outside = columns.runs * FILL_ROW_CYCLES + span * fill
+            total += phases * -(-outputs // count) * self._rows_cycles(tile + 8, expand, outside)
         return total * (1 if layer.together else layer.groups)
 
-    def _rows_cycles(self, tile: float, expand: float) -> float:
-        """All rows of a piece of all phases, where a row's tiles and its expansion take so much."""
+    @property
+    def spread_cycles(self) -> float:
+        """What it takes more where weights of many inputs cannot be joined."""
+        layer = self.layer
+        tiles = layer.rows.out * -(-layer.columns.out // self.tiles.size)
+        each = self.pairs if self.values_per_output >= MIN_JOINED else 0
+        return tiles * layer.groups * -(-layer.n_out_per_group // 2) * each
+
+    def _rows_cycles(self, tile: float, expand: float, outside: float) -> float:
+        """All rows of a piece of all phases; what a row's tiles, its expansion or its padding take."""
         rows = self.layer.rows
         total = 0.0
         for outputs, phases in rows.sizes.items():
             loaded = rows.span(outputs) if rows.stride <= rows.kernel else outputs * rows.kernel
             moved = 0.8 * self.live_bytes * (outputs // self.lap)
-            total += phases * (PLANE_CYCLES + outputs * tile + loaded * expand + moved)
+            inside = min(loaded, -(-rows.size // rows.step))
+            expanded = inside * expand + (loaded - inside) * outside
+            total += phases * (PLANE_CYCLES + outputs * tile + expanded + moved)
         return total
 
     @property
@@ -279,7 +296,7 @@ class Planes:
         if self.contiguous:
             return 6 * fours
         if self.narrow:
-            return 7 * fours + 2.2 * rest + 2 + 5 / self.unroll
+            return 6 * fours + 2.1 * rest + 6 / self.unroll
         steps = self.values // 16
         return 18 + 25 * steps + 10 * (fours - 4 * steps) + 6 * rest
 

@@ -82,10 +82,10 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
     return Tiles(pixels, size, pixels // size, pixels % size, x_step)
 
 
-def tile_cycles(pixels: int, values: int, n_out: int) -> float:
-    """About what a tile of `n_out` channels takes, each of `values` inputs."""
+def tile_cycles(pixels: int, values: int, n_out: int, joinable: bool = True) -> float:
+    """About what a tile of `n_out` channels takes, each of `values` inputs; `joinable`: by their weights."""
     pairs = -(-values // 2)
-    joined = values >= MIN_JOINED
+    joined = joinable and values >= MIN_JOINED
     each = (PAIR_CYCLES[pixels] + (not joined)) * pairs + LOOP_CYCLES * dot(pairs, joined).loops
     return STEP_CYCLES + -(-n_out // 2) * (each + (PIXEL_CYCLES - 2 * (not joined)) * pixels + TILE_CYCLES)
 
@@ -109,12 +109,12 @@ class Pointwise:
         """Inputs per pixel, when the tile functions themselves can expand them; else 0."""
         return self.values if self.x_step == self.values and self.values % 4 == 0 else 0
 
-    def cycles(self, n_out: int) -> float:
-        """About what it takes to compute `n_out` channels."""
+    def cycles(self, n_out: int, joinable: bool) -> float:
+        """About what it takes to compute `n_out` channels, whose weights are `joinable`."""
         each = [(pixels, count) for pixels, count in self.tiles.counts.items()]
         total = 0.0
         for pixels, count in each:
-            tile = tile_cycles(pixels, self.values, n_out)
+            tile = tile_cycles(pixels, self.values, n_out, joinable)
             if self.contiguous:
                 total += CALL_CYCLES + count * (tile + 10 + 1.6 * pixels * self.values)
             else:
