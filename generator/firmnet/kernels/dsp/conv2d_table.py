@@ -16,9 +16,9 @@ from ...targets import Isa
 from ..images import WindowedImage, image
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
+from .channelwise import INPUTS
 
 MAX_TABLE_BYTES = 4096
-INPUTS = np.arange(-128, 128)
 
 
 @dataclass(frozen=True)
