@@ -46,8 +46,12 @@ def tested_wrongly():
 def broken():
     return 1 / 0
 
+class Gamma(nn.Module):
+    def forward(self, x):
+        return torch.lgamma(x)
+
 def unsupported():
-    return nn.Sequential(nn.Linear(4, 4), nn.RReLU()).eval(), torch.zeros(1, 4), torch.rand(8, 4)
+    return nn.Sequential(nn.Linear(4, 4), Gamma()).eval(), torch.zeros(1, 4), torch.rand(8, 4)
 
 def two_inputs():
     return nn.Bilinear(2, 2, 2), (torch.zeros(1, 2), torch.zeros(1, 2)), torch.rand(8, 2)
@@ -107,7 +111,7 @@ WRONG = {
     "not-an-archive": ("generate text.pt2 --board netduinoplus2", "text.pt2"),
     "neither-kind": ("generate small.py --board netduinoplus2", "file.py:function"),
     "failing-function": ("generate small.py:broken --board netduinoplus2", "ZeroDivisionError"),
-    "unsupported-layer": ("generate small.py:unsupported --board netduinoplus2", "rrelu"),
+    "unsupported-layer": ("generate small.py:unsupported --board netduinoplus2", "lgamma"),
     "two-inputs": ("generate small.py:two_inputs --board netduinoplus2", "2 inputs"),
     "no-calibration": ("generate small.py:uncalibrated --board netduinoplus2", "--calib"),
     "missing-calibration-file": (f"{GENERATE} --calib nothing.npy", "nothing.npy"),

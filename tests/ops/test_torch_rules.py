@@ -27,8 +27,15 @@ def imported(name: str, shape: Shape, *arguments: Any) -> tuple[Builder, Tensor,
     x = builder.input("x", shape)
     known = {X: x, Y: RULES["aten.relu.default"](builder, x) if Y in str(arguments) else x}
     builder.layer = "layer"
-    source, resolved_arguments = RULES[f"aten.{name}"], [resolved(a, known, np.ndarray) for a in arguments]
-    return builder, x, call(source, builder, resolved_arguments, {})
+    positional, named = split(arguments)
+    resolved_arguments = [resolved(a, known, np.ndarray) for a in positional]
+    return builder, x, call(RULES[f"aten.{name}"], builder, resolved_arguments, named)
+
+
+def split(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional arguments, and those that are named: a mapping at the end."""
+    last = arguments[-1]
+    return (arguments[:-1], last) if isinstance(last, dict) else (arguments, {})
 
 
 def resolved(argument: Any, known: dict[str, Any], kind: type) -> Any:
@@ -51,7 +58,8 @@ def test_means_what_pytorch_means(call: Call) -> None:
     operator, overload = name.split(".")
     known = {X: tensor, Y: torch.relu(tensor)}
     function = getattr(getattr(torch.ops.aten, operator), overload)
-    expected = function(*[resolved(a, known, torch.Tensor) for a in arguments])
+    positional, named = split(arguments)
+    expected = function(*[resolved(a, known, torch.Tensor) for a in positional], **named)
     expected = list(expected) if isinstance(expected, tuple | list) else [expected]
     assert not several or len(results) == len(expected)
     for y, wanted in zip(results, expected, strict=False):

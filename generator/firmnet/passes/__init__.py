@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ..ir import Graph, check
+from .compose_functions import compose_functions
 from .drop_dead import drop_dead
 from .fold_batch_norm import fold_batch_norm
 from .fold_flatten import fold_flatten
@@ -18,6 +19,8 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
     settle_layout,  # most transposes cancel, so that what the model applies in sequence becomes neighbours
     fold_batch_norm,
+    fuse_clamp,
+    compose_functions,
     lower_batch_norm,  # what could not be folded becomes a convolution, between transposes
     settle_layout,
     fold_products,

@@ -16,8 +16,6 @@ CALLS: list[Call] = [
     ("clamp.Tensor", (1, 9), (X, None, Values(()))),
     ("clip.default", (1, 9), (X, -0.5, 0.5)),
     ("clip.Tensor", (1, 9), (X, None, Values(()))),
-    ("threshold.default", (1, 9), (X, 0.0, 0.0)),
-    ("threshold.default", (1, 9), (X, 0.5, 0.5)),
     ("maximum.default", (1, 9), (X, Values(()))),
     ("minimum.default", (1, 9), (Values((1,)), X)),
     ("softmax.int", (1, 3, 5), (X, 1)),
@@ -30,6 +28,5 @@ REFUSED: list[Refused] = [
     ("maximum.default", (1, 9), (X, Y), "two activations"),
     ("minimum.default", (1, 9), (X, Values((9,))), "per element"),
     ("relu.default", (1, 9), (X, 1, 2), "this way of calling it"),
-    ("threshold.default", (1, 9), (X, 1.0, 0.0), "the threshold as its value"),
     ("clamp.default", IMAGE, (X, 2.0, 1.0), "swap"),
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from firmnet.ir import Array, Shape
 
 Call = tuple[str, Shape, tuple[Any, ...]]
-"""Operator without "aten.", the input's shape, arguments."""
+"""Operator without "aten.", the input's shape, arguments; a mapping at their end has those that are named."""
 Refused = tuple[str, Shape, tuple[Any, ...], str]
 """The same, and a pattern of the reason."""
 

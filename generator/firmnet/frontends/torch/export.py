@@ -21,7 +21,7 @@ from .containers import tell_torch
 from .examples import caller, dtype_name, shapes
 from .ports import input_nodes, output_nodes
 from .source import Source, quiet
-from .spellings import spellings
+from .spellings import left_whole, spellings
 from .walk import Import
 
 
@@ -79,7 +79,7 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
 def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
     """Replace in-place operators by pure ones, other spellings by what firmnet has; layers stay whole."""
     try:
-        with quiet():
+        with quiet(), left_whole():
             pure: ExportedProgram = program.run_decompositions(dict(spellings()))
             return pure
     except Exception as error:

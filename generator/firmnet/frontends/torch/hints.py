@@ -61,49 +61,21 @@ def linear(x: Tensor) -> Tensor:
 
 HINTS = (
     Hint(
-        ("sigmoid",),
-        "a final one can be left out: its input is above 0 where it is above 0.5; "
-        "inside use nn.Hardtanh(0, 1) and train again",
-        (
-            Example(lambda x: linear(x).sigmoid(), linear, VECTOR, outside=torch.sigmoid),
-            Example(nn.Sigmoid(), nn.Hardtanh(0, 1), VECTOR, trained_again=True),
-        ),
-    ),
-    Hint(("tanh",), "use nn.Hardtanh and train again", (Example(nn.Tanh(), nn.Hardtanh(), VECTOR, True),)),
-    Hint(
-        ("gelu", "silu", "mish", "elu", "celu", "selu", "softplus", "log_sigmoid", "rrelu", "glu"),
+        ("glu",),
         "use nn.ReLU or nn.ReLU6 and train again",
         (
-            Example(nn.GELU(), nn.ReLU(), VECTOR, trained_again=True),
-            Example(nn.SiLU(), nn.ReLU6(), VECTOR, trained_again=True),
+            Example(
+                lambda x: F.glu(linear(x)), lambda x: F.relu(F.linear(x, W[:3])), VECTOR, trained_again=True
+            ),
         ),
     ),
     Hint(
-        ("hardswish",),
-        "write it as x * F.relu6(x + 3) / 6, or use nn.ReLU6 and train again",
+        ("prelu",),
+        "with one slope use nn.LeakyReLU, with one per channel write it as F.relu(x) - slope * F.relu(-x)",
         (
-            Example(nn.Hardswish(), lambda x: x * F.relu6(x + 3) / 6, IMAGE),
-            Example(nn.Hardswish(), nn.ReLU6(), IMAGE, trained_again=True),
-        ),
-    ),
-    Hint(
-        ("hardsigmoid",),
-        "write it as F.hardtanh(x / 6 + 0.5, 0, 1)",
-        (Example(nn.Hardsigmoid(), lambda x: F.hardtanh(x / 6 + 0.5, 0, 1), IMAGE),),
-    ),
-    Hint(
-        ("leaky_relu", "prelu"),
-        "write it as F.relu(x) - slope * F.relu(-x), or use nn.ReLU and train again",
-        (
-            Example(nn.LeakyReLU(0.1), lambda x: F.relu(x) - 0.1 * F.relu(-x), IMAGE),
+            Example(nn.PReLU(), nn.LeakyReLU(0.25), IMAGE),
             Example(nn.PReLU(), lambda x: F.relu(x) - 0.25 * F.relu(-x), IMAGE),
-            Example(nn.LeakyReLU(), nn.ReLU(), IMAGE, trained_again=True),
         ),
-    ),
-    Hint(
-        ("abs",),
-        "write it as F.relu(x) + F.relu(-x)",
-        (Example(torch.abs, lambda x: F.relu(x) + F.relu(-x), VECTOR),),
     ),
     Hint(
         ("maximum", "minimum"),
@@ -127,7 +99,7 @@ HINTS = (
         (Example(lambda x: x.max().reshape(1, 1), lambda x: x.amax().reshape(1, 1), VECTOR),),
     ),
     Hint(
-        ("where", "masked_fill", "gt", "ge", "lt", "le", "sign"),
+        ("where", "masked_fill", "gt", "ge", "lt", "le"),
         "choose by arithmetic instead: F.relu, F.hardtanh, clamp, or a product with a gate",
         (Example(lambda x: torch.where(x > 0, x, 0.0), F.relu, VECTOR),),
     ),
@@ -316,15 +288,6 @@ HINTS = (
         ("item", "local_scalar_dense"),
         "keep the number a tensor, e.g. x.sum(1, keepdim=True)",
         (Example(lambda x: x * x.sum().item(), lambda x: x * x.sum(1, keepdim=True), VECTOR),),
-    ),
-    Hint(
-        ("exp", "log", "log1p", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "erf", "round", "floor", "ceil"),
-        "compute it outside the model where it is at the model's input or output; inside use clamp or F.relu "
-        "and train again",
-        (
-            Example(lambda x: linear(x).exp(), linear, VECTOR, outside=torch.exp),
-            Example(torch.sin, lambda x: x.clamp(-1, 1), VECTOR, trained_again=True),
-        ),
     ),
     Hint(
         ("fft_rfft", "fft_fft", "stft", "fft_rfft2", "fft_fft2"),

@@ -1,11 +1,13 @@
 """Which operators are other spellings of what firmnet has? torch takes them apart before the import."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import DispatchKey
 from torch._decomp import get_decompositions
 from torch.export import default_decompositions
 
@@ -16,6 +18,24 @@ COMPOSED = (aten.einsum.default, aten.tensordot.default)
 
 TABLED = (aten.channel_shuffle, aten.pixel_shuffle, aten.pixel_unshuffle, aten.addcmul)
 """Operators that torch's own table of decompositions knows."""
+
+TORN = (aten.hardshrink.default, aten.softshrink.default)
+"""Operators that torch takes apart wherever it decomposes any."""
+
+
+@contextmanager
+def left_whole() -> Iterator[None]:
+    """Functions of one value stay what they are called meanwhile, also in torch's own hands."""
+    key = DispatchKey.Autograd
+    kept = {operator: operator.py_kernels.pop(key) for operator in TORN if key in operator.py_kernels}
+    try:
+        for operator in kept:
+            operator._dispatch_cache.clear()
+        yield
+    finally:
+        for operator, kernel in kept.items():
+            operator.py_kernels[key] = kernel
+            operator._dispatch_cache.clear()
 
 
 def spellings() -> Mapping[Any, Callable[..., Any]]:

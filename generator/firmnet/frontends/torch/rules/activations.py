@@ -35,14 +35,6 @@ def from_aten_clamp_max(b: Builder, x: Tensor, max: float) -> Tensor:
     return from_aten_clamp(b, x, None, max)
 
 
-def from_aten_threshold(b: Builder, x: Tensor, threshold: float, value: float) -> Tensor:
-    if threshold != value:
-        raise Unsupported(
-            f"threshold {threshold:g} with another value, {value:g}: give it the threshold as its value"
-        )
-    return from_aten_clamp(b, x, threshold)
-
-
 def from_aten_maximum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> Tensor:
     return from_aten_clamp(b, *_activation_and_bound("maximum", x, other))
 
@@ -75,7 +67,6 @@ RULES: Mapping[str, Rule] = {
     "aten.clamp_min.default": from_aten_clamp,
     "aten.clamp_min.Tensor": from_aten_clamp,
     "aten.clamp_max.Tensor": from_aten_clamp_max,
-    "aten.threshold.default": from_aten_threshold,
     "aten.maximum.default": from_aten_maximum,
     "aten.minimum.default": from_aten_minimum,
     "aten.clamp_max.default": from_aten_clamp_max,

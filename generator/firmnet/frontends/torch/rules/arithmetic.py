@@ -65,16 +65,6 @@ def from_aten_neg(b: Builder, x: Tensor) -> Tensor:
     return affine(b, x, -1.0, 0.0)
 
 
-def from_aten_square(b: Builder, x: Tensor) -> Tensor:
-    return b.add("mul", MulAttrs(), x, x)
-
-
-def from_aten_pow(b: Builder, x: Tensor, exponent: float) -> Tensor:
-    if exponent not in (1, 2):
-        raise Unsupported(f"power {exponent:g}: only squares are supported; multiply for whole powers")
-    return x if exponent == 1 else from_aten_square(b, x)
-
-
 RULES: Mapping[str, Rule] = {
     "aten.add.Tensor": from_aten_add,
     "aten.add.Scalar": from_aten_add,
@@ -92,6 +82,4 @@ RULES: Mapping[str, Rule] = {
     "aten.true_divide.Tensor": from_aten_div,
     "aten.neg.default": from_aten_neg,
     "aten.negative.default": from_aten_neg,
-    "aten.square.default": from_aten_square,
-    "aten.pow.Tensor_Scalar": from_aten_pow,
 }

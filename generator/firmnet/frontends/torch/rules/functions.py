@@ -1,0 +1,137 @@
+"""How do PyTorch's functions of one value read? Each is a line that names one of ops/functions.py."""
+
+from collections.abc import Mapping
+from inspect import Parameter, Signature
+from typing import Any
+
+from ....ir import Tensor
+from ....ops.clamp import ClampAttrs
+from ....ops.functions import FUNCTIONS, single
+from ...common.arguments import Rule
+from ...common.builder import Builder, Unsupported
+
+
+def function(name: str, *options: float) -> Rule:
+    """The rule of an operator that is this function with these options; further ones it takes itself."""
+
+    def rule(b: Builder, x: Tensor, *given: float, **named: float) -> Tensor:
+        taken = dict(zip(own, given, strict=False)) | named
+        chosen = [taken.get(key, parameter.default) for key, parameter in own.items()]
+        return b.add("table", single(name, *options, *map(float, chosen)), x)
+
+    own = dict(list(FUNCTIONS[name].options.items())[len(options) :])
+    kind = Parameter.POSITIONAL_OR_KEYWORD
+    first = [Parameter("b", kind, annotation=Builder), Parameter("x", kind, annotation=Tensor)]
+    rule.__signature__ = Signature([*first, *(p.replace(annotation=float) for p in own.values())])  # type: ignore[attr-defined]
+    rule.__annotations__ = {"b": Builder, "x": Tensor, **dict.fromkeys(own, float)}
+    return rule
+
+
+def from_aten_celu(b: Builder, x: Tensor, alpha: float = 1.0) -> Tensor:
+    if not alpha:
+        raise Unsupported("celu with an alpha of zero: use F.relu")
+    return b.add("table", single("elu", alpha, 1.0, 1.0 / alpha), x)
+
+
+def from_aten_gelu(b: Builder, x: Tensor, approximate: str = "none") -> Tensor:
+    return b.add("table", single("gelu" if approximate == "none" else "gelu_tanh"), x)
+
+
+def from_aten_pow(b: Builder, x: Tensor, exponent: float) -> Tensor:
+    if exponent == 1:
+        return x
+    known = {2.0: "square", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}.get(exponent)
+    return b.add("table", single(known) if known else single("pow", float(exponent)), x)
+
+
+def from_aten_power_of(b: Builder, base: float, x: Tensor) -> Tensor:
+    return b.add("table", single("power_of", float(base)), x)
+
+
+def from_aten_rrelu(
+    b: Builder,
+    x: Tensor,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    generator: Any = None,
+) -> Tensor:
+    if training:
+        raise Unsupported(
+            "it draws its slope at random in training mode: export the model after model.eval()"
+        )
+    return b.add("table", single("leaky_relu", (lower + upper) / 2), x)
+
+
+def from_aten_threshold(b: Builder, x: Tensor, threshold: float, value: float) -> Tensor:
+    """A clamp where that is the same: a layer before can take it up."""
+    if threshold == value:
+        return b.add("clamp", ClampAttrs(float(threshold)), x)
+    return b.add("table", single("threshold", float(threshold), float(value)), x)
+
+
+SELU = 1.6732632423543772, 1.0507009873554805
+"""Its alpha and its scale, by which activations keep mean 0 and variance 1."""
+
+RULES: Mapping[str, Rule] = {
+    "aten.abs.default": function("abs"),
+    "aten.absolute.default": function("abs"),
+    "aten.acos.default": function("acos"),
+    "aten.arccos.default": function("acos"),
+    "aten.arcsin.default": function("asin"),
+    "aten.arctan.default": function("atan"),
+    "aten.asin.default": function("asin"),
+    "aten.asinh.default": function("asinh"),
+    "aten.atan.default": function("atan"),
+    "aten.atanh.default": function("atanh"),
+    "aten.ceil.default": function("ceil"),
+    "aten.celu.default": from_aten_celu,
+    "aten.cos.default": function("cos"),
+    "aten.cosh.default": function("cosh"),
+    "aten.elu.default": function("elu"),
+    "aten.erf.default": function("erf"),
+    "aten.erfc.default": function("erfc"),
+    "aten.exp.default": function("exp"),
+    "aten.exp2.default": function("exp2"),
+    "aten.expm1.default": function("expm1"),
+    "aten.fix.default": function("trunc"),
+    "aten.float_power.Tensor_Scalar": from_aten_pow,
+    "aten.floor.default": function("floor"),
+    "aten.frac.default": function("frac"),
+    "aten.gelu.default": from_aten_gelu,
+    "aten.hardshrink.default": function("hardshrink"),
+    "aten.hardsigmoid.default": function("hardsigmoid"),
+    "aten.hardswish.default": function("hardswish"),
+    "aten.leaky_relu.default": function("leaky_relu"),
+    "aten.log.default": function("log"),
+    "aten.log10.default": function("log10"),
+    "aten.log1p.default": function("log1p"),
+    "aten.log2.default": function("log2"),
+    "aten.log_sigmoid.default": function("logsigmoid"),
+    "aten.mish.default": function("mish"),
+    "aten.pow.Scalar": from_aten_power_of,
+    "aten.pow.Tensor_Scalar": from_aten_pow,
+    "aten.reciprocal.default": function("reciprocal"),
+    "aten.remainder.Scalar": function("remainder"),
+    "aten.round.decimals": function("round"),
+    "aten.round.default": function("round", 0.0),
+    "aten.rrelu.default": from_aten_rrelu,
+    "aten.rsqrt.default": function("rsqrt"),
+    "aten.selu.default": function("elu", *SELU, 1.0),
+    "aten.sgn.default": function("sign"),
+    "aten.sigmoid.default": function("sigmoid"),
+    "aten.sign.default": function("sign"),
+    "aten.silu.default": function("silu"),
+    "aten.sin.default": function("sin"),
+    "aten.sinh.default": function("sinh"),
+    "aten.softplus.default": function("softplus"),
+    "aten.special_erf.default": function("erf"),
+    "aten.special_expm1.default": function("expm1"),
+    "aten.special_expit.default": function("sigmoid"),
+    "aten.sqrt.default": function("sqrt"),
+    "aten.square.default": function("square"),
+    "aten.tan.default": function("tan"),
+    "aten.tanh.default": function("tanh"),
+    "aten.threshold.default": from_aten_threshold,
+    "aten.trunc.default": function("trunc"),
+}
