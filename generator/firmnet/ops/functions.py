@@ -57,6 +57,7 @@ def single(function: str, *options: float | None) -> TableAttrs:
 class Table(TableOp):
     name = "table"
     attrs = TableAttrs
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def shape(self, attrs: TableAttrs, *inputs: Shape) -> Shape:
         if not 0 < len(attrs.steps) <= MOST_STEPS:
@@ -70,7 +71,8 @@ class Table(TableOp):
         return inputs[0]
 
     def output_qparams(self, attrs: TableAttrs, dtype: Dtype = Dtype.INT8) -> QParams | None:
-        return FUNCTIONS[attrs.steps[-1].function].output
+        fixed = FUNCTIONS[attrs.steps[-1].function].output
+        return fixed and (QParams((1 / 32768,), 0, dtype) if dtype is Dtype.INT16 else fixed)
 
     def run_float(self, call: Call, *inputs: Array) -> Array:
         """NaN and infinity where the functions have them; quantized they are what ops/tables.py says."""
@@ -117,7 +119,7 @@ def _round(x: Array, decimals: float = 0) -> Any:
 UNIT = QParams((1 / 256,), -128)
 """0 … 1, without 1 itself."""
 SIGNED_UNIT = QParams((1 / 128,), 0)
-"""−1 … 1, without 1 itself."""
+"""−1 … 1, without 1 itself. int16 has 1/32768 for both."""
 
 FUNCTIONS: Mapping[str, Curve] = {
     "abs": Curve(np.abs),

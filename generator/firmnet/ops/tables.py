@@ -1,15 +1,21 @@
-"""How does a function of one int8 value run? As a table of 256 entries, made from its float meaning."""
+"""How does a function of one value run? As a table made from its float meaning; of int16 between its entries."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..ir import Array, Call, QParams, Shape
+from ..ir import Array, Call, Dtype, QParams, Shape
 from .spec import Constants, Op, Stripe
 from .stripes import same_rows
 
 LEVELS = np.arange(-128, 128)
+WIDE = 2**16
+"""Levels of int16."""
+FRACTION_BITS = 7
+"""Bits below one of an int32 entry."""
+FEWEST_BITS, USUAL_BITS, MOST_BITS = 4, 9, 12
+"""Of the numbers of segments between the entries of an int16 table."""
 
 
 class TableOp(Op):
@@ -22,13 +28,17 @@ class TableOp(Op):
         return attrs
 
     def prepare(self, call: Call) -> Constants:
-        entries = table(call.inputs[0].q, call.output.q, lambda real: self.run_float(call, real))
-        return {"table": entries}
+        x, y = call.inputs[0].q, call.output.q
+        if x.dtype is Dtype.INT16:
+            return wide_table(x, y, lambda real: self.run_float(call, real))
+        return {"table": table(x, y, lambda real: self.run_float(call, real))}
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
+        if call.inputs[0].dtype is Dtype.INT16:
+            return between_entries(k["entries"], k["shift"], inputs[0])
         out: Array = k["table"][inputs[0].astype(np.int64) + 128]
         return out
 
@@ -42,6 +52,51 @@ def table(x: QParams, y: QParams, function: Callable[[Array], Array]) -> Array:
     real = everywhere(function(x.to_real(LEVELS)))
     out: Array = np.clip(np.floor(real / y.scale[0] + 0.5) + y.zero_point, -128, 127).astype(np.int8)
     return out
+
+
+def wide_table(x: QParams, y: QParams, function: Callable[[Array], Array]) -> Constants:
+    """int32 `entries`, one for every 2^shift levels of int16 and one behind: y·2^7 with half a step added.
+
+    As few as bring every result within one step of the function, which smooth ones reach with 2^12 segments
+    at most; of others, which have edges or jumps between two entries, 2^9. Entries may lie off the function
+    by half of what the line between them misses, so that it misses less.
+    """
+    levels = np.arange(WIDE + 1) - WIDE // 2
+    steps = everywhere(function(x.to_real(levels))) / y.scale[0]
+    exact = np.clip(steps[:-1], y.dtype.low, y.dtype.high)
+    steps = np.clip(steps, -WIDE, WIDE - 1)  # a line may leave the range before it saturates
+    found: dict[int, Constants] = {}
+    for bits in range(FEWEST_BITS, MOST_BITS + 1):
+        shift = 16 - bits
+        for entries in (_on(steps, shift), _balanced(steps, shift)):
+            if int(np.abs(np.diff(entries)).max()) << shift > 2**31:
+                continue  # the product of a slope and a distance would leave int32
+            found.setdefault(bits, {"entries": entries.astype(np.int32), "shift": shift})
+            made = between_entries(entries, shift, levels[:-1])
+            if np.abs(made - exact).max() <= 1.0:
+                return {"entries": entries.astype(np.int32), "shift": shift}
+    return found[USUAL_BITS]
+
+
+def between_entries(entries: Array, shift: int, values: Array) -> Array:
+    """int16 values through a table of 2^(16 − shift) segments: the line between its two entries, rounded."""
+    place = values.astype(np.int64) + WIDE // 2
+    first, second = (entries.astype(np.int64)[(place >> shift) + i] for i in (0, 1))
+    line = first + ((second - first) * (place & ((1 << shift) - 1)) >> shift)
+    y: Array = np.clip(line >> FRACTION_BITS, Dtype.INT16.low, Dtype.INT16.high).astype(np.int16)
+    return y
+
+
+def _on(steps: Array, shift: int) -> Array:
+    return np.rint(steps[:: 1 << shift] * 2**FRACTION_BITS).astype(np.int64) + (1 << FRACTION_BITS - 1)
+
+
+def _balanced(steps: Array, shift: int) -> Array:
+    """Entries moved towards the inside of a bend, by half of what the middle of a line is off."""
+    points = steps[:: 1 << shift]
+    off = steps[1 << (shift - 1) :: 1 << shift] - (points[:-1] + points[1:]) / 2
+    moved = points + (np.append(off, off[-1]) + np.append(off[0], off)) / 4
+    return np.rint(moved * 2**FRACTION_BITS).astype(np.int64) + (1 << FRACTION_BITS - 1)
 
 
 def everywhere(values: Array) -> Array:

@@ -68,6 +68,23 @@ class Table(Kernel):
         return Size(call.output.size)
 
 
+class TableWide(Kernel):
+    """int16 between two of its entries; the output may take the input's place."""
+
+    op = "table"
+    name = "wide"
+    dtypes = (Dtype.INT16,)
+
+    def cycles(self, call: Call) -> float:
+        return 40 + 15 * call.output.size
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (0,)
+
+    def layout(self, call: Call, k: Constants) -> Size:
+        return Size(call.output.size)
+
+
 @dataclass(frozen=True)
 class Rescaling:
     """`size` values of one type become as many of another."""
@@ -131,5 +148,5 @@ def broadcast(a: Shape, b: Shape) -> Loops:
     return merged(zip(a, steps, strict=True))
 
 
-for kernel in (Add(), AddWide(), Mul(), *map(Table, TABLE_OPS), *map(ByProduct, ("rescale", "clamp"))):
+for kernel in (Add(), AddWide(), Mul(), *map(Table, TABLE_OPS), TableWide(), *map(ByProduct, ("rescale", "clamp"))):
     register(kernel)
