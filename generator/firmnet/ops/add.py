@@ -1,4 +1,4 @@
-"""add: y = clamp(a + b), b repeated where it has size 1.
+"""add: y = clamp(a + b), each times a factor where it has one (a − b); b repeated where it has size 1.
 
 int8: two 16-bit multipliers and one rounded shift. Where int16 is read or written: two 32-bit multipliers and
 one rounding of 64 bits.
@@ -20,10 +20,12 @@ MAX_WIDE_SHIFT = 15
 
 @dataclass(frozen=True)
 class AddAttrs:
-    """Real bounds of an absorbed activation (None: unbounded)."""
+    """Real bounds of an absorbed activation (None: unbounded), and the factors of a and of b."""
 
     lo: float | None = None
     hi: float | None = None
+    a: float = 1.0
+    b: float = 1.0
 
 
 class Add(Op):
@@ -41,7 +43,7 @@ class Add(Op):
 
     def run_float(self, call: Call, *inputs: Array) -> Array:
         a, b = inputs
-        return clamped(a + b, call.attrs.lo, call.attrs.hi)
+        return clamped(call.attrs.a * a + call.attrs.b * b, call.attrs.lo, call.attrs.hi)
 
     def remap(self, attrs: AddAttrs, order: Shape) -> AddAttrs:
         return attrs
@@ -51,11 +53,12 @@ class Add(Op):
         (a, b), y = call.inputs, call.output
         if not narrow(call):
             return _wide(call)
-        scales = np.array([a.scale, b.scale]) / y.scale
-        shift = next((s for s in range(MAX_SHIFT, 0, -1) if round(scales.max() * 2**s) <= MULTIPLIER_MAX), 0)
+        factors = _factors(call)
+        top = float(np.abs(factors).max())
+        shift = next((s for s in range(MAX_SHIFT, 0, -1) if round(top * 2**s) <= MULTIPLIER_MAX), 0)
         if not shift:
             raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
-        ma, mb = (int(m) for m in np.rint(scales * 2**shift))
+        ma, mb = (int(m) for m in np.rint(factors * 2**shift))
         bias = (y.zero_point << shift) + (1 << (shift - 1)) - a.zero_point * ma - b.zero_point * mb
         lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
         return {
@@ -87,13 +90,21 @@ def narrow(call: Call) -> bool:
     return all(tensor.dtype is Dtype.INT8 for tensor in (*call.inputs, call.output))
 
 
+def _factors(call: Call) -> Array:
+    """From steps of a and of b to steps of y."""
+    (a, b), y = call.inputs, call.output
+    return np.array([call.attrs.a * a.scale, call.attrs.b * b.scale]) / y.scale
+
+
 def _wide(call: Call) -> Constants:
     """|a·ma| + |b·mb| ≤ 2·2^15·2^46, and as much for the zero points: within 63 bits."""
     (a, b), y = call.inputs, call.output
-    r = to_requant(np.array([a.scale, b.scale]) / y.scale)
+    factors = _factors(call)
+    r = to_requant(np.abs(factors))
     if r.pre_shift > MAX_WIDE_SHIFT:
         raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
-    ma, mb = (int(m) << r.pre_shift for m in r.multiplier)
+    signs = np.sign(factors).astype(int)
+    ma, mb = (int(sign) * int(m) << r.pre_shift for sign, m in zip(signs, r.multiplier, strict=True))
     lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
     return {
         "ma": ma,

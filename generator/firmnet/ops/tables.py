@@ -1,4 +1,4 @@
-"""How does a function of one value run? As a table made from its float meaning; of int16 between its entries."""
+"""How does a function of one value run? As a table of its float meaning, of int16 between the entries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -88,7 +88,7 @@ def between_entries(entries: Array, shift: int, values: Array) -> Array:
 
 
 def _on(steps: Array, shift: int) -> Array:
-    return np.rint(steps[:: 1 << shift] * 2**FRACTION_BITS).astype(np.int64) + (1 << FRACTION_BITS - 1)
+    return _as_entries(steps[:: 1 << shift])
 
 
 def _balanced(steps: Array, shift: int) -> Array:
@@ -96,7 +96,12 @@ def _balanced(steps: Array, shift: int) -> Array:
     points = steps[:: 1 << shift]
     off = steps[1 << (shift - 1) :: 1 << shift] - (points[:-1] + points[1:]) / 2
     moved = points + (np.append(off, off[-1]) + np.append(off[0], off)) / 4
-    return np.rint(moved * 2**FRACTION_BITS).astype(np.int64) + (1 << FRACTION_BITS - 1)
+    return _as_entries(moved)
+
+
+def _as_entries(steps: Array) -> Array:
+    entries: Array = np.rint(steps * 2**FRACTION_BITS).astype(np.int64) + (1 << FRACTION_BITS - 1)
+    return entries
 
 
 def everywhere(values: Array) -> Array:

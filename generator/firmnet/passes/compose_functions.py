@@ -11,7 +11,7 @@ from ..ops.functions import MOST_STEPS, CurveStep, TableAttrs
 from .drop_dead import drop_dead
 from .rewrite import named
 
-PAIRS = ("add", "mul")
+PAIRS = ("add", "div", "maximum", "mul")
 """Ops of two values, which are functions of one where both values come from that."""
 
 
@@ -122,8 +122,23 @@ class _Writing:
         scale, shift = (float(self.graph.tensors[name].values.flat[0]) for name in node.inputs[1:])
         return self.step("affine", (scale, shift), reads)
 
-    def pair(self, node: Node, reads: tuple[int, ...]) -> int:
-        made = self.step(node.op, (), reads)
+    def sum(self, node: Node, reads: tuple[int, ...]) -> int:
+        scaled = [self.scaled(read, by) for read, by in zip(reads, (node.attrs.a, node.attrs.b), strict=True)]
+        return self.bounded(node, self.step("add", (), tuple(scaled)))
+
+    def product(self, node: Node, reads: tuple[int, ...]) -> int:
+        return self.bounded(node, self.step("mul", (), reads))
+
+    def quotient(self, node: Node, reads: tuple[int, ...]) -> int:
+        return self.step("div", (), reads)
+
+    def extreme(self, node: Node, reads: tuple[int, ...]) -> int:
+        return self.step("minimum" if node.attrs.smaller else "maximum", (), reads)
+
+    def scaled(self, read: int, factor: float) -> int:
+        return read if factor == 1 else self.step("affine", (factor, 0.0), (read,))
+
+    def bounded(self, node: Node, made: int) -> int:
         return made if (node.attrs.lo, node.attrs.hi) == (None, None) else self.clamp(node, (made,))
 
 
@@ -131,5 +146,8 @@ _STEPS: dict[str, Callable[[_Writing, Node, tuple[int, ...]], int]] = {
     "table": _Writing.table,
     "clamp": _Writing.clamp,
     "batch_norm": _Writing.affine,
-    **dict.fromkeys(PAIRS, _Writing.pair),
+    "add": _Writing.sum,
+    "div": _Writing.quotient,
+    "maximum": _Writing.extreme,
+    "mul": _Writing.product,
 }

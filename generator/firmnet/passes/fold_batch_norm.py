@@ -1,6 +1,8 @@
-"""fold_batch_norm: batch norm goes into the weights of the layer before it or the linear after it."""
+"""fold_batch_norm: batch norm goes into the layer before it, or the linear layer or the sum after it."""
 
 from dataclasses import replace
+
+import numpy as np
 
 from ..ir import Graph, Node, Tensor
 from .rewrite import named, names, only_reader, without
@@ -17,6 +19,8 @@ def fold_batch_norm(graph: Graph) -> Graph:
             graph = _fold_into(graph, before, norm)
         elif after is not None and _precedes(graph, norm, after):
             graph = _fold_ahead(graph, norm, after)
+        elif after is not None and after.op == "add" and _is_factor(graph, norm):
+            graph = _fold_into_sum(graph, norm, after)
     return graph
 
 
@@ -35,6 +39,12 @@ def _precedes(graph: Graph, norm: Node, layer: Node) -> bool:
     """A linear layer reads every channel exactly once; a convolution would see the shift in its padding."""
     last = len(graph.tensors[norm.output].shape) - 1
     return layer.op == "linear" and norm.attrs.axis == last and _owns_weights(graph, layer)
+
+
+def _is_factor(graph: Graph, norm: Node) -> bool:
+    """One factor for all values, and no shift; zero is none, for then nothing is left to scale."""
+    scale, shift = (graph.tensors[name].values for name in norm.inputs[1:])
+    return not np.ptp(scale) and not shift.any() and bool(scale.all())
 
 
 def _owns_weights(graph: Graph, layer: Node) -> bool:
@@ -57,6 +67,17 @@ def _fold_ahead(graph: Graph, norm: Node, layer: Node) -> Graph:
     w, b, scale, shift = (graph.tensors[name] for name in (*layer.inputs[1:], *norm.inputs[1:]))
     changed = (replace(w, data=w.values * scale.values), replace(b, data=b.values + w.values @ shift.values))
     return without(_with_constants(graph, changed), norm)
+
+
+def _fold_into_sum(graph: Graph, norm: Node, layer: Node) -> Graph:
+    """a·(scale·x) + b·y = (a·scale)·x + b·y"""
+    scale = float(graph.tensors[norm.inputs[1]].values.flat[0])
+    factors = [
+        factor * scale if name == norm.output else factor
+        for name, factor in zip(layer.inputs, (layer.attrs.a, layer.attrs.b), strict=True)
+    ]
+    scaled = replace(layer, attrs=replace(layer.attrs, a=factors[0], b=factors[1]))
+    return without(graph.with_nodes([scaled if node is layer else node for node in graph.nodes]), norm)
 
 
 def _with_constants(graph: Graph, constants: tuple[Tensor, ...]) -> Graph:

@@ -31,6 +31,16 @@ def _narrow() -> Iterator[Case]:
     for label, shape, attrs, b, y in rows:
         inputs = activation("a", shape), activation("b", shape, *b)
         yield Case(label, Call(attrs, inputs, (activation("y", shape, *y),)))
+    for label, shape, small, attrs in [
+        ("a_less_b", (1, 5, 7, 3), (1, 5, 7, 3), AddAttrs(b=-1.0)),
+        ("b_less_a_relu", (1, 3, 5, 7), (1, 1, 1, 7), AddAttrs(0.0, a=-1.0)),
+        ("between", (2, 3, 5), (2, 3, 5), AddAttrs(a=0.75, b=0.25)),
+        ("less_one_value", (1, 37), (1, 1), AddAttrs(a=0.5, b=-2.5)),
+    ]:
+        inputs = activation("a", shape), activation("b", small, 0.07, -20)
+        yield Case(label, Call(attrs, inputs, (activation("y", shape, 0.09, 7),)))
+        wide_inputs = of(Dtype.INT16, "a", shape, 0.0002), of(Dtype.INT16, "b", small, 0.0003)
+        yield Case(f"{label}_int16", Call(attrs, wide_inputs, (of(Dtype.INT16, "y", shape, 0.0003),)))
     for label, shape, small in repeated():
         attrs = AddAttrs(hi=2.0) if shape[-1] % 2 else AddAttrs()
         inputs = activation("a", shape), activation("b", small, 0.07, -20)

@@ -6,7 +6,7 @@ import numpy as np
 from casework import Case, activation, of
 
 from firmnet.ir import Array, Call, Dtype, QParams, Shape
-from firmnet.ops.functions import FUNCTIONS, Step, TableAttrs, composed, single
+from firmnet.ops.functions import FUNCTIONS, CurveStep, TableAttrs, composed, single
 from firmnet.ops.tables import LEVELS
 from firmnet.quantize.scales import affine
 
@@ -36,7 +36,13 @@ def cases() -> Iterator[Case]:
         (CurveStep("abs"), CurveStep("affine", (1.0, 1.0), (1,)), CurveStep("div", (), (0, 2)))
     )
     yield _case("softsign_by_hand", softsign, (1, 19))
-    for name, scale in (("sigmoid", 8 / 32768), ("tanh", 5 / 32768), ("gelu", 1e-4), ("exp", 3e-4), ("sin", 1e-4)):
+    for name, scale in (
+        ("sigmoid", 8 / 32768),
+        ("tanh", 5 / 32768),
+        ("gelu", 1e-4),
+        ("exp", 3e-4),
+        ("sin", 1e-4),
+    ):
         shape = SHAPES[len(name) % len(SHAPES)]
         values = composed(single(name).steps, np.array([-1, 1]) * scale * 32768)
         result = scale if name == "gelu" else max(1 / 32768, np.abs(values).max() / 32768)

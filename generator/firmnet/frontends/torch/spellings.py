@@ -49,6 +49,10 @@ def _addbmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float
     return beta * bias + alpha * torch.bmm(a, b).sum(0)
 
 
+def _addcdiv(x: Tensor, a: Tensor, b: Tensor, *, value: float = 1) -> Tensor:
+    return x + a / b * value
+
+
 def _column_stack(parts: list[Tensor]) -> Tensor:
     return torch.cat([part if part.ndim > 1 else part.reshape(-1, 1) for part in parts], 1)
 
@@ -56,6 +60,11 @@ def _column_stack(parts: list[Tensor]) -> Tensor:
 def _dstack(parts: list[Tensor]) -> Tensor:
     ranked = [part.reshape(1, -1) if part.ndim < 2 else part for part in parts]
     return torch.cat([part.unsqueeze(2) if part.ndim < 3 else part for part in ranked], 2)
+
+
+def _glu(x: Tensor, dim: int = -1) -> Tensor:
+    values, gates = x.chunk(2, dim)
+    return values * gates.sigmoid()
 
 
 def _hstack(parts: list[Tensor]) -> Tensor:
@@ -69,6 +78,10 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _lerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
+    return a * (1 - weight) + b * weight
+
+
+def _lerp_by_each(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     return a * (1 - weight) + b * weight
 
 
@@ -98,12 +111,15 @@ def _tile(x: Tensor, dims: list[int]) -> Tensor:
 
 OWN: Mapping[Any, Callable[..., Any]] = {
     aten.addbmm.default: _addbmm,
+    aten.addcdiv.default: _addcdiv,
     aten.chain_matmul.default: _multiplied,
     aten.column_stack.default: _column_stack,
     aten.dstack.default: _dstack,
+    aten.glu.default: _glu,
     aten.hstack.default: _hstack,
     aten.inner.default: _inner,
     aten.lerp.Scalar: _lerp,
+    aten.lerp.Tensor: _lerp_by_each,
     aten.linalg_multi_dot.default: _multiplied,
     aten.outer.default: _outer,
     aten.repeat_interleave.self_int: _repeat_interleave,

@@ -33,6 +33,15 @@ class Mul(Pairwise):
         return 55 + 6.25 * call.output.size
 
 
+class Maximum(Pairwise):
+    """SSUB8 compares four values, SEL chooses them."""
+
+    op = "maximum"
+
+    def cycles(self, call: Call) -> float:
+        return 40 + 2.1 * call.output.size
+
+
 class Table(portable.Table):
     """From the entry of 0 up, in the order of the values read as uint8."""
 
@@ -45,5 +54,5 @@ class Table(portable.Table):
         return {"table": np.roll(k["table"], len(k["table"]) // 2)}
 
 
-for kernel in (Add(), Mul(), *map(Table, portable.TABLE_OPS)):
+for kernel in (Add(), Mul(), Maximum(), *map(Table, portable.TABLE_OPS)):
     register(kernel)

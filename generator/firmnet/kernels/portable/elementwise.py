@@ -48,6 +48,21 @@ class Mul(Pairwise):
         return 60 + 18.4 * call.output.size
 
 
+class Maximum(Pairwise):
+    op = "maximum"
+    dtypes = tuple(Dtype)
+
+    def cycles(self, call: Call) -> float:
+        return 30 + 10 * call.output.size
+
+
+class Div(Pairwise):
+    op = "div"
+
+    def cycles(self, call: Call) -> float:
+        return 30 + 13 * call.output.size
+
+
 class Table(Kernel):
     """Every `TableOp` by 256 entries, from that of −128 up; the output may take the input's place."""
 
@@ -148,5 +163,14 @@ def broadcast(a: Shape, b: Shape) -> Loops:
     return merged(zip(a, steps, strict=True))
 
 
-for kernel in (Add(), AddWide(), Mul(), *map(Table, TABLE_OPS), TableWide(), *map(ByProduct, ("rescale", "clamp"))):
+for kernel in (
+    Add(),
+    AddWide(),
+    Mul(),
+    Maximum(),
+    Div(),
+    *map(Table, TABLE_OPS),
+    TableWide(),
+    *map(ByProduct, ("rescale", "clamp")),
+):
     register(kernel)

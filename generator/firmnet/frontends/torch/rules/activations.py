@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ....ir import Array, Tensor
+from ....ir import Tensor
 from ....ops.clamp import ClampAttrs
 from ....ops.softmax import SoftmaxAttrs
 from ...common.arguments import Rule
@@ -35,23 +35,6 @@ def from_aten_clamp_max(b: Builder, x: Tensor, max: float) -> Tensor:
     return from_aten_clamp(b, x, None, max)
 
 
-def from_aten_maximum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> Tensor:
-    return from_aten_clamp(b, *_activation_and_bound("maximum", x, other))
-
-
-def from_aten_minimum(b: Builder, x: Tensor | Array, other: Tensor | Array) -> Tensor:
-    return from_aten_clamp_max(b, *_activation_and_bound("minimum", x, other))
-
-
-def _activation_and_bound(name: str, x: Tensor | Array, other: Tensor | Array) -> tuple[Tensor, float]:
-    activation, bound = (x, other) if isinstance(x, Tensor) else (other, x)
-    if not isinstance(activation, Tensor) or isinstance(bound, Tensor):
-        raise Unsupported(f"{name} of two activations: firmnet has that with a constant number only")
-    if np.ptp(bound):
-        raise Unsupported(f"{name} with a constant per element: only one number is supported")
-    return activation, float(bound.flat[0])
-
-
 def from_aten_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords: Any) -> Tensor:
     return b.add("softmax", SoftmaxAttrs(dim % len(x.shape)), x)
 
@@ -61,14 +44,8 @@ RULES: Mapping[str, Rule] = {
     "aten.relu6.default": from_aten_relu6,
     "aten.hardtanh.default": from_aten_hardtanh,
     "aten.clamp.default": from_aten_clamp,
-    "aten.clamp.Tensor": from_aten_clamp,
     "aten.clip.default": from_aten_clamp,
-    "aten.clip.Tensor": from_aten_clamp,
     "aten.clamp_min.default": from_aten_clamp,
-    "aten.clamp_min.Tensor": from_aten_clamp,
-    "aten.clamp_max.Tensor": from_aten_clamp_max,
-    "aten.maximum.default": from_aten_maximum,
-    "aten.minimum.default": from_aten_minimum,
     "aten.clamp_max.default": from_aten_clamp_max,
     "aten.softmax.int": from_aten_softmax,
     "aten._softmax.default": from_aten_softmax,
