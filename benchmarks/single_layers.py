@@ -23,9 +23,12 @@ from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
+from firmnet.ops.div import DivAttrs
+from firmnet.ops.functions import single
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.matmul import MatmulAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
+from firmnet.ops.maximum import MaximumAttrs
 from firmnet.ops.mul import MulAttrs
 from firmnet.ops.pad import PadAttrs
 from firmnet.ops.rescale import RescaleAttrs
@@ -552,11 +555,19 @@ def _elementwise() -> Iterator[Layer]:
     image = (1, 16, 16, 16)
 
     def two(op: str, label: str, a: Shape, b: Shape, most: float | None) -> Layer:
-        attrs = AddAttrs() if op == "add" else MulAttrs()
-        return Layer(label, op, lambda: _of_activations(op, attrs, [a, b]), most)
+        attrs = {"add": AddAttrs(), "mul": MulAttrs(), "div": DivAttrs(), "maximum": MaximumAttrs()}[op]
+        same = op == "maximum"
+        return Layer(label, op, lambda: _of_activations(op, attrs, [a, b], same=same), most)
 
     yield two("add", "add 16 16x16", image, image, 8.0)
     yield two("mul", "mul 16 16x16", image, image, 8.0)
+    for op in ("div", "maximum"):
+        yield two(op, f"{op} 16 16x16", image, image, 8.0)
+        yield two(op, f"{op} 3 15x15", (1, 15, 15, 3), (1, 15, 15, 3), 8.0)
+        yield two(op, f"{op} by channel 16 16x16", image, (1, 1, 1, 16), 8.0)
+        yield two(op, f"{op} by pixel 16 16x16", image, (1, 16, 16, 1), 8.0)
+    apart = AddAttrs(b=-1.0)
+    yield Layer("sub 16 16x16", "add", lambda: _of_activations("add", apart, [image, image]), 8.0)
     yield two("add", "add 5", (1, 5), (1, 5), None)
     yield two("mul", "mul 7x5x3", (1, 7, 5, 3), (1, 7, 5, 3), 8.0)
     for op in ("mul", "add"):
@@ -575,9 +586,22 @@ def _elementwise() -> Iterator[Layer]:
             ("of rows 49x40 by 40", (1, 49, 40), (1, 1, 40)),
         ]:
             yield two(op, f"{op} {label}", a, b, 8.0)
-    for op, table in [("clamp", ClampAttrs(0.0, 6.0)), ("rescale", RescaleAttrs())]:
-        for label, shape in [("16 16x16", image), ("3 15x15", (1, 15, 15, 3)), ("5", (1, 5))]:
-            yield Layer(f"{op} {label}", "table", partial(_of_activations, op, table, [shape]))
+    shapes: list[tuple[str, Shape]] = [("16 16x16", image), ("3 15x15", (1, 15, 15, 3)), ("5", (1, 5))]
+    tables: list[tuple[str, str, Any]] = [
+        ("clamp", "clamp", ClampAttrs(0.0, 6.0)),
+        ("rescale", "rescale", RescaleAttrs()),
+        ("sigmoid", "table", single("sigmoid")),
+        ("gelu", "table", single("gelu")),
+    ]
+    for name, op, table in tables:
+        for label, shape in shapes:
+            most = 4.5 if len(shape) > 2 else None
+            yield Layer(f"{name} {label}", "table", partial(_of_activations, op, table, [shape]), most)
+    wide = QParams((1 / 4096,), 0, Dtype.INT16), QParams((1 / 32768,), 0, Dtype.INT16)
+    ends = [Tensor(name, image, q) for name, q in zip(("x0", "y"), wide, strict=True)]
+    yield Layer(
+        "tanh int16 16 16x16", "table", lambda: _chain([("table", single("tanh"), ends[:1], ends[1])])
+    )
 
 
 def _softmaxes() -> Iterator[Layer]:

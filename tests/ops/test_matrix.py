@@ -29,14 +29,18 @@ def test_output_varies(row: Row) -> None:
 
 @every_row
 def test_integers_track_float(row: Row) -> None:
-    """Within half a step of rounding the result, half a step of rounding the constants."""
+    """Within half a step of rounding the result, half a step of rounding the constants.
+
+    What is no number (0 / 0) may become any.
+    """
     y = row.case.call.output
     constants = [tensor.real for tensor in row.case.call.inputs if tensor.data is not None]
     for x, expected in zip(row.inputs, row.expected.view(y.dtype.numpy), strict=True):
         parts = zip(row.split(x), row.case.call.inputs, strict=False)  # activations come first
         real = [tensor.q.to_real(part) for part, tensor in parts]
         steps = row.op.run_float(row.case.call, *real, *constants).ravel() / y.scale + y.zero_point
-        assert np.abs(np.clip(steps, y.dtype.low, y.dtype.high) - expected).max() <= 1.0
+        off = np.abs(np.clip(steps, y.dtype.low, y.dtype.high) - expected)
+        assert off[~np.isnan(steps)].max(initial=0.0) <= 1.0
 
 
 @every_row

@@ -53,14 +53,16 @@ class Maximum(Pairwise):
     dtypes = tuple(Dtype)
 
     def cycles(self, call: Call) -> float:
-        return 30 + 10 * call.output.size
+        a, b = call.inputs
+        return 30 + (10 if a.shape == b.shape else 6.45) * call.output.size
 
 
 class Div(Pairwise):
     op = "div"
 
     def cycles(self, call: Call) -> float:
-        return 30 + 13 * call.output.size
+        a, b = call.inputs
+        return 30 + (21 if a.shape == b.shape else 16.6) * call.output.size
 
 
 class Table(Kernel):
