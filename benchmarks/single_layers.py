@@ -31,6 +31,7 @@ from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.maximum import MaximumAttrs
 from firmnet.ops.mul import MulAttrs
 from firmnet.ops.pad import PadAttrs
+from firmnet.ops.prelu import PReluAttrs
 from firmnet.ops.rescale import RescaleAttrs
 from firmnet.ops.slice import SliceAttrs
 from firmnet.ops.softmax import OUTPUT, SoftmaxAttrs
@@ -586,6 +587,14 @@ def _elementwise() -> Iterator[Layer]:
             ("of rows 49x40 by 40", (1, 49, 40), (1, 1, 40)),
         ]:
             yield two(op, f"{op} {label}", a, b, 8.0)
+    for label, shape, axis in [
+        ("16 16x16", image, 3),
+        ("3 15x15", (1, 15, 15, 3), 3),
+        ("planes of 256 values", image, 1),
+    ]:
+        slopes = tuple(float(slope) for slope in np.linspace(0.05, 0.4, shape[axis]))
+        bent = partial(_of_activations, "prelu", PReluAttrs(axis, slopes), [shape])
+        yield Layer(f"prelu {label}", "prelu", bent)
     shapes: list[tuple[str, Shape]] = [("16 16x16", image), ("3 15x15", (1, 15, 15, 3)), ("5", (1, 5))]
     tables: list[tuple[str, str, Any]] = [
         ("clamp", "clamp", ClampAttrs(0.0, 6.0)),

@@ -23,6 +23,8 @@ CALLS: list[Call] = [
     *(("pow.Tensor_Scalar", (1, 9), (X, exponent)) for exponent in (1, 2, 3, 0.5, -0.5, -1, 1.7, 0)),
     ("float_power.Tensor_Scalar", (1, 9), (X, 3.0)),
     ("remainder.Scalar", (1, 9), (X, 0.75)),
+    ("prelu.default", (2, 3, 5), (X, Values((1,)))),
+    ("prelu.default", (2, 3, 5), (X, Values((3,)))),
     ("rrelu.default", (1, 9), (X, 0.1, 0.2)),
     ("softplus.default", (1, 9), (X, 3.0, 0.5)),
     ("threshold.default", (1, 9), (X, 0.0, 0.0)),

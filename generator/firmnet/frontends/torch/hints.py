@@ -61,31 +61,6 @@ def linear(x: Tensor) -> Tensor:
 
 HINTS = (
     Hint(
-        ("glu",),
-        "use nn.ReLU or nn.ReLU6 and train again",
-        (
-            Example(
-                lambda x: F.glu(linear(x)), lambda x: F.relu(F.linear(x, W[:3])), VECTOR, trained_again=True
-            ),
-        ),
-    ),
-    Hint(
-        ("prelu",),
-        "with one slope use nn.LeakyReLU, with one per channel write it as F.relu(x) - slope * F.relu(-x)",
-        (
-            Example(nn.PReLU(), nn.LeakyReLU(0.25), IMAGE),
-            Example(nn.PReLU(), lambda x: F.relu(x) - 0.25 * F.relu(-x), IMAGE),
-        ),
-    ),
-    Hint(
-        ("maximum", "minimum"),
-        "write the larger of two as y + F.relu(x - y), the smaller as y - F.relu(y - x)",
-        (
-            Example(lambda x: torch.maximum(linear(x), x), lambda x: x + F.relu(linear(x) - x), VECTOR),
-            Example(lambda x: torch.minimum(linear(x), x), lambda x: x - F.relu(x - linear(x)), VECTOR),
-        ),
-    ),
-    Hint(
         ("min", "amin"),
         "write it as -(-x).amax(dim)",
         (

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
-from ....ir import Tensor
+from ....ir import Array, Tensor
 from ....ops.clamp import ClampAttrs
 from ....ops.functions import FUNCTIONS, single
+from ....ops.prelu import PReluAttrs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 
@@ -46,6 +47,14 @@ def from_aten_pow(b: Builder, x: Tensor, exponent: float) -> Tensor:
 
 def from_aten_power_of(b: Builder, base: float, x: Tensor) -> Tensor:
     return b.add("table", single("power_of", float(base)), x)
+
+
+def from_aten_prelu(b: Builder, x: Tensor, weight: Array) -> Tensor:
+    """One slope, or one for each channel, on axis 1."""
+    slopes = tuple(float(slope) for slope in weight.ravel())
+    if len(set(slopes)) == 1:
+        return b.add("table", single("leaky_relu", slopes[0]), x)
+    return b.add("prelu", PReluAttrs(1, slopes), x)
 
 
 def from_aten_rrelu(
@@ -111,6 +120,7 @@ RULES: Mapping[str, Rule] = {
     "aten.mish.default": function("mish"),
     "aten.pow.Scalar": from_aten_power_of,
     "aten.pow.Tensor_Scalar": from_aten_pow,
+    "aten.prelu.default": from_aten_prelu,
     "aten.reciprocal.default": function("reciprocal"),
     "aten.remainder.Scalar": function("remainder"),
     "aten.round.decimals": function("round"),

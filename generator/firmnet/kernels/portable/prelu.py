@@ -1,0 +1,36 @@
+"""How does plain C bend values by a slope for each channel?"""
+
+from dataclasses import dataclass
+from math import prod
+
+from ...ir import Call
+from ...ops.spec import Constants
+from ..spec import Kernel, register
+
+
+@dataclass(frozen=True)
+class Planes:
+    """`outer` times, of each channel `inner` values that lie side by side."""
+
+    outer: int
+    channels: int
+    inner: int
+
+
+class PRelu(Kernel):
+    """In place."""
+
+    op = "prelu"
+
+    def cycles(self, call: Call) -> float:
+        return 40 + 17 * call.output.size
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (0,)
+
+    def layout(self, call: Call, k: Constants) -> Planes:
+        shape, axis = call.output.shape, call.attrs.axis
+        return Planes(prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]))
+
+
+register(PRelu())
