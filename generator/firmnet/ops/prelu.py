@@ -9,7 +9,7 @@ from ..qmath import MAX_SHIFT
 from .spec import Constants, Op, Stripe, register
 from .stripes import same_rows
 
-MULTIPLIER_MAX = 2**14 - 1
+STEEPEST = 2**14 - 1
 """So that the difference of two fits 16 bits."""
 
 
@@ -47,7 +47,7 @@ class PRelu(Op):
         x, y = call.inputs[0], call.output
         factors = np.array([1.0, *call.attrs.slopes]) * x.scale / y.scale
         top = float(np.abs(factors).max())
-        shift = next((s for s in range(MAX_SHIFT, 0, -1) if round(top * 2**s) <= MULTIPLIER_MAX), 0)
+        shift = next((s for s in range(MAX_SHIFT, 0, -1) if round(top * 2**s) <= STEEPEST), 0)
         if not shift:
             raise ValueError(f"layer {y.name!r}: the output range is far too small for its input")
         multipliers = np.rint(factors * 2**shift).astype(np.int16)

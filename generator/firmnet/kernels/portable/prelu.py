@@ -9,7 +9,7 @@ from ..spec import Kernel, register
 
 
 @dataclass(frozen=True)
-class Planes:
+class Bends:
     """`outer` times, of each channel `inner` values that lie side by side."""
 
     outer: int
@@ -28,9 +28,9 @@ class PRelu(Kernel):
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return (0,)
 
-    def layout(self, call: Call, k: Constants) -> Planes:
+    def layout(self, call: Call, k: Constants) -> Bends:
         shape, axis = call.output.shape, call.attrs.axis
-        return Planes(prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]))
+        return Bends(prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]))
 
 
 register(PRelu())
