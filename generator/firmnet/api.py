@@ -14,7 +14,7 @@ from . import artifact as artifacts
 from . import build as builder
 from . import devices
 from .artifact import Artifact, Edge
-from .codegen.firmware import Firmware, firmware
+from .codegen.firmware import Cost, Firmware, firmware
 from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
 from .ir import Array, Graph, unwrapped, wrapped
@@ -23,6 +23,7 @@ from .qmath import quantize_input
 from .quantize import (
     Accuracy,
     Asked,
+    Found16,
     LayerQuality,
     Lost,
     Method,
@@ -57,7 +58,10 @@ MORE = 6
 
 @dataclass(repr=False, eq=False)
 class Deployment:
-    """A network generated for one board: `save`, `build`, `verify` it, or `deploy` for all at once."""
+    """A network generated for one board: `save`, `build`, `verify` it, or `deploy` for all at once.
+
+    Where the precision was found out: `found`, and `narrow_cost`, what int8 everywhere takes (None: no room).
+    """
 
     graph: Graph
     float_graph: Graph
@@ -67,6 +71,8 @@ class Deployment:
     firmware: Firmware
     test: tuple[Any, Array] | None = None
     accuracy: Accuracy | None = None
+    found: Found16 | None = None
+    narrow_cost: Cost | None = None
     lost: tuple[Lost, ...] = ()
     artifact: Artifact | None = None
 
@@ -85,6 +91,8 @@ class Deployment:
             f"flash     {constants:,} B of weights and tables, code comes to it",
             *(f"{'' if i else 'layers':<9} {text}" for i, text in enumerate([*layers[:SHOWN_LAYERS], *more])),
             *([self.accuracy.line()] if self.accuracy else []),
+            *(self.found.lines() if self.found else []),
+            *self.cost_lines,
             *(f"warning   {sentence}" for sentence in self.warnings),
             f"artifact  {self.artifact.path if self.artifact else 'not saved yet: call save()'}",
         ]
@@ -94,6 +102,17 @@ class Deployment:
     def warnings(self) -> tuple[str, ...]:
         """What quantization cost that matters, a sentence each; compile() warns of the same."""
         return (*filter(None, [poor_layers(self.quality)]), *lost_events(self.lost))
+
+    @property
+    def cost_lines(self) -> list[str]:
+        """For people, where the precision was found out: what it takes more than int8 everywhere."""
+        if not self.narrow_cost:
+            return []
+        old, new = self.narrow_cost, self.firmware.cost
+        return [
+            f"RAM {old.ram_bytes:,} -> {new.ram_bytes:,} B, constants in flash {old.flash_bytes:,} -> "
+            f"{new.flash_bytes:,} B, about {old.cycles:,} -> {new.cycles:,} cycles"
+        ]
 
     def save(self, path: str | Path | None = None) -> Artifact:
         """Write the artifact (default: build/<name>-<board>); raises UserError when that cannot be."""
@@ -155,6 +174,8 @@ def compile(
     ranges: Method = "mse",
     ram_limit_bytes: int | None = None,
     precision: Asked = None,
+    target_snr_db: float | None = None,
+    target_accuracy: float | None = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
@@ -166,12 +187,14 @@ def compile(
     called with, where that takes more than one sample of each input in a row: a dict by the names of its
     arguments, or lists and dicts of tensors inside.
     `precision` is that of activations: "int8" (the default), "int16", or by the names of layers, inputs and
-    states: {"conv1": "int16"}, or ["int16", "conv1=int8"]. Weights are int8.
+    states: {"conv1": "int16"}, or ["int16", "conv1=int8"]. Weights are int8. "auto" makes those int16 that
+    cost the outputs most as int8, until these have `target_snr_db` (default 30 dB) beside the float network
+    on the calibration samples, or `target_accuracy` (a fraction) is reached on the model's test set.
     Within `ram_limit_bytes` for activations, scratch and stack the program is the fastest; without a limit
     it is the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
-    target, asked = _board(board), read_precision(precision)
+    target, asked = _board(board), read_precision(precision, target_snr_db, target_accuracy)
     if calibration is None and not isinstance(model, str | Path):
         raise UserError(
             "the argument `calibration` is missing: give typical float inputs, an array (N, …) or the path "
@@ -195,7 +218,12 @@ def compile(
     if names and len(names) != scores:
         raise UserError(f"there are {len(names)} labels for {scores} output values: give one for each")
     test = imported.test and check_test(imported.test, graph)
-    quantized = quantize(graph, samples, ranges, progress, precision=asked.named, default=asked.default)
+    if asked.target_accuracy is not None and test is None:
+        raise UserError(
+            "a target for the accuracy needs a test set: return `test` from the model's function, or give "
+            "a target for the signal-to-noise"
+        )
+    quantized = quantize(graph, samples, ranges, progress, precision=asked, test=test)
     made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes)
     deployment = Deployment(
         graph=quantized.graph,
@@ -206,11 +234,21 @@ def compile(
         firmware=made,
         test=test,
         accuracy=measure_accuracy(graph, quantized.graph, test, progress) if test else None,
+        found=quantized.found,
+        narrow_cost=_cost(quantized.narrow, target, ram_limit_bytes) if quantized.narrow else None,
         lost=quantized.lost,
     )
     for sentence in deployment.warnings:
         warnings.warn(sentence, QualityWarning, stacklevel=2)
     return deployment
+
+
+def _cost(graph: Graph, board: Board, ram_limit_bytes: int | None) -> Cost | None:
+    """What a graph would take of a board; None: it has no room there."""
+    try:
+        return firmware(graph, board, ram_limit_bytes=ram_limit_bytes).cost
+    except UserError:
+        return None
 
 
 def open(device: str, artifact: Artifact | str | Path) -> devices.Device:

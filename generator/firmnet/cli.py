@@ -29,6 +29,7 @@ from .toolchain import find
 
 if TYPE_CHECKING:
     from . import targets
+    from .quantize import Precision
 
 BAD_INPUT, FAILED_CHECK, INTERNAL_FAULT, INTERRUPTED = 2, 1, 70, 130
 
@@ -100,9 +101,25 @@ PrecisionOption = Annotated[
     list[str] | None,
     typer.Option(
         "--precision",
-        help="Of activations: int8 (the default) or int16; NAME=int16 for one layer, input or state, also "
-        "several times.",
+        help="Of activations: int8 (the default), int16, or auto: int16 where the outputs need it; "
+        "NAME=int16 for one layer, input or state. May be given several times.",
         metavar="TYPE",
+    ),
+]
+TargetSnr = Annotated[
+    float | None,
+    typer.Option(
+        "--target-snr",
+        help="With --precision auto: the signal-to-noise that the outputs are to have; default: 30.",
+        metavar="DB",
+    ),
+]
+TargetAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        "--target-accuracy",
+        help="With --precision auto: the fraction of the model's test set that is to be right (0.97).",
+        metavar="FRACTION",
     ),
 ]
 
@@ -179,13 +196,15 @@ def deploy(
     ranges: RangesOption = "mse",
     ram_limit: RamLimit = None,
     precision: PrecisionOption = None,
+    target_snr: TargetSnr = None,
+    target_accuracy: TargetAccuracy = None,
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
     """Generate, build, flash and verify: from a model to a board that is proven to compute it."""
     from . import api
     from .artifact import Artifact
-    from .quantize import read_samples
+    from .quantize import read_precision, read_samples
 
     target = _board(board, folder)
     _check_tools(emulate)
@@ -195,7 +214,8 @@ def deploy(
         screen.line(f"flashing is skipped: behind {port} there must be a board with this very firmware")
     if inputs:
         read_samples(inputs, None)
-    generated = _generate(model, target, calib, out, name, ranges, ram_limit, precision)
+    aim = read_precision(precision, target_snr, target_accuracy)
+    generated = _generate(model, target, calib, out, name, ranges, ram_limit, aim)
     artifact = Path(generated.data["artifact"])
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
@@ -219,10 +239,15 @@ def generate(
     ranges: RangesOption = "mse",
     ram_limit: RamLimit = None,
     precision: PrecisionOption = None,
+    target_snr: TargetSnr = None,
+    target_accuracy: TargetAccuracy = None,
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
-    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit, precision)
+    from .quantize import read_precision
+
+    aim = read_precision(precision, target_snr, target_accuracy)
+    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit, aim)
     place = outcome.data["artifact"]
     screen.line(f"artifact in {place}; next: `firmnet build {shlex.quote(place)}`")
     return outcome
@@ -236,7 +261,7 @@ def _generate(
     name: str | None,
     ranges: Literal["mse", "minmax"],
     ram_limit: int | None,
-    precision: Sequence[str] | None,
+    precision: "Precision",
 ) -> Outcome:
     from . import api
     from .artifact import check_place
@@ -277,6 +302,9 @@ def _generate(
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
     screen.line("signal to noise of the integers beside the float network: up to each layer, and of it alone")
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
+    if deployment.found:
+        for line in (*deployment.found.lines(), *deployment.cost_lines):
+            screen.line(line)
     if deployment.accuracy:
         screen.line(deployment.accuracy.line())
     for warning in deployment.warnings:
@@ -287,6 +315,8 @@ def _generate(
             "manifest": made,
             "quality": deployment.quality,
             "accuracy": deployment.accuracy,
+            "precision": deployment.found,
+            "cost": {"int8": deployment.narrow_cost, "chosen": deployment.firmware.cost},
             "warnings": deployment.warnings,
         }
     )

@@ -18,16 +18,26 @@ _constants: dict[int, dict[str, Any]] = {}
 """Per living graph (by id): what its nodes need beside activations, computed once."""
 
 
-def float_values(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = None) -> Values:
+def float_values(
+    graph: Graph,
+    *inputs: Array,
+    state: Mapping[str, Array] | None = None,
+    change: Callable[[str, Array], Array] | None = None,
+) -> Values:
     """Every activation by name, float64; `inputs` are one sample of each input in the model's own order.
 
-    `state` holds the states' tensors; None: as after a reset.
+    `state` holds the states' tensors; None: as after a reset. `change`: what becomes of each input and each
+    layer's output, by name, before others read it.
     """
     values = {port.tensor: _stored(graph, port, x) for port, x in _ported(graph, inputs)}
+    if change:
+        values = {name: change(name, x) for name, x in values.items()}
     values |= {name: x.astype(np.float64) for name, x in (state or initial(graph)).items()}
     for node in graph.nodes:
         given = [values[name] if name in values else _real(graph, name) for name in node.inputs]
         _keep(graph, values, node, OPS[node.op].run_float(graph.call(node), *given))
+        if change:
+            values |= {name: change(name, values[name]) for name in node.outputs}
     return values
 
 

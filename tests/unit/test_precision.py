@@ -47,7 +47,9 @@ def types_of(graph: Graph) -> dict[str, str]:
 
 def test_all_of_int16_is_closer_to_float() -> None:
     graph = perceptron()
-    narrow, wide = (quantize(graph, samples(), default=dtype).graph for dtype in (Dtype.INT8, Dtype.INT16))
+    narrow, wide = (
+        quantize(graph, samples(), precision=str(dtype)).graph for dtype in (Dtype.INT8, Dtype.INT16)
+    )
     assert set(types_of(wide).values()) == {"int16"}
     assert "int16" not in types_of(narrow).values()
     errors = [np.mean([error(graph, each, x) for x in samples()]) for each in (narrow, wide)]
@@ -87,7 +89,7 @@ def test_a_layer_that_knows_no_int16_computes_with_int8(
     op = OPS["linear"]
     monkeypatch.setattr(type(op), "dtypes", dtypes)
     monkeypatch.setattr(type(op), "mixes", mixes)
-    graph = quantize(perceptron(), samples(), default=Dtype.INT16).graph
+    graph = quantize(perceptron(), samples(), precision="int16").graph
     assert expected.items() <= types_of(graph).items()
     assert ("joined_to_second" in types_of(graph)) == ("joined_to_second" in expected)
 

@@ -18,12 +18,24 @@ from .project import project_files
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a model takes: RAM for activations, scratch and stack, flash for constants, and about so many
+    cycles of a Cortex-M4, by the prices of its kernels.
+    """
+
+    ram_bytes: int
+    flash_bytes: int
+    cycles: int
+
+
+@dataclass(frozen=True)
 class Firmware:
     """The PlatformIO project (path inside firmware/ → text) and its manifest."""
 
     files: Mapping[str, str]
     manifest: Manifest
     layers: tuple[Layer, ...]
+    cost: Cost
 
 
 def firmware(
@@ -40,7 +52,8 @@ def firmware(
     check_quantized(graph)
     program, limit_bytes = plan_for(graph, board, ram_limit_bytes)
     lib = library(graph, isa=isa(board.chip.core), program=program)
-    check_flash(graph.name, sum(layer.flash_bytes for layer in lib.layers), board)
+    flash_bytes = sum(layer.flash_bytes for layer in lib.layers)
+    check_flash(graph.name, flash_bytes, board)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     files |= project_files(graph, board, lib.program.stack_bytes, labels, version)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
@@ -63,7 +76,8 @@ def firmware(
         ram_limit_bytes=limit_bytes,
         cascades=tuple(map(cascade_entry, lib.program.cascades)),
     )
-    return Firmware(files, manifest, lib.layers)
+    cost = Cost(lib.program.ram_bytes, flash_bytes, round(lib.program.cycles))
+    return Firmware(files, manifest, lib.layers, cost)
 
 
 def _entry(model: str, layer: Layer) -> LayerEntry:

@@ -1,16 +1,19 @@
 """How does a float graph become an int8 one? Calibrate, choose scales, apply, and measure what was lost."""
 
 from .accuracy import Accuracy, check_test, measure_accuracy, share_right
-from .apply import Quantized, apply, quantize
+from .apply import apply
 from .lost import Lost, lost_events
 from .observe import Histogram, Method, Progress, Ranges, calibrate
 from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure, poor_layers
+from .quantized import Quantized, quantize
 from .samples import check_samples, check_shape, read_samples
+from .search import Found16, output_snr
 
 __all__ = [
     "Accuracy",
     "Asked",
+    "Found16",
     "Histogram",
     "LayerQuality",
     "Lost",
@@ -27,6 +30,7 @@ __all__ = [
     "lost_events",
     "measure",
     "measure_accuracy",
+    "output_snr",
     "poor_layers",
     "quantize",
     "read_precision",

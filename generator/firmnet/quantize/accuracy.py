@@ -77,6 +77,15 @@ def measure_accuracy(
     return Accuracy(len(chosen), len(inputs), of_float, of_int8)
 
 
+def integer_accuracy(quantized: Graph, test: tuple[Any, Array]) -> float:
+    """The fraction of a checked test set, at most MOST_TRIED of it, that the integers get right."""
+    inputs, classes = rows(test[0], quantized), test[1]
+    chosen = tried(quantized, len(inputs), MOST_TRIED)
+    integers, (port,) = Stepper(quantized), quantized.outputs
+    made = (integers(*quantized_inputs(quantized, *inputs[i]))[port.tensor] for i in chosen)
+    return share_right((in_model_order(port, y) for y in made), classes[chosen])
+
+
 def share_right(outputs: Iterable[Array], classes: Array) -> float:
     """The fraction of a device's outputs, in the model's own order, in which the right class is the best."""
     return float(np.mean(np.array([best(y) for y in outputs]) == classes))

@@ -1,10 +1,9 @@
 """How does a float graph become an integer one? Ranges become scales, and constants integers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -12,10 +11,7 @@ from ..errors import UserError
 from ..ir import Array, Dtype, Graph, Node, QParams, Tensor, check
 from ..ops import OPS, check_states, check_types
 from .groups import Groups, dictated, only_passed_on, rescaled
-from .lost import Lost, lost
-from .observe import Method, Progress, Ranges, calibrate, histogram_of, merge
-from .quality import LayerQuality, measure
-from .samples import check_samples
+from .observe import Method, Ranges, histogram_of, merge
 from .scales import choose, quantize_weights
 from .types import NamedTypes, Typed, typed
 
@@ -24,48 +20,11 @@ NOTHING: NamedTypes = MappingProxyType({})
 MAX_DOUBLINGS = 200  # 2^-100 … 2^100: more than any scale can need
 
 
-@dataclass(frozen=True)
-class Quantized:
-    """The integer graph, ready for the planner and the code generator, how well each layer of it does, and
-    what of the calibration samples no longer comes out.
-    """
-
-    graph: Graph
-    quality: tuple[LayerQuality, ...]
-    lost: tuple[Lost, ...] = ()
-
-
-def quantize(
-    graph: Graph,
-    samples: Any,
-    ranges: Method = "mse",
-    progress: Progress | None = None,
-    what: str = "calibration data",
-    precision: NamedTypes = NOTHING,
-    default: Dtype = Dtype.INT8,
-) -> Quantized:
-    """Calibrate on `samples` (N, …; the model's own order), choose scales, and measure what they cost.
-
-    Of a graph with several inputs `samples` has an array for each; see check_samples. Activations are of type
-    `default` but for those that `precision` names (see `typed`). Tensor and layer names stay. Raises
-    UserError for unusable samples, and ValueError for a graph that still holds float-only ops (passes must
-    run first).
-    """
-    checked = check_samples(samples, graph, what)
-    observed = calibrate(graph, checked, ranges, progress, what)
-    integer = apply(graph, observed, precision, default)
-    events = lost(graph, integer, checked, observed)
-    if events and ranges == "mse":
-        covering = apply(graph, replace(observed, method="minmax"), precision, default)
-        events = tuple(event.with_minmax(covering, checked) for event in events)
-    return Quantized(integer, measure(graph, integer, checked, observed), events)
-
-
 def apply(
     graph: Graph, observed: Ranges, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8
 ) -> Graph:
     """The graph with integer activations, int8 weights and int32 biases, for ranges observed on it."""
-    graph = rescaled(_own_constants(graph))
+    graph = rescaled(own_constants(graph))
     _check_ops(graph)
     check_states(graph)
     types = typed(graph, precision, default)
@@ -94,7 +53,7 @@ def _check_ops(graph: Graph) -> None:
             )
 
 
-def _own_constants(graph: Graph) -> Graph:
+def own_constants(graph: Graph) -> Graph:
     """Every layer with constants of its own: layers that share a weight see inputs of different scales."""
     used: set[str] = set()
     nodes: list[Node] = []

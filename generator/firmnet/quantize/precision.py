@@ -28,7 +28,7 @@ class Precision:
     target_accuracy: float | None = None
 
 
-Asked = str | Dtype | Precision | Iterable[str] | Mapping[str, str | Dtype] | None
+Asked = str | Precision | Iterable[str] | Mapping[str, str | Dtype] | None
 """How users say it: "int16", "auto", ["int16", "conv1=int8"], {"conv1": "int16"}."""
 
 
@@ -39,6 +39,8 @@ def read_precision(
     if isinstance(asked, Precision):
         return asked
     default, named, auto = Dtype.INT8, dict[str, Dtype](), False
+    if isinstance(asked, Mapping):
+        named = {name: Dtype(dtype) for name, dtype in asked.items() if isinstance(dtype, Dtype)}
     for word in _words(asked):
         name, equals, value = word.rpartition("=")
         if equals and name:
@@ -71,7 +73,7 @@ def _words(asked: Asked) -> list[str]:
     if isinstance(asked, str):
         return [asked]
     if isinstance(asked, Mapping):
-        return [f"{name}={dtype}" for name, dtype in asked.items()]
+        return [f"{name}={dtype}" for name, dtype in asked.items() if not isinstance(dtype, Dtype)]
     assert not isinstance(asked, Precision)
     return list(asked)
 

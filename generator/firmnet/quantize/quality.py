@@ -128,8 +128,8 @@ def _row(quantized: Graph, node: Node, sums: _Power, observed: Ranges) -> LayerQ
     return LayerQuality(
         name=node.name,
         op=node.op,
-        snr_db=_decibels(sums.signal, sums.noise),
-        own_snr_db=_decibels(sums.signal, sums.own_noise),
+        snr_db=decibels(sums.signal, sums.noise),
+        own_snr_db=decibels(sums.signal, sums.own_noise),
         scale=q.scale[0],
         zero_point=q.zero_point,
         clipped_fraction=max(_clipped(quantized, observed, node, name) for name in node.outputs),
@@ -158,7 +158,8 @@ def _outside(seen: Histogram, low: float, high: float) -> float:
     return max(outside, 1) / int(counts.sum())
 
 
-def _decibels(signal: float, noise: float) -> float:
+def decibels(signal: float, noise: float) -> float:
+    """`inf` without noise, `-inf` where there is only noise."""
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf

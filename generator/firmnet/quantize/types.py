@@ -32,7 +32,7 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
     A layer that cannot read some type has it rescaled; one that cannot write the default writes int8. Raises
     GraphError for a name that is none, and for a type that the layer so named cannot write.
     """
-    asked = dict(_by_tensor(graph, named))
+    asked = dict(by_tensor(graph, named))
     given = dict(asked)
     while True:
         tied = groups(graph)
@@ -100,7 +100,7 @@ def _refusal(graph: Graph, node: Node, dtypes: Mapping[str, Dtype]) -> str:
     return OPS[node.op].refuses(call)
 
 
-def _by_tensor(graph: Graph, named: NamedTypes) -> Iterator[tuple[str, Dtype]]:
+def by_tensor(graph: Graph, named: NamedTypes) -> Iterator[tuple[str, Dtype]]:
     """What users name, as tensors."""
     known: dict[str, tuple[str, ...]] = {
         **{name: (name,) for name, tensor in graph.tensors.items() if tensor.data is None},

@@ -1,0 +1,222 @@
+"""Which activations need int16, so that the outputs are good enough? The damage of each is measured first."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import interpret
+from ..ir import Array, Dtype, Graph, QParams
+from ..ops import OPS
+from .accuracy import integer_accuracy
+from .apply import apply, own_constants
+from .groups import rescaled
+from .observe import Progress, Ranges
+from .precision import Precision
+from .quality import decibels, tried
+from .samples import rows
+from .types import NamedTypes, Typed, by_tensor, typed
+
+MOST_SAMPLES, LEAST_SAMPLES = 16, 4
+WORK_MACS = 4_000_000_000
+"""What the damage of all activations may take to measure: large networks are shown fewer samples."""
+NEAR_DB = 1.0
+"""A target that cannot be reached is given up this close to what int16 everywhere reaches."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What the outputs have when only these tensors, which share their values, are int8: `names` are those of
+    layers, inputs and states.
+    """
+
+    names: tuple[str, ...]
+    snr_db: float
+
+
+@dataclass(frozen=True)
+class Found16:
+    """What is int16 now, the worst first, and what that comes to: signal-to-noise in dB, or accuracy.
+
+    `narrow`: of int8 everywhere; `wide`: of int16 everywhere; `reached`: of what was chosen.
+    """
+
+    widened: tuple[Damage, ...]
+    candidates: int
+    by_accuracy: bool
+    target: float
+    narrow: float
+    reached: float
+    wide: float
+
+    @property
+    def met(self) -> bool:
+        return self.reached >= self.target
+
+    def lines(self) -> list[str]:
+        """For people: what was chosen and why."""
+        some = f"{len(self.widened)} of {self.candidates}"
+        told = [f"precision auto: int16 for {some} activations; {self._sum()}"]
+        told += [f"  {' '.join(d.names)}: as int8 it alone leaves {d.snr_db:.1f} dB" for d in self.widened]
+        if not self.met:
+            told.append(
+                f"{self._value(self.target)} cannot be reached: int16 everywhere has "
+                f"{self._value(self.wide)}, the rest is lost to int8 weights"
+            )
+        return told
+
+    def _sum(self) -> str:
+        what = "accuracy" if self.by_accuracy else "the outputs have"
+        return (
+            f"{what} {self._value(self.narrow)} with int8, {self._value(self.reached)} now "
+            f"(target {self._value(self.target)}; int16 everywhere {self._value(self.wide)})"
+        )
+
+    def _value(self, value: float) -> str:
+        return f"{value:.2%}" if self.by_accuracy else f"{value:.1f} dB"
+
+
+Test = tuple[Any, Array]
+
+
+def search(
+    graph: Graph,
+    samples: Any,
+    observed: Ranges,
+    precision: Precision,
+    test: Test | None = None,
+    progress: Progress | None = None,
+) -> tuple[NamedTypes, Found16]:
+    """Types of activations with which the outputs on checked samples reach the target, as few int16 as the
+    damage of each allows; and what was found. The same input gives the same choice.
+
+    The worst become int16 one after the other: how many, is found by halving. What the user named stays.
+    """
+    full = typed(rescaled(own_constants(graph)), precision.named, Dtype.INT16)
+    ranked = _ranked(graph, samples, observed, full, precision.named, progress)
+    measured: dict[int, float] = {}
+
+    def value(count: int) -> float:
+        """Of the worst so many of int16."""
+        if count not in measured:
+            integer = apply(graph, observed, _types(precision.named, ranked[:count]))
+            if precision.target_accuracy is not None and test is not None:
+                measured[count] = integer_accuracy(integer, test)
+            else:
+                measured[count] = output_snr(graph, integer, samples)
+        return measured[count]
+
+    by_accuracy = precision.target_accuracy is not None
+    target = precision.target_snr_db if precision.target_accuracy is None else precision.target_accuracy
+    wide = value(len(ranked))
+    near = wide - (0.0 if by_accuracy else NEAR_DB)
+    count = _least(len(ranked), lambda count: value(count) >= min(target, near if wide < target else target))
+    chosen = tuple(damage for damage, _ in ranked[:count])
+    found = Found16(chosen, len(ranked), by_accuracy, target, value(0), value(count), wide)
+    return _types(precision.named, ranked[:count]), found
+
+
+Ranked = Sequence[tuple[Damage, str]]
+"""The worst first, with a tensor that stands for its group."""
+
+
+def _types(named: NamedTypes, chosen: Ranked) -> dict[str, Dtype]:
+    return {**{tensor: Dtype.INT16 for _, tensor in chosen}, **named}
+
+
+def _least(most: int, enough: Callable[[int], bool]) -> int:
+    """The least count that is enough, where more are never less; `most` is taken to be."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return high
+
+
+def _ranked(
+    graph: Graph,
+    samples: Any,
+    observed: Ranges,
+    full: Typed,
+    named: NamedTypes,
+    progress: Progress | None,
+) -> list[tuple[Damage, str]]:
+    """Every group that can be int16 and that the user did not name, by its damage."""
+    narrow = apply(graph, observed, named).tensors
+    activations = [name for name, tensor in graph.tensors.items() if tensor.data is None]
+    members: dict[str, list[str]] = {}
+    for name in activations:
+        if full.of(name) is Dtype.INT16:
+            members.setdefault(full.tied.of[name], []).append(name)
+    fixed = dict(by_tensor(graph, named))
+    groups = [names for names in members.values() if not fixed.keys() & {*names}]
+    chosen = tried(graph, len(rows(samples, graph)), _sample_count(graph, len(groups)))
+    damages = []
+    for i, names in enumerate(groups):
+        steps = {name: narrow[name].q for name in names if narrow[name].q.dtype is Dtype.INT8}
+        damages.append((Damage(_told(graph, names), _snr_with(graph, samples, chosen, steps)), names[0]))
+        if progress:
+            progress(i + 1, len(groups))
+    return sorted(damages, key=lambda found: found[0].snr_db)
+
+
+def _sample_count(graph: Graph, groups: int) -> int:
+    macs = sum(OPS[node.op].macs(graph.call(node)) for node in graph.nodes)
+    return int(np.clip(WORK_MACS // max(macs * groups, 1), LEAST_SAMPLES, MOST_SAMPLES))
+
+
+def _told(graph: Graph, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of the layers, inputs and states that write these tensors, views left out."""
+    views = {name for node in graph.nodes if OPS[node.op].view for name in node.outputs}
+    return tuple(name for name in names if name not in views) or tuple(names)
+
+
+def _snr_with(graph: Graph, samples: Any, chosen: Sequence[int], steps: dict[str, QParams]) -> float:
+    """Signal-to-noise of the outputs of the float graph in which only these tensors are rounded to int8."""
+
+    def rounded(name: str, values: Array) -> Array:
+        q = steps.get(name)
+        if q is None:
+            return values
+        level = np.clip(np.rint(values / q.scale[0]) + q.zero_point, q.dtype.low, q.dtype.high)
+        return q.to_real(level)
+
+    def altered(graph: Graph, *inputs: Array, state: interpret.Values) -> interpret.Values:
+        return interpret.float_values(graph, *inputs, state=state, change=rounded)
+
+    sequence = rows(samples, graph)
+    noise = _Noise(graph)
+    exact, narrow = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(graph, altered)
+    for i in chosen:
+        noise.add(exact(*sequence[i]), narrow(*sequence[i]))
+    return noise.snr_db
+
+
+def output_snr(graph: Graph, quantized: Graph, samples: Any) -> float:
+    """Signal-to-noise of a quantized graph's outputs beside the float graph's, in dB: the worst of them."""
+    sequence = rows(samples, graph)
+    noise = _Noise(graph)
+    floats, integers = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(quantized)
+    for i in tried(graph, len(sequence), MOST_SAMPLES):
+        values = integers(*interpret.quantized_inputs(quantized, *sequence[i]))
+        tensors = [quantized.tensors[port.tensor] for port in graph.outputs]
+        noise.add(floats(*sequence[i]), {t.name: t.q.to_real(values[t.name]) for t in tensors})
+    return noise.snr_db
+
+
+class _Noise:
+    """Sums over samples, by output."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._sums = {port.tensor: [0.0, 0.0] for port in graph.outputs}
+
+    def add(self, real: interpret.Values, made: interpret.Values) -> None:
+        for name, sums in self._sums.items():
+            sums[0] += float((real[name] ** 2).sum())
+            sums[1] += float(((real[name] - made[name]) ** 2).sum())
+
+    @property
+    def snr_db(self) -> float:
+        return min((decibels(*sums) for sums in self._sums.values()), default=math.inf)
