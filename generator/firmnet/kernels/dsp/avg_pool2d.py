@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir import Array, Call
+from ...ir import Array, Call, Dtype
 from ...ops.avg_pool2d import distinct, requant_of, spans
 from ...ops.spec import Constants
 from ...targets import Isa
@@ -71,6 +71,7 @@ class ApartAvgPool2d(AvgPool2d):
 
     name = "apart"
     isa = Isa.DSP
+    dtypes = (Dtype.INT8,)
 
     def accepts(self, call: Call) -> bool:
         return _apart(call) is not None
@@ -158,6 +159,7 @@ class WindowsAvgPool2d(AvgPool2d):
 
     name = "windows"
     isa = Isa.DSP
+    dtypes = (Dtype.INT8,)
 
     def accepts(self, call: Call) -> bool:
         return call.output.shape[3] >= 4
@@ -208,6 +210,7 @@ class RowsAvgPool2d(AvgPool2d):
 
     name = "rows"
     isa = Isa.DSP
+    dtypes = (Dtype.INT8,)
 
     def accepts(self, call: Call) -> bool:
         return _row_pooling(call) is not None

@@ -1,6 +1,7 @@
 """How does plain C pool an image? Window by window."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...ir import Call, Dtype
 from ...ops.avg_pool2d import spans as averages
@@ -22,7 +23,7 @@ class Averages:
 
 class AvgPool2d(Kernel):
     op = "avg_pool2d"
-    dtypes = (Dtype.INT8, Dtype.INT16)
+    dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         """Window by window, and in each channel by channel."""
