@@ -14,7 +14,7 @@ from . import artifact as artifacts
 from . import build as builder
 from . import devices
 from .artifact import Artifact, Edge
-from .codegen.firmware import Cost, Firmware, firmware
+from .codegen.firmware import Firmware, Footprint, firmware
 from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
 from .ir import Array, Graph, unwrapped, wrapped
@@ -72,7 +72,7 @@ class Deployment:
     test: tuple[Any, Array] | None = None
     accuracy: Accuracy | None = None
     found: Found16 | None = None
-    narrow_cost: Cost | None = None
+    narrow_cost: Footprint | None = None
     lost: tuple[Lost, ...] = ()
     artifact: Artifact | None = None
 
@@ -243,7 +243,7 @@ def compile(
     return deployment
 
 
-def _cost(graph: Graph, board: Board, ram_limit_bytes: int | None) -> Cost | None:
+def _cost(graph: Graph, board: Board, ram_limit_bytes: int | None) -> Footprint | None:
     """What a graph would take of a board; None: it has no room there."""
     try:
         return firmware(graph, board, ram_limit_bytes=ram_limit_bytes).cost

@@ -18,7 +18,7 @@ from .project import project_files
 
 
 @dataclass(frozen=True)
-class Cost:
+class Footprint:
     """What a model takes: RAM for activations, scratch and stack, flash for constants, and about so many
     cycles of a Cortex-M4, by the prices of its kernels.
     """
@@ -35,7 +35,7 @@ class Firmware:
     files: Mapping[str, str]
     manifest: Manifest
     layers: tuple[Layer, ...]
-    cost: Cost
+    cost: Footprint
 
 
 def firmware(
@@ -76,7 +76,7 @@ def firmware(
         ram_limit_bytes=limit_bytes,
         cascades=tuple(map(cascade_entry, lib.program.cascades)),
     )
-    cost = Cost(lib.program.ram_bytes, flash_bytes, round(lib.program.cycles))
+    cost = Footprint(lib.program.ram_bytes, flash_bytes, round(lib.program.cycles))
     return Firmware(files, manifest, lib.layers, cost)
 
 
