@@ -132,6 +132,14 @@ def level(q: QParams, real: float) -> int:
     return int(np.clip(q.zero_point + np.floor(real / q.scale[0] + 0.5), q.dtype.low, q.dtype.high))
 
 
+def integer_root(squares: Array) -> Array:
+    """The largest int64 whose square is not above each of these, which are 0 to 2^62."""
+    root = np.sqrt(squares.astype(np.float64)).astype(np.int64)
+    root -= root * root > squares
+    exact: Array = root + ((root + 1) * (root + 1) <= squares)
+    return exact
+
+
 def quantize_input(x: Array, q: QParams) -> Array:
     """float32 → integers at the model's edge, each step rounded to float32, no fused multiply-add.
 

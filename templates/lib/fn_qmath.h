@@ -51,6 +51,21 @@ static inline uint32_t fn_exponential(const uint32_t *coarse, const uint32_t *fi
     return (uint32_t)((product + (UINT64_C(1) << (drop - 1))) >> drop);
 }
 
+/* The largest integer whose square is not above this one, which is below 2^62. */
+static inline uint32_t fn_root(uint64_t square)
+{
+    uint64_t root = 0;
+    for (uint64_t bit = UINT64_C(1) << 60; bit > 0; bit >>= 2) {
+        const uint64_t tried = root + bit;
+        root >>= 1;
+        if (square >= tried) {
+            square -= tried;
+            root += bit;
+        }
+    }
+    return (uint32_t)root;
+}
+
 /* float -> lo..hi at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> lo. */
 static inline int32_t fn_quantize_input(float x, float reciprocal, float offset, int32_t lo, int32_t hi)
 {

@@ -36,13 +36,20 @@ CALLS: list[Call] = [
     ("max_pool1d.default", (1, 4, 9), (X, [3])),
     ("max_pool1d_with_indices.default", (1, 4, 9), (X, [2])),
     ("adaptive_max_pool2d.default", IMAGE, (X, [3, 4])),
+    ("adaptive_max_pool2d.default", IMAGE, (X, [4, 5])),
+    ("adaptive_max_pool2d.default", IMAGE, (X, [1, 11])),
     ("adaptive_max_pool1d.default", (1, 4, 9), (X, [3])),
+    ("adaptive_max_pool1d.default", (1, 4, 9), (X, [4])),
+    ("max.default", (1, 3, 5), (X,)),
+    ("amin.default", IMAGE, (X, [2, 3])),
+    ("amin.default", (1, 3, 5), (X, [1], True)),
+    ("min.dim", IMAGE, (X, 1)),
+    ("min.default", (1, 3, 5), (X,)),
 ]
 
 REFUSED: list[Refused] = [
     ("max_pool2d.default", IMAGE, (X, [X, 2]), "'kernel_size' is computed by the network"),
     ("avg_pool2d.default", IMAGE, (X, ["k", 2]), "'kernel_size' is .*write plain numbers"),
-    ("adaptive_max_pool2d.default", IMAGE, (X, [4, 4]), "several sizes"),
     ("max_pool2d.default", (4, 9, 8), (X, [2, 2]), "batch 1"),
     ("max_pool2d.default", (1, 4, 1, 8), (X, [2, 1], [1, 1], [2, 0], [3, 1]), "reads only padding"),
 ]

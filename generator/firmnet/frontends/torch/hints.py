@@ -61,19 +61,6 @@ def linear(x: Tensor) -> Tensor:
 
 HINTS = (
     Hint(
-        ("min", "amin"),
-        "write it as -(-x).amax(dim)",
-        (
-            Example(lambda x: x.amin(1), lambda x: -(-x).amax(1), TOKENS),
-            Example(lambda x: x.min(1)[0], lambda x: -(-x).amax(1), TOKENS),
-        ),
-    ),
-    Hint(
-        ("max",),
-        "write the largest value of all as x.amax()",
-        (Example(lambda x: x.max().reshape(1, 1), lambda x: x.amax().reshape(1, 1), VECTOR),),
-    ),
-    Hint(
         ("where", "masked_fill", "gt", "ge", "lt", "le"),
         "choose by arithmetic instead: F.relu, F.hardtanh, clamp, or a product with a gate",
         (Example(lambda x: torch.where(x > 0, x, 0.0), F.relu, VECTOR),),
@@ -103,17 +90,6 @@ HINTS = (
                 lambda x: Tokens(nn.BatchNorm1d(4).eval())(x),
                 TOKENS,
                 trained_again=True,
-            ),
-        ),
-    ),
-    Hint(
-        ("var", "std"),
-        "write the variance as the mean of squares less the square of the mean",
-        (
-            Example(
-                lambda x: x.var(1, correction=0),
-                lambda x: (x * x).mean(1) - x.mean(1) ** 2,
-                TOKENS,
             ),
         ),
     ),
@@ -198,11 +174,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("adaptive_max_pool2d",),
-        "use nn.MaxPool2d with its sizes written out and train again",
-        (Example(nn.AdaptiveMaxPool2d(4), nn.MaxPool2d(3, 1), IMAGE, trained_again=True),),
-    ),
-    Hint(
         ("argmax", "topk", "sort", "argsort"),
         "leave it out: predict() returns the class with the highest score, and the host can sort",
         (
@@ -274,14 +245,6 @@ HINTS = (
                 VECTOR,
                 given=lambda x: torch.view_as_real(torch.fft.rfft(x)).flatten(1),
             ),
-        ),
-    ),
-    Hint(
-        ("linalg_vector_norm", "norm", "cosine_similarity"),
-        "leave it out and train again with nn.BatchNorm1d in its place, or normalize on the host",
-        (
-            Example(lambda x: F.normalize(linear(x)), linear, VECTOR, outside=F.normalize),
-            Example(F.normalize, nn.BatchNorm1d(6), VECTOR, trained_again=True),
         ),
     ),
 )

@@ -24,6 +24,10 @@ CHECKS = {"aten._assert_tensor_metadata.default", "aten._assert_async.msg", "ate
 OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}
 """Operators that read nothing of an activation but its shape."""
 RANDOM = "it draws random numbers: take it out, or make it a constant buffer"
+BESIDE = (
+    "the indices that it gives beside its values are read, and firmnet has the values alone: instead of "
+    "unpooling use nn.Upsample or a transposed convolution, and train again"
+)
 LARGEST_CONSTANT = 2**26
 """Elements of a tensor that is computed at import."""
 LARGEST_ACTIVATION = 2**23
@@ -123,6 +127,9 @@ class Import:
             if result.shape != shape:
                 self.refuse(node, f"firmnet would make {result.shape} of it, and not {shape}")
                 return
+        if several and _reads_beyond(node, len(results)):
+            self.refuse(node, BESIDE)
+            return
         unknown = [UNKNOWN] * (len(_as_list(node.meta["val"])) - len(results))
         self.values[node] = [*results, *unknown] if several else built
 
@@ -146,6 +153,12 @@ class Import:
         if isinstance(value, list | tuple):
             return [self.resolve(item) for item in value]
         return value
+
+
+def _reads_beyond(node: FxNode, count: int) -> bool:
+    """Whether another result of the node than its first ones is read."""
+    taken = [user for user in node.users if getattr(user.target, "__name__", "") == "getitem" and user.users]
+    return any(isinstance(user.args[1], int) and user.args[1] >= count for user in taken)
 
 
 def _is_random(target: Any) -> bool:

@@ -17,6 +17,7 @@ from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
 from ...common.repeats import before_expansion, broadcast_shape, expanded
+from .norms import normalized
 
 Operand = Tensor | Array | float
 
@@ -72,7 +73,8 @@ def from_aten_div(b: Builder, x: Operand, other: Operand) -> Tensor:
     """By an activation as the numerator times an entry of a table."""
     if isinstance(other, Tensor):
         if isinstance(x, Tensor):
-            return _repeating(b, "div", DivAttrs(), x, other)
+            by_its_norm = normalized(b, x, other)
+            return by_its_norm or _repeating(b, "div", DivAttrs(), x, other)
         return affine(b, b.add("table", single("reciprocal"), other), x, 0.0)
     if not np.all(other):
         raise Unsupported("division by a constant that is zero")

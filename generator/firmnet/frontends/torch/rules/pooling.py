@@ -3,14 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ....ir import Tensor
+import numpy as np
+
+from ....ir import Array, Tensor
 from ....ops.avg_pool2d import AvgPool2dAttrs
 from ....ops.max_pool2d import MaxPool2dAttrs
+from ....ops.pick import runs
 from ....ops.windows import Pair
+from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.images import as_image, as_line, require_image
 from ...common.movement import to_nchw, to_nhwc
+from ...common.places import picked
 from ...common.reductions import reduced
 from .options import PerAxis, lying, pair, symmetric
 
@@ -129,10 +134,19 @@ def from_aten_max_pool1d(
 def from_aten_adaptive_max_pool2d(b: Builder, x: Tensor, output_size: PerAxis) -> Tensor:
     require_image("adaptive_max_pool2d", x.shape)
     size = pair(output_size)
-    if any(n % m for n, m in zip(x.shape[2:], size, strict=True)):
-        raise Unsupported(f"windows of several sizes, from {x.shape[2:]} to {size}")
-    height, width = (n // m for n, m in zip(x.shape[2:], size, strict=True))
-    return from_aten_max_pool2d(b, x, (height, width))
+    spans = [_adaptive(n, m) for n, m in zip(x.shape[2:], size, strict=True)]
+    even = picked(
+        b, x, {2 + axis: runs(np.ravel(span)) for axis, span in enumerate(spans)}, name=f"{b.layer}_windows"
+    )
+    return from_aten_max_pool2d(b, even, [len(span[0]) for span in spans])
+
+
+def _adaptive(n: int, count: int) -> Array:
+    """The values of each window, (count, most): where windows differ in size the last is there again."""
+    starts, ends = np.arange(count) * n // count, -(-(np.arange(count) + 1) * n // count)
+    within = starts[:, None] + np.arange((ends - starts).max())
+    spans: Array = np.minimum(within, ends[:, None] - 1)
+    return spans
 
 
 def from_aten_adaptive_max_pool1d(b: Builder, x: Tensor, output_size: PerAxis) -> Tensor:
@@ -141,6 +155,11 @@ def from_aten_adaptive_max_pool1d(b: Builder, x: Tensor, output_size: PerAxis) -
 
 def from_aten_amax(b: Builder, x: Tensor, dim: int | Sequence[int] = (), keepdim: bool = False) -> Tensor:
     return reduced(b, x, dim, keepdim, from_aten_max_pool2d)
+
+
+def from_aten_amin(b: Builder, x: Tensor, dim: int | Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    """The largest of the negative values, negative."""
+    return affine(b, from_aten_amax(b, affine(b, x, -1.0, 0.0), dim, keepdim), -1.0, 0.0)
 
 
 RULES: Mapping[str, Rule] = {
@@ -161,4 +180,8 @@ RULES: Mapping[str, Rule] = {
     "aten.adaptive_max_pool1d.default": from_aten_adaptive_max_pool1d,
     "aten.amax.default": from_aten_amax,
     "aten.max.dim": from_aten_amax,
+    "aten.max.default": from_aten_amax,
+    "aten.amin.default": from_aten_amin,
+    "aten.min.dim": from_aten_amin,
+    "aten.min.default": from_aten_amin,
 }

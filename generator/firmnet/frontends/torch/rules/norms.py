@@ -1,0 +1,115 @@
+"""How do PyTorch's norms and variances over axes read?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ....ir import Node, Tensor
+from ....ops.normalize import NormalizeAttrs
+from ....ops.reduce import Kind, ReduceAttrs
+from ...common.arguments import Rule
+from ...common.builder import Builder, Unsupported
+from ...common.movement import reshaped
+from ...common.repeats import before_expansion
+
+Axes = int | Sequence[int] | None
+
+
+def from_aten_vector_norm(
+    b: Builder, x: Tensor, ord: float = 2, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    if ord not in (1, 2):
+        raise Unsupported(
+            f"a norm of order {ord:g}: firmnet has 1 and 2; the largest magnitude is x.abs().amax(dim)"
+        )
+    return _reduced(b, x, dim, keepdim, "l1" if ord == 1 else "l2")
+
+
+def from_aten_linalg_norm(
+    b: Builder,
+    x: Tensor,
+    ord: float | None = None,
+    dim: Axes = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+) -> Tensor:
+    """Without an order, that of all values together; with one, of vectors."""
+    axes = _axes(x, dim)
+    if ord is not None and (len(axes) > 1):
+        raise Unsupported(f"a norm of order {ord:g} of matrices: give it one axis")
+    return from_aten_vector_norm(b, x, 2 if ord is None else ord, dim, keepdim)
+
+
+def from_aten_var(
+    b: Builder, x: Tensor, dim: Axes = None, *, correction: float | None = None, keepdim: bool = False
+) -> Tensor:
+    return _reduced(b, x, dim, keepdim, "var", _whole(correction))
+
+
+def from_aten_std(
+    b: Builder, x: Tensor, dim: Axes = None, *, correction: float | None = None, keepdim: bool = False
+) -> Tensor:
+    return _reduced(b, x, dim, keepdim, "std", _whole(correction))
+
+
+def from_aten_var_unbiased(
+    b: Builder, x: Tensor, dim: Axes, unbiased: bool = True, keepdim: bool = False
+) -> Tensor:
+    return _reduced(b, x, dim, keepdim, "var", int(unbiased))
+
+
+def from_aten_std_unbiased(
+    b: Builder, x: Tensor, dim: Axes, unbiased: bool = True, keepdim: bool = False
+) -> Tensor:
+    return _reduced(b, x, dim, keepdim, "std", int(unbiased))
+
+
+def normalized(b: Builder, x: Tensor, norm: Tensor) -> Tensor | None:
+    """x over its own norm, as F.normalize writes it: None where `norm` is something else."""
+    least, source = 0.0, before_expansion(b, norm)
+    node = _maker(b, source)
+    if node is not None and node.op == "clamp" and node.attrs.hi is None:
+        least, node = node.attrs.lo or 0.0, _maker(b, b.tensors[node.inputs[0]])
+    if node is None or node.op != "reduce" or node.attrs.kind != "l2" or node.inputs[0] != x.name:
+        return None
+    if len(source.shape) != len(x.shape) or any(source.shape[axis] > 1 for axis in node.attrs.axes):
+        return None
+    if least <= 0:
+        raise Unsupported("it divides by zero where all values are zero: write it as F.normalize(x, dim=…)")
+    return b.add("normalize", NormalizeAttrs(node.attrs.axes, least), x)
+
+
+def _maker(b: Builder, x: Tensor) -> Node | None:
+    return next((node for node in b.nodes if x.name in node.outputs), None)
+
+
+def _whole(correction: float | None) -> int:
+    """PyTorch's default is 1."""
+    if correction is not None and not float(correction).is_integer():
+        raise Unsupported(f"a correction of {correction}: give it a whole number")
+    return 1 if correction is None else int(correction)
+
+
+def _reduced(b: Builder, x: Tensor, dim: Axes, keepdim: bool, kind: Kind, correction: int = 0) -> Tensor:
+    axes = _axes(x, dim)
+    y = b.add("reduce", ReduceAttrs(axes, kind, correction), x)
+    return y if keepdim else reshaped(b, y, [n for axis, n in enumerate(x.shape) if axis not in axes])
+
+
+def _axes(x: Tensor, dim: Axes) -> tuple[int, ...]:
+    """None or empty: all."""
+    rank = len(x.shape)
+    if not rank:
+        raise Unsupported("a reduction of a single number: leave it out")
+    listed = (dim,) if isinstance(dim, int) else dim
+    return tuple(sorted({d % rank for d in listed or range(rank)}))
+
+
+RULES: Mapping[str, Rule] = {
+    "aten.linalg_vector_norm.default": from_aten_vector_norm,
+    "aten.linalg_norm.default": from_aten_linalg_norm,
+    "aten.var.correction": from_aten_var,
+    "aten.var.dim": from_aten_var_unbiased,
+    "aten.std.correction": from_aten_std,
+    "aten.std.dim": from_aten_std_unbiased,
+}

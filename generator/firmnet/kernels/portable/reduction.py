@@ -1,0 +1,75 @@
+"""How does plain C reduce values along some axes to one? In two nests of loops, one within the other."""
+
+from dataclasses import dataclass
+from math import prod
+
+from ...ir import Call
+from ...ops.normalize import FRACTION_BITS, SHIFT
+from ...ops.reduce import count
+from ...ops.spec import Constants
+from ..loops import Loops, merged, strides
+from ..spec import Kernel, register
+
+ROOT_CYCLES, DIVISION_CYCLES = 700, 300
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """`kept` loops (size, step) over what stays, and in each over the `count` values that become one.
+
+    `wide`: their sum of squares leaves 32 bits.
+    """
+
+    kept: Loops
+    reduced: Loops
+    count: int
+    kind: str
+    wide: bool
+
+
+class Reduce(Kernel):
+    op = "reduce"
+
+    def cycles(self, call: Call) -> float:
+        root = ROOT_CYCLES if call.attrs.kind in ("l2", "std") else 0
+        return 40 + 8 * call.inputs[0].size + (40 + root) * call.output.size
+
+    def layout(self, call: Call, k: Constants) -> Reduction:
+        return reduction(call, call.attrs.kind)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """`fraction_bits` of a root, `shift` of a reciprocal."""
+
+    over: Reduction
+    fraction_bits: int
+    shift: int
+
+
+class Normalize(Kernel):
+    op = "normalize"
+
+    def cycles(self, call: Call) -> float:
+        lanes = call.output.size / count(call)
+        return 40 + 16 * call.output.size + (60 + ROOT_CYCLES + DIVISION_CYCLES) * lanes
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        """Lanes that lie one behind the other are read whole before they are written."""
+        return (0 if reduction(call, "l2").reduced == ((count(call), 1),) else None,)
+
+    def layout(self, call: Call, k: Constants) -> Normalization:
+        return Normalization(reduction(call, "l2"), FRACTION_BITS, SHIFT)
+
+
+def reduction(call: Call, kind: str) -> Reduction:
+    x, axes = call.inputs[0].shape, call.attrs.axes
+    steps = [(axis, size, step) for axis, (size, step) in enumerate(zip(x, strides(x), strict=True))]
+    kept = merged((size, step) for axis, size, step in steps if axis not in axes)
+    over = merged((size, step) for axis, size, step in steps if axis in axes)
+    n = prod(size for size, _ in over)
+    return Reduction(kept, over, n, kind, n * 255**2 >= 2**31)
+
+
+register(Reduce())
+register(Normalize())
