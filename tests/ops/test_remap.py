@@ -12,7 +12,21 @@ from firmnet.ops import OPS
 from firmnet.ops.batch_norm import BatchNormAttrs
 
 ANY_ORDER = (
-    *("add", "clamp", "concat", "matmul", "mul", "pad", "pick", "rescale", "slice", "softmax", "transpose"),
+    *(
+        "add",
+        "clamp",
+        "concat",
+        "matmul",
+        "mul",
+        "normalize",
+        "pad",
+        "pick",
+        "reduce",
+        "rescale",
+        "slice",
+        "softmax",
+        "transpose",
+    ),
 )
 """Ops that trade places with every transpose."""
 
