@@ -13,10 +13,10 @@ from ..qmath import integer_root
 from .reduce import MOST_VALUES
 from .spec import Constants, Op, register
 
-OUTPUT = QParams((1 / 128,), 0)
-FRACTION_BITS = 8
+UNIT_OUTPUT = QParams((1 / 128,), 0)
+ROOT_BITS = 8
 """Of the root."""
-SHIFT = 23
+RECIPROCAL_BITS = 23
 """What a reciprocal has behind the point, beside the seven bits of the output."""
 
 
@@ -49,23 +49,23 @@ class Normalize(Op):
         return y
 
     def output_qparams(self, attrs: NormalizeAttrs, dtype: Dtype = Dtype.INT8) -> QParams:
-        return OUTPUT
+        return UNIT_OUTPUT
 
     def remap(self, attrs: NormalizeAttrs, order: Shape) -> NormalizeAttrs:
         return replace(attrs, axes=tuple(sorted(order[axis] for axis in attrs.axes)))
 
     def prepare(self, call: Call) -> Constants:
-        """No value is above the root of the squares: value · (2^(7 + SHIFT + bits) / root) is below 2^31."""
+        """No value is above the root of the squares: value · (2^(7 + RECIPROCAL_BITS + bits) / root) is below 2^31."""
         x = call.inputs[0]
-        least = np.rint(call.attrs.least / x.scale * 2.0**FRACTION_BITS)
+        least = np.rint(call.attrs.least / x.scale * 2.0**ROOT_BITS)
         return {"x_zero_point": x.zero_point, "least": int(np.clip(least, 1, 2**31 - 1))}
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         x = inputs[0].astype(np.int64) - k["x_zero_point"]
         squares = (x * x).sum(axis=call.attrs.axes, keepdims=True)
-        root = np.maximum(integer_root(squares << 2 * FRACTION_BITS), k["least"])
-        share = x * ((1 << 7 + SHIFT + FRACTION_BITS) // root)
-        y: Array = np.minimum((share + (1 << SHIFT - 1)) >> SHIFT, 127)
+        root = np.maximum(integer_root(squares << 2 * ROOT_BITS), k["least"])
+        share = x * ((1 << 7 + RECIPROCAL_BITS + ROOT_BITS) // root)
+        y: Array = np.minimum((share + (1 << RECIPROCAL_BITS - 1)) >> RECIPROCAL_BITS, 127)
         return np.maximum(y, -128).astype(np.int8)
 
 

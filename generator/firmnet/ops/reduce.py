@@ -14,7 +14,7 @@ from ..qmath import integer_root, requantize, to_requant
 from .spec import Constants, Op, register
 
 Kind = Literal["l1", "l2", "var", "std"]
-FRACTION_BITS = 8
+MOST_ROOT_BITS = 8
 """At most, of a root."""
 MOST_VALUES = 2**20
 """That are reduced to one."""
@@ -68,10 +68,10 @@ class Reduce(Op):
         fraction, dropped, unit = 0, 0, x.scale
         match call.attrs.kind:
             case "l2":
-                fraction = min(FRACTION_BITS, (62 - 16 - bits) // 2, 30 - 8 - (bits + 1) // 2)
+                fraction = min(MOST_ROOT_BITS, (62 - 16 - bits) // 2, 30 - 8 - (bits + 1) // 2)
                 unit = x.scale / 2.0**fraction
             case "std":
-                fraction = min(FRACTION_BITS, (62 - 16 - 2 * bits) // 2, 30 - 8 - bits)
+                fraction = min(MOST_ROOT_BITS, (62 - 16 - 2 * bits) // 2, 30 - 8 - bits)
                 unit = x.scale / 2.0**fraction / sqrt(n * (n - call.attrs.correction))
             case "var":
                 dropped = max(0, 16 + 2 * bits - 30)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from casework import Case, activation
 
 from firmnet.ir import Call, Shape
-from firmnet.ops.normalize import OUTPUT, NormalizeAttrs
+from firmnet.ops.normalize import UNIT_OUTPUT, NormalizeAttrs
 
 _CASES: list[tuple[str, Shape, tuple[int, ...], float, int]] = [
     ("channels", (1, 5, 7, 3), (3,), 0.0, 3),
@@ -23,5 +23,5 @@ _CASES: list[tuple[str, Shape, tuple[int, ...], float, int]] = [
 def cases() -> Iterator[Case]:
     for label, shape, axes, least, zero_point in _CASES:
         x = activation("x", shape, 0.05, zero_point)
-        y = replace(activation("y", shape), qparams=OUTPUT)
+        y = replace(activation("y", shape), qparams=UNIT_OUTPUT)
         yield Case(label, Call(NormalizeAttrs(axes, least), (x,), (y,)))

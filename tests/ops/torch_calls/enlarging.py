@@ -14,8 +14,16 @@ CALLS: list[Call] = [
     ("_upsample_nearest_exact1d.vec", LINE, (X, None, [2.5])),
     ("_upsample_nearest_exact2d.vec", IMAGE, (X, [5, 17], None)),
     ("_upsample_nearest_exact3d.vec", VOLUME, (X, None, [1.5, 1.5, 1.5])),
+    ("upsample_linear1d.vec", LINE, (X, None, False, [2.0])),
+    ("upsample_linear1d.vec", LINE, (X, [30], True, None)),
+    ("upsample_bilinear2d.vec", IMAGE, (X, None, False, [2.0, 3.0])),
+    ("upsample_bilinear2d.vec", IMAGE, (X, None, True, [2.0, 2.0])),
+    ("upsample_bilinear2d.vec", IMAGE, (X, None, False, [1.7, 0.6])),
+    ("upsample_bilinear2d.vec", IMAGE, (X, [13, 5], False, None)),
+    ("upsample_bilinear2d.vec", IMAGE, (X, [1, 20], True, None)),
 ]
 
 REFUSED: list[Refused] = [
     ("upsample_nearest2d.vec", IMAGE, (X, None, None), "neither a size nor a factor"),
+    ("upsample_bilinear2d.vec", (4, 9, 8), (X, [3, 3], False, None), "batch 1"),
 ]

@@ -155,19 +155,12 @@ HINTS = (
         ),
     ),
     Hint(
-        ("upsample_bilinear2d", "upsample_bicubic2d"),
-        "at the end enlarge on the host; inside use x.repeat_interleave(r, 2).repeat_interleave(r, 3) and "
-        "train again",
+        ("upsample_bicubic2d",),
+        'use mode="bilinear" and train again',
         (
             Example(
-                lambda x: F.interpolate(F.relu(x), scale_factor=2, mode="bilinear"),
-                F.relu,
-                IMAGE,
-                outside=lambda y: F.interpolate(y, scale_factor=2, mode="bilinear"),
-            ),
-            Example(
-                nn.UpsamplingBilinear2d(scale_factor=2),
-                lambda x: x.repeat_interleave(2, 2).repeat_interleave(2, 3),
+                nn.Upsample(scale_factor=2, mode="bicubic"),
+                nn.Upsample(scale_factor=2, mode="bilinear"),
                 IMAGE,
                 trained_again=True,
             ),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ...ir import Call
-from ...ops.normalize import FRACTION_BITS, SHIFT
+from ...ops.normalize import RECIPROCAL_BITS, ROOT_BITS
 from ...ops.reduce import count
 from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
@@ -59,7 +59,7 @@ class Normalize(Kernel):
         return (0 if reduction(call, "l2").reduced == ((count(call), 1),) else None,)
 
     def layout(self, call: Call, k: Constants) -> Normalization:
-        return Normalization(reduction(call, "l2"), FRACTION_BITS, SHIFT)
+        return Normalization(reduction(call, "l2"), ROOT_BITS, RECIPROCAL_BITS)
 
 
 def reduction(call: Call, kind: str) -> Reduction:

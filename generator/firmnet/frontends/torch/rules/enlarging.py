@@ -1,14 +1,17 @@
-"""How do PyTorch's enlargements read? Of nearest values as places to pick."""
+"""How do PyTorch's enlargements read? Nearest values as places to pick, linear ones as between others."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 
-from ....ir import Tensor
+from ....ir import Array, Tensor
+from ....ops.interpolate import PLACE_BITS, InterpolateAttrs
 from ....ops.pick import runs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
+from ...common.images import as_image, as_line, require_image
+from ...common.movement import to_nchw, to_nhwc
 from ...common.places import picked
 
 Sizes = Sequence[int] | None
@@ -30,15 +33,55 @@ def nearest(mode: str) -> Callable[..., Tensor]:
     return rule
 
 
-def positions(
-    n: int, size: int | None, factor: float | None, mode: str, align: bool | None = None
-) -> np.ndarray:
+def from_aten_bilinear(
+    b: Builder,
+    x: Tensor,
+    output_size: Sizes,
+    align_corners: bool,
+    scale_factors: Factors = None,
+) -> Tensor:
+    require_image("interpolate", x.shape)
+    sizes, factors = _per_axis(x.shape[2:], output_size, scale_factors)
+    (height, top, down), (width, left, right) = (
+        _steps(n, size, factor, align_corners)
+        for n, size, factor in zip(x.shape[2:], sizes, factors, strict=True)
+    )
+    attrs = InterpolateAttrs((height, width), (top, left), (down, right))
+    return to_nchw(b, b.add("interpolate", attrs, to_nhwc(b, x)))
+
+
+def from_aten_linear1d(
+    b: Builder,
+    x: Tensor,
+    output_size: Sizes,
+    align_corners: bool,
+    scale_factors: Factors = None,
+) -> Tensor:
+    """A line of values as an image of height 1."""
+    size = None if output_size is None else (1, *output_size)
+    factors = None if scale_factors is None else (1.0, *scale_factors)
+    return as_line(b, from_aten_bilinear(b, as_image(b, x), size, align_corners, factors))
+
+
+def _steps(n: int, size: int | None, factor: float | None, align_corners: bool) -> tuple[int, int, int]:
+    """How many values there are, where the first comes from, and how far they are apart, in 2^-36 of a place.
+
+    With corners aligned the first and the last are those of the input; without, values are the middles of
+    places that fill the same length.
+    """
+    count = size if size is not None else int(n * (factor or 1.0))
+    if align_corners:
+        step = (n - 1) / (count - 1) if count > 1 else 0.0
+        return count, 0, round(step * 2**PLACE_BITS)
+    step = n / count if factor is None else 1.0 / factor
+    return count, round((step / 2 - 0.5) * 2**PLACE_BITS), round(step * 2**PLACE_BITS)
+
+
+def positions(n: int, size: int | None, factor: float | None, mode: str) -> Array:
     """Where in a line of n values each value of the enlarged line comes from, float64."""
     line = torch.arange(n, dtype=torch.float64).reshape(1, 1, n)
-    options = {} if align is None else {"align_corners": align}
-    found = torch.nn.functional.interpolate(line, size, factor, mode, **options)
-    made: np.ndarray = found.numpy().ravel()
-    return made
+    found: Array = torch.nn.functional.interpolate(line, size, factor, mode).numpy().ravel()
+    return found
 
 
 def _per_axis(
@@ -55,4 +98,6 @@ def _per_axis(
 RULES: Mapping[str, Rule] = {
     **{f"aten.upsample_nearest{n}d.vec": nearest("nearest") for n in (1, 2, 3)},
     **{f"aten._upsample_nearest_exact{n}d.vec": nearest("nearest-exact") for n in (1, 2, 3)},
+    "aten.upsample_linear1d.vec": from_aten_linear1d,
+    "aten.upsample_bilinear2d.vec": from_aten_bilinear,
 }

@@ -11,11 +11,17 @@ from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
 from ...common.repeats import before_expansion
 
-Axes = int | Sequence[int] | None
+ReducedAxes = int | Sequence[int] | None
 
 
 def from_aten_vector_norm(
-    b: Builder, x: Tensor, ord: float = 2, dim: Axes = None, keepdim: bool = False, *, dtype: Any = None
+    b: Builder,
+    x: Tensor,
+    ord: float = 2,
+    dim: ReducedAxes = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
 ) -> Tensor:
     if ord not in (1, 2):
         raise Unsupported(
@@ -28,7 +34,7 @@ def from_aten_linalg_norm(
     b: Builder,
     x: Tensor,
     ord: float | None = None,
-    dim: Axes = None,
+    dim: ReducedAxes = None,
     keepdim: bool = False,
     *,
     dtype: Any = None,
@@ -41,25 +47,25 @@ def from_aten_linalg_norm(
 
 
 def from_aten_var(
-    b: Builder, x: Tensor, dim: Axes = None, *, correction: float | None = None, keepdim: bool = False
+    b: Builder, x: Tensor, dim: ReducedAxes = None, *, correction: float | None = None, keepdim: bool = False
 ) -> Tensor:
     return _reduced(b, x, dim, keepdim, "var", _whole(correction))
 
 
 def from_aten_std(
-    b: Builder, x: Tensor, dim: Axes = None, *, correction: float | None = None, keepdim: bool = False
+    b: Builder, x: Tensor, dim: ReducedAxes = None, *, correction: float | None = None, keepdim: bool = False
 ) -> Tensor:
     return _reduced(b, x, dim, keepdim, "std", _whole(correction))
 
 
 def from_aten_var_unbiased(
-    b: Builder, x: Tensor, dim: Axes, unbiased: bool = True, keepdim: bool = False
+    b: Builder, x: Tensor, dim: ReducedAxes, unbiased: bool = True, keepdim: bool = False
 ) -> Tensor:
     return _reduced(b, x, dim, keepdim, "var", int(unbiased))
 
 
 def from_aten_std_unbiased(
-    b: Builder, x: Tensor, dim: Axes, unbiased: bool = True, keepdim: bool = False
+    b: Builder, x: Tensor, dim: ReducedAxes, unbiased: bool = True, keepdim: bool = False
 ) -> Tensor:
     return _reduced(b, x, dim, keepdim, "std", int(unbiased))
 
@@ -90,13 +96,15 @@ def _whole(correction: float | None) -> int:
     return 1 if correction is None else int(correction)
 
 
-def _reduced(b: Builder, x: Tensor, dim: Axes, keepdim: bool, kind: Kind, correction: int = 0) -> Tensor:
+def _reduced(
+    b: Builder, x: Tensor, dim: ReducedAxes, keepdim: bool, kind: Kind, correction: int = 0
+) -> Tensor:
     axes = _axes(x, dim)
     y = b.add("reduce", ReduceAttrs(axes, kind, correction), x)
     return y if keepdim else reshaped(b, y, [n for axis, n in enumerate(x.shape) if axis not in axes])
 
 
-def _axes(x: Tensor, dim: Axes) -> tuple[int, ...]:
+def _axes(x: Tensor, dim: ReducedAxes) -> tuple[int, ...]:
     """None or empty: all."""
     rank = len(x.shape)
     if not rank:
