@@ -86,7 +86,7 @@ def test_trades_with_every_transpose(op: str) -> None:
         assert len(orders(row)) == len(list(permutations(range(rank))))
 
 
-@pytest.mark.parametrize("op", ["max_pool2d", "avg_pool2d"])
+@pytest.mark.parametrize("op", ["max_pool2d", "avg_pool2d", "interpolate"])
 def test_pooling_trades_height_and_width(op: str) -> None:
     for row in (row for row in ROWS if row.op.name == op):
         assert orders(row) == [(0, 1, 2, 3), (0, 2, 1, 3)]

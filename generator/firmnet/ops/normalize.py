@@ -55,7 +55,7 @@ class Normalize(Op):
         return replace(attrs, axes=tuple(sorted(order[axis] for axis in attrs.axes)))
 
     def prepare(self, call: Call) -> Constants:
-        """No value is above the root of the squares: value · (2^(7 + RECIPROCAL_BITS + bits) / root) is below 2^31."""
+        """No value is above the root of the squares: value · (2^(7 + 23 + 8) / root) is below 2^31."""
         x = call.inputs[0]
         least = np.rint(call.attrs.least / x.scale * 2.0**ROOT_BITS)
         return {"x_zero_point": x.zero_point, "least": int(np.clip(least, 1, 2**31 - 1))}
