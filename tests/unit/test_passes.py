@@ -125,6 +125,38 @@ def test_batch_norm_folds_into_the_linear_layer_after() -> None:
     assert ops(passed(fold_batch_norm, s.done(s.linear(s.norm(s.relu(s.x), 1), 2)))) == ["clamp", "linear"]
 
 
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_batch_norm_folds_into_a_convolution_after_that_pads_nothing(groups: int) -> None:
+    s = Sketch(1, 5, 4, 6)
+    x = s.norm(s.x, 3)
+    w = s.constant("w", s.rng.normal(size=(12, 3, 2, 6 // groups)))
+    y = s.add(
+        "conv2d", Conv2dAttrs(groups=groups, stride=(2, 1)), x, w, s.constant("b", s.rng.normal(size=12))
+    )
+    assert ops(passed(fold_batch_norm, s.done(y))) == ["conv2d"]
+
+
+@pytest.mark.parametrize(("axis", "padding"), [(1, 0), (1, 1), (3, 1)])
+def test_factors_fold_into_a_convolution_after(axis: int, padding: int) -> None:
+    """A factor for all values on any axis, one for each channel on theirs; of a shift see above."""
+    s = Sketch(1, 5, 4, 3)
+    n = s.x.shape[axis]
+    factors = np.full(n, 1 / 255) if axis == 1 else np.arange(1.0, n + 1)
+    constants = s.constant("scale", factors), s.constant("shift", np.full(n, 0.0 if padding else -0.4))
+    x = s.add("batch_norm", BatchNormAttrs(axis), s.x, *constants)
+    y = s.conv(x, 2, 3, padding=(padding,) * 4)
+    assert ops(passed(fold_batch_norm, s.done(y))) == ["conv2d"]
+
+
+def test_a_factor_folds_into_a_sum() -> None:
+    s = Sketch(1, 4)
+    constants = s.constant("scale", np.full(4, -0.3)), s.constant("shift", np.zeros(4))
+    scaled = s.add("batch_norm", BatchNormAttrs(1), s.relu(s.x), *constants)
+    graph = passed(fold_batch_norm, s.done(s.sum(s.x, scaled)))
+    assert ops(graph) == ["clamp", "add"]
+    assert (graph.nodes[1].attrs.a, graph.nodes[1].attrs.b) == (1.0, -0.3)
+
+
 @pytest.mark.parametrize("reason", ["another axis", "a second reader", "clamped before", "padded after"])
 def test_batch_norm_stays_where_folding_would_be_wrong(reason: str) -> None:
     s = Sketch(1, 4, 4, 4)

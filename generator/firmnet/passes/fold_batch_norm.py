@@ -1,10 +1,10 @@
-"""fold_batch_norm: batch norm goes into the layer before it, or the linear layer or the sum after it."""
+"""fold_batch_norm: batch norm goes into the layer before it, or into the layer or the sum after it."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from ..ir import Graph, Node, Tensor
+from ..ir import Array, Graph, Node, Tensor
 from .rewrite import named, names, only_reader, without
 
 WEIGHTED = ("conv2d", "conv_transpose2d", "linear")
@@ -36,9 +36,13 @@ def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
 
 
 def _precedes(graph: Graph, norm: Node, layer: Node) -> bool:
-    """A linear layer reads every channel exactly once; a convolution would see the shift in its padding."""
+    """A linear layer reads every channel exactly once; a convolution would see a shift in its padding."""
+    if layer.op not in ("linear", "conv2d") or not _owns_weights(graph, layer):
+        return False
+    scale, shift = (graph.tensors[name].values for name in norm.inputs[1:])
     last = len(graph.tensors[norm.output].shape) - 1
-    return layer.op == "linear" and norm.attrs.axis == last and _owns_weights(graph, layer)
+    fits = norm.attrs.axis == last or not (np.ptp(scale) or np.ptp(shift))
+    return fits and (layer.op == "linear" or not any(layer.attrs.padding) or not shift.any())
 
 
 def _is_factor(graph: Graph, norm: Node) -> bool:
@@ -65,8 +69,21 @@ def _fold_into(graph: Graph, layer: Node, norm: Node) -> Graph:
 def _fold_ahead(graph: Graph, norm: Node, layer: Node) -> Graph:
     """w·(scale·x + shift) + b = (w·scale)·x + (w·shift + b)"""
     w, b, scale, shift = (graph.tensors[name] for name in (*layer.inputs[1:], *norm.inputs[1:]))
-    changed = (replace(w, data=w.values * scale.values), replace(b, data=b.values + w.values @ shift.values))
+    gains, offsets = (_of_inputs(graph, norm, layer, constant.values) for constant in (scale, shift))
+    added = (w.values * offsets).reshape(len(w.values), -1).sum(axis=1)
+    changed = (replace(w, data=w.values * gains), replace(b, data=b.values + added))
     return without(_with_constants(graph, changed), norm)
+
+
+def _of_inputs(graph: Graph, norm: Node, layer: Node, constant: Array) -> Array:
+    """A norm's constant for each weight of the layer behind it: (1, inputs), or (O, 1, 1, C/groups)."""
+    channels = graph.tensors[norm.output].shape[-1]
+    each = constant if norm.attrs.axis == len(graph.tensors[norm.output].shape) - 1 else constant[:1]
+    each = np.broadcast_to(each, (channels,))
+    if layer.op == "linear":
+        return each[None]
+    groups, n_out = layer.attrs.groups, graph.tensors[layer.inputs[1]].shape[0]
+    return np.repeat(each.reshape(groups, 1, 1, -1), n_out // groups, axis=0)
 
 
 def _fold_into_sum(graph: Graph, norm: Node, layer: Node) -> Graph:
