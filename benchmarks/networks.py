@@ -132,11 +132,6 @@ def _worst_snr(deployment: Deployment) -> float:
 def show(tried: Sequence[Tried], screen: Screen) -> None:
     heads = ("network", "kind", "layers", "SNR dB", "float", "int8", "RAM B", "flash B", "MACs", "cycles")
     screen.table(heads, [_row(each) for each in tried if not each.refused])
-    for each in tried:
-        if each.refused:
-            screen.line(f"refused: {each.refused}")
-        if each.wrong:
-            screen.error(f"{each.name}: {each.wrong}")
     taken = Counter(each.kind for each in tried if not each.refused)
     of_all = Counter(each.kind for each in tried)
     screen.line(", ".join(f"{kind} {taken[kind]} of {of_all[kind]}" for kind in KINDS if of_all[kind]))
@@ -165,8 +160,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     screen = Screen(json=options.json)
     chosen = [n for n in NETWORKS.values() if re.search(options.k, f"{n.kind} {n.name}")]
-    with ProcessPoolExecutor(options.jobs) as pool, screen.waiting("trying networks"):
-        tried = list(pool.map(attempt, chosen))
+    tried = []
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for each in pool.map(attempt, chosen):
+            tried.append(each)
+            screen.line(f"{each.name}: {each.refused or each.wrong or 'bit-exact'}")
     show(tried, screen)
     return int(any(each.wrong for each in tried))
 

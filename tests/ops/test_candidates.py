@@ -9,6 +9,7 @@ import pytest
 from matrix_rows import MACHINES, ROWS, WARNINGS, Row, ops_of, rows_of
 
 from firmnet.devices import core, host
+from firmnet.devices.device import side_by_side
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.kernels import Choice, choices
 from firmnet.plan import plan
@@ -99,4 +100,6 @@ def test_an_exchanged_call_gives_the_same_bytes(row: Row) -> None:
     assert row.op.shape(turned.attrs, *[t.shape for t in turned.inputs]) == turned.output.shape
     k = row.op.prepare(turned)
     for x, expected in zip(row.inputs[:INPUTS], row.expected, strict=False):
-        assert np.array_equal(row.op.run_int(turned, k, x.reshape(turned.inputs[0].shape)).ravel(), expected)
+        (given,) = row.split(x)
+        y = row.op.run_int(turned, k, given.reshape(turned.inputs[0].shape))
+        assert np.array_equal(side_by_side([y[np.newaxis]])[0], expected)
