@@ -97,6 +97,10 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
             ),
             (1, 5, 9),
         ),
+        "normalised": (
+            nn.Sequential(Function(lambda x: (x - 0.1307) / 0.3081), conv(2, 4), nn.ReLU(), conv(4, 3)),
+            (1, 2, 5, 6),
+        ),
         "rounded": (
             nn.Sequential(nn.Linear(9, 12), Function(lambda x: (4 * x).round() / 4), nn.Softsign()),
             (1, 9),
@@ -144,6 +148,7 @@ def test_equals_torch(name: str) -> None:
         ("by_hand", ["conv2d", "table", "conv2d", "table"]),
         ("roots", ["linear", "table"]),
         ("rounded", ["linear", "table"]),
+        ("normalised", ["restate", "conv2d", "conv2d"]),
         ("between", ["linear", "linear", "add", "table"]),
     ],
 )

@@ -12,6 +12,7 @@ from .fold_products import fold_products
 from .fuse_clamp import fuse_clamp
 from .lower_batch_norm import lower_batch_norm
 from .remove_identities import remove_identities
+from .restate_inputs import restate_inputs
 from .settle_layout import settle_layout
 from .stand_lines import stand_lines
 
@@ -19,6 +20,7 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
     settle_layout,  # most transposes cancel, so that what the model applies in sequence becomes neighbours
     fold_batch_norm,
+    restate_inputs,
     fuse_clamp,
     compose_functions,
     lower_batch_norm,  # what could not be folded becomes a convolution, between transposes

@@ -12,12 +12,16 @@ WEIGHTED = ("conv2d", "conv_transpose2d", "linear")
 
 
 def fold_batch_norm(graph: Graph) -> Graph:
+    """Into what comes before first, so that of several in a row one is left for what comes behind."""
     for name in names(graph, "batch_norm"):
         norm = named(graph, name)
-        before, after = graph.producer(norm.inputs[0]), only_reader(graph, norm.output)
+        before = graph.producer(norm.inputs[0])
         if before is not None and _follows(graph, before, norm):
             graph = _fold_into(graph, before, norm)
-        elif after is not None and _precedes(graph, norm, after):
+    for name in names(graph, "batch_norm"):
+        norm = named(graph, name)
+        after = only_reader(graph, norm.output)
+        if after is not None and _precedes(graph, norm, after):
             graph = _fold_ahead(graph, norm, after)
         elif after is not None and after.op == "add" and _is_factor(graph, norm):
             graph = _fold_into_sum(graph, norm, after)

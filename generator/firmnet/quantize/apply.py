@@ -10,9 +10,10 @@ import numpy as np
 from ..errors import UserError
 from ..ir import Array, Dtype, Graph, Node, QParams, Tensor, check
 from ..ops import OPS, check_states, check_types
+from ..ops.functions import single
 from .groups import Groups, dictated, only_passed_on, rescaled
 from .observe import Method, Ranges, histogram_of, merge
-from .scales import choose, quantize_weights
+from .scales import affine, choose, quantize_weights
 from .types import NamedTypes, Typed, typed
 
 NOTHING: NamedTypes = MappingProxyType({})
@@ -24,13 +25,13 @@ def apply(
     graph: Graph, observed: Ranges, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8
 ) -> Graph:
     """The graph with integer activations, int8 weights and int32 biases, for ranges observed on it."""
-    graph = rescaled(own_constants(graph))
+    graph = rescaled(own_constants(graph if default is Dtype.INT8 and not precision else _computed(graph)))
     _check_ops(graph)
     check_states(graph)
     types = typed(graph, precision, default)
     graph, tied = types.graph, types.tied
     fixed = dictated(graph, tied, types.dtypes)
-    chosen = fixed | _initial(types, observed, fixed)
+    chosen = _restated(graph, tied, fixed | _initial(types, observed, fixed))
     quantized = _with_qparams(graph, tied, chosen)
     check_types(quantized)
     doublings = 0
@@ -43,6 +44,31 @@ def apply(
         quantized = _with_qparams(graph, tied, chosen)
     check(quantized)
     return quantized
+
+
+def _computed(graph: Graph) -> Graph:
+    """With layers in place of restated inputs: int16 has no zero point to state them by."""
+    return graph.with_nodes(
+        [
+            replace(node, op="table", attrs=single("affine", node.attrs.scale, node.attrs.shift))
+            if node.op == "restate"
+            else node
+            for node in graph.nodes
+        ]
+    )
+
+
+def _restated(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> dict[str, QParams]:
+    """The parameters of what is restated follow from those of its input, which holds the new zero too."""
+    found = dict(chosen)
+    for node in graph.nodes:
+        if node.op == "restate":
+            x = tied.of[node.inputs[0]]
+            low, high = found[x].range
+            if not low <= node.attrs.zero <= high:
+                found[x] = affine(min(low, node.attrs.zero), max(high, node.attrs.zero))
+            found[tied.of[node.output]] = node.attrs.restated(found[x])
+    return found
 
 
 def _check_ops(graph: Graph) -> None:
@@ -102,7 +128,7 @@ def _with_qparams(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> 
     }
     for node in graph.nodes:
         if OPS[node.op].weighted:
-            tensors |= _integer_constants(node, tensors)
+            tensors |= _integer_constants(node, tensors, _lost(graph, tensors, node.inputs[0]))
     for state in graph.states:
         q, begin = tensors[state.tensor].q, graph.tensors[state.initial]
         tensors[begin.name] = replace(begin, qparams=q, data=_levels(begin.values, q))
@@ -116,9 +142,19 @@ def _levels(real: Array, q: QParams) -> Array:
     return integers
 
 
-def _integer_constants(node: Node, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _lost(graph: Graph, tensors: Mapping[str, Tensor], name: str) -> float:
+    """What an activation is more than its integers say: of an input that was restated, moved or not."""
+    node = graph.producer(name)
+    if node is None or not (node.op == "restate" or OPS[node.op].keeps_qparams):
+        return 0.0
+    x = node.inputs[0]
+    return float(node.attrs.lost(tensors[x].q)) if node.op == "restate" else _lost(graph, tensors, x)
+
+
+def _integer_constants(node: Node, tensors: Mapping[str, Tensor], lost: float) -> dict[str, Tensor]:
     x, weight, bias = (tensors[name] for name in node.inputs)
-    w = quantize_weights(weight.values, bias.values, x.q, tensors[node.output].q)
+    added = lost * weight.values.reshape(len(weight.values), -1).sum(axis=1)
+    w = quantize_weights(weight.values, bias.values + added, x.q, tensors[node.output].q)
     return {
         weight.name: replace(weight, qparams=w.weight_qparams, data=w.weight),
         bias.name: replace(bias, qparams=w.bias_qparams, data=w.bias),
