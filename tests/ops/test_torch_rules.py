@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch_calls import CALLS, REFUSED, Call, Values, X, Y
+from torch_calls import CALLS, REFUSED, Call, Indices, Values, X, Y
 
 from firmnet.frontends.common.arguments import call
 from firmnet.frontends.common.builder import Builder, Unsupported
@@ -39,6 +39,8 @@ def split(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 
 def resolved(argument: Any, known: dict[str, Any], kind: type) -> Any:
+    if isinstance(argument, Indices):
+        return argument.array.astype(np.float64) if kind is np.ndarray else torch.from_numpy(argument.array)
     if isinstance(argument, Values):
         return argument.array if kind is np.ndarray else torch.from_numpy(argument.array)
     if isinstance(argument, list):
@@ -54,6 +56,8 @@ def test_means_what_pytorch_means(call: Call) -> None:
     vanishing = OPS["reshape"].attrs(shape)
     results = [builder.add("reshape", vanishing, x) if x is y else y for y in (made if several else [made])]
     data = np.random.default_rng(1).normal(size=shape)
+    if any(OPS[node.op].numbers(node.attrs) for node in builder.nodes):
+        data = np.arange(data.size).reshape(shape)
     tensor = torch.from_numpy(data)
     operator, overload = name.split(".")
     known = {X: tensor, Y: torch.relu(tensor)}

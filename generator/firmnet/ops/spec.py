@@ -37,6 +37,10 @@ class Op(ABC):
     """Exists between frontend and passes only; must be gone before quantization."""
     keeps_qparams: ClassVar[bool] = False
     """Output and every input share scale and zero point (data movement, max)."""
+    carries: ClassVar[bool] = False
+    """Its constants are values that it hands on as it does those of its activations: they have the scale of
+    its output, and lie in the order in which it is stored.
+    """
     dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8,)
     """What activations may hold; see `refuses`."""
     mixes: ClassVar[bool] = False
@@ -58,6 +62,10 @@ class Op(ABC):
 
     def output_qparams(self, attrs: Any, dtype: Dtype = Dtype.INT8) -> QParams | None:
         """Fixed output scale and zero point of this type (softmax), or None: chosen from observed ranges."""
+        return None
+
+    def numbers(self, attrs: Any) -> int | None:
+        """How many whole numbers, from 0 on, its first activation may hold (embedding); None: real values."""
         return None
 
     def remap(self, attrs: Any, order: Shape) -> Any | None:
@@ -117,8 +125,8 @@ class Op(ABC):
 
     def require_shared_qparams(self, call: Call) -> None:
         """Raise ValueError unless inputs and output have one scale and zero point (`keeps_qparams`)."""
-        activations = [t for t in call.inputs if t.data is None]
-        different = [t.name for t in activations if any(t.q != y.q for y in call.outputs)]
+        shared = [t for t in call.inputs if self.carries or t.data is None]
+        different = [t.name for t in shared if any(t.q != y.q for y in call.outputs)]
         if different:
             raise ValueError(
                 f"{self.name} {call.outputs[0].name!r}: {different} have another scale, rescale first"

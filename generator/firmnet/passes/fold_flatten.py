@@ -49,7 +49,7 @@ def _parts_as_stored(graph: Graph, concat: Node) -> tuple[dict[str, Node], Array
     rewired: dict[str, Node] = {}
     columns: list[Array] = []
     start = 0
-    for part in concat.inputs:
+    for part in concat.attrs.parts(concat.inputs):
         size = graph.tensors[part].size
         is_private = only_reader(graph, part) is concat
         changed, order = _as_stored(graph, part) if is_private else ({}, np.arange(size))

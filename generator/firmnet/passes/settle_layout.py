@@ -101,7 +101,10 @@ class Settling:
             self.nodes.append(replace(node, attrs=attrs, inputs=tuple(inputs)))
         else:
             order, attrs = min(self._choices(node), key=lambda choice: self._price(node, choice[0]))
-            inputs = [self._read(name, order) if name in self.stored else name for name in node.inputs]
+            inputs = [
+                self._read(name, order) if name in self.stored else self._constant(node, name, order)
+                for name in node.inputs
+            ]
             unmoved = order == identity(order)
             for name in node.outputs:
                 self._keep(name, identity(self.old.tensors[name].shape) if unmoved else order)
@@ -172,6 +175,15 @@ class Settling:
         if wanted not in self.moved:
             self.moved[wanted] = self._move(name, wanted)
         return self.moved[wanted]
+
+    def _constant(self, node: Node, name: str, order: Shape) -> str:
+        """A constant of the node, which runs with axes in this order."""
+        if not OPS[node.op].carries or order == identity(order):
+            return name
+        turned = self.old.tensors[name].values.transpose(inverse(order))
+        made = self._new(f"{name}_of_{node.name}", turned.shape)
+        self.tensors[made.name] = replace(made, data=np.ascontiguousarray(turned))
+        return made.name
 
     def _move(self, name: str, wanted: Stored) -> str:
         old = self.tensors[wanted.name]

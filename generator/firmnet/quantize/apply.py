@@ -1,6 +1,6 @@
 """How does a float graph become an integer one? Ranges become scales, and constants integers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from ..ir import Array, Dtype, Graph, Node, QParams, Tensor, check
 from ..ops import OPS, check_states, check_types
 from ..ops.functions import single
 from .groups import Groups, dictated, only_passed_on, rescaled
-from .observe import Method, Ranges, histogram_of, merge
+from .observe import Method, Ranges, histogram, histogram_of, merge
 from .scales import affine, choose, quantize_weights
 from .types import NamedTypes, Typed, typed
 
@@ -107,12 +107,20 @@ def _initial(types: Typed, observed: Ranges, fixed: Mapping[str, QParams]) -> di
         members = tied.members(group)
         matter = [name for name in members if not only_passed_on(graph, name)] or members
         seen = reduce(merge, [histogram_of(graph, observed, name) for name in matter])
+        seen = reduce(merge, [histogram(values) for values in _handed_on(graph, members)], seen)
         method: Method = "minmax" if group in edges else observed.method
         chosen[group] = choose(seen, method, types.dtypes[group])
         (source, *others) = [name for name in members if not _moved(graph, name)]
         if types.dtypes[group] is Dtype.INT16 and source in observed.grids and not others:
             chosen[group] = QParams((observed.grids[source],), 0, Dtype.INT16)
     return chosen
+
+
+def _handed_on(graph: Graph, names: Sequence[str]) -> Iterator[Array]:
+    """The constants of the layers that make these tensors of them, seen in calibration or not."""
+    for node in graph.nodes:
+        if OPS[node.op].carries and node.outputs[0] in names:
+            yield from (graph.tensors[n].values for n in node.inputs if graph.tensors[n].data is not None)
 
 
 def _moved(graph: Graph, name: str) -> bool:
@@ -129,6 +137,8 @@ def _with_qparams(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> 
     for node in graph.nodes:
         if OPS[node.op].weighted:
             tensors |= _integer_constants(node, tensors, _lost(graph, tensors, node.inputs[0]))
+        elif OPS[node.op].carries:
+            tensors |= _carried_constants(node, tensors)
     for state in graph.states:
         q, begin = tensors[state.tensor].q, graph.tensors[state.initial]
         tensors[begin.name] = replace(begin, qparams=q, data=_levels(begin.values, q))
@@ -149,6 +159,13 @@ def _lost(graph: Graph, tensors: Mapping[str, Tensor], name: str) -> float:
         return 0.0
     x = node.inputs[0]
     return float(node.attrs.lost(tensors[x].q)) if node.op == "restate" else _lost(graph, tensors, x)
+
+
+def _carried_constants(node: Node, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """With the scale of what the layer makes of them."""
+    q = tensors[node.output].q
+    constants = [tensors[name] for name in node.inputs if tensors[name].data is not None]
+    return {t.name: replace(t, qparams=q, data=_levels(t.values, q)) for t in constants}
 
 
 def _integer_constants(node: Node, tensors: Mapping[str, Tensor], lost: float) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from itertools import chain, count
 
 from ..errors import GraphError
 from ..ir import Dtype, Graph, Node, QParams
-from ..ops import OPS
+from ..ops import OPS, numbered
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def dictated(graph: Graph, tied: Groups, dtypes: Mapping[str, Dtype]) -> dict[st
                     f"layer {node.name!r} shares its scale with a layer that dictates another: put a rescale "
                     "between them"
                 )
+    for name in numbered(graph):
+        fixed.setdefault(tied.of[name], QParams((1.0,), 0, dtypes[tied.of[name]]))
     return fixed
 
 

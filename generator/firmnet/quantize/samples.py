@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..errors import UserError, first_line
 from ..interpret import model_shape
 from ..ir import Array, Graph, Port, Shape, unwrapped, wrapped
 from ..limits import MAX_SAMPLES_BYTES
+from ..ops import numbered
 
 KEY = "x"
 
@@ -101,10 +103,15 @@ def rows(samples: Any, graph: Graph) -> Sequence[tuple[Array, ...]]:
 
 def _of_each(samples: Any, graph: Graph, what: str, check: Callable[[Array, str], Array]) -> Any:
     """What `check` makes of the samples of each input, which have its shape; as many of each."""
-    found = []
+    found, tables = [], numbered(graph)
     for port, given, told in _by_port(samples, graph, what):
         tensor = graph.tensors[port.tensor]
-        found.append(check(_as_batch(_as_array(given, told), model_shape(tensor, port.order), told), told))
+        judge = (
+            partial(_checked_numbers, rows=tables[port.tensor][0])
+            if port.tensor in tables and check is _checked
+            else check
+        )
+        found.append(judge(_as_batch(_as_array(given, told), model_shape(tensor, port.order), told), told))
     if len({len(array) for array in found}) > 1:
         counts = ", ".join(f"{len(x)} of {p.name!r}" for x, p in zip(found, graph.inputs, strict=True))
         raise UserError(f"{what} has {counts}: give as many samples of each input")
@@ -142,6 +149,22 @@ def _checked(array: Array, what: str) -> Array:
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(array, np.float32)
     _check_finite(values, what)
+    return values
+
+
+def _checked_numbers(array: Array, what: str, rows: int) -> Array:
+    """Numbers of rows of a table, as float32: whole ones that it has."""
+    if array.dtype.kind not in "iuf":
+        raise UserError(f"{what} has dtype {array.dtype.name}: give whole numbers, e.g. of int64")
+    values = np.ascontiguousarray(array, np.float32)
+    _check_finite(values, what)
+    wrong = (values != np.floor(values)) | (values < 0) | (values >= rows)
+    if wrong.any():
+        sample = int(np.argmax(wrong.reshape(len(values), -1).any(axis=1)))
+        raise UserError(
+            f"{what}: sample {sample} holds {values[wrong].flat[0]:g}, and the table that it names rows of "
+            f"has rows 0 to {rows - 1}: repair it"
+        )
     return values
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import GraphError
 from ..ir import Call, Dtype, Graph, Node, QParams, Tensor
-from ..ops import OPS
+from ..ops import OPS, counted, numbered
 from .groups import Groups, groups, with_rescale
 
 NamedTypes = Mapping[str, Dtype]
@@ -33,7 +33,7 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
     GraphError for a name that is none, and for a type that the layer so named cannot write.
     """
     asked = dict(by_tensor(graph, named))
-    given = dict(asked)
+    given = asked | _of_their_own(graph)
     while True:
         tied = groups(graph)
         found = Typed(graph, tied, _by_group(tied, given, default))
@@ -52,6 +52,16 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
         for name, dtype in change.rescaled.items():
             graph, new = with_rescale(graph, name, node.name)
             given[new] = dtype
+
+
+def _of_their_own(graph: Graph) -> dict[str, Dtype]:
+    """Types that ops have whatever is asked: whole numbers, and what is written in one type only."""
+    found = {name: counted(most).dtype for name, (_, most) in numbered(graph).items()}
+    for node in graph.nodes:
+        q, other = (OPS[node.op].output_qparams(node.attrs, dtype) for dtype in (Dtype.INT8, Dtype.INT16))
+        if q and other and q.dtype is other.dtype:
+            found |= dict.fromkeys(node.outputs, q.dtype)
+    return found
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .arguments import IMAGE, NORM, Call, Refused, Values, X, Y
+from .arguments import IMAGE, NORM, Call, Indices, Refused, Values, X, Y
 
 FAMILIES = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
 CALLS: list[Call] = [call for family in FAMILIES for call in getattr(family, "CALLS", [])]
 REFUSED: list[Refused] = [call for family in FAMILIES for call in getattr(family, "REFUSED", [])]
 
-__all__ = ["CALLS", "IMAGE", "NORM", "REFUSED", "Call", "Refused", "Values", "X", "Y"]
+__all__ = ["CALLS", "IMAGE", "NORM", "REFUSED", "Call", "Indices", "Refused", "Values", "X", "Y"]

@@ -27,6 +27,17 @@ class Values:
         return np.abs(values) + 0.1 if self.positive else values
 
 
+@dataclass(frozen=True)
+class Indices:
+    """A constant argument of whole numbers; frontends give rules all constants in float64."""
+
+    places: tuple[Any, ...]
+
+    @property
+    def array(self) -> Array:
+        return np.array(self.places)
+
+
 X = "the input"
 Y = "another activation: relu(X)"
 IMAGE = (1, 4, 9, 8)

@@ -1,6 +1,6 @@
-"""Which calls prove the rules of joining, and which are refused?"""
+"""Which calls prove the rules of joining?"""
 
-from .arguments import Call, Refused, Values, X, Y
+from .arguments import Call, Values, X, Y
 
 CALLS: list[Call] = [
     ("concat.default", (1, 3, 5), ([X, Y], 1)),
@@ -11,8 +11,7 @@ CALLS: list[Call] = [
     ("repeat.default", (1, 3, 5), (X, [2, 1, 3, 1])),
     ("cat.default", (1, 3, 5), ([X, Y, X], 1)),
     ("cat.default", (1, 3, 5), ([X, Y], -1)),
-]
-
-REFUSED: list[Refused] = [
-    ("cat.default", (1, 3), ([X, Values((1, 3))], 1), "one of its parts is a constant"),
+    ("cat.default", (1, 3, 5), ([Values((1, 1, 5)), X], 1)),
+    ("cat.default", (1, 3, 5), ([X, Values((1, 3, 2)), Y, Values((1, 3, 1))], -1)),
+    ("stack.default", (3, 5), ([X, Values((3, 5)), Y], 1)),
 ]

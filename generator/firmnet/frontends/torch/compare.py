@@ -16,6 +16,7 @@ from torch.func import functional_call
 from ...errors import UserError, first_line
 from ...interpret import model_shape, run_float
 from ...ir import Array, Graph, Shape, wrapped
+from ...ops import numbered
 from .containers import tensors_of
 from .examples import Caller
 from .source import quiet
@@ -119,7 +120,7 @@ def _run(module: torch.nn.Module, call: Caller, dtype: torch.dtype | None, sampl
         else:
             own = [*module.named_parameters(), *module.named_buffers()]
             copies = {k: t.detach().clone().to(dtype if t.is_floating_point() else t.dtype) for k, t in own}
-            converted = [x.to(dtype) for x in given]
+            converted = [x.to(dtype) if x.is_floating_point() else x for x in given]
             returned = functional_call(_Called(module, call), _prefixed(copies), (converted,))
     found = tensors_of(returned)
     return tuple(tensor.detach().cpu().to(torch.float64).numpy() for tensor in found)
@@ -192,20 +193,40 @@ def _difference(name: str, output: str, computed: Array, answers: Array, same: f
 
 
 def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
-    """float32 inputs of the model's shapes: samples spread over the calibration data, noise, zeros."""
+    """Inputs of the model's shapes, float32: samples spread over the calibration data, noise, zeros.
+
+    Where numbers name rows of a table they are int64, and rows that it has. Places of largest values are not
+    asked of zeros, which are all alike: PyTorch may name any.
+    """
     shapes = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.inputs]
+    tables = [numbered(graph).get(port.tensor, (0, 0))[0] for port in graph.inputs]
     known = [_samples(shape, data) for shape, data in zip(shapes, _by_port(graph, calibration), strict=True)]
     count = min(map(len, known))
-    for i in np.linspace(0, count - 1, min(COMPARED, count)).astype(int):
-        yield tuple(samples[i] for samples in known)
+    made = [tuple(samples[i] for samples in known) for i in _spread(count)]
     rng = np.random.default_rng(0)
     ends = [(x.min(), x.max()) if np.any(x) else (-1.0, 1.0) for x in known]
     each = list(zip(shapes, ends, strict=True))
-    yield tuple(rng.uniform(lo, hi, shape).astype(np.float32) for shape, (lo, hi) in each)
-    yield tuple(
-        rng.normal(scale=max(abs(lo), abs(hi)), size=shape).astype(np.float32) for shape, (lo, hi) in each
-    )
-    yield tuple(np.zeros(shape, np.float32) for shape in shapes)
+    made.append(tuple(rng.uniform(lo, hi, shape) for shape, (lo, hi) in each))
+    made.append(tuple(rng.normal(scale=max(abs(lo), abs(hi)), size=shape) for shape, (lo, hi) in each))
+    if not any(node.op == "argmax" for node in graph.nodes):
+        made.append(tuple(np.zeros(shape) for shape in shapes))
+    of_data = min(COMPARED, count)
+    for i, sample in enumerate(made):
+        yield tuple(
+            x.astype(np.float32)
+            if not rows
+            else _rows(x if i < of_data else rng.integers(rows, size=x.shape), rows)
+            for x, rows in zip(sample, tables, strict=True)
+        )
+
+
+def _spread(count: int) -> Array:
+    return np.linspace(0, count - 1, min(COMPARED, count)).astype(int)
+
+
+def _rows(x: Array, rows: int) -> Array:
+    """Numbers that name rows of a table."""
+    return np.clip(x, 0, rows - 1).astype(np.int64)
 
 
 def _by_port(graph: Graph, calibration: Any) -> list[Any]:
@@ -225,7 +246,7 @@ def _samples(shape: Shape, data: Any) -> Array:
         array = np.asarray(data.detach().cpu() if isinstance(data, torch.Tensor) else data)
     except (TypeError, ValueError):
         return nothing
-    if array.dtype.kind != "f" or not array.ndim or array.shape[1:] not in (shape, shape[1:]):
+    if array.dtype.kind not in "fiu" or not array.ndim or array.shape[1:] not in (shape, shape[1:]):
         return nothing
     with np.errstate(over="ignore"):
         samples = array.reshape(len(array), *shape).astype(np.float32)

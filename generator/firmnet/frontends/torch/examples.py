@@ -76,11 +76,11 @@ def _bound(
 
 
 def _one_sample(leaf: Any, source: str) -> torch.Tensor:
-    """The first sample of what was given, float32 with a batch of 1."""
+    """The first sample of what was given with a batch of 1: float32, or whole numbers as they are."""
     if not isinstance(leaf, torch.Tensor | np.ndarray):
         raise UserError(f"{source}: the example input is a {type(leaf).__name__}: give one float32 tensor")
     tensor = torch.as_tensor(leaf).detach()
-    if not tensor.dtype.is_floating_point:
+    if tensor.dtype.is_complex or tensor.dtype is torch.bool:
         raise UserError(
             f"{source}: the example input is {dtype_name(tensor.dtype)}: "
             "firmnet takes float32 inputs, so convert it with .float()"
@@ -90,7 +90,7 @@ def _one_sample(leaf: Any, source: str) -> torch.Tensor:
             f"{source}: the example input has shape {tuple(tensor.shape)}: "
             "give a batch of one, e.g. x.unsqueeze(0)"
         )
-    return tensor[:1].float()
+    return tensor[:1].float() if tensor.dtype.is_floating_point else tensor[:1]
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -19,7 +19,7 @@ from . import source as sources
 from .compare import compare, unchanged
 from .containers import tell_torch
 from .examples import caller, dtype_name, shapes
-from .ports import input_nodes, output_nodes
+from .ports import input_nodes, judge_numbers, output_nodes
 from .source import Source, quiet
 from .spellings import left_whole, spellings
 from .walk import Import
@@ -70,6 +70,11 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
         with quiet(), torch.no_grad():
             return torch.export.export(module, source.example.args, dict(source.example.kwargs))
     except Exception as error:
+        if whole := [x.dtype for x in source.example.tensors if not x.dtype.is_floating_point]:
+            raise UserError(
+                f"model {source.name!r}: the example input is {dtype_name(whole[0])}: firmnet takes float32 "
+                "inputs, so convert it with .float()"
+            ) from error
         raise UserError(
             f"torch.export cannot follow model {source.name!r} on an input {shapes(source.example)}: "
             f"{type(error).__name__}: {first_line(error)}"
@@ -102,6 +107,7 @@ def to_graph(program: ExportedProgram, name: str) -> Graph:
     results = [(called, walk.values.get(node)) for called, node in wanted]
     graph = walk.builder.graph(given, _outputs(walk.builder, given, results))
     check(graph)
+    judge_numbers(inputs, graph)
     return graph
 
 

@@ -61,9 +61,16 @@ def linear(x: Tensor) -> Tensor:
 
 HINTS = (
     Hint(
-        ("where", "masked_fill", "gt", "ge", "lt", "le"),
-        "choose by arithmetic instead: F.relu, F.hardtanh, clamp, or a product with a gate",
-        (Example(lambda x: torch.where(x > 0, x, 0.0), F.relu, VECTOR),),
+        ("where", "masked_fill"),
+        "a mask that keeps softmax away from some values may be a sum with -20 there",
+        (
+            Example(
+                lambda x: linear(x).masked_fill(W[:1] > 0, -torch.inf).softmax(1),
+                lambda x: (linear(x) - 20 * (W[:1] > 0)).softmax(1),
+                VECTOR,
+                trained_again=True,
+            ),
+        ),
     ),
     Hint(
         ("log_softmax",),
@@ -118,18 +125,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("embedding",),
-        "look the rows up outside the model and give them as its float32 input",
-        (
-            Example(
-                lambda x: F.linear(F.embedding(x.abs().long().clamp(max=5), W), W),
-                linear,
-                VECTOR,
-                given=lambda x: F.embedding(x.abs().long().clamp(max=5), W),
-            ),
-        ),
-    ),
-    Hint(
         ("conv3d",),
         "fold the depth into the channels, x.flatten(1, 2), use nn.Conv2d and train again",
         (
@@ -167,7 +162,7 @@ HINTS = (
         ),
     ),
     Hint(
-        ("argmax", "topk", "sort", "argsort"),
+        ("topk", "sort", "argsort"),
         "leave it out: predict() returns the class with the highest score, and the host can sort",
         (
             Example(
@@ -179,13 +174,14 @@ HINTS = (
         ),
     ),
     Hint(
-        ("roll", "index", "index_select", "gather"),
-        "put the weights of the layer before it, or of the one after it, in that order",
+        ("index", "index_select", "gather", "take", "take_along_dim"),
+        "choose by constant indices, or weigh all of them by a gate",
         (
             Example(
-                lambda x: F.linear(x[:, [5, 1, 2, 3, 4, 0]], W),
-                lambda x: F.linear(x, W[:, [5, 1, 2, 3, 4, 0]]),
+                lambda x: x.gather(1, x[:, :1].abs().long().clamp(max=5)),
+                lambda x: (x * F.hardtanh(T.repeat(3, 1)[:1, :1] + x, 0, 1)).sum(1, keepdim=True),
                 VECTOR,
+                trained_again=True,
             ),
         ),
     ),

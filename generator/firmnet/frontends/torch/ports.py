@@ -1,13 +1,24 @@
 """What goes into an exported program, and what comes out? Float32 tensors, or reasons why not."""
 
+from collections.abc import Sequence
+
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, TensorArgument
 from torch.fx import Node as FxNode
 
+from ...errors import UserError
+from ...ir import Graph
+from ...ops import numbered
 from ..common.refusals import Refusals
 from .containers import place_names
 from .examples import dtype_name
+
+WHOLE = (torch.bool, torch.int64, torch.int32)
+"""What places and comparisons are in PyTorch: on the board whole numbers, int32 or int8."""
+
+NUMBERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
+"""What an input may be whose values name rows of a table."""
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 """Buffers that batch norm changes in training mode, and only then."""
@@ -35,7 +46,7 @@ def _fits(node: FxNode, refusals: Refusals) -> bool:
             f"takes an input {node.name!r} that has a dynamic shape ({sizes}): export without dynamic_shapes"
         )
         return False
-    if value.dtype != torch.float32:
+    if value.dtype not in (torch.float32, *NUMBERS):
         refusals.because(
             f"takes an input {node.name!r} that is {dtype_name(value.dtype)}: firmnet takes float32, "
             "so export with a float32 example"
@@ -46,6 +57,18 @@ def _fits(node: FxNode, refusals: Refusals) -> bool:
             "export with an example of batch 1"
         )
     return True
+
+
+def judge_numbers(nodes: Sequence[FxNode], graph: Graph) -> None:
+    """Raise UserError for an input of whole numbers that does anything else than name rows of tables."""
+    named = numbered(graph)
+    for port, node in zip(graph.inputs, nodes, strict=True):
+        dtype = node.meta["val"].dtype
+        if dtype in NUMBERS and port.tensor not in named:
+            raise UserError(
+                f"model {graph.name!r} takes an input {port.name!r} that is {dtype_name(dtype)}: firmnet "
+                "takes float32, but for numbers that an embedding looks up, so export with a float32 example"
+            )
 
 
 def output_nodes(program: ExportedProgram, refusals: Refusals) -> list[tuple[str, FxNode]]:
@@ -77,7 +100,7 @@ def output_nodes(program: ExportedProgram, refusals: Refusals) -> list[tuple[str
 
 def _judge(value: torch.Tensor, refusals: Refusals) -> None:
     """Note why a tensor cannot be handed out."""
-    if value.dtype != torch.float32:
+    if value.dtype not in (torch.float32, *WHOLE):
         advice = "return the float32 scores; predict() picks the class"
         if value.dtype.is_floating_point:
             advice = "return float32, so leave out the conversion"

@@ -101,6 +101,27 @@ def _repeat_interleave(
     return flat.unsqueeze(axis + 1).expand(sizes).flatten(axis, axis + 1)
 
 
+def _both(x: Tensor, y: Tensor) -> Any:
+    """& of truths; of whole numbers it stays what it is."""
+    return torch.logical_and(x, y) if x.dtype == y.dtype == torch.bool else NotImplemented
+
+
+def _either(x: Tensor, y: Tensor) -> Any:
+    return torch.logical_or(x, y) if x.dtype == y.dtype == torch.bool else NotImplemented
+
+
+def _opposite(x: Tensor) -> Any:
+    return torch.logical_not(x) if x.dtype == torch.bool else NotImplemented
+
+
+def _one_of_two(condition: Tensor, x: float, y: float) -> Tensor:
+    return condition.float() * (x - y) + y
+
+
+def _vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    return (x * y).sum(dim)
+
+
 def _vstack(parts: list[Tensor]) -> Tensor:
     return torch.cat([part if part.ndim > 1 else part.reshape(1, -1) for part in parts], 0)
 
@@ -110,8 +131,13 @@ def _tile(x: Tensor, dims: list[int]) -> Tensor:
 
 
 OWN: Mapping[Any, Callable[..., Any]] = {
+    aten.__and__.Tensor: _both,
+    aten.__or__.Tensor: _either,
     aten.addbmm.default: _addbmm,
     aten.addcdiv.default: _addcdiv,
+    aten.bitwise_and.Tensor: _both,
+    aten.bitwise_not.default: _opposite,
+    aten.bitwise_or.Tensor: _either,
     aten.chain_matmul.default: _multiplied,
     aten.column_stack.default: _column_stack,
     aten.dstack.default: _dstack,
@@ -121,10 +147,12 @@ OWN: Mapping[Any, Callable[..., Any]] = {
     aten.lerp.Scalar: _lerp,
     aten.lerp.Tensor: _lerp_by_each,
     aten.linalg_multi_dot.default: _multiplied,
+    aten.linalg_vecdot.default: _vecdot,
     aten.outer.default: _outer,
     aten.repeat_interleave.self_int: _repeat_interleave,
     aten.row_stack.default: _vstack,
     aten.tile.default: _tile,
     aten.vstack.default: _vstack,
+    aten.where.Scalar: _one_of_two,
 }
 """Operators for which we say it, because torch keeps them whole."""

@@ -21,7 +21,7 @@ from .source import quiet
 
 CHECKS = {"aten._assert_tensor_metadata.default", "aten._assert_async.msg", "aten._assert_scalar.default"}
 """Operators that compute nothing."""
-OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"}
+OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill"}
 """Operators that read nothing of an activation but its shape."""
 RANDOM = "it draws random numbers: take it out, or make it a constant buffer"
 BESIDE = (
@@ -83,6 +83,8 @@ class Import:
             self.compute(node, args, kwargs)
         elif op_name(str(target)) in OF_SHAPE:
             self.compute(node, [torch.zeros(args[0].shape), *args[1:]], kwargs)
+        elif op_name(str(target)) in ("to", "to_copy") and _counts(node) and _counts(node.args[0]):
+            self.values[node] = args[0]
         elif str(target) in RULES:
             self.build(node, args, kwargs)
         else:
@@ -107,9 +109,11 @@ class Import:
 
     def build(self, node: FxNode, args: Any, kwargs: dict[str, Any]) -> None:
         self.builder.layer, self.builder.source = layer_name(node), f"{place(node)}: {node.target}"
-        expected = [
-            _shape(result) for result in _as_list(node.meta["val"]) if isinstance(result, torch.Tensor)
-        ]
+        results = [result for result in _as_list(node.meta["val"]) if isinstance(result, torch.Tensor)]
+        if not all(isinstance(size, int) for result in results for size in result.shape):
+            self.refuse(node, hint(str(node.target), "its result has a size that depends on the data"))
+            return
+        expected = [_shape(result) for result in results]
         try:
             if 0 in expected[0]:
                 raise Unsupported(f"its result is empty, shape {expected[0]}")
@@ -122,16 +126,16 @@ class Import:
         except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
             self.refuse(node, f"this form of it is not supported ({first_line(error)})")
             return
-        several, results = isinstance(node.meta["val"], list | tuple), _as_list(built)
-        for result, shape in zip(results, expected, strict=False):
+        several, made = isinstance(node.meta["val"], list | tuple), _as_list(built)
+        for result, shape in zip(made, expected, strict=False):
             if result.shape != shape:
                 self.refuse(node, f"firmnet would make {result.shape} of it, and not {shape}")
                 return
-        if several and _reads_beyond(node, len(results)):
+        if several and _reads_beyond(node, len(made)):
             self.refuse(node, BESIDE)
             return
-        unknown = [UNKNOWN] * (len(_as_list(node.meta["val"])) - len(results))
-        self.values[node] = [*results, *unknown] if several else built
+        unknown = [UNKNOWN] * (len(_as_list(node.meta["val"])) - len(made))
+        self.values[node] = [*made, *unknown] if several else built
 
     def refuse(self, node: FxNode, advice: str) -> None:
         """Note the node, and let what follows it be looked at too."""
@@ -159,6 +163,12 @@ def _reads_beyond(node: FxNode, count: int) -> bool:
     """Whether another result of the node than its first ones is read."""
     taken = [user for user in node.users if getattr(user.target, "__name__", "") == "getitem" and user.users]
     return any(isinstance(user.args[1], int) and user.args[1] >= count for user in taken)
+
+
+def _counts(node: Any) -> bool:
+    """Whether it holds whole numbers, whatever their width."""
+    dtype = node.meta["val"].dtype
+    return not (dtype.is_floating_point or dtype.is_complex or dtype is torch.bool)
 
 
 def _is_random(target: Any) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
-from ...ir import Call, Dtype
+from ...ir import Array, Call, Dtype
 from ...ops.slice import SliceAttrs
 from ...ops.spec import Constants
 from ..loops import Walk, strides, walks
@@ -15,11 +15,28 @@ COMPILER_UNROLLS = 16
 
 @dataclass(frozen=True)
 class Joined:
-    """`blocks` times the next `lengths` values of each input."""
+    """`blocks` times the next values of each part: its name ("x0" an activation, "part0" a constant) and how
+    many.
+    """
 
     blocks: int
-    lengths: tuple[int, ...]
+    parts: tuple[tuple[str, int], ...]
     dtype: Dtype
+
+    @property
+    def activations(self) -> list[str]:
+        return sorted(
+            (name for name, _ in self.parts if name.startswith("x")), key=lambda name: int(name[1:])
+        )
+
+    @property
+    def constants(self) -> list[str]:
+        return [name for name, _ in self.parts if not name.startswith("x")]
+
+    @property
+    def total(self) -> int:
+        """Values of one block of the output."""
+        return sum(length for _, length in self.parts)
 
 
 class Concat(Kernel):
@@ -28,15 +45,35 @@ class Concat(Kernel):
 
     def cycles(self, call: Call) -> float:
         joined = self.layout(call, {})
-        return 16 + joined.blocks * sum(copy_cycles(length) for length in joined.lengths)
+        sizes = [length * joined.dtype.bytes for _, length in joined.parts]
+        return 16 + joined.blocks * sum(copy_cycles(size) for size in sizes)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        constants = [tensor.values for tensor in call.inputs if tensor.data is not None]
+        return {f"part{i}": values.ravel() for i, values in enumerate(constants)}
 
     def layout(self, call: Call, k: Constants) -> Joined:
-        axis = call.attrs.axis
-        return Joined(
-            prod(call.output.shape[:axis]),
-            tuple(prod(x.shape[axis:]) for x in call.inputs),
-            call.output.dtype,
-        )
+        attrs, axis = call.attrs, call.attrs.axis
+        first = len(call.inputs) - len(attrs.constants)
+        names = [f"x{i}" for i in range(first)] + [f"part{i}" for i in range(len(attrs.constants))]
+        lengths = [prod(x.shape[axis:]) for x in call.inputs]
+        parts = attrs.parts([*zip(names, lengths, strict=True)])
+        return Joined(prod(call.output.shape[:axis]), tuple(parts), call.output.dtype)
+
+
+class ConcatApart(Concat):
+    """Where parts have few values in each of many blocks: value by value, through all blocks."""
+
+    name = "apart"
+
+    def accepts(self, call: Call) -> bool:
+        joined = self.layout(call, {})
+        return joined.total <= COMPILER_UNROLLS and joined.blocks >= COMPILER_UNROLLS
+
+    def cycles(self, call: Call) -> float:
+        joined = self.layout(call, {})
+        each = _value_cycles((joined.blocks, 1, joined.total), joined.dtype)
+        return 30 + joined.total * (5 + each)
 
 
 @dataclass(frozen=True)
@@ -153,5 +190,10 @@ def copy_cycles(size: int) -> float:
     return 3.6 + 0.55 * size + (2.5 if size % 4 and size > 2 else 0)
 
 
-for kernel in (Concat(), Pad(), *(kind(op) for op in ("transpose", "slice") for kind in (MovedRuns, Moved))):
+for kernel in (
+    Concat(),
+    ConcatApart(),
+    Pad(),
+    *(kind(op) for op in ("transpose", "slice") for kind in (MovedRuns, Moved)),
+):
     register(kernel)

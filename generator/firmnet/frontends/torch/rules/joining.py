@@ -2,31 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ....ir import Array, Tensor
 from ....ops.concat import ConcatAttrs
 from ...common.arguments import Rule
-from ...common.builder import Builder, Unsupported
+from ...common.builder import Builder
 from ...common.movement import reshaped
 from ...common.repeats import expanded, repeated
 
 
 def from_aten_cat(b: Builder, tensors: Sequence[Tensor | Array], dim: int = 0) -> Tensor:
-    activations = [tensor for tensor in tensors if isinstance(tensor, Tensor)]
-    if len(activations) < len(tensors):
-        raise Unsupported(
-            "one of its parts is a constant: firmnet concatenates activations; F.pad appends zeros"
-        )
-    if len(activations) == 1:
+    """Of activations and constants, at least one of the former; parts without values are left out."""
+    parts = [part for part in tensors if 0 not in part.shape]
+    activations = [part for part in parts if isinstance(part, Tensor)]
+    at = tuple(i for i, part in enumerate(parts) if not isinstance(part, Tensor))
+    constants = [b.constant(f"{b.layer}_part", part) for part in parts if isinstance(part, np.ndarray)]
+    if len(parts) == 1:
         return activations[0]
-    return b.add("concat", ConcatAttrs(dim % len(activations[0].shape)), *activations)
+    return b.add("concat", ConcatAttrs(dim % len(activations[0].shape), at), *activations, *constants)
 
 
 def from_aten_stack(b: Builder, tensors: Sequence[Tensor | Array], dim: int = 0) -> Tensor:
-    rank = len(tensors[0].shape) + 1
-    axis = dim % rank
+    axis = dim % (len(tensors[0].shape) + 1)
+    shape = (*tensors[0].shape[:axis], 1, *tensors[0].shape[axis:])
     parts = [
-        reshaped(b, part, (*part.shape[:axis], 1, *part.shape[axis:])) if isinstance(part, Tensor) else part
-        for part in tensors
+        reshaped(b, part, shape) if isinstance(part, Tensor) else part.reshape(shape) for part in tensors
     ]
     return from_aten_cat(b, parts, axis)
 

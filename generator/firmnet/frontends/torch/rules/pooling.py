@@ -179,7 +179,6 @@ RULES: Mapping[str, Rule] = {
     "aten.adaptive_max_pool2d.default": from_aten_adaptive_max_pool2d,
     "aten.adaptive_max_pool1d.default": from_aten_adaptive_max_pool1d,
     "aten.amax.default": from_aten_amax,
-    "aten.max.dim": from_aten_amax,
     "aten.max.default": from_aten_amax,
     "aten.amin.default": from_aten_amin,
     "aten.min.dim": from_aten_amin,

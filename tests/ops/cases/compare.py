@@ -1,0 +1,20 @@
+"""Which rows of the matrix prove compare?"""
+
+from collections.abc import Iterator
+from typing import get_args, get_type_hints
+
+from casework import Case, activation
+
+from firmnet.ir import Call, Shape
+from firmnet.ops.compare import CompareAttrs
+
+
+def cases() -> Iterator[Case]:
+    shapes: list[Shape] = [(1, 7), (1, 5, 3, 7), (3, 2, 5)]
+    for i, relation in enumerate(get_args(get_type_hints(CompareAttrs)["relation"])):
+        for constant in (0.0, -1.25, 0.15):
+            label = f"{'leading_' * (i % 3 == 2)}{relation}_{constant}".replace("-", "minus_").replace(
+                ".", "_"
+            )
+            x, y = activation("x", shapes[i % 3]), activation("y", shapes[i % 3], 1.0, 0)
+            yield Case(label, Call(CompareAttrs(relation, constant), (x,), (y,)))
