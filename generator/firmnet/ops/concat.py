@@ -10,7 +10,7 @@ from ..ir import Array, Call, Dtype, Shape
 from .spec import Constants, Op, Stripe, register
 from .stripes import same_rows
 
-Part = TypeVar("Part")
+Joinable = TypeVar("Joinable")
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class ConcatAttrs:
     axis: int
     constants: Shape = ()
 
-    def parts(self, inputs: Sequence[Part]) -> list[Part]:
+    def parts(self, inputs: Sequence[Joinable]) -> list[Joinable]:
         """The inputs, or what stands for each, as they follow each other."""
         first = len(inputs) - len(self.constants)
         parts = list(inputs[:first])

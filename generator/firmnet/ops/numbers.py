@@ -3,13 +3,13 @@
 from ..ir import Dtype, Graph, QParams
 from .spec import OPS
 
-KINDS = (Dtype.UINT8, Dtype.INT16, Dtype.INT32)
+COUNTING = (Dtype.UINT8, Dtype.INT16, Dtype.INT32)
 """Types of such numbers, the smallest first."""
 
 
 def counted(numbers: int) -> QParams:
     """Steps of 1 in the smallest type that has 0 to numbers − 1."""
-    return QParams((1.0,), 0, next(kind for kind in KINDS if numbers - 1 <= kind.high))
+    return QParams((1.0,), 0, next(kind for kind in COUNTING if numbers - 1 <= kind.high))
 
 
 def numbered(graph: Graph) -> dict[str, tuple[int, int]]:
