@@ -2,13 +2,14 @@
 
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test lint format bench fuzz clean
 
 help:
 	@echo "make demo    train on real digits, build firmware, verify every output on the emulated board"
 	@echo "make test    lint, types and all tests, the emulated ones included"
 	@echo "make lint    ruff and mypy only        make format   let ruff rewrite"
 	@echo "make bench   print the measurements    make clean    remove what building and testing left"
+	@echo "make fuzz    20,000 random graphs: PyTorch, oracle, C on host and cores (ARGS='--count 500 --seed 3')"
 
 setup:
 	@.ci/bootstrap
@@ -30,6 +31,9 @@ format: setup
 
 bench: setup
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit; done
+
+fuzz: setup
+	@$(BIN)/python tests/ops/fuzz.py $(ARGS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -23,11 +23,15 @@ LONGEST = (
 FOLDERS = ("tests/e2e/", "tests/ops/", "tests/hil/", "tests/link/", "tests/golden/", "tests/plans/")
 BY_OP = ("test_matrix.py", "test_candidates.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
 """Files whose tests build one program for each op; a test's parameters begin with the op's name."""
+BY_TEST = "test_random_graphs.py"
+"""Every test builds programs of its own."""
 
 
 def piece_of_work(nodeid: str) -> str:
-    """What one worker does in a row: the tests of a file, or those of an op in it."""
+    """What one worker does in a row: the tests of a file, or those of an op in it, or one of them."""
     file, _, test = nodeid.partition("::")
+    if file.endswith(BY_TEST):
+        return nodeid
     op = test.partition("[")[2].split("-")[0].rstrip("]")
     return f"{file}::{op}" if file.endswith(BY_OP) else file
 

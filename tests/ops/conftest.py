@@ -5,7 +5,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from matrix_rows import MACHINES, WARNINGS, Outputs, Row, rows_of
+from compiler_warnings import WARNINGS
+from matrix_rows import MACHINES, Outputs, Row, rows_of
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host

@@ -20,8 +20,6 @@ MACHINES = {"core": "mps2-an386", "core_m3": "mps2-an385", "core_m7": "mps2-an50
 Outputs = Mapping[str, Array]
 """Row id → int8 (N, output bytes)."""
 
-WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Werror")
-
 
 @dataclass(frozen=True)
 class Row:

@@ -6,7 +6,8 @@ from math import isfinite
 
 import numpy as np
 import pytest
-from matrix_rows import MACHINES, ROWS, WARNINGS, Row, ops_of, rows_of
+from compiler_warnings import WARNINGS
+from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
 
 from firmnet.devices import core, host
 from firmnet.devices.device import side_by_side

@@ -6,8 +6,9 @@ from functools import cache
 
 import numpy as np
 import pytest
+from compiler_warnings import WARNINGS
 from layered_networks import NETWORKS, noise
-from matrix_rows import MACHINES, WARNINGS
+from matrix_rows import MACHINES
 from test_random_modules import SEEDS, integer
 
 from firmnet.devices import core, host

@@ -5,9 +5,10 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from compiler_warnings import WARNINGS
 from layered_networks import noise
 from leading_axes import SEEDS, graphs, named, optimized
-from matrix_rows import MACHINES, ROWS, WARNINGS
+from matrix_rows import MACHINES, ROWS
 from test_cascades import random_cascades
 
 from firmnet.devices import core, host

@@ -6,7 +6,8 @@ from functools import cache
 
 import numpy as np
 import pytest
-from matrix_rows import MACHINES, WARNINGS
+from compiler_warnings import WARNINGS
+from matrix_rows import MACHINES
 
 from firmnet.api import load_model
 from firmnet.assets import assets

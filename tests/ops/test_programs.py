@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from compiler_warnings import WARNINGS
 from layered_networks import NETWORKS, branches, kernels, noise, residual
 
 from firmnet.codegen.model import model_sources
@@ -13,8 +14,11 @@ from firmnet.devices import core
 from firmnet.devices.host import HostLibrary, executable
 from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.errors import UserError, VerificationError
+from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import model_shape, quantize_sample
 from firmnet.ir import Graph
+from firmnet.ops import OPS
+from firmnet.quantize import quantize
 from firmnet.targets import Isa
 
 COUNTING = "netduinoplus2"
@@ -110,6 +114,17 @@ def test_only_one_machine_counts() -> None:
 def test_c_that_does_not_compile_is_shown() -> None:
     with pytest.raises(UserError, match=r"compiling residual/residual\.c failed"):
         executable([with_first_statement("nonsense")])
+
+
+def test_a_model_without_layers_compiles_without_a_warning() -> None:
+    """It hands its input on, under another shape."""
+    builder = Builder("views")
+    x = builder.input("x", (1, 3, 4))
+    graph = builder.graph(x, builder.add("reshape", OPS["reshape"].attrs((1, 12)), x))
+    integer = quantize(graph, np.random.default_rng(0).normal(size=(4, 3, 4)).astype(np.float32)).graph
+    rows = np.arange(24, dtype=np.int8).reshape(2, 12)
+    (answer,) = executable([from_graph(integer, isa=Isa.DSP)], cflags=WARNINGS).ask([Request("views", rows)])
+    np.testing.assert_array_equal(answer.outputs, rows)
 
 
 def with_first_statement(statement: str) -> Model:

@@ -1,0 +1,59 @@
+"""How does chance call arithmetic?"""
+
+from typing import Any
+
+from .drawing import Draw, Family, alone
+
+
+def either(d: Draw) -> tuple[Any, ...]:
+    """An activation and another, a constant, or a number; in either order."""
+    x, shape = d.activation()
+    if d.maybe(0.5):
+        return x, d.other(shape)
+    if d.maybe(0.2):
+        return x, d.number()
+    constant = d.over(shape)
+    return (x, constant) if d.maybe(0.7) else (constant, x)
+
+
+def scaled(d: Draw) -> tuple[Any, ...]:
+    """The same, at times with a factor."""
+    return *either(d), *([{"alpha": d.number()}] if d.maybe(0.3) else [])
+
+
+def number(d: Draw) -> tuple[Any, ...]:
+    return d.activation()[0], d.number()
+
+
+def divided(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.activation()
+    return x, d.number() if d.maybe(0.4) else d.over(shape, positive=True)
+
+
+def squared(d: Draw) -> tuple[Any, ...]:
+    return d.activation()[0], d.choice([1, 2])
+
+
+FAMILY = Family(
+    {
+        "add.Tensor": scaled,
+        "add.Scalar": number,
+        "sub.Tensor": scaled,
+        "sub.Scalar": number,
+        "subtract.Tensor": scaled,
+        "rsub.Tensor": scaled,
+        "rsub.Scalar": number,
+        "mul.Tensor": either,
+        "mul.Scalar": number,
+        "multiply.Tensor": either,
+        "div.Tensor": divided,
+        "div.Scalar": number,
+        "divide.Tensor": divided,
+        "true_divide.Tensor": divided,
+        "neg.default": alone,
+        "negative.default": alone,
+        "square.default": alone,
+        "pow.Tensor_Scalar": squared,
+    },
+    weight=6,
+)

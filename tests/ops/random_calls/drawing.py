@@ -1,0 +1,142 @@
+"""Of what are random calls made? Of values that are there already, seeded constants and plain options."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from firmnet.ir import Array, Shape
+
+
+class Misfit(Exception):
+    """No value there is fits this call."""
+
+
+@dataclass(frozen=True)
+class At:
+    """An activation: the value of this number."""
+
+    number: int
+
+    def __repr__(self) -> str:
+        return f"v{self.number}"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A seeded constant: noise, or positive."""
+
+    shape: Shape
+    seed: int
+    positive: bool = False
+
+    @property
+    def array(self) -> Array:
+        values = np.random.default_rng(self.seed).normal(size=self.shape)
+        return np.asarray(np.abs(values) + 0.2 if self.positive else values)
+
+    def __repr__(self) -> str:
+        return f"{'positive' if self.positive else 'constant'}{self.shape}"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a value: its shape, and between what it lies."""
+
+    shape: Shape
+    low: float
+    high: float
+
+
+Wanted = Callable[[Known], bool]
+
+
+class Draw(random.Random):
+    """The chance that makes a graph, and what the graph holds so far."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.known: list[Known] = []
+
+    def maybe(self, chance: float) -> bool:
+        return self.random() < chance
+
+    def activation(self, wanted: Wanted = lambda known: True) -> tuple[At, Shape]:
+        """A value, the latest that fits as a rule; raises Misfit where none does."""
+        fit = [i for i, known in enumerate(self.known) if wanted(known)]
+        if not fit:
+            raise Misfit
+        at = fit[-1] if self.maybe(0.7) else self.choice(fit)
+        return At(at), self.known[at].shape
+
+    def ranked(self, *ranks: int) -> tuple[At, Shape]:
+        return self.activation(lambda known: len(known.shape) in ranks)
+
+    def spatial(self, rank: int) -> tuple[At, Shape]:
+        """A line, an image or a volume: (1, channels, …)."""
+        return self.activation(lambda known: len(known.shape) == rank and known.shape[0] == 1)
+
+    def positive(self) -> tuple[At, Shape]:
+        return self.activation(lambda known: known.low > 0.01)
+
+    def other(self, shape: Shape) -> At:
+        """Another value that repeats over one of this shape, or it over that, or both over each other."""
+        return self.activation(lambda known: _repeats(known.shape, shape))[0]
+
+    def constant(self, *shape: int, positive: bool = False) -> Constant:
+        return Constant(shape, self.randrange(1 << 30), positive)
+
+    def over(self, shape: Shape, positive: bool = False) -> Constant:
+        """A constant that repeats over a value of this shape."""
+        kept = shape[self.randint(0, len(shape)) :]
+        return self.constant(*(n if self.maybe(0.7) else 1 for n in kept), positive=positive)
+
+    def number(self) -> float:
+        return self.choice([-2.0, -1.0, -0.3, 0.25, 0.5, 1.0, 3.0])
+
+    def axis(self, shape: Shape) -> int:
+        if not shape:
+            raise Misfit
+        axis = self.randrange(len(shape))
+        return axis - len(shape) if self.maybe(0.3) else axis
+
+    def axes(self, shape: Shape) -> list[int]:
+        if not shape:
+            raise Misfit
+        chosen = self.sample(range(len(shape)), self.randint(1, len(shape)))
+        return [axis - len(shape) if self.maybe(0.3) else axis for axis in chosen]
+
+    def each(self, count: int, choices: Sequence[int]) -> list[int]:
+        """An option per axis."""
+        return [self.choice(choices) for _ in range(count)]
+
+
+Generator = Callable[[Draw], tuple[Any, ...]]
+"""The arguments of a call, of which a last dict are keywords; raises Misfit where nothing there fits."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Operators without "aten." and how each is called; `weight`: how often, beside other families."""
+
+    calls: Mapping[str, Generator]
+    weight: int = 4
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.calls))
+
+
+def alone(d: Draw) -> tuple[Any, ...]:
+    """Of an activation and nothing else."""
+    return (d.activation()[0],)
+
+
+def _repeats(a: Shape, b: Shape) -> bool:
+    try:
+        np.broadcast_shapes(a, b)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,19 @@
+"""How does chance take windows?"""
+
+from typing import Any
+
+from .drawing import Draw, Family
+
+
+def unfold(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    axis = d.axis(shape)
+    return x, axis, d.randint(1, min(4, shape[axis])), d.randint(1, 3)
+
+
+def im2col(d: Draw) -> tuple[Any, ...]:
+    x, _ = d.spatial(4)
+    return x, *(d.each(2, choices) for choices in ([1, 2, 3], [1, 1, 2], [0, 0, 1], [1, 2, 3]))
+
+
+FAMILY = Family({"unfold.default": unfold, "im2col.default": im2col}, weight=2)

@@ -1,0 +1,278 @@
+"""What is a random graph? Seeded calls of operators, each made by its rule and by PyTorch at once."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from random_calls import CALLS, FAMILIES, At, Constant, Draw, Known, Misfit
+
+from firmnet.frontends.common.arguments import call
+from firmnet.frontends.common.builder import Builder, Unsupported
+from firmnet.frontends.torch.rules import RULES
+from firmnet.ir import Array, Dtype, Graph, Shape, Tensor
+
+SAMPLES = 3
+LARGEST = 900
+"""Elements of a value."""
+LARGEST_AMOUNT = 1e4
+ATTEMPTS = 40
+NAMES = ("x", "y", "z")
+REFUSALS = (RuntimeError, ValueError, IndexError, TypeError)
+"""How PyTorch refuses a call."""
+
+refused: Counter[str] = Counter()
+"""How often a rule refused what PyTorch takes, by operator and reason."""
+
+
+@dataclass
+class Value:
+    """An activation, in the graph and in PyTorch: what it is for every sample, float64."""
+
+    tensor: Tensor
+    real: list[torch.Tensor]
+
+    @property
+    def known(self) -> Known:
+        low, high = (float(f(torch.stack([f(x) for x in self.real]))) for f in (torch.min, torch.max))
+        return Known(tuple(self.real[0].shape), low, high)
+
+
+@dataclass(frozen=True)
+class RandomGraph:
+    """A float graph, samples (N, …) of each input, and PyTorch's outputs for each of the samples.
+
+    `default` and `named`: the types of activations it is to have (see quantize.apply). `calls`: the
+    operators, and `text` all that was drawn, as people read it.
+    """
+
+    seed: int
+    graph: Graph
+    samples: tuple[Array, ...]
+    expected: list[list[Array]]
+    largest: float
+    default: Dtype
+    named: dict[str, Dtype]
+    calls: tuple[str, ...]
+    text: str
+
+
+@dataclass
+class Growing:
+    """A graph half-way."""
+
+    draw: Draw
+    builder: Builder
+    values: list[Value] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def input(self, shape: Shape, samples: Array) -> Value:
+        """One more input; its samples are (N, *shape)."""
+        number = len(self.values)
+        tensor = self.builder.input(NAMES[number], shape)
+        self.lines.append(f"v{number} = input {shape}")
+        return self._keep(Value(tensor, [torch.from_numpy(x.astype(np.float64)) for x in samples]))
+
+    def step(self) -> None:
+        """One more call, of a family that is drawn first; nothing where none was found that fits."""
+        for _ in range(ATTEMPTS):
+            family = self.draw.choices([*FAMILIES], [each.weight for each in FAMILIES.values()])[0]
+            name = self.draw.choice(FAMILIES[family].names)
+            try:
+                arguments = CALLS[name](self.draw)
+            except Misfit:
+                continue
+            if self.call(name, *arguments):
+                return
+
+    def call(self, name: str, *arguments: Any) -> bool:
+        """Whether this was called: PyTorch and the rule take it, and what it makes can be gone on with."""
+        made = self._computed(name, arguments)
+        if not made or not _usable(made[0]):
+            return False
+        nodes, tensors, expanded = len(self.builder.nodes), {**self.builder.tensors}, {**self.builder.expanded}
+        self.builder.layer = f"{name.partition('.')[0]}_{len(self.calls)}"
+        try:
+            built = self._built(name, arguments, [tuple(real[0].shape) for real in made])
+        except Unsupported as reason:
+            refused[f"{name}: {reason}"] += 1
+            built = []
+        if not built or not all(_usable(real) for real in made[: len(built)]):
+            del self.builder.nodes[nodes:]
+            self.builder.tensors, self.builder.expanded = tensors, expanded
+            return False
+        first = len(self.values)
+        for tensor, real in zip(built, made, strict=False):
+            self._keep(Value(tensor, real))
+        self.calls.append(name)
+        results = ", ".join(f"v{i}" for i in range(first, len(self.values)))
+        listed = ", ".join(_listed(arguments))
+        self.lines.append(f"{results} = {name}({listed})  # {built[0].shape}")
+        return True
+
+    def _computed(self, name: str, arguments: tuple[Any, ...]) -> list[list[torch.Tensor]]:
+        """What PyTorch makes: for every output that of every sample. Empty: it refuses."""
+        operator, overload = name.split(".")
+        function = getattr(getattr(torch.ops.aten, operator), overload)
+        by_sample = []
+        for i in range(SAMPLES):
+            given, keywords = _parted(
+                arguments, lambda at, i=i: self.values[at.number].real[i].clone(), _torch
+            )
+            try:
+                made = function(*given, **keywords)
+            except REFUSALS:
+                return []
+            several = made if isinstance(made, tuple | list) else [made]
+            by_sample.append([y for y in several if y.is_floating_point()])  # no indices
+        return [list(each) for each in zip(*by_sample, strict=True)]
+
+    def _built(self, name: str, arguments: tuple[Any, ...], shapes: list[Shape]) -> list[Tensor]:
+        """What the rule makes, refused where that has another shape as it is by the import."""
+        given, keywords = _parted(arguments, lambda at: self.values[at.number].tensor, lambda c: c.array)
+        made = call(RULES[f"aten.{name}"], self.builder, given, keywords)
+        built = made if isinstance(made, list) else [made]
+        for tensor, shape in zip(built, shapes, strict=False):
+            if tensor.shape != shape:
+                raise Unsupported(f"firmnet would make {tensor.shape} of it, and not {shape}")
+        return built
+
+    def _keep(self, value: Value) -> Value:
+        self.values.append(value)
+        self.draw.known.append(value.known)
+        return value
+
+
+def _listed(arguments: tuple[Any, ...]) -> list[str]:
+    """As in a call."""
+    keywords = arguments[-1] if isinstance(arguments[-1], dict) else {}
+    return [str(a) for a in arguments if a is not keywords] + [f"{k}={v}" for k, v in keywords.items()]
+
+
+def _torch(constant: Constant) -> torch.Tensor:
+    return torch.from_numpy(constant.array)
+
+
+def _parted(arguments: tuple[Any, ...], of: Any, constant: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Positional arguments and keywords, activations and constants put in."""
+
+    def resolved(argument: Any) -> Any:
+        if isinstance(argument, list):
+            return [resolved(each) for each in argument]
+        if isinstance(argument, At):
+            return of(argument)
+        return constant(argument) if isinstance(argument, Constant) else argument
+
+    keywords = arguments[-1] if isinstance(arguments[-1], dict) else {}
+    return [resolved(a) for a in arguments if a is not keywords], {
+        k: resolved(v) for k, v in keywords.items()
+    }
+
+
+def _usable(real: Sequence[torch.Tensor]) -> bool:
+    """Neither large, nor empty, nor infinite."""
+    first = real[0]
+    if not 0 < first.numel() <= LARGEST or first.ndim > 6:
+        return False
+    return all(bool((x.abs() <= LARGEST_AMOUNT).all()) for x in real)
+
+
+def random_graph(seed: int) -> RandomGraph:
+    """1 to 3 inputs, 2 to 6 calls, 1 to 3 outputs: what nothing reads, at times what something reads too."""
+    draw = Draw(seed)
+    growing = Growing(draw, Builder(f"graph_{seed}"))
+    samples = [_input(growing, shape) for shape in _shapes(draw)]
+    for _ in range(draw.randint(2, 6)):
+        growing.step()
+    _joined(growing)
+    outputs = _outputs(growing)
+    names = [f"out_{i}" for i in range(len(outputs))]
+    inputs = [value.tensor for value in growing.values[: len(samples)]]
+    ports = {name: growing.values[i].tensor for name, i in zip(names, outputs, strict=True)}
+    graph = growing.builder.graph(inputs, ports)
+    default, named = _precision(draw, graph)
+    asked = ", ".join([f"all {default}", *(f"{name} {dtype}" for name, dtype in named.items())])
+    returned = ", ".join(f"v{i}" for i in outputs)
+    return RandomGraph(
+        seed,
+        graph,
+        tuple(samples),
+        [[growing.values[i].real[s].numpy() for i in outputs] for s in range(SAMPLES)],
+        max(max(abs(value.known.low), abs(value.known.high)) for value in growing.values),
+        default,
+        named,
+        tuple(growing.calls),
+        "\n".join([f"seed {seed}", *growing.lines, f"return {returned}", asked]),
+    )
+
+
+def _shapes(draw: Draw) -> list[Shape]:
+    """Of 1 to 3 inputs: often the same, or one that repeats over another."""
+    first = _shape(draw)
+    shapes = [first]
+    for _ in range(draw.choice([0, 0, 0, 1, 1, 2])):
+        alike = tuple(n if draw.maybe(0.7) else 1 for n in first)
+        shapes.append(draw.choice([first, alike, _shape(draw)]))
+    return shapes
+
+
+def _shape(draw: Draw) -> Shape:
+    """An image as a rule; ranks 1 to 5, some of more than one sample, some axes of 1."""
+
+    def sizes(count: int, most: int) -> list[int]:
+        return [1 if draw.maybe(0.12) else draw.randint(2, most) for _ in range(count)]
+
+    kind = draw.choices(["image", "line", "volume", "row", "any"], [9, 4, 1, 3, 4])[0]
+    if kind == "any":
+        rank = draw.randint(1, 5)
+        return tuple(sizes(rank, {1: 30, 2: 12, 3: 7, 4: 5, 5: 3}[rank]))
+    spatial = {"image": [11, 11], "line": [20], "volume": [4, 5, 5], "row": []}[kind]
+    channels = draw.choice([1, 2, 3, 4, 5, 6, 8, 12]) if spatial else draw.randint(1, 30)
+    shape = (1, channels, *(sizes(1, most)[0] for most in spatial))
+    return shape if math.prod(shape) <= LARGEST else (1, 2, *shape[2:])
+
+
+def _input(growing: Growing, shape: Shape) -> Array:
+    """The samples of one more input, float32: noise of any size, or positive."""
+    rng = np.random.default_rng(growing.draw.randrange(1 << 30))
+    values = rng.normal(size=(SAMPLES, *shape)) * growing.draw.choice([0.1, 1.0, 1.0, 5.0])
+    positive = growing.draw.maybe(0.2)
+    samples = (np.abs(values) + 0.05 if positive else values).astype(np.float32)
+    growing.input(shape, samples)
+    return samples[:, 0] if shape[:1] == (1,) else samples
+
+
+def _joined(growing: Growing) -> None:
+    """The last value and another, at times."""
+    if not growing.draw.maybe(0.3):
+        return
+    last = growing.values[-1].tensor.shape
+    others = [i for i, value in enumerate(growing.values[:-1]) if value.tensor.shape == last]
+    if others and last:
+        at, other = At(len(growing.values) - 1), At(growing.draw.choice(others))
+        axis = growing.draw.randrange(len(last))
+        how = growing.draw.choice([("cat.default", [at, other], axis), ("add.Tensor", at, other)])
+        growing.call(*how)
+
+
+def _outputs(growing: Growing) -> list[int]:
+    """Numbers of 1 to 3 values: what nothing reads, the latest first; at times any other."""
+    read = {tensor for node in growing.builder.nodes for tensor in node.inputs}
+    loose = [i for i, value in enumerate(growing.values) if value.tensor.name not in read]
+    found = loose[::-1][: growing.draw.choice([1, 2, 3])] or [len(growing.values) - 1]
+    if len(found) < 3 and growing.draw.maybe(0.25):
+        found.append(growing.draw.randrange(len(growing.values)))
+    return list(dict.fromkeys(found))
+
+
+def _precision(draw: Draw, graph: Graph) -> tuple[Dtype, dict[str, Dtype]]:
+    """int8 as a rule; int16 for all, or for some layers and inputs."""
+    kind = draw.choices(["int8", "int16", "some"], [6, 2, 3])[0]
+    if kind != "some":
+        return Dtype(kind), {}
+    names = [*(port.name for port in graph.inputs), *(node.name for node in graph.nodes)]
+    return Dtype.INT8, {name: Dtype.INT16 for name in names if draw.maybe(0.35)}
