@@ -14,7 +14,7 @@ from firmnet.devices.device import side_by_side
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.errors import GraphError, UserError, VerificationError
 from firmnet.interpret import run_float, run_int
-from firmnet.ir import Array, Graph, wrapped
+from firmnet.ir import Array, Graph, unwrapped, wrapped
 from firmnet.passes import optimize
 from firmnet.quantize import apply, calibrate
 from firmnet.targets import Isa
@@ -83,7 +83,7 @@ def check_graphs(seeds: Sequence[int], targets: Sequence[Sequence[Target]]) -> C
             made = random_graph(seed)
             checked.calls.update(made.calls)
             checked.ops.update(node.op for node in made.graph.nodes)
-            graphs[seed] = _integer(made, checked)
+            graphs[seed] = integer(made, checked)
             checked.ops.update(node.op for node in graphs[seed].nodes)
         except Exception:
             checked.fail(seed, traceback.format_exc().strip())
@@ -93,7 +93,7 @@ def check_graphs(seeds: Sequence[int], targets: Sequence[Sequence[Target]]) -> C
     return checked
 
 
-def _integer(made: RandomGraph, checked: Checked) -> Graph:
+def integer(made: RandomGraph, checked: Checked) -> Graph:
     """The graph optimized and quantized, its floats compared with PyTorch's on the way."""
     optimized = optimize(made.graph)
     for stage, graph in (("as imported", made.graph), ("optimized", optimized)):
@@ -120,20 +120,16 @@ def _float_difference(made: RandomGraph, graph: Graph) -> str:
 
 def _quantized(made: RandomGraph, optimized: Graph) -> Graph:
     """With the types that are asked for; int8 where two of them contradict each other."""
-    observed = calibrate(optimized, made.samples if len(made.samples) > 1 else made.samples[0])
-    known = {
-        *optimized.tensors,
-        *(node.name for node in optimized.nodes),
-        *(p.name for p in optimized.inputs),
-    }
-    named = {name: dtype for name, dtype in made.named.items() if name in known}
+    observed = calibrate(optimized, unwrapped(made.samples))
+    inputs, layers = ([each.name for each in some] for some in (optimized.inputs, optimized.nodes))
+    named = {name: dtype for name, dtype in made.named.items() if name in (*inputs, *layers)}
     try:
-        integer = apply(optimized, observed, named, made.default)
+        quantized = apply(optimized, observed, named, made.default)
     except GraphError as error:
         if not named or not re.search("shares its values|computes with int8 alone", str(error)):
             raise
-        integer = apply(optimized, observed)
-    return replace(integer, name=f"graph_{made.seed}")
+        quantized = apply(optimized, observed)
+    return replace(quantized, name=f"graph_{made.seed}")
 
 
 def _several(made: object, graph: Graph) -> tuple[Array, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from random_calls import CALLS, FAMILIES, At, Constant, Draw, Known, Misfit
+from random_calls import FAMILIES, At, Constant, Draw, Family, Known, Misfit
 
 from firmnet.frontends.common.arguments import call
 from firmnet.frontends.common.builder import Builder, Unsupported
@@ -20,9 +20,13 @@ LARGEST = 900
 """Elements of a value."""
 LARGEST_AMOUNT = 1e4
 ATTEMPTS = 40
+"""Of a step."""
+MANY = 400
+"""Graphs in which a call is tried."""
 NAMES = ("x", "y", "z")
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError)
 """How PyTorch refuses a call."""
+LEAPS = {name for family in FAMILIES.values() for name in family.calls if name in family.leaps}
 
 refused: Counter[str] = Counter()
 """How often a rule refused what PyTorch takes, by operator and reason."""
@@ -64,37 +68,54 @@ class RandomGraph:
 class Growing:
     """A graph half-way."""
 
+    seed: int
     draw: Draw
     builder: Builder
+    samples: list[Array] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def input(self, shape: Shape, samples: Array) -> Value:
-        """One more input; its samples are (N, *shape)."""
+    def input(self, shape: Shape) -> None:
+        """One more: noise of any size, or positive."""
+        rng = np.random.default_rng(self.draw.randrange(1 << 30))
+        noise = rng.normal(size=(SAMPLES, *shape)) * self.draw.choice([0.1, 1.0, 1.0, 5.0])
+        samples = (np.abs(noise) + 0.05 if self.draw.maybe(0.2) else noise).astype(np.float32)
         number = len(self.values)
         tensor = self.builder.input(NAMES[number], shape)
         self.lines.append(f"v{number} = input {shape}")
-        return self._keep(Value(tensor, [torch.from_numpy(x.astype(np.float64)) for x in samples]))
+        self.samples.append(samples[:, 0] if shape[:1] == (1,) else samples)
+        self._keep(Value(tensor, [torch.from_numpy(x.astype(np.float64)) for x in samples]))
 
     def step(self) -> None:
         """One more call, of a family that is drawn first; nothing where none was found that fits."""
         for _ in range(ATTEMPTS):
-            family = self.draw.choices([*FAMILIES], [each.weight for each in FAMILIES.values()])[0]
-            name = self.draw.choice(FAMILIES[family].names)
-            try:
-                arguments = CALLS[name](self.draw)
-            except Misfit:
-                continue
-            if self.call(name, *arguments):
+            family = self.draw.choices([*FAMILIES.values()], [each.weight for each in FAMILIES.values()])[0]
+            if self.make(family, self.draw.choice(family.names)):
                 return
+
+    def make(self, family: Family, name: str) -> bool:
+        """Whether this call or phrase was made, with arguments that are drawn."""
+        try:
+            if name in family.phrases:
+                family.phrases[name](self.draw, self._said)
+                return True
+            return self.call(name, *family.calls[name](self.draw))
+        except Misfit:
+            return False
+
+    def _said(self, name: str, *arguments: Any) -> At:
+        """One more call of a phrase."""
+        if not self.call(name, *arguments):
+            raise Misfit
+        return At(len(self.values) - 1)
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Whether this was called: PyTorch and the rule take it, and what it makes can be gone on with."""
         made = self._computed(name, arguments)
-        if not made or not _usable(made[0]):
+        if not made or not _usable(made[0]) or (name in LEAPS and not self._steady(name, arguments, made[0])):
             return False
-        nodes, tensors, expanded = len(self.builder.nodes), {**self.builder.tensors}, {**self.builder.expanded}
+        before = len(self.builder.nodes), {**self.builder.tensors}, {**self.builder.expanded}
         self.builder.layer = f"{name.partition('.')[0]}_{len(self.calls)}"
         try:
             built = self._built(name, arguments, [tuple(real[0].shape) for real in made])
@@ -102,8 +123,8 @@ class Growing:
             refused[f"{name}: {reason}"] += 1
             built = []
         if not built or not all(_usable(real) for real in made[: len(built)]):
+            nodes, self.builder.tensors, self.builder.expanded = before
             del self.builder.nodes[nodes:]
-            self.builder.tensors, self.builder.expanded = tensors, expanded
             return False
         first = len(self.values)
         for tensor, real in zip(built, made, strict=False):
@@ -114,15 +135,24 @@ class Growing:
         self.lines.append(f"{results} = {name}({listed})  # {built[0].shape}")
         return True
 
-    def _computed(self, name: str, arguments: tuple[Any, ...]) -> list[list[torch.Tensor]]:
+    def _steady(self, name: str, arguments: tuple[Any, ...], made: list[torch.Tensor]) -> bool:
+        """Whether rounding errors in what it reads come out as such."""
+        for nudge in (1e-9, -1e-9):
+            other = self._computed(name, arguments, nudge)[0]
+            if not all(torch.allclose(x, y, rtol=1e-3, atol=1e-6) for x, y in zip(other, made, strict=True)):
+                return False
+        return True
+
+    def _computed(
+        self, name: str, arguments: tuple[Any, ...], nudge: float = 0.0
+    ) -> list[list[torch.Tensor]]:
         """What PyTorch makes: for every output that of every sample. Empty: it refuses."""
         operator, overload = name.split(".")
         function = getattr(getattr(torch.ops.aten, operator), overload)
         by_sample = []
         for i in range(SAMPLES):
-            given, keywords = _parted(
-                arguments, lambda at, i=i: self.values[at.number].real[i].clone(), _torch
-            )
+            of = [value.real[i] + nudge * (value.real[i].abs() + 1) for value in self.values]
+            given, keywords = _parted(arguments, lambda at, of=of: of[at.number].clone(), _torch)
             try:
                 made = function(*given, **keywords)
             except REFUSALS:
@@ -141,10 +171,9 @@ class Growing:
                 raise Unsupported(f"firmnet would make {tensor.shape} of it, and not {shape}")
         return built
 
-    def _keep(self, value: Value) -> Value:
+    def _keep(self, value: Value) -> None:
         self.values.append(value)
         self.draw.known.append(value.known)
-        return value
 
 
 def _listed(arguments: tuple[Any, ...]) -> list[str]:
@@ -183,30 +212,52 @@ def _usable(real: Sequence[torch.Tensor]) -> bool:
 
 def random_graph(seed: int) -> RandomGraph:
     """1 to 3 inputs, 2 to 6 calls, 1 to 3 outputs: what nothing reads, at times what something reads too."""
-    draw = Draw(seed)
-    growing = Growing(draw, Builder(f"graph_{seed}"))
-    samples = [_input(growing, shape) for shape in _shapes(draw)]
-    for _ in range(draw.randint(2, 6)):
+    growing = _begun(seed)
+    for _ in range(growing.draw.randint(2, 6)):
         growing.step()
     _joined(growing)
+    return _finished(growing)
+
+
+def graph_with(family: Family, name: str) -> RandomGraph | None:
+    """A random graph that ends with this call or phrase; None where chance never gets to it."""
+    for seed in range(MANY):
+        growing = _begun(seed)
+        for _ in range(growing.draw.choice([0, 0, 1, 2])):
+            growing.step()
+        if growing.make(family, name):
+            return _finished(growing)
+    return None
+
+
+def _begun(seed: int) -> Growing:
+    """With its inputs."""
+    draw = Draw(seed)
+    growing = Growing(seed, draw, Builder(f"graph_{seed}"))
+    for shape in _shapes(draw):
+        growing.input(shape)
+    return growing
+
+
+def _finished(growing: Growing) -> RandomGraph:
     outputs = _outputs(growing)
-    names = [f"out_{i}" for i in range(len(outputs))]
-    inputs = [value.tensor for value in growing.values[: len(samples)]]
-    ports = {name: growing.values[i].tensor for name, i in zip(names, outputs, strict=True)}
-    graph = growing.builder.graph(inputs, ports)
-    default, named = _precision(draw, graph)
+    inputs = [value.tensor for value in growing.values[: len(growing.samples)]]
+    graph = growing.builder.graph(
+        inputs, {f"out_{n}": growing.values[i].tensor for n, i in enumerate(outputs)}
+    )
+    default, named = _precision(growing.draw, graph)
     asked = ", ".join([f"all {default}", *(f"{name} {dtype}" for name, dtype in named.items())])
-    returned = ", ".join(f"v{i}" for i in outputs)
+    returned = f"return {', '.join(f'v{i}' for i in outputs)}"
     return RandomGraph(
-        seed,
+        growing.seed,
         graph,
-        tuple(samples),
+        tuple(growing.samples),
         [[growing.values[i].real[s].numpy() for i in outputs] for s in range(SAMPLES)],
-        max(max(abs(value.known.low), abs(value.known.high)) for value in growing.values),
+        max(max(abs(known.low), abs(known.high)) for known in growing.draw.known),
         default,
         named,
         tuple(growing.calls),
-        "\n".join([f"seed {seed}", *growing.lines, f"return {returned}", asked]),
+        "\n".join([f"seed {growing.seed}", *growing.lines, returned, asked]),
     )
 
 
@@ -234,16 +285,6 @@ def _shape(draw: Draw) -> Shape:
     channels = draw.choice([1, 2, 3, 4, 5, 6, 8, 12]) if spatial else draw.randint(1, 30)
     shape = (1, channels, *(sizes(1, most)[0] for most in spatial))
     return shape if math.prod(shape) <= LARGEST else (1, 2, *shape[2:])
-
-
-def _input(growing: Growing, shape: Shape) -> Array:
-    """The samples of one more input, float32: noise of any size, or positive."""
-    rng = np.random.default_rng(growing.draw.randrange(1 << 30))
-    values = rng.normal(size=(SAMPLES, *shape)) * growing.draw.choice([0.1, 1.0, 1.0, 5.0])
-    positive = growing.draw.maybe(0.2)
-    samples = (np.abs(values) + 0.05 if positive else values).astype(np.float32)
-    growing.input(shape, samples)
-    return samples[:, 0] if shape[:1] == (1,) else samples
 
 
 def _joined(growing: Growing) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from compiler_warnings import WARNINGS
 from layered_networks import noise
-from matrix_rows import MACHINES, WARNINGS
+from matrix_rows import MACHINES
 from random_networks import Function
 from torch import Tensor, nn
 

@@ -15,9 +15,10 @@ from firmnet.devices.host import HostLibrary, executable
 from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
 from firmnet.errors import UserError, VerificationError
 from firmnet.frontends.common.builder import Builder
-from firmnet.interpret import model_shape, quantize_sample
+from firmnet.interpret import model_shape, quantize_sample, run_int
 from firmnet.ir import Graph
 from firmnet.ops import OPS
+from firmnet.ops.pick import FILL, PickAttrs, Run, everything
 from firmnet.quantize import quantize
 from firmnet.targets import Isa
 
@@ -125,6 +126,19 @@ def test_a_model_without_layers_compiles_without_a_warning() -> None:
     rows = np.arange(24, dtype=np.int8).reshape(2, 12)
     (answer,) = executable([from_graph(integer, isa=Isa.DSP)], cflags=WARNINGS).ask([Request("views", rows)])
     np.testing.assert_array_equal(answer.outputs, rows)
+
+
+def test_what_picks_nothing_of_its_input_compiles_without_a_warning() -> None:
+    """Windows of an image that lie beside it: a whole axis of the fill."""
+    builder = Builder("beside")
+    x = builder.input("x", (1, 2, 3))
+    nowhere = PickAttrs((everything(1), everything(2), (Run(FILL, 2),)), 0.5)
+    graph = builder.graph(x, builder.add("pick", nowhere, x))
+    integer = quantize(graph, np.random.default_rng(0).normal(size=(4, 2, 3)).astype(np.float32)).graph
+    (answer,) = executable([from_graph(integer, isa=Isa.DSP)], cflags=WARNINGS).ask(
+        [Request("beside", np.ones((1, 6), np.int8))]
+    )
+    np.testing.assert_array_equal(answer.outputs[0], run_int(integer, np.ones(6, np.int8)).ravel())
 
 
 def with_first_statement(statement: str) -> Model:

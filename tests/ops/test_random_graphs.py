@@ -3,9 +3,12 @@
 Every graph is imported and optimized, and its C runs on one or two of the targets, by turns.
 """
 
+from functools import cache
+
 import pytest
-from graph_checks import DSP, HOST, PORTABLE, Checked, check_graphs
-from random_calls import CALLS
+from graph_checks import DSP, HOST, PORTABLE, Checked, check_graphs, integer
+from random_calls import FAMILIES
+from random_graphs import graph_with
 
 from firmnet.ops import OPS
 
@@ -20,14 +23,26 @@ def test_random_graphs_mean_the_same_everywhere(first: int) -> None:
     assert not checked.failures, checked.told()
 
 
-def test_chance_reaches_every_op_and_every_call() -> None:
-    """A line in the table of a family (tests/ops/random_calls) reaches one; of the ops none is left out."""
-    reached = Checked()
-    for first in range(0, COUNT, BATCH):
-        found = check_graphs(range(first, first + BATCH), [()])
-        reached.calls |= found.calls
-        reached.ops |= found.ops
-        if reached.calls == {*CALLS} and reached.ops == {*OPS}:
-            break
-    assert {*OPS} - reached.ops == set(), "no graph has these ops: give random_calls a call that makes them"
-    assert {*CALLS} - reached.calls == set(), "always refused, or what they need is never there"
+@cache
+def calling(family: str, name: str) -> Checked:
+    """What a graph that makes this call or phrase is found to be."""
+    made, checked = graph_with(FAMILIES[family], name), Checked()
+    if made is None:
+        checked.fail(0, f"{name} is always refused, or what it needs is never there")
+        return checked
+    checked.ops.update(node.op for node in (*made.graph.nodes, *integer(made, checked).nodes))
+    return checked
+
+
+EACH = [(family, name) for family, each in FAMILIES.items() for name in each.names]
+
+
+@pytest.mark.parametrize(("family", "name"), EACH, ids=[f"{family}-{name}" for family, name in EACH])
+def test_chance_reaches_every_call(family: str, name: str) -> None:
+    checked = calling(family, name)
+    assert not checked.failures, checked.failures
+
+
+def test_chance_reaches_every_op() -> None:
+    reached = check_graphs(range(BATCH), [()]).ops.union(*(calling(*each).ops for each in EACH))
+    assert {*OPS} - reached == set(), "a line in a table of tests/ops/random_calls makes graphs with this op"

@@ -28,17 +28,6 @@ def bounds_tensor(d: Draw) -> tuple[Any, ...]:
     return d.activation()[0], d.choice([None, d.constant()]), None
 
 
-def threshold(d: Draw) -> tuple[Any, ...]:
-    value = d.number()
-    return d.activation()[0], value, value
-
-
-def extreme(d: Draw) -> tuple[Any, ...]:
-    """Of an activation and a number."""
-    x, number = d.activation()[0], d.constant(*d.choice([(), (1,)]))
-    return (x, number) if d.maybe(0.7) else (number, x)
-
-
 def softmax(d: Draw) -> tuple[Any, ...]:
     x, shape = d.activation()
     return x, d.axis(shape)
@@ -61,9 +50,6 @@ FAMILY = Family(
         "clamp_min.Tensor": bound_tensor,
         "clamp_max.default": bound,
         "clamp_max.Tensor": bound_tensor,
-        "threshold.default": threshold,
-        "maximum.default": extreme,
-        "minimum.default": extreme,
         "softmax.int": softmax,
         "_softmax.default": softmax_whole,
     },

@@ -26,12 +26,11 @@ def number(d: Draw) -> tuple[Any, ...]:
 
 
 def divided(d: Draw) -> tuple[Any, ...]:
+    """By a constant, by a number, or by another that is positive."""
     x, shape = d.activation()
+    if d.maybe(0.4):
+        return x, d.other(shape, least=0.05)
     return x, d.number() if d.maybe(0.4) else d.over(shape, positive=True)
-
-
-def squared(d: Draw) -> tuple[Any, ...]:
-    return d.activation()[0], d.choice([1, 2])
 
 
 FAMILY = Family(
@@ -50,10 +49,11 @@ FAMILY = Family(
         "div.Scalar": number,
         "divide.Tensor": divided,
         "true_divide.Tensor": divided,
+        **{f"{name}.default": either for name in ("maximum", "minimum", "fmax", "fmin")},
+        "max.other": either,
+        "min.other": either,
         "neg.default": alone,
         "negative.default": alone,
-        "square.default": alone,
-        "pow.Tensor_Scalar": squared,
     },
     weight=6,
 )

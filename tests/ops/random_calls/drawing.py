@@ -1,13 +1,15 @@
 """Of what are random calls made? Of values that are there already, seeded constants and plain options."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from firmnet.ir import Array, Shape
+
+INFINITE = float("inf")
 
 
 class Misfit(Exception):
@@ -78,12 +80,9 @@ class Draw(random.Random):
         """A line, an image or a volume: (1, channels, …)."""
         return self.activation(lambda known: len(known.shape) == rank and known.shape[0] == 1)
 
-    def positive(self) -> tuple[At, Shape]:
-        return self.activation(lambda known: known.low > 0.01)
-
-    def other(self, shape: Shape) -> At:
+    def other(self, shape: Shape, least: float = -INFINITE) -> At:
         """Another value that repeats over one of this shape, or it over that, or both over each other."""
-        return self.activation(lambda known: _repeats(known.shape, shape))[0]
+        return self.activation(lambda known: known.low >= least and _repeats(known.shape, shape))[0]
 
     def constant(self, *shape: int, positive: bool = False) -> Constant:
         return Constant(shape, self.randrange(1 << 30), positive)
@@ -115,18 +114,27 @@ class Draw(random.Random):
 
 Generator = Callable[[Draw], tuple[Any, ...]]
 """The arguments of a call, of which a last dict are keywords; raises Misfit where nothing there fits."""
+Call = Callable[..., At]
+"""Calls an operator with these arguments: its first output; raises Misfit where it is refused."""
+Phrase = Callable[[Draw, Call], At]
+"""Several calls that belong together."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """Operators without "aten." and how each is called; `weight`: how often, beside other families."""
+    """Operators without "aten." and how each is called, and phrases; `weight`: how often beside others.
+
+    `leaps`: those of which rounding may make anything else, so that they read nothing that lies at an edge.
+    """
 
     calls: Mapping[str, Generator]
+    phrases: Mapping[str, Phrase] = field(default_factory=dict)
     weight: int = 4
-    names: tuple[str, ...] = field(init=False)
+    leaps: Container[str] = ()
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(self.calls))
+    @property
+    def names(self) -> list[str]:
+        return [*self.calls, *self.phrases]
 
 
 def alone(d: Draw) -> tuple[Any, ...]:

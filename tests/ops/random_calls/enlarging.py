@@ -18,10 +18,22 @@ def enlarged(axes: int) -> Callable[[Draw], tuple[Any, ...]]:
     return drawn
 
 
+def between(axes: int) -> Callable[[Draw], tuple[Any, ...]]:
+    """On the lines between values."""
+
+    def drawn(d: Draw) -> tuple[Any, ...]:
+        x, sizes, factors = enlarged(axes)(d)
+        return x, sizes, d.maybe(0.5), factors
+
+    return drawn
+
+
 FAMILY = Family(
     {
         **{f"upsample_nearest{n}d.vec": enlarged(n) for n in (1, 2, 3)},
         **{f"_upsample_nearest_exact{n}d.vec": enlarged(n) for n in (1, 2, 3)},
+        "upsample_linear1d.vec": between(1),
+        "upsample_bilinear2d.vec": between(2),
     },
     weight=2,
 )

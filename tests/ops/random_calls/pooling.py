@@ -26,12 +26,10 @@ def avg_pool(axes: int) -> Callable[[Draw], tuple[Any, ...]]:
     return drawn
 
 
-def adaptive(axes: int, divides: bool = False) -> Callable[[Draw], tuple[Any, ...]]:
-    """`divides`: into windows of one size."""
-
+def adaptive(axes: int) -> Callable[[Draw], tuple[Any, ...]]:
     def drawn(d: Draw) -> tuple[Any, ...]:
         x, shape = d.spatial(axes + 2)
-        sizes = [d.choice([m for m in range(1, n + 1) if not divides or n % m == 0]) for n in shape[2:]]
+        sizes = [d.choice([m for m in range(1, n + 1) if n % m == 0 or d.maybe(0.5)]) for n in shape[2:]]
         return x, [1] * axes if d.maybe(0.3) else sizes
 
     return drawn
@@ -58,14 +56,18 @@ FAMILY = Family(
         "adaptive_avg_pool1d.default": adaptive(1),
         "adaptive_avg_pool2d.default": adaptive(2),
         "_adaptive_avg_pool2d.default": adaptive(2),
-        "adaptive_max_pool1d.default": adaptive(1, divides=True),
-        "adaptive_max_pool2d.default": adaptive(2, divides=True),
+        "adaptive_max_pool1d.default": adaptive(1),
+        "adaptive_max_pool2d.default": adaptive(2),
         "mean.dim": over_axes,
         "mean.default": alone,
         "sum.dim_IntList": over_axes,
         "sum.default": alone,
         "amax.default": over_axes,
+        "amin.default": over_axes,
         "max.dim": over_axis,
+        "min.dim": over_axis,
+        "max.default": alone,
+        "min.default": alone,
     },
     weight=9,
 )

@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from ...ir import Array, Call, Dtype
-from ...ops.pick import FILL, Places, everything, places
+from ...ops.pick import FILL, Places, Run, everything, places
 from ...ops.spec import Constants
 from ..loops import strides
 from ..spec import Kernel, register
@@ -37,6 +37,11 @@ class Picked:
     axes: tuple[PickedAxis, ...]
     piece: int
     dtype: Dtype
+
+    @property
+    def reads(self) -> bool:
+        """Whether any place is one of the input."""
+        return all(any(run.start != FILL for run in axis.runs) for axis in self.axes)
 
 
 class Pick(Kernel):
@@ -95,6 +100,8 @@ def _walk_cycles(axes: tuple[PickedAxis, ...], piece: int) -> float:
 def picked(call: Call) -> Picked:
     """Axes that stay as they are join the one before them, where that takes places one by one."""
     x, y = call.inputs[0].shape, call.output.shape
+    if any(all(run.start == FILL for run in runs) for runs in call.attrs.axes):
+        return Picked((PickedAxis((Run(FILL, prod(y)),), 1, 1, True),), 1, call.output.dtype)
     steps, sizes = strides(x), strides(y)
     found: list[PickedAxis] = []
     piece = 1
