@@ -66,6 +66,32 @@ static inline uint32_t fn_root(uint64_t square)
     return (uint32_t)root;
 }
 
+/* 1 / sqrt(square) of 1 .. 2^62 - 1 as root * 2^-30 * 2^-half_bits: a line as a first guess, then Newton's rounds. */
+static inline uint32_t fn_reciprocal_root(uint64_t square, int32_t *half_bits)
+{
+    const int32_t half = (65 - __builtin_clzll(square)) / 2;
+    const uint32_t v = (uint32_t)(half <= 16 ? square << (32 - 2 * half) : square >> (2 * half - 32));
+    uint32_t root = UINT32_C(2289969188) - (uint32_t)((uint64_t)UINT32_C(1308569161) * v >> 32);
+    for (int32_t round = 0; round < 3; round++) {
+        const uint32_t product = (uint32_t)((uint64_t)v * (uint32_t)((uint64_t)root * root >> 32) >> 32);
+        root = (uint32_t)((uint64_t)root * ((UINT32_C(3) << 28) - product) >> 29);
+    }
+    *half_bits = half;
+    return root;
+}
+
+/* value / 2^drop, rounded half up. */
+static inline int64_t fn_rounded(int64_t value, int32_t drop)
+{
+    return (value + (INT64_C(1) << (drop - 1))) >> drop;
+}
+
+/* high32(normal * multiplier) + offset, shifted: a normalized value with gain and shift. */
+static inline int32_t fn_gained(int32_t normal, int32_t multiplier, int32_t offset, int32_t shift)
+{
+    return ((int32_t)((int64_t)normal * multiplier >> 32) + offset) >> shift;
+}
+
 /* float -> lo..hi at the model's edge; every step is rounded to float32 (build with -ffp-contract=off). NaN -> lo. */
 static inline int32_t fn_quantize_input(float x, float reciprocal, float offset, int32_t lo, int32_t hi)
 {

@@ -14,6 +14,7 @@ from firmnet.ops.batch_norm import BatchNormAttrs
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs
+from firmnet.ops.layer_norm import LayerNormAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.matmul import MatmulAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
@@ -376,3 +377,15 @@ def test_products_read_and_write_heads_where_linear_layers_leave_them(stacked: b
     graph = b.graph(x, reshaped(b, transposed(b, mixed, (0, 2, 1, 3)), (1, 5, 12)))
     settled = passed(lambda g: remove_identities(fold_products(settle_layout(g))), graph)
     assert set(ops(settled)) == {"matmul", "reshape"}
+
+
+@pytest.mark.parametrize("gain_axes", [(), (3,)])
+def test_a_batch_norm_behind_a_layer_norm_is_its_gain(gain_axes: Shape) -> None:
+    net = Sketch(1, 4, 5, 6)
+    gain, shift = (net.constant(n, net.rng.normal(size=6 if gain_axes else 1)) for n in ("gain", "shift"))
+    norm = net.add("layer_norm", LayerNormAttrs((1, 2), gain_axes), net.x, gain, shift)
+    graph = net.done(net.norm(norm, 3))
+    folded = fold_batch_norm(graph)
+    assert ops(folded) == ["layer_norm"]
+    x = net.rng.normal(size=(1, 4, 5, 6))
+    np.testing.assert_allclose(run_float(folded, x), run_float(graph, x), rtol=1e-9, atol=1e-9)

@@ -16,6 +16,7 @@ from firmnet.qmath import (
     clamp_bounds,
     int32,
     quantize_input,
+    reciprocal_roots,
     requant_of_sums,
     requantize,
     to_requant,
@@ -31,6 +32,7 @@ int32_t requantize(int32_t acc, int32_t m, int32_t zp, int32_t s, int32_t p)
 int32_t quantize(float x, float r, float offset, int32_t lo, int32_t hi)
 { return fn_quantize_input(x, r, offset, lo, hi); }
 uint32_t crc(const void *data, uint32_t n) { return fn_crc32(0, data, n); }
+uint32_t root(uint64_t square, int32_t *half_bits) { return fn_reciprocal_root(square, half_bits); }
 int32_t dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc) { return fn_dot(a, b, n, acc); }
 """
 SHIFTS = [(0, 0), (1, 0), (6, 0), (13, 0), (22, 0), (0, 5), (0, 16)]
@@ -45,6 +47,8 @@ def c() -> ctypes.CDLL:
     library.quantize.argtypes = [*[ctypes.c_float] * 3, ctypes.c_int32, ctypes.c_int32]
     library.quantize.restype = ctypes.c_int32
     library.crc.restype = ctypes.c_uint32
+    library.root.argtypes = [ctypes.c_uint64, ctypes.POINTER(ctypes.c_int32)]
+    library.root.restype = ctypes.c_uint32
     return library
 
 
@@ -215,3 +219,21 @@ def test_c_dot_products(c: ctypes.CDLL) -> None:
 def test_c_crc_is_zlibs(c: ctypes.CDLL) -> None:
     assert c.crc(b"123456789", 9) == 0xCBF43926
     assert c.crc(b"", 0) == 0
+
+
+def test_reciprocal_roots_are_near_and_the_same_in_c(c: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(3)
+    powers = np.int64(1) << np.arange(62)
+    spread = rng.integers(1, 2**62, 300) >> rng.integers(0, 61, 300)
+    squares = np.unique(np.maximum(np.concatenate([powers, powers - 1, powers + 1, spread]), 1))
+    squares = squares[squares < 2**62]
+    roots, halves = reciprocal_roots(squares)
+    assert roots.min() >= 2**30 - 2**6
+    assert roots.max() <= 2**31
+    exact = 1 / np.sqrt(squares.astype(np.longdouble))
+    got = roots.astype(np.longdouble) * np.longdouble(2) ** (-30 - halves)
+    assert float(np.abs(got / exact - 1).max()) < 2.0**-24
+    half = ctypes.c_int32()
+    for square, root, bits in zip(squares.tolist(), roots.tolist(), halves.tolist(), strict=True):
+        assert c.root(square, half) == root
+        assert half.value == bits

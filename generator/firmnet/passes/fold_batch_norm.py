@@ -32,6 +32,9 @@ def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
     """Does the norm scale what the layer's weights make, per channel, and nobody else read that?"""
     if layer.op == "batch_norm":
         fits = layer.attrs.axis == norm.attrs.axis
+    elif layer.op == "layer_norm":
+        unclamped = (layer.attrs.lo, layer.attrs.hi) == (None, None)
+        fits = unclamped and layer.attrs.gain_axes in ((), (norm.attrs.axis,))
     else:
         last = len(graph.tensors[norm.inputs[0]].shape) - 1
         unclamped = layer.op in WEIGHTED and (layer.attrs.lo, layer.attrs.hi) == (None, None)
@@ -63,11 +66,14 @@ def _fold_into(graph: Graph, layer: Node, norm: Node) -> Graph:
     """scale · (w·x + b) + shift = (scale·w)·x + (scale·b + shift)"""
     w, b, scale, shift = (graph.tensors[name] for name in (*layer.inputs[1:], *norm.inputs[1:]))
     per_channel = scale.values.reshape(-1, *[1] * (len(w.shape) - 1))
-    changed = (
-        replace(w, data=w.values * per_channel),
-        replace(b, data=b.values * scale.values + shift.values),
-    )
-    return without(_with_constants(graph, changed), norm)
+    weight, bias = w.values * per_channel, b.values * scale.values + shift.values
+    changed = replace(w, shape=weight.shape, data=weight), replace(b, shape=bias.shape, data=bias)
+    folded = _with_constants(graph, changed)
+    if layer.op == "layer_norm":  # one gain for all is now one for each channel
+        attrs = replace(layer.attrs, gain_axes=(norm.attrs.axis,))
+        gained = replace(layer, attrs=attrs)
+        folded = folded.with_nodes([gained if node.name == layer.name else node for node in folded.nodes])
+    return without(folded, named(folded, norm.name))
 
 
 def _fold_ahead(graph: Graph, norm: Node, layer: Node) -> Graph:

@@ -13,11 +13,13 @@ from ..ops import OPS, check_states, check_types
 from ..ops.functions import single
 from .groups import Groups, dictated, only_passed_on, rescaled
 from .observe import Method, Ranges, histogram, histogram_of, merge
-from .scales import affine, choose, quantize_weights
+from .scales import MIN_SCALE, affine, choose, quantize_weights
 from .types import NamedTypes, Typed, typed
 
 NOTHING: NamedTypes = MappingProxyType({})
 
+FINE_STEP = 2.0**-30
+"""Of the largest of a layer's constants."""
 MAX_DOUBLINGS = 200  # 2^-100 … 2^100: more than any scale can need
 
 
@@ -139,6 +141,8 @@ def _with_qparams(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> 
             tensors |= _integer_constants(node, tensors, _lost(graph, tensors, node.inputs[0]))
         elif OPS[node.op].carries:
             tensors |= _carried_constants(node, tensors)
+        else:
+            tensors |= _fine_constants(node, tensors)
     for state in graph.states:
         q, begin = tensors[state.tensor].q, graph.tensors[state.initial]
         tensors[begin.name] = replace(begin, qparams=q, data=_levels(begin.values, q))
@@ -176,6 +180,17 @@ def _integer_constants(node: Node, tensors: Mapping[str, Tensor], lost: float) -
         weight.name: replace(weight, qparams=w.weight_qparams, data=w.weight),
         bias.name: replace(bias, qparams=w.bias_qparams, data=w.bias),
     }
+
+
+def _fine_constants(node: Node, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Constants of a layer without weights as int32, all of one scale, so fine that nothing is lost."""
+    made: dict[str, Tensor] = {}
+    for tensor in (tensors[name] for name in node.inputs):
+        if tensor.data is not None:
+            largest = float(np.abs(tensor.data).max())
+            q = QParams((max(largest * FINE_STEP, MIN_SCALE),), 0, Dtype.INT32)
+            made[tensor.name] = replace(tensor, qparams=q, data=_levels(tensor.data, q))
+    return made
 
 
 def _refused(graph: Graph) -> Node | None:

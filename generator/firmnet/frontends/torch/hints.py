@@ -85,22 +85,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("layer_norm", "rms_norm", "group_norm", "instance_norm"),
-        "use a batch norm over the channels and train again, free on the board: nn.BatchNorm2d for "
-        "images, nn.BatchNorm1d for vectors (1, C), and for tokens (1, T, C) nn.BatchNorm1d(C) on "
-        "x.transpose(1, 2), transposed back",
-        (
-            Example(nn.GroupNorm(2, 4), nn.BatchNorm2d(4), IMAGE, trained_again=True),
-            Example(nn.LayerNorm(6), nn.BatchNorm1d(6), VECTOR, trained_again=True),
-            Example(
-                nn.LayerNorm(4),
-                lambda x: Tokens(nn.BatchNorm1d(4).eval())(x),
-                TOKENS,
-                trained_again=True,
-            ),
-        ),
-    ),
-    Hint(
         ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
         "recurrent layers are not there yet: use nn.Conv1d over time, on x.transpose(1, 2), and train again",
         (
@@ -239,17 +223,6 @@ HINTS = (
 )
 
 ADVICE = {operator: hint.advice for hint in HINTS for operator in hint.operators}
-
-
-class Tokens(nn.Module):
-    """A layer of channels applied to tokens (1, T, C)."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Any:
-        return self.layer(x.transpose(1, 2)).transpose(1, 2)
 
 
 def op_name(target: str) -> str:
