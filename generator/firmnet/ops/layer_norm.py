@@ -23,13 +23,13 @@ from .spec import Constants, Op, Stripe, register
 from .stripes import cut
 from .weighted import clamped
 
-MOST_VALUES = {Dtype.INT8: 2**22, Dtype.INT16: 2**15}
+LARGEST_GROUP = {Dtype.INT8: 2**22, Dtype.INT16: 2**15}
 """Of a group, by the type of its values: n·Σx² is at most 2^60 then."""
 SPREAD_BITS = {Dtype.INT8: 8, Dtype.INT16: 15}
 """Of a value less the mean or the zero point."""
 MOST_FINER = 8
 MOST_EPS = 2**61
-MAX_OFFSET = 2**30
+LARGEST_OFFSET = 2**30
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class LayerNorm(Op):
             )
         if not 0 <= attrs.eps < 2.0**100:
             raise ValueError(f"a norm with eps={attrs.eps}: it must be zero or more")
-        if prod(x[axis] for axis in attrs.axes) > MOST_VALUES[Dtype.INT8]:
-            raise ValueError(f"a norm over more than {MOST_VALUES[Dtype.INT8]:,} values")
+        if prod(x[axis] for axis in attrs.axes) > LARGEST_GROUP[Dtype.INT8]:
+            raise ValueError(f"a norm over more than {LARGEST_GROUP[Dtype.INT8]:,} values")
         return x
 
     def refuses(self, call: Call) -> str:
-        n, most = group_size(call), MOST_VALUES.get(call.inputs[0].dtype)
+        n, most = group_size(call), LARGEST_GROUP.get(call.inputs[0].dtype)
         if most is not None and n > most:
             return (
                 f"normalizes groups of {n:,} values of {call.inputs[0].dtype}, and takes at most {most:,} of "
@@ -193,7 +193,7 @@ def _affine(gain: Tensor, shift: Tensor, y: Tensor, fraction: int) -> tuple[int,
     for bits in range(MAX_SHIFT, 0, -1):
         multiplier = np.rint(factor * 2.0 ** (32 + bits - fraction))
         offset = np.rint(added * 2.0**bits) + 2.0 ** (bits - 1)
-        if np.abs(multiplier).max() <= INT32_MAX and np.abs(offset).max() <= MAX_OFFSET:
+        if np.abs(multiplier).max() <= INT32_MAX and np.abs(offset).max() <= LARGEST_OFFSET:
             return bits, int32(multiplier), int32(offset)
     raise ValueError(f"layer {y.name!r}: the output range is far too small for its gains")
 

@@ -12,7 +12,7 @@ from ..spec import Kernel, register
 
 
 @dataclass(frozen=True)
-class Groups:
+class NormGroups:
     """Loops over x and over gains: `outer` from group to group, `inner` through one of `n` values.
 
     `gains`: whether they differ; a multiplier and an offset each, in the order in which x has their axes.
@@ -51,7 +51,7 @@ class LayerNorm(Kernel):
         lines = [k[key].transpose(order).ravel() for key in ("multiplier", "offset")]
         return {"gains": np.stack(lines, axis=1).ravel()}
 
-    def layout(self, call: Call, k: Constants) -> Groups:
+    def layout(self, call: Call, k: Constants) -> NormGroups:
         return groups(call, varies(call))
 
 
@@ -60,7 +60,7 @@ def varies(call: Call) -> bool:
     return any((tensor.values != tensor.values.flat[0]).any() for tensor in call.inputs[1:])
 
 
-def groups(call: Call, gains: bool) -> Groups:
+def groups(call: Call, gains: bool) -> NormGroups:
     shape, attrs = call.inputs[0].shape, call.attrs
     axes = sorted(attrs.gain_axes)
     steps = dict(zip(axes, strides(tuple(shape[axis] for axis in axes)), strict=True)) if gains else {}
@@ -68,7 +68,7 @@ def groups(call: Call, gains: bool) -> Groups:
         (n, step, steps.get(axis, 0))
         for axis, (n, step) in enumerate(zip(shape, strides(shape), strict=True))
     ]
-    return Groups(
+    return NormGroups(
         walks(loop for axis, loop in enumerate(loops) if axis not in attrs.axes),
         walks(loop for axis, loop in enumerate(loops) if axis in attrs.axes),
         prod(shape[axis] for axis in attrs.axes),
