@@ -23,11 +23,13 @@ from .qmath import quantize_input
 from .quantize import (
     Accuracy,
     Asked,
+    Asking,
     Found16,
+    FoundRanges,
     LayerQuality,
     Lost,
-    Method,
     Progress,
+    check_ranges,
     check_samples,
     check_shape,
     check_test,
@@ -74,6 +76,7 @@ class Deployment:
     found: Found16 | None = None
     narrow_cost: Footprint | None = None
     lost: tuple[Lost, ...] = ()
+    found_ranges: FoundRanges | None = None
     artifact: Artifact | None = None
 
     def __repr__(self) -> str:
@@ -90,6 +93,7 @@ class Deployment:
             f"RAM       {made.arena_bytes:,} B of arena, {made.stack_bytes:,} B of stack",
             f"flash     {constants:,} B of weights and tables, code comes to it",
             *(f"{'' if i else 'layers':<9} {text}" for i, text in enumerate([*layers[:SHOWN_LAYERS], *more])),
+            *([self.found_ranges.line()] if self.found_ranges else []),
             *([self.accuracy.line()] if self.accuracy else []),
             *(self.found.lines() if self.found else []),
             *self.cost_lines,
@@ -171,7 +175,7 @@ def compile(
     name: str | None = None,
     example: Any = None,
     labels: Sequence[str] = (),
-    ranges: Method = "mse",
+    ranges: Asking = "auto",
     ram_limit_bytes: int | None = None,
     precision: Asked = None,
     target_snr_db: float | None = None,
@@ -190,11 +194,15 @@ def compile(
     states: {"conv1": "int16"}, or ["int16", "conv1=int8"]. Weights are int8. "auto" makes those int16 that
     cost the outputs most as int8, until these have `target_snr_db` (default 30 dB) beside the float network
     on the calibration samples, or `target_accuracy` (a fraction) is reached on the model's test set.
+    `ranges` says how those inside the network are chosen: "minmax" covers every value that calibration
+    showed, "percentile" 99.99 % of them, "mse" those that make the squared error least, and "auto" takes what
+    gives the outputs the best signal-to-noise.
     Within `ram_limit_bytes` for activations, scratch and stack the program is the fastest; without a limit
     it is the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
     target, asked = _board(board), read_precision(precision, target_snr_db, target_accuracy)
+    check_ranges(ranges)
     if calibration is None and not isinstance(model, str | Path):
         raise UserError(
             "the argument `calibration` is missing: give typical float inputs, an array (N, …) or the path "
@@ -237,6 +245,7 @@ def compile(
         found=quantized.found,
         narrow_cost=_cost(quantized.narrow, target, ram_limit_bytes) if quantized.narrow else None,
         lost=quantized.lost,
+        found_ranges=quantized.found_ranges,
     )
     for sentence in deployment.warnings:
         warnings.warn(sentence, QualityWarning, stacklevel=2)

@@ -89,10 +89,11 @@ NameOption = Annotated[
     str | None, typer.Option("--name", help="Name to import on the board; default: the model's.")
 ]
 RangesOption = Annotated[
-    Literal["mse", "minmax"],
+    Literal["auto", "mse", "percentile", "minmax"],
     typer.Option(
         "--ranges",
-        help="How ranges inside the network are chosen: mse may cut rare values off, minmax covers all.",
+        help="How ranges inside the network are chosen: minmax covers all values, percentile and mse cut "
+        "rare ones off, auto takes what gives the best outputs.",
     ),
 ]
 
@@ -193,7 +194,7 @@ def deploy(
     port: PortOption = None,
     inputs: Inputs = None,
     name: NameOption = None,
-    ranges: RangesOption = "mse",
+    ranges: RangesOption = "auto",
     ram_limit: RamLimit = None,
     precision: PrecisionOption = None,
     target_snr: TargetSnr = None,
@@ -236,7 +237,7 @@ def generate(
     calib: Calib = None,
     out: Out = None,
     name: NameOption = None,
-    ranges: RangesOption = "mse",
+    ranges: RangesOption = "auto",
     ram_limit: RamLimit = None,
     precision: PrecisionOption = None,
     target_snr: TargetSnr = None,
@@ -259,7 +260,7 @@ def _generate(
     calib: Path | None,
     out: Path | None,
     name: str | None,
-    ranges: Literal["mse", "minmax"],
+    ranges: Literal["auto", "mse", "percentile", "minmax"],
     ram_limit: int | None,
     precision: "Precision",
 ) -> Outcome:
@@ -302,6 +303,8 @@ def _generate(
     rows = [(row.name, row.op, f"{row.snr_db:.1f}", f"{row.own_snr_db:.1f}") for row in deployment.quality]
     screen.line("signal to noise of the integers beside the float network: up to each layer, and of it alone")
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
+    if deployment.found_ranges:
+        screen.line(deployment.found_ranges.line())
     if deployment.found:
         for line in (*deployment.found.lines(), *deployment.cost_lines):
             screen.line(line)
@@ -314,6 +317,7 @@ def _generate(
             "artifact": str(artifact.path),
             "manifest": made,
             "quality": deployment.quality,
+            "ranges": deployment.found_ranges,
             "accuracy": deployment.accuracy,
             "precision": deployment.found,
             "cost": {"int8": deployment.narrow_cost, "chosen": deployment.firmware.cost},

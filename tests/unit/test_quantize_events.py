@@ -9,7 +9,7 @@ from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph
 from firmnet.ops.spec import OPS
-from firmnet.quantize import Quantized, quantize
+from firmnet.quantize import Asking, Quantized, quantize
 from firmnet.quantize.lost import MOST_EVENTS, lost_events
 
 IMAGE = (1, 24, 24, 1)
@@ -60,7 +60,7 @@ def test_input_and_output_cover_every_value_that_calibration_showed(sign: float)
 
 @pytest.mark.parametrize("gain", [0.5, -0.5])
 def test_an_event_cut_inside_the_network_is_told(gain: float) -> None:
-    quantized = quantize(network([1.0, gain], lo=0.0), samples())
+    quantized = quantize(network([1.0, gain], lo=0.0), samples(), "mse")
     found, step = event_of(quantized, samples())
     assert abs(found - gain) > 10 * step, "else this test says nothing"
     (lost,) = quantized.lost
@@ -79,13 +79,31 @@ def test_the_advice_helps() -> None:
     found, step = event_of(covered, samples())
     assert abs(found - 0.5) <= step
     assert covered.lost == ()
-    (lost,) = quantize(network([1.0, 0.5], lo=0.0), samples()).lost
+    (lost,) = quantize(network([1.0, 0.5], lo=0.0), samples(), "mse").lost
     assert lost.minmax == pytest.approx(found)
+
+
+@pytest.mark.parametrize("method", ["percentile", "mse"])
+@pytest.mark.parametrize("gain", [0.5, -0.5])
+def test_no_method_loses_an_event_in_silence(method: Asking, gain: float) -> None:
+    x = samples()
+    quantized = quantize(network([1.0, gain], lo=0.0), x, method)
+    found, step = event_of(quantized, x)
+    assert (abs(found - gain) <= 2 * step) == (not quantized.lost)
+
+
+@pytest.mark.parametrize("gain", [0.5, -0.5])
+def test_auto_keeps_events(gain: float) -> None:
+    quantized = quantize(network([1.0, gain], lo=0.0), samples())
+    found, step = event_of(quantized, samples())
+    assert abs(found - gain) <= 2 * step
+    assert quantized.lost == ()
+    assert not quantized.quality[0].clipped_fraction
 
 
 def test_what_is_clipped_is_counted_over_all_samples() -> None:
     """Sample 41 is none of those from which signal and noise are taken."""
-    first, _ = quantize(network([1.0, 0.5], lo=0.0), samples()).quality
+    first, _ = quantize(network([1.0, 0.5], lo=0.0), samples(), "mse").quality
     assert first.clipped_fraction == pytest.approx(1 / samples().size)
     assert first.seen_high == pytest.approx(EVENT)
     assert first.high < 0.9
@@ -95,11 +113,11 @@ def test_a_cut_that_no_output_shows_is_not_told() -> None:
     """The second layer's weights make the event small beside a larger value."""
     x = samples()
     x[:, 0, 0, 0] = 3.0
-    assert quantize(network([1.0, 0.5], lo=0.0), x).lost == ()
+    assert quantize(network([1.0, 0.5], lo=0.0), x, "mse").lost == ()
 
 
 def test_many_events_are_told_in_a_few_sentences() -> None:
-    (lost,) = quantize(network([1.0, 0.5], lo=0.0), samples()).lost
+    (lost,) = quantize(network([1.0, 0.5], lo=0.0), samples(), "mse").lost
     told = list(lost_events([lost] * (MOST_EVENTS + 4)))
     assert len(told) == MOST_EVENTS + 1
     assert told[-1].startswith("4 more")

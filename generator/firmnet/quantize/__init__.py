@@ -3,17 +3,20 @@
 from .accuracy import Accuracy, check_test, measure_accuracy, share_right
 from .apply import apply
 from .lost import Lost, lost_events
-from .observe import Histogram, Method, Progress, Ranges, calibrate
+from .observe import Asking, Histogram, Method, Progress, Ranges, calibrate
 from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure, poor_layers
-from .quantized import Quantized, quantize
+from .quantized import Quantized, check_ranges, quantize
+from .ranges import FoundRanges
 from .samples import check_samples, check_shape, read_samples
 from .search import Found16, output_snr
 
 __all__ = [
     "Accuracy",
     "Asked",
+    "Asking",
     "Found16",
+    "FoundRanges",
     "Histogram",
     "LayerQuality",
     "Lost",
@@ -24,6 +27,7 @@ __all__ = [
     "Ranges",
     "apply",
     "calibrate",
+    "check_ranges",
     "check_samples",
     "check_shape",
     "check_test",

@@ -1,7 +1,7 @@
 """How does a float graph become an integer one? Ranges become scales, and constants integers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import reduce
 from types import MappingProxyType
 
@@ -27,13 +27,46 @@ def apply(
     graph: Graph, observed: Ranges, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8
 ) -> Graph:
     """The graph with integer activations, int8 weights and int32 biases, for ranges observed on it."""
+    plan = draft(graph, precision, default)
+    return finish(plan, parameters(plan, observed))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A float graph whose activations have types and groups; scales are to come.
+
+    Those in `fixed`, by group, an op dictates.
+    """
+
+    types: Typed
+    fixed: Mapping[str, QParams]
+
+    @property
+    def graph(self) -> Graph:
+        return self.types.graph
+
+    @property
+    def edges(self) -> frozenset[str]:
+        """The groups of the graph's inputs, outputs and states, and of inputs that are restated."""
+        stated = [name for node in self.graph.nodes if node.op == "restate" for name in node.outputs]
+        return frozenset(
+            self.types.tied.of[name] for name in (*self.graph.given, *self.graph.wanted, *stated)
+        )
+
+
+def draft(graph: Graph, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8) -> Draft:
+    """Everything about an integer graph that does not depend on the ranges of its activations."""
     graph = rescaled(own_constants(graph if default is Dtype.INT8 and not precision else _computed(graph)))
     _check_ops(graph)
     check_states(graph)
     types = typed(graph, precision, default)
-    graph, tied = types.graph, types.tied
-    fixed = dictated(graph, tied, types.dtypes)
-    chosen = _restated(graph, tied, fixed | _initial(types, observed, fixed))
+    return Draft(types, dictated(types.graph, types.tied, types.dtypes))
+
+
+def finish(plan: Draft, chosen: Mapping[str, QParams]) -> Graph:
+    """The integer graph with these parameters by group, or coarser ones where a layer cannot be expressed."""
+    graph, tied, fixed = plan.graph, plan.types.tied, plan.fixed
+    chosen = _restated(graph, tied, chosen)
     quantized = _with_qparams(graph, tied, chosen)
     check_types(quantized)
     doublings = 0
@@ -95,22 +128,33 @@ def own_constants(graph: Graph) -> Graph:
     return graph.with_nodes(nodes, **copies)
 
 
-def _initial(types: Typed, observed: Ranges, fixed: Mapping[str, QParams]) -> dict[str, QParams]:
-    """Parameters of each other group by what it holds, before any layer objects.
+def exchanged(plan: Draft, quantized: Graph, group: str, q: QParams) -> Graph:
+    """The integer graph with other parameters for one group; its layers are not asked."""
+    members = plan.types.tied.members(group)
+    tensors = {**quantized.tensors, **{n: replace(quantized.tensors[n], qparams=q) for n in members}}
+    for node in plan.graph.nodes:
+        if not {*members}.isdisjoint((*node.inputs, *node.outputs)):
+            real = {n: t for n in node.inputs if (t := plan.graph.tensors[n]).data is not None}
+            tensors |= _constants(plan.graph, node, tensors | real)
+    return replace(quantized, tensors=tensors)
+
+
+def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
+    """Parameters of each group, dictated or by what it holds, before any layer objects.
 
     Input and output are what the user sees: their range covers every value that calibration showed. An int16
     input whose samples are whole numbers of a sensor's steps has those steps, and goes in without loss.
     """
-    graph, tied, chosen = types.graph, types.tied, dict[str, QParams]()
-    edges = {tied.of[name] for name in (*graph.given, *graph.wanted)}
+    types, edges, chosen = plan.types, plan.edges, dict(plan.fixed)
+    graph, tied = types.graph, types.tied
     for group in dict.fromkeys(tied.of.values()):
-        if group in fixed:
+        if group in plan.fixed:
             continue
         members = tied.members(group)
         matter = [name for name in members if not only_passed_on(graph, name)] or members
         seen = reduce(merge, [histogram_of(graph, observed, name) for name in matter])
         seen = reduce(merge, [histogram(values) for values in _handed_on(graph, members)], seen)
-        method: Method = "minmax" if group in edges else observed.method
+        method: Method = "minmax" if group in edges else observed.method_of(members)
         chosen[group] = choose(seen, method, types.dtypes[group])
         (source, *others) = [name for name in members if not _moved(graph, name)]
         if types.dtypes[group] is Dtype.INT16 and source in observed.grids and not others:
@@ -137,16 +181,20 @@ def _with_qparams(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> 
         for name, tensor in graph.tensors.items()
     }
     for node in graph.nodes:
-        if OPS[node.op].weighted:
-            tensors |= _integer_constants(node, tensors, _lost(graph, tensors, node.inputs[0]))
-        elif OPS[node.op].carries:
-            tensors |= _carried_constants(node, tensors)
-        else:
-            tensors |= _fine_constants(node, tensors)
+        tensors |= _constants(graph, node, tensors)
     for state in graph.states:
         q, begin = tensors[state.tensor].q, graph.tensors[state.initial]
         tensors[begin.name] = replace(begin, qparams=q, data=_levels(begin.values, q))
     return replace(graph, tensors=tensors)
+
+
+def _constants(graph: Graph, node: Node, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a layer as integers; `tensors` has them as they are, and parameters of its activations."""
+    if OPS[node.op].weighted:
+        return _integer_constants(node, tensors, _lost(graph, tensors, node.inputs[0]))
+    if OPS[node.op].carries:
+        return _carried_constants(node, tensors)
+    return _fine_constants(node, tensors)
 
 
 def _levels(real: Array, q: QParams) -> Array:

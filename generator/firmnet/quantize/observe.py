@@ -1,8 +1,8 @@
 """Which values does every activation take on the calibration samples? A histogram per tensor, in one pass."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -11,7 +11,10 @@ from ..errors import UserError
 from ..ir import Array, Dtype, Graph
 from .samples import check_samples, check_varied, per_input, rows
 
-Method = Literal["mse", "minmax"]
+Method = Literal["minmax", "percentile", "mse"]
+Asking = Literal["auto", "mse", "percentile", "minmax"]
+"""What users ask for: a method for all tensors, or of each what gives the best output."""
+METHODS: tuple[Method, ...] = get_args(Method)
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
 
@@ -62,14 +65,20 @@ class Histogram:
 class Ranges:
     """What was observed: a histogram per activation, and the method that turns them into ranges.
 
-    `extremes`: per activation, the samples that first held its lowest and its highest value. `grids`: the
-    step of inputs whose samples are whole numbers of 16 bits (see `grid`).
+    `own`: methods of single activations, and so of all that share their scale. `extremes`: per activation,
+    the samples that first held its lowest and its highest value. `grids`: the step of inputs whose samples
+    are whole numbers of 16 bits (see `grid`).
     """
 
     method: Method
     histograms: Mapping[str, Histogram]
     extremes: Mapping[str, tuple[int, int]]
     grids: Mapping[str, float] = field(default_factory=dict)
+    own: Mapping[str, Method] = field(default_factory=dict)
+
+    def method_of(self, names: Iterable[str]) -> Method:
+        """How the range of activations that share a scale is chosen."""
+        return next((self.own[name] for name in names if name in self.own), self.method)
 
 
 def grid(samples: Array) -> float | None:
@@ -120,7 +129,7 @@ def merge(a: Histogram, b: Histogram) -> Histogram:
 def calibrate(
     graph: Graph,
     samples: Any,
-    ranges: Method = "mse",
+    ranges: Method = "minmax",
     progress: Progress | None = None,
     what: str = "calibration data",
 ) -> Ranges:

@@ -3,14 +3,20 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..errors import UserError
 from ..ir import Array, Graph
-from .apply import apply
+from .apply import apply, draft
 from .lost import Lost, lost
-from .observe import Method, Progress, calibrate
-from .precision import Asked, read_precision
+from .observe import METHODS, Asking, Progress, Ranges, calibrate
+from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure
+from .ranges import FoundRanges, best_ranges, covering
 from .samples import check_samples
 from .search import Found16, search
+from .trial import Judge
+
+BUDGET = 1_000_000_000
+"""What comparing ranges may cost, in multiply-accumulates (about nanoseconds)."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +24,14 @@ class Quantized:
     """The integer graph, ready for the planner and the code generator, how well each layer of it does, and
     what of the calibration samples no longer comes out.
 
-    Where types were found out: `found`, and `narrow`, the same graph with int8 everywhere.
+    Where ranges were found out: `found_ranges`. Where types were: `found`, and `narrow`, the same graph with
+    int8 everywhere.
     """
 
     graph: Graph
     quality: tuple[LayerQuality, ...]
     lost: tuple[Lost, ...] = ()
+    found_ranges: FoundRanges | None = None
     found: Found16 | None = None
     narrow: Graph | None = None
 
@@ -31,7 +39,7 @@ class Quantized:
 def quantize(
     graph: Graph,
     samples: Any,
-    ranges: Method = "mse",
+    ranges: Asking = "auto",
     progress: Progress | None = None,
     what: str = "calibration data",
     precision: Asked = None,
@@ -44,16 +52,38 @@ def quantize(
     Raises UserError for unusable samples, and ValueError for a graph that still holds float-only ops (passes
     must run first).
     """
+    check_ranges(ranges)
     asked = read_precision(precision)
     checked = check_samples(samples, graph, what)
-    observed = calibrate(graph, checked, ranges, progress, what)
+    observed = calibrate(graph, checked, "minmax" if ranges == "auto" else ranges, progress, what)
+    found_ranges: FoundRanges | None = None
+    if ranges == "auto":
+        observed, found_ranges = _best(graph, checked, observed, asked)
     named, found = asked.named, None
     if asked.auto:
         named, found = search(graph, checked, observed, asked, test, progress)
     integer = apply(graph, observed, named, asked.default)
     events = lost(graph, integer, checked, observed)
-    if events and ranges == "mse":
-        covering = apply(graph, replace(observed, method="minmax"), named, asked.default)
-        events = tuple(event.with_minmax(covering, checked) for event in events)
+    if events:
+        wide = apply(graph, replace(observed, method="minmax", own={}), named, asked.default)
+        events = tuple(event.with_minmax(wide, checked) for event in events)
     narrow = apply(graph, observed, asked.named) if found else None
-    return Quantized(integer, measure(graph, integer, checked, observed), events, found, narrow)
+    quality = measure(graph, integer, checked, observed)
+    return Quantized(integer, quality, events, found_ranges, found, narrow)
+
+
+def check_ranges(asked: str) -> None:
+    """UserError for a method that there is not."""
+    if asked not in ("auto", *METHODS):
+        raise UserError(f"there is no way {asked!r} to choose ranges: give auto, {', '.join(METHODS)}")
+
+
+def _best(graph: Graph, samples: Any, observed: Ranges, asked: Precision) -> tuple[Ranges, FoundRanges]:
+    """Ranges by their effect on the outputs, so that rare events come out where that costs little else."""
+    plan, judge = draft(graph, asked.named, asked.default), Judge(graph, samples, BUDGET)
+
+    def look(integer: Graph) -> tuple[Lost, ...]:
+        return lost(graph, integer, samples, observed)
+
+    found = covering(plan, best_ranges(plan, observed, judge), look, judge)
+    return found.observed, found.summary(len(judge.samples))

@@ -12,6 +12,7 @@ EMPTY_SCALE = 1 / 128  # a tensor that was always zero
 MIN_SCALE = 2.0**-100  # keeps the float32 reciprocal of the input scale, and products of scales, finite
 MAX_SCALE = 2.0**100
 CANDIDATES = 64
+PERCENTILE = 99.99
 ROUNDS = 3
 MAX_BIAS = 2**30
 ZERO_CHANNEL_STEPS = 2**8
@@ -37,13 +38,16 @@ def affine(low: float, high: float, dtype: Dtype = Dtype.INT8) -> QParams:
 def choose(seen: Histogram, method: Method, dtype: Dtype = Dtype.INT8) -> QParams:
     """Parameters for a tensor with these values.
 
-    "minmax" covers them all, and so does whatever has more than 8 bits; "mse" gives up the outermost ones
-    where that lowers the squared error over all: a search over the upper end, then over the lower, a few
-    rounds, each among the same candidates.
+    "minmax" covers them all, and so does whatever has more than 8 bits; "percentile" as many as its name
+    says, half of the others on either side; "mse" gives up the outermost ones where that lowers the squared
+    error over all: a search over the upper end, then over the lower, a few rounds, each among the same
+    candidates.
     """
     low, high = min(seen.low, 0.0), max(seen.high, 0.0)
     if method == "minmax" or low == high or dtype.symmetric:
         return affine(low, high, dtype)
+    if method == "percentile":
+        return affine(*_most(seen), dtype)
     centres, counts = seen.filled()
     ends = np.arange(CANDIDATES, 0, -1) / CANDIDATES  # the full range first: it wins a tie
     best_low, best_high = low, high
@@ -56,6 +60,16 @@ def choose(seen: Histogram, method: Method, dtype: Dtype = Dtype.INT8) -> QParam
         if before == (best_low, best_high):
             break
     return affine(best_low, best_high, dtype)
+
+
+def _most(seen: Histogram) -> tuple[float, float]:
+    """The ends between which PERCENTILE of the values lie, as fine as the bins."""
+    centres, counts = seen.filled()
+    beyond = int(counts.sum()) * (1 - PERCENTILE / 100) / 2
+    first = int(np.searchsorted(np.cumsum(counts), beyond, "right"))
+    last = len(counts) - 1 - int(np.searchsorted(np.cumsum(counts[::-1]), beyond, "right"))
+    half = seen.width / 2
+    return max(float(centres[first]) - half, seen.low), min(float(centres[last]) + half, seen.high)
 
 
 def squared_error(q: QParams, centres: Array, counts: Array) -> float:
