@@ -437,7 +437,19 @@ def _linear() -> Iterator[Layer]:
     yield linear(128, 4, 20, "linear rows 20x(128->4)")
     yield linear(256, 2, 3, "linear rows 3x(256->2)")
     yield linear(1100, 24, 5, "linear rows 5x(1100->24)")
+    for heavy in (0, 1):
+        label = f"linear rows 5x(1100->24) {heavy} heavy"
+        yield Layer(label, "linear", partial(_heavy_rows, heavy))
     yield linear(1, 1, 100, "linear rows 100x(1->1)")
+
+
+def _heavy_rows(heavy: int) -> Graph:
+    """Five rows of inputs against small weights; the last `heavy` channels' are as large as they can be."""
+    graph = _weighted("linear", LinearAttrs(), (1, 5, 1100), (24, 1100))
+    w = graph.tensors["w"]
+    signs = np.where(w.values < 0, -1, 1)
+    values = np.where(np.arange(24)[:, None] < 24 - heavy, signs * 20, signs * 127).astype(np.int8)
+    return replace(graph, tensors={**graph.tensors, "w": replace(w, data=values)})
 
 
 # --- pools

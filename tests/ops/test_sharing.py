@@ -1,6 +1,7 @@
 """Do layers alike share their code, whatever the scales and zero points of their outputs are?"""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,14 +31,25 @@ DEPTHWISE = {"depthwise": (1, 25, 5, WIDE), "quads": (1, 5, 3, WIDE)}
 
 
 def chain(name: str, op: str, outputs: list[tuple[float, int]]) -> Graph:
-    """Layers of one shape, one after the other: 5 x 3 pixels or rows of WIDE values."""
+    """Layers of one shape, one after the other: 5 x 3 pixels or rows of WIDE values; `heavy` ones of 64."""
     shape, depth = DEPTHWISE.get(op, (1, 5, 3, WIDE)), 1 if op in DEPTHWISE else WIDE
     attrs, kernel = (Conv2dAttrs(), (1, 1)) if op == "conv2d" else (LinearAttrs(), ())
     if op in DEPTHWISE:
         op, attrs, kernel = "conv2d", Conv2dAttrs(groups=WIDE, padding=(1, 1, 1, 1)), (3, 3)
+    heavy = op == "heavy"
+    if heavy:
+        op, attrs, kernel, shape, depth = (
+            "conv2d",
+            Conv2dAttrs(padding=(1, 1, 1, 1)),
+            (3, 3),
+            (1, 5, 3, 64),
+            64,
+        )
     tensors, nodes, x = [activation("x", shape)], [], activation("x", shape)
     for i, (factor, zero_point) in enumerate(outputs):
-        w = weight(f"w{i}", (WIDE, *kernel, depth), seed=i)
+        w = weight(f"w{i}", (shape[-1], *kernel, depth), seed=i)
+        if heavy:
+            w = replace(w, data=np.where(w.values < 0, -127, 127).astype(np.int8))
         b = bias(f"b{i}", x, w, seed=i)
         y = activation(f"y{i}", shape, factor * output_scale(x, w), zero_point)
         nodes.append(Node(f"y{i}", op, attrs, (x.name, w.name, b.name), (y.name,)))
@@ -96,7 +108,7 @@ def test_depthwise_layers_alike_share_their_functions(kernel: str) -> None:
 def test_what_they_share_is_right_for_each(build: Callable[[list[Model]], Runner]) -> None:
     graphs = [
         chain(f"{op}_{i}", op, outputs)
-        for op in ("conv2d", "linear", *DEPTHWISE)
+        for op in ("conv2d", "linear", "heavy", *DEPTHWISE)
         for i, outputs in enumerate([OUTPUTS, SHIFTS, ONE_SHIFT])
     ]
     noise = np.random.default_rng(0)

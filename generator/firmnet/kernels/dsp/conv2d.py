@@ -18,9 +18,9 @@ from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycl
 from .depthwise_looped import Looped, looped
 from .depthwise_quads import Quads, quads, quads_stream
 from .depthwise_whole import Whole, whole, whole_stream
-from .packing import depthwise_stream, joinable, lane_order, pair_stream, worth_joining
+from .packing import depthwise_stream, dot_over, joinable, lane_order, pair_stream
 from .planes import WORTH, Planes, planes
-from .tiles import Dot, Pointwise, dot, pointwise, tiles_alike
+from .tiles import Dot, Pointwise, pointwise, tiles_alike
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,12 @@ class PointwiseConv2d(Kernel):
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         filters = _filters(k["weight"])
-        joined = worth_joining(filters, k["bias"], k)
-        return {"weight": pair_stream(filters, k["bias"], k["multiplier"], joined=joined).ravel()}
+        dot = dot_over([(filters, k["bias"])], k)
+        return {"weight": pair_stream(dot, filters, k["bias"], k["multiplier"]).ravel()}
 
     def layout(self, call: Call, k: Constants) -> Pixels:
-        filters = _filters(k["weight"])
-        pairs = dot(-(-filters.shape[1] // 2), worth_joining(filters, k["bias"], k))
-        return Pixels(image(call, window_of(call)), _pixels(call), pairs)
+        dot = dot_over([(_filters(k["weight"]), k["bias"])], k)
+        return Pixels(image(call, window_of(call)), _pixels(call), dot)
 
     def alike(self, call: Call, k: Constants) -> Hashable:
         walk, pairs, n_out = _pixels(call), self.layout(call, k).dot, len(k["weight"])
@@ -119,17 +118,16 @@ class PlanesConv2d(Kernel):
         return (self.planes(call).overlap(),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        cut, joined = self.planes(call), self.layout(call, k).dot.joined
+        cut, dot = self.planes(call), self.layout(call, k).dot
         arrays = _in_columns(cut, k["weight"]), k["bias"], k["multiplier"]
         groups = zip(*(np.split(array, cut.layer.groups) for array in arrays), strict=True)
-        return {"weight": np.concatenate([pair_stream(*group, joined=joined) for group in groups]).ravel()}
+        return {"weight": np.concatenate([pair_stream(dot, *group) for group in groups]).ravel()}
 
     def layout(self, call: Call, k: Constants) -> Planar:
         cut = self.planes(call)
         filters = np.split(_in_columns(cut, k["weight"]), cut.layer.groups)
         groups = zip(filters, np.split(k["bias"], cut.layer.groups), strict=True)
-        joined = all(worth_joining(rows, bias, k) for rows, bias in groups)
-        return Planar(cut, dot(cut.pairs, joined))
+        return Planar(cut, dot_over([*groups], k))
 
     def alike(self, call: Call, k: Constants) -> Hashable:
         cut, pairs = self.planes(call), self.layout(call, k).dot

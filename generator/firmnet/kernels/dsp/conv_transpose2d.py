@@ -10,9 +10,9 @@ from ...ir import Array, Call
 from ...ops.spec import Constants
 from ...targets import Isa
 from ..spec import Kernel, register
-from .packing import lane_order, pair_stream, worth_joining
+from .packing import dot_over, lane_order, pair_stream
 from .planes import PlaneAxis, Planes, spread_planes
-from .tiles import Dot, dot, tiles_alike
+from .tiles import Dot, tiles_alike
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,12 @@ class PlanesConvTranspose2d(Kernel):
         return _planes(call).scratch_bytes
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        joined = self.layout(call, k).dot.joined
-        streams = [pair_stream(*each, joined=joined) for each in _filters(call, k)]
+        dot = self.layout(call, k).dot
+        streams = [pair_stream(dot, *each) for each in _filters(call, k)]
         return {"weight": np.concatenate([stream.ravel() for stream in streams])}
 
     def layout(self, call: Call, k: Constants) -> SpreadPlanes:
-        cut = _planes(call)
-        joined = all(worth_joining(rows, bias, k) for rows, bias, _ in _filters(call, k))
-        return SpreadPlanes(cut, dot(cut.pairs, joined))
+        return SpreadPlanes(_planes(call), dot_over([(rows, bias) for rows, bias, _ in _filters(call, k)], k))
 
     def alike(self, call: Call, k: Constants) -> Hashable:
         cut, pairs = _planes(call), self.layout(call, k).dot

@@ -11,8 +11,8 @@ from ...ops.weighted import fold
 from ...targets import Isa
 from ..spec import Kernel, register
 from .few_outputs import MAX_OUTPUTS, STEP, Few, few, few_stream
-from .packing import joinable, lane_order, octet_stream, pair_stream, part_length, parts, worth_joining
-from .tiles import Dot, Pointwise, dot, pointwise, tiles_alike
+from .packing import dot_over, joinable, lane_order, octet_stream, pair_stream, part_length, parts
+from .tiles import Dot, Pointwise, pointwise, tiles_alike
 
 REST_STEP_BYTES = 320
 """Of code for the channels beyond a multiple of eight, which take little of a layer's time."""
@@ -144,18 +144,21 @@ class RowsLinear(Kernel):
         return (_rows(call).overlap(call.output.shape[-1]),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        filters = k["weight"][:, lane_order(k["weight"].shape[1])]
-        joined = worth_joining(filters, k["bias"], k)
-        return {"weight": pair_stream(filters, k["bias"], k["multiplier"], joined=joined).ravel()}
+        filters, dot = _in_lanes(k["weight"]), self.layout(call, k).dot
+        return {"weight": pair_stream(dot, filters, k["bias"], k["multiplier"]).ravel()}
 
     def layout(self, call: Call, k: Constants) -> TiledMatrix:
         n_out, n_in = k["weight"].shape
-        pairs = dot(-(-n_in // 2), worth_joining(k["weight"], k["bias"], k))
-        return TiledMatrix(_rows(call), pairs, n_in, n_out)
+        return TiledMatrix(_rows(call), dot_over([(_in_lanes(k["weight"]), k["bias"])], k), n_in, n_out)
 
     def alike(self, call: Call, k: Constants) -> Hashable:
         walk, pairs, n_out = _rows(call), self.layout(call, k).dot, len(k["weight"])
         return tiles_alike(walk.tiles.x_step, n_out, n_out, walk.contiguous, pairs, k["requant"].shift)
+
+
+def _in_lanes(weight: Array) -> Array:
+    """Rows (N, K) in the order of expanded inputs."""
+    return weight[:, lane_order(weight.shape[1])]
 
 
 def _row_count(call: Call) -> int:

@@ -1,12 +1,13 @@
 """In which order do the DSP kernels read weights and expanded activations?"""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from ...ir import Array
 from ...ops.spec import Constants
-
-MIN_JOINED = 17
-"""Inputs from which on the spared SXTB16 outweigh telling two channels' sums apart."""
+from .tiles import MIN_JOINED, MIN_PARTED, Dot, dot
 
 
 def lane_order(count: int) -> Array:
@@ -42,6 +43,30 @@ def part_length(values: int, granule: int, count: int) -> int:
     return -(-values // (granule * count)) * granule
 
 
+def dot_over(groups: Sequence[tuple[Array, Array]], k: Constants) -> Dot:
+    """How tiles go over the int8 weights (N, K) and bias of each of `groups`, requantized as in `k`.
+
+    Joined where that is exact; else joined in parts, where sums are long enough to be worth it.
+    """
+    pairs = -(-groups[0][0].shape[1] // 2)
+    if all(worth_joining(rows, bias, k) for rows, bias in groups):
+        return dot(pairs, True)
+    whole = dot(pairs, True)
+    if pairs >= MIN_PARTED:
+        for count in range(1, whole.loops + 1):
+            parted = replace(whole, part=-(-whole.loops // count))
+            if all(_exact_in(parted, rows) for rows, _ in groups):
+                return parted
+    return dot(pairs, False)
+
+
+def _exact_in(parted: Dot, rows: Array) -> bool:
+    """Whether odd channels' sums over the int8 weights (N, K) fit in 24 bits in each part."""
+    odd = np.abs(rows[1::2].astype(np.int64))
+    sums = np.add.reduceat(odd, [2 * start for start in parted.starts], axis=1)
+    return 128 * int(sums.max(initial=0)) < 2**23
+
+
 def worth_joining(rows: Array, bias: Array, k: Constants) -> bool:
     """Whether a tile kernel should join channels of int8 weights (N, K) with `bias`, requantized as in `k`.
 
@@ -68,14 +93,14 @@ def pair_words(rows: Array, *, joined: bool) -> Array:
     return out
 
 
-def pair_stream(rows: Array, bias: Array, multiplier: Array, *, joined: bool) -> Array:
+def pair_stream(dot: Dot, rows: Array, bias: Array, multiplier: Array) -> Array:
     """The stream of a tile kernel, int32 (⌈N/2⌉, ⌈K/2⌉ + 4): one row per pair of channels.
 
-    What the sums begin with (when joined, the odd one with 256·bias1 + bias0), words, multipliers.
+    What the sums begin with (when joined as a whole, the odd one with 256·bias1 + bias0), words, multipliers.
     """
-    words = pair_words(rows, joined=joined)
+    words = pair_words(rows, joined=dot.joined)
     b, m = (np.pad(v, (0, len(v) % 2)).reshape(-1, 2).astype(np.int64) for v in (bias, multiplier))
-    begin = np.stack([b[:, 0], 256 * b[:, 1] + b[:, 0]], axis=1) if joined else b
+    begin = np.stack([b[:, 0], 256 * b[:, 1] + b[:, 0]], axis=1) if dot.joined and not dot.part else b
     return np.concatenate([begin, words, m], axis=1).astype(np.int32)
 
 

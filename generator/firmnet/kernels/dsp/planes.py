@@ -14,8 +14,7 @@ from math import gcd
 from ...ir import Shape
 from ...ops.windows import Pair, Window
 from .instructions import MAX_OFFSET
-from .packing import MIN_JOINED
-from .tiles import CALL_CYCLES, LOOP_CYCLES, MAX_PIXELS, MAX_UNROLL, Tiles, tile_cycles
+from .tiles import CALL_CYCLES, LOOP_CYCLES, MAX_PIXELS, MAX_UNROLL, Tiles, spread_cycles, tile_cycles
 
 RESIDENT_PAIRS = 2
 """Pairs of inputs whose weights for two channels stay in registers."""
@@ -275,7 +274,7 @@ class Planes:
         """What it takes more where weights of many inputs cannot be joined."""
         layer = self.layer
         tiles = layer.rows.out * -(-layer.columns.out // self.tiles.size)
-        each = self.pairs if self.values_per_output >= MIN_JOINED else 0
+        each = spread_cycles(self.tiles.size, self.values_per_output)
         return tiles * layer.groups * -(-layer.n_out_per_group // 2) * each
 
     def _rows_cycles(self, tile: float, expand: float, outside: float) -> float:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from ...ops.windows import Pair
 from .instructions import MAX_OFFSET
-from .packing import MIN_JOINED
 
 MAX_PIXELS = 4
+MIN_JOINED = 17
+"""Inputs from which on the spared SXTB16 outweigh telling two channels' sums apart."""
+MIN_PARTED = 128
+"""Pairs of inputs from which on it outweighs setting odd sums aside in between."""
 MAX_UNROLL = 16
 """Input pairs in a loop's body and behind it; each takes 56 bytes of code, and flash caches hold 1 KB."""
 PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
@@ -17,6 +20,8 @@ MIN_VARYING = 20
 TILE_CYCLES = 15
 PIXEL_CYCLES = 8
 """Cycles around a dot product, per tile and per pixel of it: bias, requantization, stores."""
+PART_CYCLES, PART_PIXEL_CYCLES = 20, 12
+"""Around the parts of a dot product: two or three, as long sums have."""
 LOOP_CYCLES, STEP_CYCLES, CALL_CYCLES = 6, 12, 45
 """Around the body of a dot product's loop, around a tile, around a call of a tile function."""
 
@@ -25,7 +30,9 @@ LOOP_CYCLES, STEP_CYCLES, CALL_CYCLES = 6, 12, 45
 class Dot:
     """A dot product over `pairs` pairs of inputs: the first, `loops` times `unroll`, the `rest`.
 
-    `joined`: two channels' weights are added up in one (see packing.pair_words).
+    `joined`: two channels' weights are added up in one (see packing.pair_words). `part`: after so many rounds
+    odd sums are set aside, for they would leave 24 bits; 0: never. The first part takes what remains of all
+    rounds, the last one the rest behind them too.
     """
 
     pairs: int
@@ -33,6 +40,18 @@ class Dot:
     loops: int
     rest: int
     joined: bool
+    part: int = 0
+
+    @property
+    def first(self) -> int:
+        """Rounds of the first part."""
+        return (self.loops - 1) % self.part + 1
+
+    @property
+    def starts(self) -> list[int]:
+        """The first pair of each part."""
+        first, end = (1 + rounds * self.unroll for rounds in (self.first, self.loops))
+        return [0, *range(first, end, self.part * self.unroll)]
 
 
 @dataclass(frozen=True)
@@ -85,9 +104,18 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
 def tile_cycles(pixels: int, values: int, n_out: int, joinable: bool = True) -> float:
     """About what a tile of `n_out` channels takes, each of `values` inputs; `joinable`: by their weights."""
     pairs = -(-values // 2)
-    joined = joinable and values >= MIN_JOINED
+    joined = values >= MIN_JOINED
     each = (PAIR_CYCLES[pixels] + (not joined)) * pairs + LOOP_CYCLES * dot(pairs, joined).loops
+    each += 0 if joinable else spread_cycles(pixels, values)
     return STEP_CYCLES + -(-n_out // 2) * (each + (PIXEL_CYCLES - 2 * (not joined)) * pixels + TILE_CYCLES)
+
+
+def spread_cycles(pixels: int, values: int) -> int:
+    """What two channels of a tile take more where their weights cannot be joined as a whole."""
+    pairs = -(-values // 2)
+    if values < MIN_JOINED:
+        return 0
+    return PART_CYCLES + PART_PIXEL_CYCLES * pixels if pairs >= MIN_PARTED else pairs
 
 
 @dataclass(frozen=True)
