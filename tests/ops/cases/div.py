@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import Case, activation, repeated
 
 from firmnet.ir import Call, Shape
 from firmnet.ops.div import DivAttrs
@@ -22,3 +22,6 @@ def cases() -> Iterator[Case]:
     for label, shape, small, zero_point, scale in rows:
         inputs = activation("a", shape), activation("b", small, 0.04, zero_point)
         yield Case(label, Call(DivAttrs(), inputs, (activation("y", shape, scale, 7),)))
+    for label, shape, small in repeated():
+        inputs = activation("a", shape, 0.05, -20), activation("b", small, 0.04, -100)
+        yield Case(f"{label}_repeated", Call(DivAttrs(), inputs, (activation("y", shape, 0.02, 7),)))
