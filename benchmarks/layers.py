@@ -162,8 +162,8 @@ def _names(program: Program) -> str:
 
 def _noise(graph: Graph) -> list[Array]:
     rng = np.random.default_rng(0)
-    shapes = [graph.tensors[port.tensor].shape for port in graph.inputs]
-    return [rng.integers(-128, 128, shape).astype(np.int8) for shape in shapes]
+    given = [graph.tensors[port.tensor] for port in graph.inputs]
+    return [rng.integers(t.dtype.low, t.dtype.high + 1, t.shape).astype(t.dtype.numpy) for t in given]
 
 
 def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], expected: Array) -> Figures:

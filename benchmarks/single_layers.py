@@ -86,6 +86,7 @@ def layers() -> tuple[Layer, ...]:
         *_softmaxes(),
         *_products(),
         *_movement(),
+        *_of_int16(),
         Layer(f"network of {len(_SHAPES)} shapes", "network", _network, shapes=len(_SHAPES)),
     )
     labels = [layer.label for layer in found]
@@ -715,6 +716,44 @@ def _movement() -> Iterator[Layer]:
         ("pad vector 100", (1, 100), (0, 3), (0, 4)),
     ]:
         yield moved("pad", label, PadAttrs(before, after), [shape])
+
+
+# --- int16 activations
+
+_WIDE = {
+    *("conv3x3 8->8 16x16 p1", "conv3x3 32->32 16x16 p1", "conv3x3 3->3 16x16 p1", "conv3x3 7->7 16x16 p1"),
+    *("conv5x5 16->16 16x16 p2", "conv3x3 64->64 16x16 p1"),
+    *("dw3x3 16 24x24 p1", "dw3x3 64 12x12 p1", "dw3x3 5 16x16 p1", "dw5x5 32 16x16 p2", "add 16 16x16"),
+    *("mul 16 16x16", "linear 640x128", "linear 64x12", "linear rows 32x(64->64)", "linear 13x7"),
+}
+"""Labels of layers that are swept with int16 too."""
+
+
+def _of_int16() -> Iterator[Layer]:
+    """Some of every class, with activations of int16; no limit is set for them but that of convolutions."""
+    every = (*_dense(), *_depthwise(), *_linear(), *_max_pools(), *_average_pools(), *_elementwise())
+    for layer in every:
+        if layer.label in _WIDE:
+            yield replace(layer, label=f"int16 {layer.label}", make=partial(_widened, layer))
+    for n_in, n_out in ((16, 16), (64, 32), (3, 8)):
+        layer = _conv(f"int16 conv1x1 {n_in}->{n_out} 16x16", (1, 1), (n_in, n_out), (16, 16))
+        yield replace(layer, make=partial(_widened, layer))
+
+
+def _widened(layer: Layer) -> Graph:
+    """The layer with activations of int16 over the same real ranges."""
+    graph = layer.make()
+    tensors = {name: _finer(tensor) for name, tensor in graph.tensors.items()}
+    return replace(graph, tensors=tensors)
+
+
+def _finer(tensor: Tensor) -> Tensor:
+    if tensor.data is None:
+        return replace(tensor, qparams=QParams((tensor.scale / 256,), 0, Dtype.INT16))
+    if tensor.dtype is Dtype.INT32:
+        q = QParams(tuple(scale / 256 for scale in tensor.q.scale), 0, Dtype.INT32)
+        return replace(tensor, qparams=q, data=tensor.values * np.int32(256))
+    return tensor
 
 
 # --- all in one image: how much code do layers of distinct shapes share?

@@ -501,6 +501,206 @@ static inline int32_t fn_dot(const int8_t *a, const int8_t *b, int32_t n, int32_
     return acc;
 }
 
+/* Instructions that int16 activations are computed with, one by one: the compiler chooses their registers. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+static inline uint32_t fn_sxtb16(uint32_t w)
+{
+    uint32_t r;
+    __asm__("sxtb16 %0, %1" : "=r"(r) : "r"(w));
+    return r;
+}
+static inline uint32_t fn_sxtb16_odd(uint32_t w) /* of bytes 1 and 3 */
+{
+    uint32_t r;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(r) : "r"(w));
+    return r;
+}
+static inline int32_t fn_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    __asm__("smlad %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+}
+static inline int32_t fn_smlabb(uint32_t a, uint32_t b, int32_t acc)
+{
+    __asm__("smlabb %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+}
+static inline int32_t fn_smlatt(uint32_t a, uint32_t b, int32_t acc)
+{
+    __asm__("smlatt %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+}
+static inline int32_t fn_smmla(int32_t a, int32_t b, int32_t acc) /* acc + the upper 32 bits of a product */
+{
+    int32_t r;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+}
+static inline int32_t fn_ssat8(int32_t v)
+{
+    int32_t r;
+    __asm__("ssat %0, #8, %1" : "=r"(r) : "r"(v) : "cc");
+    return r;
+}
+static inline int32_t fn_ssat16(int32_t v)
+{
+    int32_t r;
+    __asm__("ssat %0, #16, %1" : "=r"(r) : "r"(v) : "cc");
+    return r;
+}
+static inline int32_t fn_usat15(int32_t v)
+{
+    int32_t r;
+    __asm__("usat %0, #15, %1" : "=r"(r) : "r"(v) : "cc");
+    return r;
+}
+#else
+static inline int32_t fn_smmla(int32_t a, int32_t b, int32_t acc)
+{
+    return acc + (int32_t)((int64_t)a * b >> 32);
+}
+static inline int32_t fn_ssat8(int32_t v)
+{
+    return v < -128 ? -128 : v > 127 ? 127 : v;
+}
+static inline int32_t fn_ssat16(int32_t v)
+{
+    return v < -32768 ? -32768 : v > 32767 ? 32767 : v;
+}
+static inline int32_t fn_usat15(int32_t v)
+{
+    return v < 0 ? 0 : v > 32767 ? 32767 : v;
+}
+static inline int32_t fn_bottom(uint32_t w)
+{
+    return (int16_t)(uint16_t)w;
+}
+static inline uint32_t fn_sxtb16(uint32_t w)
+{
+    const uint32_t low = (uint16_t)(int8_t)(uint8_t)w, high = (uint16_t)(int8_t)(uint8_t)(w >> 16);
+    return low | high << 16;
+}
+static inline uint32_t fn_sxtb16_odd(uint32_t w)
+{
+    return fn_sxtb16(w >> 8);
+}
+static inline int32_t fn_smlabb(uint32_t a, uint32_t b, int32_t acc)
+{
+    return acc + fn_bottom(a) * fn_bottom(b);
+}
+static inline int32_t fn_smlatt(uint32_t a, uint32_t b, int32_t acc)
+{
+    return acc + fn_bottom(a >> 16) * fn_bottom(b >> 16);
+}
+static inline int32_t fn_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+    return fn_smlatt(a, b, fn_smlabb(a, b, acc));
+}
+#endif
+
+/* Two inputs of one or two columns with the weights of two channels, as often as it is written: x0, x1 and w walk on.
+ * 10 cycles of 8 multiply-accumulates, and 7 of 4. One block of assembly keeps its order and its registers. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define FN_TILE \
+    "ldr %[u], [%[w]], #4\n" \
+    "ldr %[a], [%[x0]], #4\n" \
+    "ldr %[b], [%[x1]], #4\n" \
+    "sxtb16 %[v], %[u], ror #8\n" \
+    "sxtb16 %[u], %[u]\n" \
+    "smlad %[s0], %[a], %[u], %[s0]\n" \
+    "smlad %[s1], %[a], %[v], %[s1]\n" \
+    "smlad %[s2], %[b], %[u], %[s2]\n" \
+    "smlad %[s3], %[b], %[v], %[s3]\n"
+#define FN_STEP_2X2(steps) \
+    uint32_t u, v, a, b; \
+    __asm__ volatile(steps : [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3), [x0] "+r"(x0), [x1] "+r"(x1), \
+                     [w] "+r"(w), [u] "=&r"(u), [v] "=&r"(v), [a] "=&r"(a), [b] "=&r"(b)::"memory");
+#define FN_COLUMN \
+    "ldr %[u], [%[w]], #4\n" \
+    "ldr %[a], [%[x0]], #4\n" \
+    "sxtb16 %[v], %[u], ror #8\n" \
+    "sxtb16 %[u], %[u]\n" \
+    "smlad %[s0], %[a], %[u], %[s0]\n" \
+    "smlad %[s1], %[a], %[v], %[s1]\n"
+#define FN_STEP_1X2(steps) \
+    uint32_t u, v, a; \
+    __asm__ volatile(steps : [s0] "+r"(s0), [s1] "+r"(s1), [x0] "+r"(x0), [w] "+r"(w), [u] "=&r"(u), [v] "=&r"(v), \
+                     [a] "=&r"(a)::"memory");
+#else
+#define FN_TILE \
+    { \
+        const uint32_t a = fn_load_pair(x0), b = fn_load_pair(x1), u = fn_sxtb16((uint32_t)*w), v = fn_sxtb16_odd((uint32_t)*w); \
+        s0 = fn_smlad(a, u, s0); \
+        s1 = fn_smlad(a, v, s1); \
+        s2 = fn_smlad(b, u, s2); \
+        s3 = fn_smlad(b, v, s3); \
+        x0 += 2, x1 += 2, w++; \
+    }
+#define FN_STEP_2X2(steps) steps
+#define FN_COLUMN \
+    { \
+        const uint32_t a = fn_load_pair(x0), u = fn_sxtb16((uint32_t)*w), v = fn_sxtb16_odd((uint32_t)*w); \
+        s0 = fn_smlad(a, u, s0); \
+        s1 = fn_smlad(a, v, s1); \
+        x0 += 2, w++; \
+    }
+#define FN_STEP_1X2(steps) steps
+#endif
+
+/* Two int16 that lie one behind the other. */
+static inline uint32_t fn_load_pair(const int16_t *x)
+{
+    uint32_t pair;
+    memcpy(&pair, x, sizeof pair);
+    return pair;
+}
+
+/* sums + products of n inputs of two columns, x0 and x1, with the weights of two channels: x0 c0, x0 c1, x1 c0, x1 c1.
+ * Bytes of a word of weights: c0k0, c1k0, c0k1, c1k1; an input that has no partner has half a word. */
+static inline void fn_dot_2x2(const int16_t *x0, const int16_t *x1, const int32_t *w, int32_t n, int32_t *sums)
+{
+    int32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+#pragma GCC unroll 1
+    for (; n >= 8; n -= 8) {
+        FN_STEP_2X2(FN_TILE FN_TILE FN_TILE FN_TILE)
+    }
+#pragma GCC unroll 1
+    for (; n >= 2; n -= 2) {
+        FN_STEP_2X2(FN_TILE)
+    }
+    if (n) {
+        const int32_t c0 = (int8_t)(uint8_t)w[0], c1 = (int8_t)(uint8_t)(w[0] >> 8);
+        s0 += x0[0] * c0;
+        s1 += x0[0] * c1;
+        s2 += x1[0] * c0;
+        s3 += x1[0] * c1;
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+}
+
+/* The same of one column. */
+static inline void fn_dot_1x2(const int16_t *x0, const int32_t *w, int32_t n, int32_t *sums)
+{
+    int32_t s0 = sums[0], s1 = sums[1];
+#pragma GCC unroll 1
+    for (; n >= 8; n -= 8) {
+        FN_STEP_1X2(FN_COLUMN FN_COLUMN FN_COLUMN FN_COLUMN)
+    }
+#pragma GCC unroll 1
+    for (; n >= 2; n -= 2) {
+        FN_STEP_1X2(FN_COLUMN)
+    }
+    if (n) {
+        s0 += x0[0] * (int8_t)(uint8_t)w[0];
+        s1 += x0[0] * (int8_t)(uint8_t)(w[0] >> 8);
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+}
+
 /* acc + sum of n products of int16 and int8. */
 static inline int32_t fn_dot_int16(const int16_t *x, const int8_t *w, int32_t n, int32_t acc)
 {

@@ -33,6 +33,8 @@ class Conv2d(Kernel):
         around = pixels * taps - inside if gathers(call) else 0
         each_tap = 0.0 if groups == 1 else 1.4 + 1.5 * (taps > 9) + 2.2 * (taps > 25)
         each_product = 3.45 if groups == 1 else 3.95
+        if call.inputs[0].dtype is Dtype.INT16:  # one by one
+            each_product = (5 if taps * depth <= 16 else 8) if groups == 1 else 5.3 if taps <= 9 else 8.7
         dots = pixels * n_out * (14.5 + taps * (each_tap + each_product * depth))
         return 40 + 5 * inside + 34 * around + dots
 

@@ -156,7 +156,7 @@ class AddWide(Pairwise):
         return not narrow(call)
 
     def cycles(self, call: Call) -> float:
-        return 30 + 18 * call.output.size
+        return 30 + 24.8 * call.output.size
 
 
 TABLE_OPS = [name for name, op in OPS.items() if isinstance(op, TableOp)]

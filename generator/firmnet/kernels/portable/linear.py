@@ -27,6 +27,8 @@ class Linear(Kernel):
     def cycles(self, call: Call) -> float:
         n_out, n_in = call.inputs[1].shape
         rows = call.inputs[0].size // n_in
+        if call.inputs[0].dtype is Dtype.INT16:
+            return 42 + rows * n_out * (14 + (5 if n_in <= 16 else 8) * n_in)
         one_by_one = n_in % 4 if n_in < FEW else 0
         return 42 + rows * n_out * (10 + 3.3 * n_in + 5 * one_by_one)
 

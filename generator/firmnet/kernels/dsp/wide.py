@@ -1,0 +1,198 @@
+"""How does the DSP extension compute layers of int16? SMLAD on pairs of inputs as they lie, no expansion.
+
+Weights are int8 in flash, two channels by two inputs in a word, which two SXTB16 spread. A tile is two
+columns (pixels or rows) by two channels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...ir import Array, Call, Dtype
+from ...ops.conv2d import window_of
+from ...ops.spec import Constants
+from ...targets import Isa
+from ..images import WindowedImage, image
+from ..portable.conv2d import gathers
+from ..spec import Kernel, register
+from .packing import pair_words
+
+MOST_STRAIGHT = 32
+"""Taps of a depthwise window that are written one by one."""
+MOST_OFFSET = 4095
+"""Bytes that a load reaches from its register."""
+PART = 512
+"""Inputs whose products with the largest weights int32 holds: longer sums that may leave it are cut there."""
+
+
+@dataclass(frozen=True)
+class WideMatrix:
+    """`rows` of n_in inputs become as many of n_out outputs; `expands`: they are int8, and spread first."""
+
+    rows: int
+    n_in: int
+    n_out: int
+    expands: bool
+    part: int
+
+    @property
+    def words(self) -> int:
+        """Of weights of two channels."""
+        return -(-self.n_in // 2)
+
+
+@dataclass(frozen=True)
+class WideConvolution:
+    """Windows of `n_in` inputs of each of the `groups` meet `n_out` filters; `copies`: they are gathered."""
+
+    image: WindowedImage
+    copies: bool
+    groups: int
+    n_in: int
+    n_out: int
+    depth: int
+    part: int
+
+    @property
+    def words(self) -> int:
+        """Of weights of two channels."""
+        return -(-self.n_in // 2)
+
+    @property
+    def pairs(self) -> int:
+        """Of channels of a group."""
+        return -(-self.n_out // 2)
+
+
+class _Wide(Kernel):
+    """Reads or writes int16."""
+
+    name = "wide"
+    isa = Isa.DSP
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return Dtype.INT16 in (call.inputs[0].dtype, call.output.dtype)
+
+
+class WideLinear(_Wide):
+    op = "linear"
+
+    def cycles(self, call: Call) -> float:
+        found = self.layout(call, {})
+        alone, pairs = found.rows % 2, -(-found.n_out // 2)
+        expand = found.rows * (12 + 4 * found.n_in) if found.expands else 0
+        two = found.rows // 2 * pairs * (45 + 5.6 * found.n_in)
+        return 60 + expand + two + alone * pairs * (35 + 4 * found.n_in)
+
+    def scratch_bytes(self, call: Call) -> int:
+        found = self.layout(call, {})
+        return 4 * found.n_in if found.expands else 0
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return _packed(k["weight"], k, 1)
+
+    def layout(self, call: Call, k: Constants) -> WideMatrix:
+        n_out, n_in = call.inputs[1].shape
+        expands = call.inputs[0].dtype is Dtype.INT8
+        return WideMatrix(call.inputs[0].size // n_in, n_in, n_out, expands, PART)
+
+
+class WideConv2d(_Wide):
+    """Any kernel, stride, dilation and groups."""
+
+    op = "conv2d"
+
+    def cycles(self, call: Call) -> float:
+        found = self.layout(call, {})
+        where = found.image
+        taps = where.kernel[0] * where.kernel[1]
+        columns = where.out_height * -(-where.out_width // 2)
+        from_int8 = call.inputs[0].dtype is Dtype.INT8
+        each_copy = 14 + 3.5 * found.depth if from_int8 else 24 + min(0.9 * found.depth, 30)
+        copy = 2 * taps * each_copy if found.copies else 0
+        return 80 + columns * found.groups * (30 + copy + found.pairs * (42 + 5.6 * found.n_in))
+
+    def scratch_bytes(self, call: Call) -> int:
+        found = self.layout(call, {})
+        return 4 * found.n_in if found.copies else 0
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return _packed(k["weight"].reshape(len(k["weight"]), -1), k, call.attrs.groups)
+
+    def layout(self, call: Call, k: Constants) -> WideConvolution:
+        n_out, kh, kw, depth = call.inputs[1].shape
+        groups = call.attrs.groups
+        copies = gathers(call) or call.inputs[0].dtype is Dtype.INT8
+        where = image(call, window_of(call))
+        return WideConvolution(where, copies, groups, kh * kw * depth, n_out // groups, depth, PART)
+
+
+@dataclass(frozen=True)
+class WideDepthwise:
+    """Two channels at a time; taps outside of the image, where they are worth nothing, are left out.
+
+    `offsets`: bytes from the first tap of a window to each, where these fit in instructions; else none.
+    """
+
+    image: WindowedImage
+    taps: int
+    offsets: tuple[int, ...]
+
+
+class DepthwiseWideConv2d(Kernel):
+    """One filter per channel, over int16."""
+
+    op = "conv2d"
+    name = "depthwise_wide"
+    isa = Isa.DSP
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        n_out, _, _, depth = call.inputs[1].shape
+        each = bool(depth == 1 and call.attrs.groups == n_out)
+        return each and call.inputs[0].dtype is Dtype.INT16 and not call_is_long(call)
+
+    def cycles(self, call: Call) -> float:
+        found = self.layout(call, {})
+        channels, pixels = found.image.n_out, call.output.size // found.image.n_out
+        each = 36 + 5 * found.taps if found.offsets else 43 + 5.6 * found.taps
+        return 60 + pixels * (40 + channels // 2 * each + channels % 2 * (30 + 15 * found.taps))
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        """A word of weights: one tap of two channels."""
+        taps = k["weight"].reshape(len(k["weight"]), -1).astype(np.int64)
+        even, odd = (np.pad(taps, ((0, len(taps) % 2), (0, 0)))[i::2] for i in (0, 1))
+        words = ((even & 0xFFFF) | (odd << 16)).astype(np.int32)
+        return {"weight": words.ravel(), "bias": _even(k["bias"]), "multiplier": _even(k["multiplier"])}
+
+    def layout(self, call: Call, k: Constants) -> WideDepthwise:
+        where = image(call, window_of(call))
+        (kh, kw), (dh, dw), n = where.kernel, where.dilation, where.n_in
+        offsets = tuple(2 * n * (y * dh * where.width + x * dw) for y in range(kh) for x in range(kw))
+        fits = len(offsets) <= MOST_STRAIGHT and max(offsets) <= MOST_OFFSET
+        return WideDepthwise(where, kh * kw, offsets if fits else ())
+
+
+def call_is_long(call: Call) -> bool:
+    """Whether a filter over one channel has sums that leave int32: of more than 512 taps only."""
+    return bool(call.inputs[1].size // call.inputs[1].shape[0] > PART)
+
+
+def _even(values: Array) -> Array:
+    return np.pad(values, (0, len(values) % 2))
+
+
+def _packed(rows: Array, k: Constants, groups: int) -> dict[str, Array]:
+    """int8 filters (N, K) as the words of fn_dot_2x2, group by group; of an odd number the last are zeros."""
+    n = len(rows) // groups
+    each = [pair_words(rows[g * n : (g + 1) * n], joined=False) for g in range(groups)]
+    bias, multiplier = (
+        np.concatenate([_even(k[name][g * n : (g + 1) * n]) for g in range(groups)])
+        for name in ("bias", "multiplier")
+    )
+    return {"weight": np.concatenate(each).ravel(), "bias": bias, "multiplier": multiplier}
+
+
+for kernel in (WideLinear(), WideConv2d(), DepthwiseWideConv2d()):
+    register(kernel)
