@@ -72,7 +72,7 @@ def _attempt(network: SmallNetwork) -> Tried:
     data = split(network.data, network.shapes[0]) if network.data else None
     if data:
         train(module, data)
-    samples = _samples(network, data)
+    samples = calibration(network, data)
     try:
         deployment = firmnet.compile(
             module, samples if len(samples) > 1 else samples[0], board=BOARD, name=network.name
@@ -84,7 +84,7 @@ def _attempt(network: SmallNetwork) -> Tried:
         return _measured(network, deployment, data)
 
 
-def _samples(network: SmallNetwork, data: Split | None) -> tuple[Any, ...]:
+def calibration(network: SmallNetwork, data: Split | None) -> tuple[Any, ...]:
     if data:
         return (data.x[:SAMPLES],)
     rng = np.random.default_rng(0)
@@ -94,13 +94,13 @@ def _samples(network: SmallNetwork, data: Split | None) -> tuple[Any, ...]:
 def _measured(network: SmallNetwork, deployment: Deployment, data: Split | None) -> Tried:
     verdicts = [deployment.verify(device=device, layers=True) for device in ("host", "core")]
     assert deployment.artifact is not None
-    cost, accuracy = profile(deployment.artifact), _accuracy(deployment, data)
+    cost, accuracy = profile(deployment.artifact), accuracy_of(deployment, data)
     return Tried(
         network.name,
         network.kind,
         wrong="; ".join(verdict.sentence() for verdict in verdicts if not verdict.ok),
         layers=len(deployment.graph.nodes),
-        snr_db=round(_worst_snr(deployment), 1),
+        snr_db=round(worst_snr(deployment), 1),
         float_accuracy=accuracy and round(accuracy.float_accuracy, 4),
         int8_accuracy=accuracy and round(accuracy.int8_accuracy, 4),
         ram_bytes=cost.ram_bytes,
@@ -110,14 +110,14 @@ def _measured(network: SmallNetwork, deployment: Deployment, data: Split | None)
     )
 
 
-def _accuracy(deployment: Deployment, data: Split | None) -> Accuracy | None:
+def accuracy_of(deployment: Deployment, data: Split | None) -> Accuracy | None:
     if not data:
         return None
     test = check_test((data.held_out, data.of_held_out), deployment.float_graph)
     return measure_accuracy(deployment.float_graph, deployment.graph, test)
 
 
-def _worst_snr(deployment: Deployment) -> float:
+def worst_snr(deployment: Deployment) -> float:
     """Of the outputs; views have no row of their own, so theirs is that of the layer before."""
     rows = {row.name: row.snr_db for row in deployment.quality}
     graph, found = deployment.graph, []

@@ -577,8 +577,8 @@ static inline int32_t fn_bottom(uint32_t w)
 }
 static inline uint32_t fn_sxtb16(uint32_t w)
 {
-    const uint32_t low = (uint16_t)(int8_t)(uint8_t)w, high = (uint16_t)(int8_t)(uint8_t)(w >> 16);
-    return low | high << 16;
+    const int32_t low = (int8_t)(uint8_t)w, high = (int8_t)(uint8_t)(w >> 16);
+    return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
 }
 static inline uint32_t fn_sxtb16_odd(uint32_t w)
 {
