@@ -103,6 +103,10 @@ WRONG = {
     "unknown-option": (f"{GENERATE} --bord x", "--bord"),
     "no-board": ("generate small.py:model", "--board"),
     "unknown-range-method": (f"{GENERATE} --ranges guess", "mse"),
+    "unknown-precision": (f"{GENERATE} --precision float16", "NAME=int16"),
+    "precision-of-no-layer": (f"{GENERATE} --precision layer_9=int16", "'layer_3'"),
+    "target-of-nothing": (f"{GENERATE} --precision int16 --target-snr 40", "--precision auto"),
+    "accuracy-without-test": (f"{GENERATE} --precision auto --target-accuracy 0.9", "`test`"),
     "misspelt-board": ("generate small.py:model --board netduinoplus", "netduinoplus2"),
     "misspelt-board-deploy": ("deploy small.py:model --board nano33bel --emulate", "nano33ble"),
     "missing-model": ("generate nothing.pt2 --board netduinoplus2", "nothing.pt2"),
@@ -299,6 +303,27 @@ def test_generate_tells_the_accuracy_on_the_models_own_test_set(firmnet: Firmnet
     assert (
         "test data: sample 3 is of class 3, but the model's 3 output values are classes 0 to 2" in ended.err
     )
+
+
+def test_generate_tells_what_auto_chose_and_what_it_costs(firmnet: Firmnet) -> None:
+    line = f"{GENERATE} --precision auto --precision layer_3=int8 --target-snr 100 -o made"
+    ended = firmnet(*line.split(), "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    chosen, cost = found["precision"], found["cost"]
+    assert chosen["reached"] > chosen["narrow"]
+    assert {"layer_0", "x"} & {name for damage in chosen["widened"] for name in damage["names"]}
+    assert f"int16 for {len(chosen['widened'])} of {chosen['candidates']} activations" in ended.err
+    assert "100.0 dB cannot be reached: int16 everywhere has" in ended.err
+    old, new = cost["int8"]["ram_bytes"], cost["chosen"]["ram_bytes"]
+    assert f"RAM {old:,} -> {new:,} B" in ended.err
+
+
+def test_generate_calls_the_accuracy_that_of_its_types(firmnet: Firmnet) -> None:
+    line = f"{GENERATE.replace(':model', ':tested')} --precision int16 -o made"
+    ended = firmnet(*line.split())
+    assert ended.code == 0, ended.err
+    assert re.search(r"accuracy +float [\d.]+%, int16 [\d.]+% \(9 test samples\)", ended.out)
 
 
 def test_an_artifact_of_which_a_part_is_gone_is_not_built(firmnet: Firmnet, tmp_path: Path) -> None:

@@ -18,19 +18,22 @@ MOST_TRIED = 5_000
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Of `samples` out of `total` test samples, the fractions of which the right class has the best score."""
+    """Of `samples` out of `total` test samples, the fractions of which the right class has the best score.
+
+    `types`: of the activations of the integers.
+    """
 
     samples: int
     total: int
     float_accuracy: float
     int8_accuracy: float
+    types: str = "int8"
 
     def line(self) -> str:
         """For people."""
         some = f"{self.samples:,} of {self.total:,}" if self.samples < self.total else f"{self.total:,}"
-        return (
-            f"accuracy  float {self.float_accuracy:.2%}, int8 {self.int8_accuracy:.2%} ({some} test samples)"
-        )
+        integers = f"{self.types} {self.int8_accuracy:.2%}"
+        return f"accuracy  float {self.float_accuracy:.2%}, {integers} ({some} test samples)"
 
 
 def check_test(test: tuple[Any, Array], graph: Graph) -> tuple[Any, Array]:
@@ -74,7 +77,8 @@ def measure_accuracy(
         if progress:
             progress(i + 1, len(chosen))
     of_float, of_int8 = (float(share) for share in right.mean(axis=1))
-    return Accuracy(len(chosen), len(inputs), of_float, of_int8)
+    types = sorted({t.dtype for t in quantized.tensors.values() if t.data is None}, key=lambda d: d.bits)
+    return Accuracy(len(chosen), len(inputs), of_float, of_int8, " and ".join(types))
 
 
 def integer_accuracy(quantized: Graph, test: tuple[Any, Array]) -> float:
