@@ -69,7 +69,6 @@ class _Wide(Kernel):
 
     name = "wide"
     isa = Isa.DSP
-    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def accepts(self, call: Call) -> bool:
         return Dtype.INT16 in (call.inputs[0].dtype, call.output.dtype)
@@ -77,6 +76,7 @@ class _Wide(Kernel):
 
 class WideLinear(_Wide):
     op = "linear"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         found = self.layout(call, {})
@@ -102,6 +102,7 @@ class WideConv2d(_Wide):
     """Any kernel, stride, dilation and groups."""
 
     op = "conv2d"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         found = self.layout(call, {})
