@@ -138,6 +138,18 @@ def reciprocal_roots(squares: Array) -> tuple[Array, Array]:
     return root.astype(np.int64), half_bits
 
 
+def logarithms(values: Array) -> Array:
+    """log2 of int64 values, 1 to 2^32 - 1, in units of 2^-16, as int64: below it by at most two of these."""
+    whole = (values[..., None] >> np.arange(1, 32) > 0).sum(axis=-1)
+    found, m = whole << 16, (values << (31 - whole)).astype(np.uint64)
+    for bit in range(15, -1, -1):
+        m = m * m >> np.uint64(31)
+        over = m >> np.uint64(32) > 0
+        found, m = found + (over.astype(np.int64) << bit), m >> over.astype(np.uint64)
+    logs: Array = found
+    return logs
+
+
 def shifted_to_int32(values: Array, drop: Array) -> Array:
     """int64 values / 2^drop, rounded half up; of that the lower 32 bits, as int32 holds them, in int64."""
     rounded = (values + (np.int64(1) << (drop - 1))) >> drop

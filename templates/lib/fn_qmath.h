@@ -80,6 +80,22 @@ static inline uint32_t fn_reciprocal_root(uint64_t square, int32_t *half_bits)
     return root;
 }
 
+/* log2 of a value above 0, in units of 2^-16: each bit by a square. */
+static inline int32_t fn_log2(uint32_t value)
+{
+    const int32_t whole = 31 - __builtin_clz(value);
+    int32_t found = whole << 16;
+    uint64_t m = value << (31 - whole);
+    for (int32_t bit = 15; bit >= 0; bit--) {
+        m = m * m >> 31;
+        if (m >> 32) {
+            found += INT32_C(1) << bit;
+            m >>= 1;
+        }
+    }
+    return found;
+}
+
 /* value / 2^drop, rounded half up. */
 static inline int64_t fn_rounded(int64_t value, int32_t drop)
 {

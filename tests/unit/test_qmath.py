@@ -15,6 +15,7 @@ from firmnet.qmath import (
     check_accumulator,
     clamp_bounds,
     int32,
+    logarithms,
     quantize_input,
     reciprocal_roots,
     requant_of_sums,
@@ -33,6 +34,7 @@ int32_t quantize(float x, float r, float offset, int32_t lo, int32_t hi)
 { return fn_quantize_input(x, r, offset, lo, hi); }
 uint32_t crc(const void *data, uint32_t n) { return fn_crc32(0, data, n); }
 uint32_t root(uint64_t square, int32_t *half_bits) { return fn_reciprocal_root(square, half_bits); }
+int32_t log2_of(uint32_t value) { return fn_log2(value); }
 int32_t dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc) { return fn_dot(a, b, n, acc); }
 """
 SHIFTS = [(0, 0), (1, 0), (6, 0), (13, 0), (22, 0), (0, 5), (0, 16)]
@@ -49,6 +51,7 @@ def c() -> ctypes.CDLL:
     library.crc.restype = ctypes.c_uint32
     library.root.argtypes = [ctypes.c_uint64, ctypes.POINTER(ctypes.c_int32)]
     library.root.restype = ctypes.c_uint32
+    library.log2_of.argtypes = [ctypes.c_uint32]
     return library
 
 
@@ -237,3 +240,14 @@ def test_reciprocal_roots_are_near_and_the_same_in_c(c: ctypes.CDLL) -> None:
     for square, root, bits in zip(squares.tolist(), roots.tolist(), halves.tolist(), strict=True):
         assert c.root(square, half) == root
         assert half.value == bits
+
+
+def test_logarithms_are_near_and_the_same_in_c(c: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(4)
+    powers = np.int64(1) << np.arange(32)
+    values = np.unique(np.concatenate([powers, 2 * powers - 1, rng.integers(1, 2**32, 300)]))
+    logs = logarithms(values)
+    below = np.log2(values.astype(np.longdouble)) * 2**16 - logs
+    assert float(below.min()) >= 0
+    assert float(below.max()) < 2
+    assert [c.log2_of(value) for value in values.tolist()] == logs.tolist()

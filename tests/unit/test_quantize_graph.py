@@ -339,3 +339,12 @@ def test_a_graph_that_passes_have_not_seen_is_refused() -> None:
     graph = net.graph(b.add("batch_norm", attrs("batch_norm", axis=3), net.input, *constants, name="norm"))
     with pytest.raises(ValueError, match=r"'norm' \(batch_norm\) has no integer form: run passes.optimize"):
         quantize(graph, net.samples())
+
+
+def test_a_softmax_over_hundreds_of_positions_is_not_drowned() -> None:
+    net = Net(6, 1, 600)
+    graph = net.graph(net.add("softmax", net.input, axis=1))
+    quantized = quantize(graph, net.samples())
+    scale = quantized.graph.tensors["softmax"].scale
+    assert np.log2(scale) == round(np.log2(scale)) <= -10
+    assert quantized.quality[-1].snr_db > 30

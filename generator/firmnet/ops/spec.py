@@ -68,6 +68,10 @@ class Op(ABC):
         """How many whole numbers, from 0 on, its first activation may hold (embedding); None: real values."""
         return None
 
+    def fitted_qparams(self, q: QParams, highest: float) -> QParams:
+        """The fixed scale and zero point, finer where no value that calibration showed is above `highest`."""
+        return q
+
     def remap(self, attrs: Any, order: Shape) -> Any | None:
         """Options with which the op runs before instead of after a transpose of its activations.
 

@@ -145,8 +145,9 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
     Input and output are what the user sees: their range covers every value that calibration showed. An int16
     input whose samples are whole numbers of a sensor's steps has those steps, and goes in without loss.
     """
-    types, edges, chosen = plan.types, plan.edges, dict(plan.fixed)
+    types, edges = plan.types, plan.edges
     graph, tied = types.graph, types.tied
+    chosen = _fitted(graph, tied, plan.fixed, observed)
     for group in dict.fromkeys(tied.of.values()):
         if group in plan.fixed:
             continue
@@ -160,6 +161,19 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
         if types.dtypes[group] is Dtype.INT16 and source in observed.grids and not others:
             chosen[group] = QParams((observed.grids[source],), 0, Dtype.INT16)
     return chosen
+
+
+def _fitted(
+    graph: Graph, tied: Groups, fixed: Mapping[str, QParams], observed: Ranges
+) -> dict[str, QParams]:
+    """What ops dictate, as fine as the values that their groups hold allow."""
+    found = dict(fixed)
+    for node in graph.nodes:
+        group = tied.of[node.outputs[0]]
+        if group in fixed and OPS[node.op].output_qparams(node.attrs):
+            highest = max(histogram_of(graph, observed, name).high for name in tied.members(group))
+            found[group] = OPS[node.op].fitted_qparams(fixed[group], highest)
+    return found
 
 
 def _handed_on(graph: Graph, names: Sequence[str]) -> Iterator[Array]:

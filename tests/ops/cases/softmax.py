@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from casework import Case, activation, widened
 
-from firmnet.ir import Call, Dtype, Shape, Tensor
+from firmnet.ir import Call, Dtype, QParams, Shape, Tensor
 from firmnet.ops.softmax import OUTPUT, WIDE_OUTPUT, SoftmaxAttrs
 
 
@@ -48,4 +48,13 @@ def _narrow() -> Iterator[Case]:
     ]
     for label, shape, axis, scale in rows:
         x, y = activation("x", shape, scale), Tensor("y", shape, OUTPUT)
+        yield Case(label, Call(SoftmaxAttrs(axis), (x,), (y,)))
+    finer = [("600_finer", (1, 600), 1, 0.002, 15), ("9_planes_finer_saturate", (1, 9, 2, 3), 1, 0.02, 11)]
+    for label, shape, axis, scale, bits in [
+        *finer,
+        ("2_finer", (1, 2), 1, 0.01, 9),
+        ("finest", (5, 40), 1, 0.1, 15),
+        ("19_lanes_finer", (1, 7, 19), 2, 0.02, 12),
+    ]:
+        x, y = activation("x", shape, scale), Tensor("y", shape, QParams((2.0**-bits,), -128))
         yield Case(label, Call(SoftmaxAttrs(axis), (x,), (y,)))

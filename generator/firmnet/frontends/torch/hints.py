@@ -73,18 +73,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("log_softmax",),
-        "leave it out, the order of the scores is the same, and take it of the scores on the host",
-        (
-            Example(
-                lambda x: linear(x).log_softmax(1),
-                linear,
-                VECTOR,
-                outside=lambda y: y.log_softmax(1),
-            ),
-        ),
-    ),
-    Hint(
         ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
         "recurrent layers are not there yet: use nn.Conv1d over time, on x.transpose(1, 2), and train again",
         (

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ...ir import Call
+from ...ops.softmax import OUTPUT
 from ...ops.spec import Constants
 from ...targets import Isa
 from ..portable import softmax as portable
@@ -15,13 +16,16 @@ LONG, SHORT = range(8, 2**21 + 1), range(3, 8)
 
 @dataclass(frozen=True)
 class LongLanes(portable.Lanes):
-    """`least_sum`: what smaller sums are raised to, instead of saturating.
+    """`whole_bits`: a probability of 1 is 2^whole_bits steps of the output.
+
+    `least_sum`: what smaller sums are raised to, instead of saturating; 0 where shares saturate.
 
     It is the smallest sum with which the share of 2^bits, the largest exponential, is 255 and not 256. All
     other shares are 0 with either: a share of 1 takes 512·e ≥ sum, so e ≥ 2^bits/511 as sum ≥ 2^bits + e;
     but then sum − 2^bits ≤ 2^bits/511 bounds e too, and that is no integer.
     """
 
+    whole_bits: int
     least_sum: int
 
 
@@ -38,7 +42,8 @@ class Softmax(portable.Softmax):
 
     def layout(self, call: Call, k: Constants) -> LongLanes:
         found, largest = portable.lanes(call), int(k["exponentials"][0])
-        return LongLanes(found.outer, found.n, found.inner, 512 * largest // 511 + 1)
+        least_sum = 512 * largest // 511 + 1 if coarse(call) else 0
+        return LongLanes(found.outer, found.n, found.inner, k["whole"].bit_length() - 1, least_sum)
 
 
 class ShortSoftmax(Softmax):
@@ -48,12 +53,17 @@ class ShortSoftmax(Softmax):
 
     def accepts(self, call: Call) -> bool:
         found = portable.lanes(call)
-        return found.n in SHORT and (found.n - 1) * found.inner <= MAX_OFFSET
+        return coarse(call) and found.n in SHORT and (found.n - 1) * found.inner <= MAX_OFFSET
 
     def cycles(self, call: Call) -> float:
         found = portable.lanes(call)
         count = found.outer * found.inner
         return 51 + 12 * found.n if count == 1 else 45 + count * (16 + 12 * found.n)
+
+
+def coarse(call: Call) -> bool:
+    """Whether a probability of 1 is 256 steps of the output."""
+    return call.output.q == OUTPUT
 
 
 register(Softmax())

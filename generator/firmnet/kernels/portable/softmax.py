@@ -74,7 +74,7 @@ class PairsSoftmax(Softmax):
         lower = pairs - pairs.max(axis=0)
         e = k["exponentials"].astype(np.int64)[-lower]
         total = e.sum(axis=0)
-        shares = np.minimum(127, (256 * e[0] + total // 2) // total - 128)
+        shares = np.minimum(127, (k["whole"] * e[0] + total // 2) // total - 128)
         return {"shares": shares.astype(np.int8)}
 
 

@@ -39,6 +39,10 @@ def from_aten_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords
     return b.add("softmax", SoftmaxAttrs(dim % len(x.shape)), x)
 
 
+def from_aten_log_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords: Any) -> Tensor:
+    return b.add("log_softmax", SoftmaxAttrs(dim % len(x.shape)), x)
+
+
 RULES: Mapping[str, Rule] = {
     "aten.relu.default": from_aten_relu,
     "aten.relu6.default": from_aten_relu6,
@@ -47,6 +51,8 @@ RULES: Mapping[str, Rule] = {
     "aten.clip.default": from_aten_clamp,
     "aten.clamp_min.default": from_aten_clamp,
     "aten.clamp_max.default": from_aten_clamp_max,
+    "aten.log_softmax.int": from_aten_log_softmax,
+    "aten._log_softmax.default": from_aten_log_softmax,
     "aten.softmax.int": from_aten_softmax,
     "aten._softmax.default": from_aten_softmax,
 }
