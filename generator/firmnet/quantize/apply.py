@@ -163,9 +163,7 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
     return chosen
 
 
-def _fitted(
-    graph: Graph, tied: Groups, fixed: Mapping[str, QParams], observed: Ranges
-) -> dict[str, QParams]:
+def _fitted(graph: Graph, tied: Groups, fixed: Mapping[str, QParams], observed: Ranges) -> dict[str, QParams]:
     """What ops dictate, as fine as the values that their groups hold allow."""
     found = dict(fixed)
     for node in graph.nodes:
