@@ -1,5 +1,6 @@
 """Are functions of one value and arithmetic of two right between other layers, as PyTorch has them?"""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
+from firmnet.errors import UserError
 from firmnet.frontends import load
 from firmnet.interpret import in_model_order, quantize_sample, run_float, run_int
 from firmnet.ir import Array, Graph
@@ -182,3 +184,18 @@ def test_integers_follow_the_floats(name: str) -> None:
         signal += float((wanted**2).sum())
         lost += float(((wanted - in_model_order(graph.outputs[0], made)) ** 2).sum())
     assert 10 * np.log10(signal / lost) > (15 if name in STEEP else 20)
+
+
+@pytest.mark.parametrize("function", [torch.log, torch.rsqrt, torch.reciprocal], ids=lambda f: f.__name__)
+def test_what_calibration_makes_endless_is_refused_and_the_advice_works(
+    function: Callable[[Tensor], Tensor],
+) -> None:
+    def compiled(function: Callable[[Tensor], Tensor]) -> Graph:
+        network = nn.Sequential(nn.ReLU(), Function(function)).eval()
+        graph = optimize(load(network, name="endless", example=torch.zeros(1, 9)).graph)
+        return quantize(graph, np.linspace(-1, 3, 90, dtype=np.float32).reshape(10, 9)).graph
+
+    with pytest.raises(UserError, match=r"sample 0 makes layer '\w+' infinite or NaN.*x\.clamp\(min=0\.01\)"):
+        compiled(function)
+    graph = compiled(lambda x: function(x.clamp(min=0.01)))
+    assert [node.op for node in graph.nodes] == ["table"]

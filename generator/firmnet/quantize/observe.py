@@ -170,7 +170,8 @@ def calibrate(
 def _extended(known: Histogram | None, values: Array, sample: str, name: str) -> Histogram:
     if not np.isfinite(values).all():
         raise UserError(
-            f"{sample} makes layer {name!r} infinite or NaN: check the sample and the model's weights"
+            f"{sample} makes layer {name!r} infinite or NaN: check the sample and the model's weights; keep "
+            "what a logarithm, a root or a quotient reads away from zero, as x.clamp(min=0.01) does"
         )
     new = histogram(values)
     return merge(known, new) if known else new
