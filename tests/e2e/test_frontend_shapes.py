@@ -74,6 +74,32 @@ class Of(nn.Module):
         pytest.param(Of(lambda x: F.normalize(F.relu(x))), (1, 7), ["clamp", "normalize"], id="normalized"),
         pytest.param(Of(lambda x: F.normalize(x, dim=(2, 3))), IMAGE, ["normalize"], id="normalized_images"),
         pytest.param(nn.AdaptiveMaxPool2d((4, 5)), IMAGE, ["pick", "max_pool2d"], id="uneven_windows"),
+        pytest.param(
+            nn.Sequential(
+                nn.Conv3d(1, 4, 3, padding=1),
+                nn.BatchNorm3d(4),
+                nn.ReLU(),
+                nn.MaxPool3d(2),
+                nn.Conv3d(4, 2, (2, 1, 1)),
+            ),
+            (1, 1, 4, 6, 8),
+            ["pick", "transpose", "conv2d", "pick", "max_pool2d", "max_pool2d", "transpose", "conv2d"],
+            id="volume",
+        ),
+        pytest.param(
+            nn.Sequential(
+                nn.Unflatten(1, (3, 2)), nn.Flatten(0, 1), nn.Conv2d(2, 4, 3, padding=1), nn.ReLU()
+            ),
+            (1, 6, 5, 4),
+            ["pick", "transpose", "conv2d", "pick"],
+            id="several_images",
+        ),
+        pytest.param(
+            nn.Sequential(nn.Unfold(2, stride=2), nn.Fold((8, 6), 2, stride=2)),
+            (1, 3, 8, 6),
+            [],
+            id="fold",
+        ),
         pytest.param(nn.PixelShuffle(2), IMAGE, ["transpose"], id="pixel_shuffle"),
     ],
 )

@@ -19,6 +19,7 @@ from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.matmul import MatmulAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.pad import PadAttrs
+from firmnet.ops.pick import FILL, PickAttrs, Run, everything
 from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.ops.softmax import SoftmaxAttrs
 from firmnet.ops.transpose import TransposeAttrs
@@ -257,6 +258,26 @@ def test_layout_ends_at_both_edges() -> None:
     assert (graph.inputs[0].order, graph.outputs[0].order) == ((0, 2, 3, 1), (0, 2, 3, 1))
     assert graph.tensors[graph.input].shape == (1, 4, 5, 3)
     assert passed(settle_layout, graph).nodes == graph.nodes
+
+
+def test_norms_and_bounds_pass_views_and_crops_that_keep_channels() -> None:
+    s = Sketch(1, 6, 5, 3)
+    crop = PickAttrs((everything(1), (Run(1, 2), Run(4, 2)), everything(5), everything(4)))
+    y = s.reshape(s.add("pick", crop, s.conv(s.x, 4)), 1, 2, 2, 5, 4)
+    graph = s.done(s.relu(s.norm(y, 4)))
+    assert ops(passed(fuse_clamp, passed(fold_batch_norm, graph))) == ["conv2d", "pick", "reshape"]
+
+
+def test_norms_and_bounds_do_not_pass_constants_in_between() -> None:
+    s = Sketch(1, 6, 5, 3)
+    padded = PickAttrs((everything(1), (Run(FILL, 1), Run(0, 6)), everything(5), everything(4)))
+    graph = s.done(s.relu(s.norm(s.add("pick", padded, s.conv(s.x, 4)), 3)))
+    assert ops(passed(fuse_clamp, passed(fold_batch_norm, graph))) == [
+        "conv2d",
+        "pick",
+        "batch_norm",
+        "clamp",
+    ]
 
 
 def test_layout_of_lines_ends_at_both_edges_too() -> None:

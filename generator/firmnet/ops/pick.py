@@ -118,6 +118,10 @@ def everything(size: int) -> Places:
     return (Run(0, size),)
 
 
+def adds_constants(attrs: PickAttrs) -> bool:
+    return any(run.start == FILL for along in attrs.axes for run in along)
+
+
 def runs(places: Sequence[int] | Array) -> Places:
     """As few as a walk from the first place to the last finds."""
     listed = np.asarray(places, np.int64)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir import Array, Graph, Node, Tensor
+from ..ops.pick import adds_constants, everything
 from .rewrite import named, names, only_reader, without
 
 WEIGHTED = ("conv2d", "conv_transpose2d", "linear")
@@ -15,7 +16,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
     """Into what comes before first, so that of several in a row one is left for what comes behind."""
     for name in names(graph, "batch_norm"):
         norm = named(graph, name)
-        before = graph.producer(norm.inputs[0])
+        before = _maker(graph, norm)
         if before is not None and _follows(graph, before, norm):
             graph = _fold_into(graph, before, norm)
     for name in names(graph, "batch_norm"):
@@ -28,18 +29,37 @@ def fold_batch_norm(graph: Graph) -> Graph:
     return graph
 
 
+def _maker(graph: Graph, norm: Node) -> Node | None:
+    """What computes the norm's input: views and crops that leave channels alone come between, for volumes."""
+    name = norm.inputs[0]
+    node = graph.producer(name)
+    while node is not None and only_reader(graph, name) is not None and _keeps_channels(graph, node):
+        name = node.inputs[0]
+        node = graph.producer(name)
+    return node
+
+
+def _keeps_channels(graph: Graph, node: Node) -> bool:
+    """Whether every value stays in its channel, and none comes from elsewhere."""
+    channels = graph.tensors[node.inputs[0]].shape[-1]
+    if node.op == "pick":
+        return not adds_constants(node.attrs) and node.attrs.axes[-1] == everything(channels)
+    return node.op == "reshape" and graph.tensors[node.output].shape[-1] == channels
+
+
 def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
     """Does the norm scale what the layer's weights make, per channel, and nobody else read that?"""
     if layer.op == "batch_norm":
-        fits = layer.attrs.axis == norm.attrs.axis
+        fits = layer.attrs.axis == norm.attrs.axis and layer.output == norm.inputs[0]
     elif layer.op == "layer_norm":
         unclamped = (layer.attrs.lo, layer.attrs.hi) == (None, None)
         fits = unclamped and layer.attrs.gain_axes in ((), (norm.attrs.axis,))
+        fits = fits and layer.output == norm.inputs[0]
     else:
         last = len(graph.tensors[norm.inputs[0]].shape) - 1
         unclamped = layer.op in WEIGHTED and (layer.attrs.lo, layer.attrs.hi) == (None, None)
         fits = unclamped and norm.attrs.axis == last
-    return fits and only_reader(graph, layer.output) is norm and _owns_weights(graph, layer)
+    return fits and only_reader(graph, layer.output) is not None and _owns_weights(graph, layer)
 
 
 def _precedes(graph: Graph, norm: Node, layer: Node) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ..ir import Graph, Node
 from ..ops import OPS
+from ..ops.pick import adds_constants
 from .rewrite import named, names, only_reader, without
 
 Bounds = tuple[float | None, float | None]
@@ -27,7 +28,7 @@ def _producer(graph: Graph, clamp: Node) -> Node | None:
     while (node := graph.producer(tensor)) is not None and only_reader(graph, tensor) is not None:
         if OPS[node.op].clamps:
             return node
-        if node.op not in COMMUTES:
+        if node.op not in COMMUTES and not (node.op == "pick" and not adds_constants(node.attrs)):
             return None
         tensor = node.inputs[0]
     return None

@@ -26,11 +26,29 @@ CALLS: list[Call] = [
     ("conv_transpose2d.input", IMAGE, (X, W443, None, [1, 1], [4, 1], [0, 0], 1, [1, 1])),
     ("conv_transpose1d.default", (1, 4, 9), (X, Values((4, 1, 4)), Values((4,)), [2], [1], [0], 4)),
     ("conv_transpose1d.default", (1, 4, 9), (X, Values((4, 6, 3)), None, [1], [1])),
+    ("conv_transpose1d.default", (4, 9), (X, Values((4, 6, 3)), None, [2])),
+    ("conv_transpose2d.input", (4, 5, 6), (X, W443, None, [2, 2])),
+    ("conv1d.default", (4, 9), (X, Values((6, 4, 3)), None, [2], [1])),
+    ("conv1d.default", (3, 4, 9), (X, Values((6, 4, 3)), Values((6,)), [2], [1])),
+    ("conv2d.default", (4, 9, 8), (X, W333)),
+    ("conv2d.default", (2, 4, 9, 8), (X, W333, Values((6,)), [2, 1], [1, 2], [2, 1])),
+    ("conv2d.padding", (3, 4, 6, 5), (X, Values((6, 2, 3, 3)), None, [1, 1], "same", [1, 1], 2)),
+    ("conv3d.default", (1, 4, 5, 6, 7), (X, Values((6, 4, 3, 3, 3)), Values((6,)), [1, 1, 1], [1, 1, 1])),
+    (
+        "conv3d.default",
+        (1, 4, 7, 9, 8),
+        (X, Values((6, 2, 2, 4, 3)), None, [2, 3, 2], [1, 0, 1], [2, 1, 2], 2),
+    ),
+    ("conv3d.default", (2, 3, 4, 5), (X, Values((3, 2, 3, 1, 1)))),
+    ("conv3d.padding", (1, 2, 3, 4, 5), (X, Values((6, 2, 2, 3, 3)), None, [1, 1, 1], "same")),
+    (
+        "convolution.default",
+        (1, 4, 3, 8, 7),
+        (X, Values((6, 4, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, False, [0] * 3, 1),
+    ),
 ]
 
 REFUSED: list[Refused] = [
-    ("conv2d.default", (4, 9, 8), (X, W333), r"\(1, channels, height, width\).*batch 1"),
-    ("conv2d.default", (2, 4, 9, 8), (X, W333), "batch 1"),
     ("conv2d.default", (1, 4, 2, 2), (X, W333), "does not fit"),
     (
         "conv_transpose2d.input",
@@ -38,13 +56,13 @@ REFUSED: list[Refused] = [
         (X, Values((4, 3, 3, 3)), None, [2, 2], [12, 0]),
         "leaves -5x17: use less padding",
     ),
-    ("conv_transpose1d.default", (4, 9), (X, Values((4, 6, 3))), r"\(1, channels, length\).*batch 1"),
     (
         "convolution.default",
         (1, 4, 9, 8, 7),
-        (X, Values((6, 4, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, False, [0] * 3, 1),
-        "nn.Conv2d",
+        (X, Values((4, 6, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, True, [0] * 3, 1),
+        "of volumes",
     ),
-    ("conv1d.default", (4, 9), (X, Values((6, 4, 3))), r"\(1, channels, length\).*batch 1"),
+    ("conv1d.default", (1, 4, 9, 2), (X, Values((6, 4, 3))), "needs lines"),
+    ("conv3d.default", (2, 1, 4, 4, 4), (X, Values((6, 1, 3, 3, 3))), "batch 1"),
     ("conv2d.default", IMAGE, (X, X), "'weight' is computed by the network"),
 ]

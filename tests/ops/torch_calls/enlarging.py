@@ -21,9 +21,9 @@ CALLS: list[Call] = [
     ("upsample_bilinear2d.vec", IMAGE, (X, None, False, [1.7, 0.6])),
     ("upsample_bilinear2d.vec", IMAGE, (X, [13, 5], False, None)),
     ("upsample_bilinear2d.vec", IMAGE, (X, [1, 20], True, None)),
+    ("upsample_bilinear2d.vec", (2, 3, 4, 5), (X, None, False, [2.0, 2.0])),
 ]
 
 REFUSED: list[Refused] = [
     ("upsample_nearest2d.vec", IMAGE, (X, None, None), "neither a size nor a factor"),
-    ("upsample_bilinear2d.vec", (4, 9, 8), (X, [3, 3], False, None), "batch 1"),
 ]

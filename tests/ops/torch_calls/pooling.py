@@ -2,6 +2,8 @@
 
 from .arguments import IMAGE, Call, Refused, X
 
+VOLUME = (1, 3, 5, 7, 6)
+
 CALLS: list[Call] = [
     ("max_pool2d.default", IMAGE, (X, [3, 2])),
     ("max_pool2d.default", IMAGE, (X, [3, 3], [2, 2], [1, 1], [2, 1], True)),
@@ -41,6 +43,20 @@ CALLS: list[Call] = [
     ("adaptive_max_pool1d.default", (1, 4, 9), (X, [3])),
     ("adaptive_max_pool1d.default", (1, 4, 9), (X, [4])),
     ("max.default", (1, 3, 5), (X,)),
+    ("max_pool2d.default", (4, 9, 8), (X, [2, 2])),
+    ("avg_pool2d.default", (2, 4, 9, 8), (X, [2, 2])),
+    ("max_pool1d.default", (3, 4, 9), (X, [3])),
+    ("avg_pool1d.default", (4, 9), (X, [3])),
+    ("adaptive_max_pool2d.default", (4, 9, 8), (X, [2, 3])),
+    ("max_pool3d.default", VOLUME, (X, [2, 3, 2])),
+    ("max_pool3d.default", VOLUME, (X, [3, 2, 2], [2, 1, 2], [1, 1, 0], [1, 2, 1], True)),
+    ("max_pool3d_with_indices.default", VOLUME[1:], (X, [2])),
+    ("avg_pool3d.default", VOLUME, (X, [2, 3, 2])),
+    ("avg_pool3d.default", VOLUME, (X, [3, 2, 2], [2, 1, 2], [1, 1, 0], True, False)),
+    ("avg_pool3d.default", VOLUME, (X, [2, 2, 2], [1, 1, 1], [1, 0, 1], False, True, 5)),
+    ("adaptive_avg_pool3d.default", VOLUME, (X, [2, 3, 4])),
+    ("_adaptive_avg_pool3d.default", VOLUME, (X, [1, 1, 1])),
+    ("adaptive_max_pool3d.default", VOLUME, (X, [2, 4, 3])),
     ("amin.default", IMAGE, (X, [2, 3])),
     ("amin.default", (1, 3, 5), (X, [1], True)),
     ("min.dim", IMAGE, (X, 1)),
@@ -50,6 +66,7 @@ CALLS: list[Call] = [
 REFUSED: list[Refused] = [
     ("max_pool2d.default", IMAGE, (X, [X, 2]), "'kernel_size' is computed by the network"),
     ("avg_pool2d.default", IMAGE, (X, ["k", 2]), "'kernel_size' is .*write plain numbers"),
-    ("max_pool2d.default", (4, 9, 8), (X, [2, 2]), "batch 1"),
+    ("max_pool2d.default", (9, 8), (X, [2, 2]), "it needs images, got shape"),
+    ("avg_pool3d.default", (1, 2, 3), (X, [2, 2, 2]), "it needs volumes, got shape"),
     ("max_pool2d.default", (1, 4, 1, 8), (X, [2, 1], [1, 1], [2, 0], [3, 1]), "reads only padding"),
 ]

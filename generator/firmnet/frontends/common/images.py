@@ -1,24 +1,29 @@
-"""Which images does firmnet take, and how does a line of values pass for one of height 1?"""
+"""Which images does firmnet take, and how do lines and stacks pass for one?"""
+
+from collections.abc import Callable
+from math import prod
 
 from ...ir import Shape, Tensor
 from ...ops.windows import is_image
 from .builder import Builder, Unsupported
-from .movement import reshaped
+from .movement import reshaped, transposed
 
 
 def as_image(b: Builder, x: Tensor) -> Tensor:
-    """(1, channels, length) as an image of height 1."""
-    if len(x.shape) != 3 or x.shape[0] != 1:
-        raise Unsupported(
-            f"it needs one line of shape (1, channels, length), got {x.shape}: export with batch 1, "
-            "and fold no other axis into the first one"
-        )
-    return reshaped(b, x, (*x.shape[:2], 1, x.shape[2]))
+    """Lines (channels, length) or (n, channels, length) as an image whose rows they are."""
+    if len(x.shape) not in (2, 3):
+        raise Unsupported(f"it needs lines of shape (1, channels, length), got {x.shape}")
+    n, channels, length = (1, *x.shape)[-3:]
+    rows = transposed(b, x, (1, 0, 2)) if n > 1 else x
+    return reshaped(b, rows, (1, channels, n, length))
 
 
-def as_line(b: Builder, x: Tensor) -> Tensor:
-    """An image of height 1 as (1, channels, length)."""
-    return reshaped(b, x, (*x.shape[:2], x.shape[3]))
+def as_lines(b: Builder, image: Tensor, x: Tensor) -> Tensor:
+    """An image whose rows are lines, as those that `as_image` made one of x."""
+    _, channels, n, length = image.shape
+    if n == 1:
+        return reshaped(b, image, (*x.shape[:-2], channels, length))
+    return transposed(b, reshaped(b, image, (channels, n, length)), (1, 0, 2))
 
 
 def require_image(op: str, shape: Shape) -> None:
@@ -28,3 +33,15 @@ def require_image(op: str, shape: Shape) -> None:
             f"{op} needs one image of shape (1, channels, height, width), got {shape}: export with batch 1, "
             "and fold no other axis into the first one"
         )
+
+
+def channelwise(b: Builder, x: Tensor, axes: int, layer: Callable[[Tensor], Tensor]) -> Tensor:
+    """A layer of images that treats every channel alike, over the last `axes` (1 or 2) of x.
+
+    All axes before them are channels to it.
+    """
+    if len(x.shape) <= axes:
+        raise Unsupported(f"it needs {'lines' if axes == 1 else 'images'}, got shape {x.shape}")
+    outer, inner = x.shape[:-axes], x.shape[-axes:]
+    y = layer(reshaped(b, x, (1, prod(outer), *[1] * (2 - axes), *inner)))
+    return reshaped(b, y, (*outer, *y.shape[-axes:]))

@@ -97,31 +97,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("conv3d",),
-        "fold the depth into the channels, x.flatten(1, 2), use nn.Conv2d and train again",
-        (
-            Example(
-                nn.Conv3d(2, 1, (2, 3, 3)),
-                nn.Sequential(nn.Flatten(1, 2), nn.Conv2d(4, 1, 3), nn.Unflatten(1, (1, 1))),
-                (1, 2, 2, 5, 5),
-                trained_again=True,
-            ),
-        ),
-    ),
-    Hint(
-        ("max_pool3d", "max_pool3d_with_indices", "avg_pool3d"),
-        "pool height and width of x.flatten(1, 2) first, then the depth with a kernel (k, 1)",
-        (
-            Example(
-                nn.MaxPool3d(2),
-                lambda x: F.max_pool2d(F.max_pool2d(x.flatten(1, 2), 2).view(1, 3, 4, 9), (2, 1)).view(
-                    1, 3, 2, 3, 3
-                ),
-                (1, 3, 4, 6, 6),
-            ),
-        ),
-    ),
-    Hint(
         ("upsample_bicubic2d",),
         'use mode="bilinear" and train again',
         (

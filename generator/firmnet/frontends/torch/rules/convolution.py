@@ -8,12 +8,13 @@ import numpy as np
 from ....ir import Array, Tensor
 from ....ops.conv2d import Conv2dAttrs
 from ....ops.conv_transpose2d import ConvTranspose2dAttrs
-from ....ops.windows import Padding, Pair
+from ....ops.windows import Padding, Pair, Window
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
-from ...common.images import as_image, as_line, require_image
-from ...common.movement import to_nchw, to_nhwc
-from .options import PerAxis, lying, pair, symmetric
+from ...common.images import as_image, as_lines, require_image
+from ...common.movement import reshaped, to_nchw, to_nhwc, transposed
+from ...common.volumes import convolved_volume
+from .options import PerAxis, lying, pair, symmetric, triple
 
 
 def from_aten_conv2d(
@@ -27,6 +28,12 @@ def from_aten_conv2d(
     groups: int = 1,
 ) -> Tensor:
     """weight (O, I/groups, kh, kw) as in PyTorch; padding may be "same" or "valid"."""
+    if len(x.shape) == 3:
+        image = reshaped(b, x, (1, *x.shape))
+        y = from_aten_conv2d(b, image, weight, bias, stride, padding, dilation, groups)
+        return reshaped(b, y, y.shape[1:])
+    if len(x.shape) == 4 and x.shape[0] > 1:
+        return _of_several(b, x, weight, bias, stride, padding, dilation, groups)
     require_image("conv2d", x.shape)
     attrs = Conv2dAttrs(pair(stride), (0, 0, 0, 0), pair(dilation), groups)
     kernel = (weight.shape[2], weight.shape[3])
@@ -37,6 +44,58 @@ def from_aten_conv2d(
     w = b.constant(f"{b.layer}_weight", weight.transpose(0, 2, 3, 1))
     c = b.constant(f"{b.layer}_bias", np.zeros(len(weight)) if bias is None else bias)
     return to_nchw(b, b.add("conv2d", replace(attrs, padding=padding_4), to_nhwc(b, x), w, c))
+
+
+def _of_several(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None,
+    stride: PerAxis,
+    padding: PerAxis | str,
+    dilation: PerAxis,
+    groups: int,
+) -> Tensor:
+    """Images (n, channels, height, width) as the slices of a volume that no window joins."""
+    volume = reshaped(b, transposed(b, x, (1, 0, 2, 3)), (1, x.shape[1], x.shape[0], *x.shape[2:]))
+    options = [(upright, *pair(sizes)) for sizes, upright in ((stride, 1), (dilation, 1))]
+    around = padding if isinstance(padding, str) else (0, *pair(padding))
+    y = from_aten_conv3d(b, volume, weight[:, :, None], bias, options[0], around, options[1], groups)
+    return transposed(b, reshaped(b, y, y.shape[1:]), (1, 0, 2, 3))
+
+
+def from_aten_conv3d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: PerAxis = 1,
+    padding: PerAxis | str = 0,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+) -> Tensor:
+    """weight (O, I/groups, kd, kh, kw)."""
+    if len(x.shape) == 4:
+        volume = reshaped(b, x, (1, *x.shape))
+        y = from_aten_conv3d(b, volume, weight, bias, stride, padding, dilation, groups)
+        return reshaped(b, y, y.shape[1:])
+    if len(x.shape) != 5 or x.shape[0] != 1:
+        raise Unsupported(
+            f"conv3d needs one volume of shape (1, channels, depth, height, width), got {x.shape}: export "
+            "with batch 1, and fold no other axis into the first one"
+        )
+    kernel, step, apart = weight.shape[2:], triple(stride), triple(dilation)
+    if isinstance(padding, str):
+        in_depth = _named_padding(padding, (kernel[0], 1), (apart[0], 1))
+        around = _named_padding(padding, (kernel[1], kernel[2]), (apart[1], apart[2]))
+    else:
+        front, top, left = triple(padding)
+        in_depth, around = (front, front, 0, 0), (top, top, left, left)
+    windows = (
+        Window((kernel[0], 1), (step[0], 1), in_depth, (apart[0], 1)),
+        Window((kernel[1], kernel[2]), (step[1], step[2]), around, (apart[1], apart[2])),
+    )
+    return convolved_volume(b, x, weight, np.zeros(len(weight)) if bias is None else bias, windows, groups)
 
 
 def from_aten_conv1d(
@@ -52,7 +111,7 @@ def from_aten_conv1d(
     """A line of values as an image of height 1; weight (O, I/groups, k)."""
     around = padding if isinstance(padding, str) else lying(padding, 0)
     options = lying(stride, 1), around, lying(dilation, 1), groups
-    return as_line(b, from_aten_conv2d(b, as_image(b, x), weight[:, :, None], bias, *options))
+    return as_lines(b, from_aten_conv2d(b, as_image(b, x), weight[:, :, None], bias, *options), x)
 
 
 def from_aten_convolution(
@@ -68,15 +127,14 @@ def from_aten_convolution(
     groups: int,
 ) -> Tensor:
     if transposed and weight.ndim in (3, 4):
-        rule = from_aten_conv_transpose1d if weight.ndim == 3 else from_aten_conv_transpose2d
-        return rule(b, x, weight, bias, stride, padding, output_padding, groups, dilation)
+        spread = from_aten_conv_transpose1d if weight.ndim == 3 else from_aten_conv_transpose2d
+        return spread(b, x, weight, bias, stride, padding, output_padding, groups, dilation)
     if weight.ndim == 3:
         return from_aten_conv1d(b, x, weight, bias, stride, padding, dilation, groups)
-    if weight.ndim != 4:
-        raise Unsupported(
-            f"{weight.ndim - 2}-dimensional convolution: fold the depth into the channels and use nn.Conv2d"
-        )
-    return from_aten_conv2d(b, x, weight, bias, stride, padding, dilation, groups)
+    if transposed:
+        raise Unsupported("transposed convolution of volumes: use nn.Upsample and nn.Conv3d, and train again")
+    rule = from_aten_conv3d if weight.ndim == 5 else from_aten_conv2d
+    return rule(b, x, weight, bias, stride, padding, dilation, groups)
 
 
 def from_aten_conv_transpose2d(
@@ -91,6 +149,11 @@ def from_aten_conv_transpose2d(
     dilation: PerAxis = 1,
 ) -> Tensor:
     """weight (I, O/groups, kh, kw) as in PyTorch; with a stride of 1 it is a convolution, turned around."""
+    if len(x.shape) == 3:
+        image = reshaped(b, x, (1, *x.shape))
+        options = stride, padding, output_padding, groups, dilation
+        y = from_aten_conv_transpose2d(b, image, weight, bias, *options)
+        return reshaped(b, y, y.shape[1:])
     require_image("conv_transpose2d", x.shape)
     n_in, each, kh, kw = weight.shape
     split = weight.reshape(groups, n_in // groups, each, kh, kw)
@@ -105,8 +168,8 @@ def from_aten_conv_transpose2d(
     if dense:
         attrs = Conv2dAttrs((1, 1), around, apart, groups)
         return to_nchw(b, b.add("conv2d", attrs, to_nhwc(b, x), w, c))
-    options = ConvTranspose2dAttrs(step, crop, apart, groups)
-    return to_nchw(b, b.add("conv_transpose2d", options, to_nhwc(b, x), w, c))
+    spread = ConvTranspose2dAttrs(step, crop, apart, groups)
+    return to_nchw(b, b.add("conv_transpose2d", spread, to_nhwc(b, x), w, c))
 
 
 def from_aten_conv_transpose1d(
@@ -122,7 +185,7 @@ def from_aten_conv_transpose1d(
 ) -> Tensor:
     """A line of values as an image of height 1; weight (I, O/groups, k)."""
     options = lying(stride, 1), lying(padding, 0), lying(output_padding, 0), groups, lying(dilation, 1)
-    return as_line(b, from_aten_conv_transpose2d(b, as_image(b, x), weight[:, :, None], bias, *options))
+    return as_lines(b, from_aten_conv_transpose2d(b, as_image(b, x), weight[:, :, None], bias, *options), x)
 
 
 def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
@@ -136,6 +199,8 @@ def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
 RULES: Mapping[str, Rule] = {
     "aten.conv2d.default": from_aten_conv2d,
     "aten.conv2d.padding": from_aten_conv2d,
+    "aten.conv3d.default": from_aten_conv3d,
+    "aten.conv3d.padding": from_aten_conv3d,
     "aten.conv1d.default": from_aten_conv1d,
     "aten.conv1d.padding": from_aten_conv1d,
     "aten.conv_transpose2d.input": from_aten_conv_transpose2d,

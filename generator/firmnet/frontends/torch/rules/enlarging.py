@@ -10,7 +10,7 @@ from ....ops.interpolate import PLACE_BITS, InterpolateAttrs
 from ....ops.pick import runs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
-from ...common.images import as_image, as_line, require_image
+from ...common.images import channelwise
 from ...common.movement import to_nchw, to_nhwc
 from ...common.places import picked
 
@@ -33,34 +33,25 @@ def nearest(mode: str) -> Callable[..., Tensor]:
     return rule
 
 
-def from_aten_bilinear(
+def from_aten_linear(
     b: Builder,
     x: Tensor,
     output_size: Sizes,
     align_corners: bool,
     scale_factors: Factors = None,
 ) -> Tensor:
-    require_image("interpolate", x.shape)
-    sizes, factors = _per_axis(x.shape[2:], output_size, scale_factors)
-    (height, top, down), (width, left, right) = (
+    """Of images along height and width, of lines along their length."""
+    spatial = x.shape[2:]
+    sizes, factors = _per_axis(spatial, output_size, scale_factors)
+    steps = [
         _steps(n, size, factor, align_corners)
-        for n, size, factor in zip(x.shape[2:], sizes, factors, strict=True)
-    )
+        for n, size, factor in zip(spatial, sizes, factors, strict=True)
+    ]
+    (height, top, down), (width, left, right) = ((1, 0, 0), *steps)[-2:]
     attrs = InterpolateAttrs((height, width), (top, left), (down, right))
-    return to_nchw(b, b.add("interpolate", attrs, to_nhwc(b, x)))
-
-
-def from_aten_linear1d(
-    b: Builder,
-    x: Tensor,
-    output_size: Sizes,
-    align_corners: bool,
-    scale_factors: Factors = None,
-) -> Tensor:
-    """A line of values as an image of height 1."""
-    size = None if output_size is None else (1, *output_size)
-    factors = None if scale_factors is None else (1.0, *scale_factors)
-    return as_line(b, from_aten_bilinear(b, as_image(b, x), size, align_corners, factors))
+    return channelwise(
+        b, x, len(spatial), lambda image: to_nchw(b, b.add("interpolate", attrs, to_nhwc(b, image)))
+    )
 
 
 def _steps(n: int, size: int | None, factor: float | None, align_corners: bool) -> tuple[int, int, int]:
@@ -98,6 +89,6 @@ def _per_axis(
 RULES: Mapping[str, Rule] = {
     **{f"aten.upsample_nearest{n}d.vec": nearest("nearest") for n in (1, 2, 3)},
     **{f"aten._upsample_nearest_exact{n}d.vec": nearest("nearest-exact") for n in (1, 2, 3)},
-    "aten.upsample_linear1d.vec": from_aten_linear1d,
-    "aten.upsample_bilinear2d.vec": from_aten_bilinear,
+    "aten.upsample_linear1d.vec": from_aten_linear,
+    "aten.upsample_bilinear2d.vec": from_aten_linear,
 }

@@ -11,7 +11,7 @@ from ....ops.layer_norm import LayerNormAttrs
 from ...common.affine import scaled
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
-from ...common.images import as_image, as_line
+from ...common.images import as_image, as_lines
 from ...common.movement import reshaped
 
 
@@ -39,7 +39,7 @@ def from_aten_inference(
     line = len(x.shape) == 3 and x.shape[0] == 1  # as an image it meets the convolution before it
     constants = scale, np.broadcast_to(shift, scale.shape)
     y = scaled(b, as_image(b, x) if line else x, BatchNormAttrs(1), *constants)
-    return as_line(b, y) if line else y
+    return as_lines(b, y, x) if line else y
 
 
 def from_aten_batch_norm(

@@ -24,3 +24,10 @@ def lying(sizes: PerAxis, upright: int) -> Pair:
     """The option of a line of values for an image of height 1, whose rows get `upright`."""
     (along,) = (sizes,) if isinstance(sizes, int) else tuple(sizes)
     return upright, along
+
+
+def triple(value: PerAxis) -> tuple[int, int, int]:
+    """The option of a volume: one number for its three axes, or one each."""
+    numbers = (value,) if isinstance(value, int) else tuple(value)
+    depth, height, width = numbers * 3 if len(numbers) == 1 else numbers
+    return int(depth), int(height), int(width)

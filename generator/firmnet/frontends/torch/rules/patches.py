@@ -12,6 +12,7 @@ from ...common.builder import Builder, Unsupported
 from ...common.images import require_image
 from ...common.movement import reshaped, transposed
 from ...common.places import picked
+from .convolution import from_aten_conv_transpose2d
 from .options import PerAxis, pair, symmetric
 
 
@@ -52,6 +53,37 @@ def from_aten_im2col(
     return reshaped(b, transposed(b, split, (0, 2, 4, 1, 3)), (1, channels * kh * kw, rows * columns))
 
 
+def from_aten_col2im(
+    b: Builder,
+    x: Tensor,
+    output_size: PerAxis,
+    kernel_size: PerAxis,
+    dilation: PerAxis,
+    padding: PerAxis,
+    stride: PerAxis,
+) -> Tensor:
+    """Columns (1, C·kh·kw, windows) as an image: a transposed convolution whose weights are 1 adds them up.
+
+    Where windows fill the image side by side they are moved alone.
+    """
+    if len(x.shape) != 3 or x.shape[0] != 1:
+        raise Unsupported(f"fold needs columns of shape (1, channels, windows), got {x.shape}")
+    (height, width), (kh, kw), step, apart = map(pair, (output_size, kernel_size, stride, dilation))
+    around = symmetric(padding)
+    rows, columns = Window((kh, kw), step, around, apart).output(height, width)
+    channels = x.shape[1] // (kh * kw)
+    side_by_side = step == (kh, kw) and apart == (1, 1) and not any(around)
+    if side_by_side and (rows * kh, columns * kw) == (height, width):
+        split = reshaped(b, x, (channels, kh, kw, rows, columns))
+        return reshaped(b, transposed(b, split, (0, 3, 1, 4, 2)), (1, channels, height, width))
+    every = np.eye(kh * kw).reshape(kh * kw, 1, kh, kw)
+    image = reshaped(b, x, (1, x.shape[1], rows, columns))
+    below = height + 2 * around[0] - ((rows - 1) * step[0] + apart[0] * (kh - 1) + 1)
+    right = width + 2 * around[2] - ((columns - 1) * step[1] + apart[1] * (kw - 1) + 1)
+    options = step, around[::2], (below, right), channels, apart
+    return from_aten_conv_transpose2d(b, image, np.tile(every, (channels, 1, 1, 1)), None, *options)
+
+
 def _windows(size: int, count: int, kernel: int, stride: int, dilation: int, before: int) -> Array:
     """Where each value of each window lies along an axis, in order."""
     starts, taps = np.arange(count) * stride - before, np.arange(kernel) * dilation
@@ -62,4 +94,5 @@ def _windows(size: int, count: int, kernel: int, stride: int, dilation: int, bef
 RULES: Mapping[str, Rule] = {
     "aten.unfold.default": from_aten_unfold,
     "aten.im2col.default": from_aten_im2col,
+    "aten.col2im.default": from_aten_col2im,
 }
