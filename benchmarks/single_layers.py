@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from firmnet.frontends.common.builder import Builder
+from firmnet.frontends.common.places import padded
 from firmnet.ir import Array, Dtype, Graph, Node, Port, QParams, Shape, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
@@ -25,13 +26,17 @@ from firmnet.ops.conv2d import Conv2dAttrs
 from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 from firmnet.ops.div import DivAttrs
 from firmnet.ops.functions import single
+from firmnet.ops.interpolate import PLACE_BITS, InterpolateAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.matmul import MatmulAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.maximum import MaximumAttrs
 from firmnet.ops.mul import MulAttrs
+from firmnet.ops.normalize import UNIT_OUTPUT, NormalizeAttrs
 from firmnet.ops.pad import PadAttrs
+from firmnet.ops.pick import PickAttrs, Places, Run, everything, runs
 from firmnet.ops.prelu import PReluAttrs
+from firmnet.ops.reduce import ReduceAttrs
 from firmnet.ops.rescale import RescaleAttrs
 from firmnet.ops.slice import SliceAttrs
 from firmnet.ops.softmax import OUTPUT, SoftmaxAttrs
@@ -86,6 +91,8 @@ def layers() -> tuple[Layer, ...]:
         *_softmaxes(),
         *_products(),
         *_movement(),
+        *_picked(),
+        *_reduced(),
         *_of_int16(),
         Layer(f"network of {len(_SHAPES)} shapes", "network", _network, shapes=len(_SHAPES)),
     )
@@ -783,6 +790,59 @@ def _network() -> Graph:
         steps.append(("conv2d", attrs, [x, w, b], y))
         x = y
     return _chain(steps)
+
+
+def _picked() -> Iterator[Layer]:
+    """Paddings, crops, enlargements and windows: movement all, of values between others too."""
+
+    def pick(label: str, shape: Shape, along: dict[int, Places]) -> Layer:
+        attrs = PickAttrs(tuple(along.get(axis, everything(n)) for axis, n in enumerate(shape)))
+        return Layer(label, "movement", lambda: _of_activations("pick", attrs, [shape], same=True), most=4)
+
+    def around(n: int, mode: str) -> Places:
+        return padded(n, 1, 1, mode)
+
+    for c, n in [(16, 16), (3, 32), (1, 32)]:
+        for mode in ("reflect", "circular", "constant"):
+            shape = (1, n, n, c)
+            yield pick(f"pick {mode} 1 around {c} {n}x{n}", shape, {1: around(n, mode), 2: around(n, mode)})
+        yield pick(f"pick nearest x2 {c} {n}x{n}", shape, {axis: (Run(0, n, 1, 2),) for axis in (1, 2)})
+        yield pick(f"pick crop 2 of {c} {n}x{n}", shape, {axis: (Run(2, n - 4),) for axis in (1, 2)})
+    stretched = runs(np.arange(25) * 16 // 25)
+    yield pick("pick nearest 16->25 8 16x16", (1, 16, 16, 8), {1: stretched, 2: stretched})
+    windows = runs([i + tap for i in range(14) for tap in range(3)])
+    yield pick("pick windows 3x3 8 16x16", (1, 16, 16, 8), {1: windows, 2: windows})
+    yield pick("pick reflect 2 around 6 1x128", (1, 1, 128, 6), {2: padded(128, 2, 2, "reflect")})
+    for c, n in [(16, 8), (8, 16), (3, 16)]:
+        one = 1 << PLACE_BITS
+        attrs = InterpolateAttrs((2 * n, 2 * n), (-one // 4, -one // 4), (one // 2, one // 2))
+        yield Layer(
+            f"bilinear x2 {c} {n}x{n}",
+            "interpolation",
+            lambda attrs=attrs, c=c, n=n: _of_activations("interpolate", attrs, [(1, n, n, c)]),
+        )
+
+
+def _reduced() -> Iterator[Layer]:
+    cases: list[tuple[str, Shape, tuple[int, ...]]] = [
+        ("of channels 64 8x8", (1, 8, 8, 64), (3,)),
+        ("of an image 16 16x16", (1, 16, 16, 16), (1, 2)),
+        ("of a vector 128", (1, 128), (1,)),
+    ]
+    for label, shape, axes in cases:
+        for kind in ("l1", "l2", "var", "std"):
+            attrs = ReduceAttrs(axes, kind)
+            yield Layer(
+                f"{kind} {label}",
+                "reduction",
+                lambda attrs=attrs, shape=shape: _of_activations("reduce", attrs, [shape]),
+            )
+        unit = NormalizeAttrs(axes, 1e-12)
+        yield Layer(
+            f"normalize {label}",
+            "reduction",
+            lambda unit=unit, shape=shape: _of_activations("normalize", unit, [shape], output=UNIT_OUTPUT),
+        )
 
 
 # --- how they are made

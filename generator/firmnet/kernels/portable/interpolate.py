@@ -24,7 +24,7 @@ class Interpolate(Kernel):
 
     def cycles(self, call: Call) -> float:
         pixels = call.attrs.size[0] * call.attrs.size[1]
-        return float(60 + 40 * pixels + 19 * call.output.size)
+        return float(60 + 15 * pixels + 27 * call.output.size)
 
     def layout(self, call: Call, k: Constants) -> Interpolation:
         _, _, width, channels = call.inputs[0].shape

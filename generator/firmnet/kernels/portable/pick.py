@@ -15,6 +15,9 @@ from .movement import copy_cycles
 MOST_PIECES = 12
 """Of straight code: the numbers of runs of all axes, multiplied."""
 
+LONGEST, FEW_PLACES = 64, 4
+"""Bytes of a copy, and rounds of a loop, that the compiler writes out."""
+
 
 @dataclass(frozen=True)
 class PickedAxis:
@@ -50,7 +53,7 @@ class Pick(Kernel):
 
     def cycles(self, call: Call) -> float:
         found = picked(call)
-        each = 3 + copy_cycles(found.piece) + 4
+        each = 8 + _run_cycles(found.piece * found.dtype.bytes)
         return 60 + each * call.output.size / found.piece
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
@@ -76,25 +79,33 @@ class PickRuns(Pick):
 
     def cycles(self, call: Call) -> float:
         found = picked(call)
-        return 40 + _walk_cycles(found.axes, found.piece)
+        return 40 + _walk_cycles(found.axes, found.piece, found.dtype.bytes)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         return {}
 
 
-def _walk_cycles(axes: tuple[PickedAxis, ...], piece: int) -> float:
+def _walk_cycles(axes: tuple[PickedAxis, ...], piece: int, value_bytes: int) -> float:
     """Of all runs of the outermost axis."""
     if not axes:
-        return copy_cycles(piece)
+        return _run_cycles(piece * value_bytes)
     axis, total = axes[0], 0.0
     for run in axis.runs:
         if run.start == FILL:
-            total += 8 + 1.2 * run.size * axis.size
+            total += 3 + 1.2 * run.size * axis.size
         elif axis.innermost and run.joined:
-            total += 6 + copy_cycles(run.count * piece)
+            total += 1 + _run_cycles(run.count * piece * value_bytes)
         else:
-            total += 6 + run.count * (3 + run.times * (1 + _walk_cycles(axes[1:], piece)))
+            once = _walk_cycles(axes[1:], piece, value_bytes)
+            again = once if axis.innermost else _run_cycles(axis.size * value_bytes)
+            around = (0, 1) if run.count <= FEW_PLACES else (6, 3)
+            total += around[0] + run.count * (around[1] + once + (run.times - 1) * again)
     return total
+
+
+def _run_cycles(size: int) -> float:
+    """Of a copy of so many bytes, known beforehand: up to 64 become words."""
+    return copy_cycles(size) if (size % 4 and size > 2) or size > LONGEST else 3 + 0.55 * size
 
 
 def picked(call: Call) -> Picked:

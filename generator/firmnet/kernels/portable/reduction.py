@@ -10,7 +10,7 @@ from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
 from ..spec import Kernel, register
 
-ROOT_CYCLES, DIVISION_CYCLES = 700, 300
+ROOT_CYCLES, DIVISION_CYCLES = 450, 100
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Reduce(Kernel):
 
     def cycles(self, call: Call) -> float:
         root = ROOT_CYCLES if call.attrs.kind in ("l2", "std") else 0
-        return 40 + 8 * call.inputs[0].size + (40 + root) * call.output.size
+        return 40 + 9.4 * call.inputs[0].size + (20 + root) * call.output.size
 
     def layout(self, call: Call, k: Constants) -> Reduction:
         return reduction(call, call.attrs.kind)
@@ -52,7 +52,7 @@ class Normalize(Kernel):
 
     def cycles(self, call: Call) -> float:
         lanes = call.output.size / count(call)
-        return 40 + 16 * call.output.size + (60 + ROOT_CYCLES + DIVISION_CYCLES) * lanes
+        return 40 + 27.4 * call.output.size + (20 + ROOT_CYCLES + DIVISION_CYCLES) * lanes
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         """Lanes that lie one behind the other are read whole before they are written."""
