@@ -36,6 +36,7 @@ from .quantize import (
     lost_events,
     measure_accuracy,
     poor_layers,
+    poor_outputs,
     quantize,
     read_precision,
     read_samples,
@@ -105,7 +106,8 @@ class Deployment:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What quantization cost that matters, a sentence each; compile() warns of the same."""
-        return (*filter(None, [poor_layers(self.quality)]), *lost_events(self.lost))
+        poor = poor_outputs(self.graph, self.quality) or poor_layers(self.quality)
+        return (*filter(None, [poor]), *lost_events(self.lost))
 
     @property
     def cost_lines(self) -> list[str]:

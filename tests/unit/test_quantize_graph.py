@@ -13,7 +13,7 @@ from firmnet.errors import UserError
 from firmnet.frontends.common.builder import Builder
 from firmnet.ir import Array, Graph, Tensor, check
 from firmnet.ops.spec import OPS
-from firmnet.quantize import calibrate, measure, poor_layers, quantize
+from firmnet.quantize import calibrate, measure, poor_layers, poor_outputs, quantize
 
 
 def attrs(op: str, **options: Any) -> Any:
@@ -317,6 +317,34 @@ def test_a_layer_that_calibration_missed_is_called_poor() -> None:
     assert last.snr_db < last.own_snr_db, "the layer after it is good by itself"
     assert last.own_snr_db > 30
     assert "conv (" in poor_layers([conv, last])
+
+
+def deep(net: Net, layers: int) -> Tensor:
+    """Rotations in a row, so that no layer makes the signal smaller."""
+    x = net.input
+    for i in range(layers):
+        turn = np.linalg.qr(net.rng.normal(size=(4, 4)))[0].reshape(4, 1, 1, 4)
+        x = net.weighted("conv2d", x, turn, np.zeros(4), f"turn{i}")
+    return x
+
+
+def test_noise_that_adds_up_on_the_way_is_told_at_the_output_with_the_layers_to_widen() -> None:
+    """Every layer is good by itself."""
+    net = Net(13, 1, 6, 6, 4)
+    graph = net.graph(deep(net, 40))
+    samples = net.samples() ** 3
+    made = quantize(graph, samples)
+    assert not poor_layers(made.quality)
+    assert made.quality[-1].snr_db < 20, "else this test says nothing"
+    assert min(row.own_snr_db for row in made.quality) > 25
+    sentence = poor_outputs(made.graph, made.quality)
+    assert f"the output 'turn39' ({made.quality[-1].snr_db:.1f} dB)" in sentence
+    worst = sorted(made.quality, key=lambda row: row.own_snr_db)[:3]
+    assert " ".join(f"--precision {row.name}=int16" for row in worst) in sentence
+    wider = quantize(graph, samples, precision=[f"{row.name}=int16" for row in worst])
+    assert all(row.name not in poor_outputs(wider.graph, wider.quality) for row in worst)
+    made = quantize(graph, samples, precision="int16")
+    assert not poor_outputs(made.graph, made.quality)
 
 
 def test_progress_counts_samples_and_a_layer_beyond_numbers_is_an_error() -> None:

@@ -5,7 +5,7 @@ from .apply import apply
 from .lost import Lost, lost_events
 from .observe import Asking, Histogram, Method, Progress, Ranges, calibrate
 from .precision import Asked, Precision, read_precision
-from .quality import LayerQuality, measure, poor_layers
+from .quality import LayerQuality, measure, poor_layers, poor_outputs
 from .quantized import Quantized, check_ranges, quantize
 from .ranges import FoundRanges
 from .samples import check_samples, check_shape, read_samples
@@ -36,6 +36,7 @@ __all__ = [
     "measure_accuracy",
     "output_snr",
     "poor_layers",
+    "poor_outputs",
     "quantize",
     "read_precision",
     "read_samples",

@@ -1,20 +1,22 @@
 """How much signal is left in each layer? Integer values against float ones, in decibels."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .. import interpret
-from ..ir import Array, Graph, Node, QParams, wrapped
+from ..ir import Array, Dtype, Graph, Node, QParams, wrapped
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Histogram, Ranges, histogram_of
 from .samples import rows
 
 POOR_DB = 10.0
+POOR_OUTPUT_DB = 20.0
+NAMED_LAYERS = 3
 MAX_SAMPLES = 32
 
 
@@ -88,13 +90,52 @@ def spread(count: int, most: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(count, most)).astype(int).tolist()))
 
 
+def poor_outputs(graph: Graph, rows: Sequence[LayerQuality]) -> str:
+    """One sentence naming outputs at which less than 20 dB arrive, the layers that lose most, and what to do.
+
+    Layers that are good by themselves add up: every one in a row of twenty may be, and their output poor.
+    """
+    arriving = {port.name: row for port in graph.outputs if (row := _row_of(graph, port.tensor, rows))}
+    poor = {name: row.snr_db for name, row in arriving.items() if -math.inf < row.snr_db < POOR_OUTPUT_DB}
+    if not poor:
+        return ""
+    able = [row for row in rows if _may_be_wide(graph, row)]
+    worst = sorted(able, key=lambda row: row.own_snr_db)[:NAMED_LAYERS]
+    told = ", ".join(f"{name!r} ({snr:.1f} dB)" for name, snr in poor.items())
+    what = f"much noise (a signal-to-noise below {POOR_OUTPUT_DB:g} dB) arrives at the output {told}"
+    if not worst:
+        return f"{what}: calibrate with more typical samples"
+    losers = ", ".join(f"{row.name} ({row.own_snr_db:.1f} dB alone)" for row in worst)
+    options = " ".join(f"--precision {row.name}=int16" for row in worst)
+    return (
+        f"{what}; of the layers, {losers} lose most: give them int16 ({options}), or let --precision auto "
+        "find out which need it"
+    )
+
+
 def poor_layers(rows: Iterable[LayerQuality]) -> str:
     """One sentence naming the layers below 10 dB and what to do, or nothing."""
     bad = [f"{row.name} ({row.snr_db:.1f} dB)" for row in rows if row.poor]
     if not bad:
         return ""
-    fix = "calibrate with more typical samples, or try the other way to choose ranges (--ranges mse, minmax)"
+    fix = "calibrate with more typical samples, or let --precision auto make them int16 where that helps"
     return f"little signal is left below {POOR_DB:g} dB in {', '.join(bad)}: {fix}"
+
+
+def _row_of(graph: Graph, tensor: str, rows: Iterable[LayerQuality]) -> LayerQuality | None:
+    """The row of the layer that computed a tensor, views aside; None: an input."""
+    named = {row.name: row for row in rows}
+    node = graph.producer(tensor)
+    while node is not None and node.name not in named:
+        node = graph.producer(node.inputs[0])
+    return named[node.name] if node else None
+
+
+def _may_be_wide(graph: Graph, row: LayerQuality) -> bool:
+    """Whether a layer computes with int16 and does not yet."""
+    node = next(node for node in graph.nodes if node.name == row.name)
+    wide = Dtype.INT16 in OPS[node.op].dtypes and OPS[node.op].output_qparams(node.attrs) is None
+    return wide and graph.tensors[node.outputs[0]].dtype is Dtype.INT8
 
 
 def _with_rescales(quantized: Graph, real: dict[str, Array]) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """Which ranges give the best outputs? Every method for all tensors, then others for single groups of them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,8 +13,8 @@ from .trial import Judge, Trial
 Look = Callable[[Graph], tuple[Lost, ...]]
 """Tells which events an integer graph loses."""
 
-LEAST_GAIN_DB = 0.05
-"""What another method must gain at the outputs to be used for one group."""
+LEAST_GAIN_DB = 0.2
+"""What a change must gain at the outputs to be made: less may be chance of the samples."""
 COVERING_DB = 3.0
 """What events may cost the other outputs that they come out."""
 MOST_COVERED = 4
@@ -26,7 +27,9 @@ class FoundRanges:
     """The method that was found best, with another one of its own for some activations.
 
     `snr_db` is that of the outputs with every method by itself, `final_db` with what was chosen, on so
-    many calibration samples.
+    many calibration samples. `equalized` are layers whose channels have other factors now, which brought the
+    outputs from `unequal_db` to where these methods begin; `corrected` ones with other biases, to
+    `corrected_db`.
     """
 
     method: Method
@@ -34,6 +37,10 @@ class FoundRanges:
     snr_db: Mapping[Method, float]
     final_db: float
     samples: int
+    equalized: tuple[str, ...] = ()
+    unequal_db: float = -math.inf
+    corrected: tuple[str, ...] = ()
+    corrected_db: float = -math.inf
 
     def line(self) -> str:
         """For people."""
@@ -44,7 +51,11 @@ class FoundRanges:
         ]
         chosen = ", ".join([self.method, *apart])
         final = f": {self.final_db:.1f} dB" if apart else ""
-        return f"ranges    {chosen}{final} (outputs with {given})"
+        more = [f"; channels of {_listed(self.equalized)} equalized (before: {self.unequal_db:.1f} dB)"]
+        more = more if self.equalized else []
+        if self.corrected:
+            more += [f"; biases of {_listed(self.corrected)} corrected: {self.corrected_db:.1f} dB"]
+        return f"ranges    {chosen}{final} (outputs with {given}){''.join(more)}"
 
 
 @dataclass(frozen=True)
