@@ -9,7 +9,8 @@ import pytest
 from compiler_warnings import WARNINGS
 from layered_networks import NETWORKS, noise
 from matrix_rows import MACHINES
-from test_random_modules import SEEDS, integer
+from random_networks import SEEDS
+from test_random_modules import integer
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
