@@ -18,6 +18,7 @@ from .codegen.firmware import Firmware, Footprint, firmware
 from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
 from .ir import Array, Graph, unwrapped, wrapped
+from .ops import numbered
 from .passes import optimize
 from .qmath import quantize_input
 from .quantize import (
@@ -350,9 +351,9 @@ def _integers(artifact: Artifact, inputs: Any) -> tuple[Any, float | None]:
         _check_no_device(str(inputs))
         inputs = read_samples(inputs, [edge.name for edge in edges])
     given = check_shape(inputs, graph, "input data")
-    arrays = wrapped(given, len(edges))
+    arrays = _with_numbers(graph, wrapped(given, len(edges)))
     if all(x.dtype == edge.dtype.numpy for x, edge in zip(arrays, edges, strict=True)):
-        return given, None
+        return unwrapped(arrays), None
     odd = next((x for x in arrays if x.dtype.kind in "iub"), None)
     if odd is not None:
         types = " or ".join(dict.fromkeys(edge.dtype for edge in edges))
@@ -360,9 +361,20 @@ def _integers(artifact: Artifact, inputs: Any) -> tuple[Any, float | None]:
             f"input data is {odd.dtype.name}: give floats as for the model, e.g. "
             f"x.astype('float32') / 255, or {types} that is quantized already"
         )
-    samples = wrapped(check_samples(given, graph, "input data"), len(edges))
+    samples = wrapped(check_samples(unwrapped(arrays), graph, "input data"), len(edges))
     quantized = [quantize_input(x, edge.q) for x, edge in zip(samples, edges, strict=True)]
     return unwrapped(quantized), clipped_share(samples, [edge.q for edge in edges])
+
+
+def _with_numbers(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
+    """Inputs that name rows of a table may be whole numbers of any type: they are real values as they are."""
+    named = numbered(graph)
+    return tuple(
+        x.astype(np.float32)
+        if port.tensor in named and x.dtype.kind in "iu" and x.dtype != graph.tensors[port.tensor].dtype.numpy
+        else x
+        for port, x in zip(graph.inputs, arrays, strict=True)
+    )
 
 
 def _check_no_device(given: str) -> None:
