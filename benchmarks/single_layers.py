@@ -18,6 +18,7 @@ from firmnet.frontends.common.places import padded
 from firmnet.ir import Array, Dtype, Graph, Node, Port, QParams, Shape, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
+from firmnet.ops.argmax import WHOLE_NUMBERS, ArgmaxAttrs
 from firmnet.ops.avg_pool2d import AvgPool2dAttrs
 from firmnet.ops.batch_norm import BatchNormAttrs
 from firmnet.ops.clamp import ClampAttrs
@@ -707,6 +708,9 @@ def _movement() -> Iterator[Layer]:
         ("values eight times 8x16", (1, 8, 16, 1), SliceAttrs((0,) * 4, (1, 1, 1, 0), (1, 8, 16, 8))),
     ]:
         yield moved("slice", label, sliced, [shape])
+    for label, shape, axis in [("10", (1, 10), 1), ("of 64x32 tokens", (1, 64, 32), 2)]:
+        make = partial(_of_activations, "argmax", ArgmaxAttrs(axis), [shape], output=WHOLE_NUMBERS)
+        yield Layer(f"argmax {label}", "movement", make)
     parts: list[tuple[str, list[Shape], int]] = [
         ("concat channels 16+16 16x16", [(1, 16, 16, 16)] * 2, 3),
         ("concat channels 3+5 16x16", [(1, 16, 16, 3), (1, 16, 16, 5)], 3),

@@ -51,7 +51,7 @@ class Panels:
         p = self.product
         pack = 40 + 11 * p.depth
         tile = 110 + 24 * self.blocks + 8 * self.tail
-        copy = p.rows * (8 + 4 * p.depth) if self.gathered else 0
+        copy = p.rows * (8 + 6.8 * p.depth) if self.gathered else 0
         matrix = 30 + copy + -(-p.columns // 2) * (pack + -(-p.rows // 2) * tile)
         return 60 + prod(loop[0] for loop in p.outer) * matrix
 

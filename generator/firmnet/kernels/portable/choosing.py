@@ -6,7 +6,7 @@ from math import prod
 from ...ir import Call, Dtype, Tensor
 from ...ops.spec import Constants
 from ..spec import Kernel, register
-from .movement import copy_cycles
+from .movement import COMPILER_UNROLLS, copy_cycles
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Argmax(Kernel):
 
     def cycles(self, call: Call) -> float:
         lines = self.layout(call, {})
-        return 30 + lines.outer * lines.inner * (14 + 7.0 * lines.count)
+        each = 4.7 if lines.count <= COMPILER_UNROLLS else 10.0
+        return 20 + lines.outer * lines.inner * (10 + each * lines.count)
 
     def layout(self, call: Call, k: Constants) -> Lines:
         x, axis = call.inputs[0], call.attrs.axis
