@@ -28,6 +28,7 @@ from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 from firmnet.ops.div import DivAttrs
 from firmnet.ops.functions import single
 from firmnet.ops.interpolate import PLACE_BITS, InterpolateAttrs
+from firmnet.ops.layer_norm import LayerNormAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.matmul import MatmulAttrs
 from firmnet.ops.max_pool2d import MaxPool2dAttrs
@@ -88,6 +89,7 @@ def layers() -> tuple[Layer, ...]:
         *_max_pools(),
         *_average_pools(),
         *_norms(),
+        *_layer_norms(),
         *_elementwise(),
         *_softmaxes(),
         *_products(),
@@ -571,6 +573,31 @@ def _norms() -> Iterator[Layer]:
             3.0,
             most_ram_bytes=-(-prod(shape) // 4) * 4,
         )
+
+
+def _layer_norms() -> Iterator[Layer]:
+    """Over channels as transformers and ConvNeXt have it, in groups, and channel by channel."""
+
+    def norm(label: str, shape: Shape, attrs: LayerNormAttrs, most: float | None) -> Layer:
+        sizes = tuple(shape[axis] for axis in attrs.gain_axes) or (1,)
+
+        def make() -> Graph:
+            builder, rng = Builder(NAME), np.random.default_rng(9)
+            x = builder.input("x", shape)
+            gain, shift = (builder.constant(n, rng.normal(1, 0.2, sizes)) for n in ("gain", "shift"))
+            y = builder.add("layer_norm", attrs, x, gain, shift)
+            return quantize(builder.graph(x, y), rng.normal(size=(8, *shape))).graph
+
+        return Layer(f"layer norm {label}", "layer norm", make, most)
+
+    for rows, n in [(49, 40), (16, 32), (16, 64), (4, 256), (1, 512)]:
+        yield norm(f"{n} of {rows} rows", (1, rows, n), LayerNormAttrs((2,), (2,)), 15.0)
+    yield norm("64 of 16 rows, no gains", (1, 16, 64), LayerNormAttrs((2,)), 15.0)
+    yield norm("rms 64 of 16 rows", (1, 16, 64), LayerNormAttrs((2,), (2,), centred=False), 15.0)
+    yield norm("whole image 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (1, 2, 3)), 15.0)
+    yield norm("16 of 8x8", (1, 8, 8, 16), LayerNormAttrs((3,), (3,)), None)
+    yield norm("in 4 groups 16 8x8", (1, 8, 8, 4, 4), LayerNormAttrs((1, 2, 4), (3, 4)), None)
+    yield norm("of each channel 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2), (3,)), None)
 
 
 def _elementwise() -> Iterator[Layer]:

@@ -29,6 +29,10 @@ class NormGroups:
         return "uint32_t" if self.n <= 2**17 else "uint64_t"
 
 
+SHORT_LANE = 16
+"""Up to so many values the compiler makes no loop of a group."""
+
+
 class LayerNorm(Kernel):
     op = "layer_norm"
     dtypes = (Dtype.INT8, Dtype.INT16)
@@ -36,7 +40,8 @@ class LayerNorm(Kernel):
     def cycles(self, call: Call) -> float:
         found = groups(call, varies(call))
         count = prod(loop[0] for loop in found.outer)
-        return 40 + count * (130 + (19 if found.gains else 15) * found.n)
+        each = 17 if found.n <= SHORT_LANE else 22.5 if found.inner[-1][0] <= SHORT_LANE else 27
+        return 40 + count * (150 + each * found.n)
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         """A group is read whole before it is written; in place where groups lie one behind the other."""
