@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import torch
-from graph_checks import TARGETS, Checked, check_graphs
+from graph_checks import SANITIZED, TARGETS, Checked, Target, check_graphs
 from random_calls import CALLS
 from random_graphs import refused
 
@@ -39,29 +39,30 @@ class Batch:
     cpu_s: float
 
 
-def checked_batch(seeds: Sequence[int]) -> Batch:
+def checked_batch(seeds: Sequence[int], targets: Sequence[Target]) -> Batch:
     """In a process of its own, whose programs nobody keeps."""
     torch.set_num_threads(1)
     refused.clear()
     before = _cpu_s()
     with tempfile.TemporaryDirectory(prefix="firmnet-fuzz-") as cache:
         os.environ["FIRMNET_CACHE"] = cache
-        checked = check_graphs(seeds, [TARGETS])
+        checked = check_graphs(seeds, [targets])
     return Batch(seeds, checked, Counter(refused), _cpu_s() - before)
 
 
 def main() -> int:
     arguments = _arguments()
     count = arguments.count or (COUNT if arguments.seed is None else 1)
+    targets = (SANITIZED,) if arguments.sanitize else TARGETS
     first, begun = arguments.seed or 0, time.monotonic()
     batches = [range(at, min(at + BATCH, first + count)) for at in range(first, first + count, BATCH)]
     done: list[Batch] = []
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(arguments.jobs, len(batches)), mp_context=spawn) as pool:
-        for future in as_completed([pool.submit(checked_batch, seeds) for seeds in batches]):
+        for future in as_completed([pool.submit(checked_batch, seeds, targets) for seeds in batches]):
             done.append(future.result())
             _tell(done, count, time.monotonic() - begun)
-    return _summary(done, count)
+    return _summary(done, count, targets)
 
 
 def _arguments() -> argparse.Namespace:
@@ -70,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--count", type=int, help=f"how many graphs ({COUNT:,}; with --seed alone, 1)")
     parser.add_argument("--seed", type=int, help="the first")
+    parser.add_argument("--sanitize", action="store_true", help="on this machine alone, every access watched")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at once")
     return parser.parse_args()
 
@@ -82,11 +84,11 @@ def _tell(done: list[Batch], count: int, elapsed_s: float) -> None:
     print(f"{finished:,} of {count:,} graphs, {failed} failed, {elapsed_s:,.0f} s", flush=True)
 
 
-def _summary(done: list[Batch], count: int) -> int:
+def _summary(done: list[Batch], count: int, targets: Sequence[Target]) -> int:
     """Prints what was reached; the exit code."""
     failed = sorted(seed for batch in done for seed in batch.checked.failures)
     seconds = 1000 * sum(batch.cpu_s for batch in done) / count
-    print(f"\n{count:,} graphs on {', '.join(t.name for t in TARGETS)}; {seconds:,.0f} CPU seconds per 1,000")
+    print(f"\n{count:,} graphs on {', '.join(t.name for t in targets)}; {seconds:,.0f} CPU seconds per 1,000")
     if count >= COUNT // 10:
         print(f"calls that nothing drew: {_missing(CALLS, (batch.checked.calls for batch in done))}")
         print(f"ops that no graph had: {_missing(OPS, (batch.checked.ops for batch in done))}")

@@ -16,6 +16,7 @@ from firmnet.errors import GraphError, UserError, VerificationError
 from firmnet.interpret import run_float, run_int
 from firmnet.ir import Array, Graph, unwrapped, wrapped
 from firmnet.passes import optimize
+from firmnet.plan import least
 from firmnet.quantize import apply, calibrate
 from firmnet.targets import Isa
 
@@ -23,6 +24,8 @@ TOLERANCE = 1e-6
 """Of a float graph beside PyTorch in float64, of its largest output."""
 ROUNDING = 1e-11
 """Of the largest of all its values: what is left where they cancel out."""
+TIGHT = 3
+"""Every so many graphs are planned in the least memory."""
 NOISE = 4
 """Inputs of a quantized graph, beside the extremes."""
 
@@ -35,6 +38,13 @@ class Target:
     isa: Isa
     machine: str = ""
     cflags: tuple[str, ...] = ("-O1",)
+    separate_buffers: bool = False
+
+    def model(self, graph: Graph, tight: bool) -> Model:
+        """`tight`: in the least memory that there is for it, stripe by stripe where need be."""
+        if self.separate_buffers or not tight:
+            return from_graph(graph, isa=self.isa, separate_buffers=self.separate_buffers)
+        return from_graph(graph, isa=self.isa, program=least(graph, isa=self.isa))
 
     def program(self, models: Sequence[Model]) -> Runner:
         flags = (*WARNINGS, *self.cflags)
@@ -47,6 +57,8 @@ HOST = Target("host", Isa.SCALAR, cflags=("-O0",))
 PORTABLE = Target("portable", Isa.SCALAR, "mps2-an385")
 DSP = Target("dsp", Isa.DSP, "mps2-an386")
 TARGETS = (HOST, PORTABLE, DSP)
+SANITIZED = Target("sanitizers", Isa.SCALAR, cflags=host.SANITIZERS, separate_buffers=True)
+"""Every access of an array of its own."""
 
 
 @dataclass
@@ -179,7 +191,7 @@ def _generated(target: Target, graphs: dict[int, Graph], checked: Checked) -> di
     models = {}
     for seed, graph in graphs.items():
         try:
-            models[seed] = from_graph(graph, isa=target.isa)
+            models[seed] = target.model(graph, tight=seed % TIGHT == 0)
         except Exception:
             checked.fail(seed, f"generating C for {target.name}: {traceback.format_exc().strip()}")
     return models
