@@ -38,11 +38,12 @@ class Value:
 
     tensor: Tensor
     real: list[torch.Tensor]
+    rows: int = 0
 
     @property
     def known(self) -> Known:
         low, high = (float(f(torch.stack([f(x) for x in self.real]))) for f in (torch.min, torch.max))
-        return Known(tuple(self.real[0].shape), low, high)
+        return Known(tuple(self.real[0].shape), low, high, self.rows)
 
 
 @dataclass(frozen=True)
@@ -77,15 +78,19 @@ class Growing:
     lines: list[str] = field(default_factory=list)
 
     def input(self, shape: Shape) -> None:
-        """One more: noise of any size, or positive."""
+        """One more: noise of any size, or positive; or numbers of the rows of a table."""
         rng = np.random.default_rng(self.draw.randrange(1 << 30))
         noise = rng.normal(size=(SAMPLES, *shape)) * self.draw.choice([0.1, 1.0, 1.0, 5.0])
         samples = (np.abs(noise) + 0.05 if self.draw.maybe(0.2) else noise).astype(np.float32)
+        rows = self.draw.choice([2, 9, 300]) if len(shape) < 3 and self.draw.maybe(0.25) else 0
+        if rows:
+            samples = rng.integers(0, rows, (SAMPLES, *shape))
         number = len(self.values)
         tensor = self.builder.input(NAMES[number], shape)
-        self.lines.append(f"v{number} = input {shape}")
+        self.lines.append(f"v{number} = input {shape}" + (f", numbers of {rows} rows" if rows else ""))
         self.samples.append(samples[:, 0] if shape[:1] == (1,) else samples)
-        self._keep(Value(tensor, [torch.from_numpy(x.astype(np.float64)) for x in samples]))
+        self._keep(Value(tensor, [torch.from_numpy(x.astype(np.float64)) for x in samples], rows))
+        self.draw.inputs += 1
 
     def step(self) -> None:
         """One more call, of a family that is drawn first; nothing where none was found that fits."""
@@ -137,7 +142,7 @@ class Growing:
 
     def _steady(self, name: str, arguments: tuple[Any, ...], made: list[torch.Tensor]) -> bool:
         """Whether rounding errors in what it reads come out as such."""
-        for nudge in (1e-9, -1e-9):
+        for nudge in (1e-9, -1e-9, 1e-9):
             other = self._computed(name, arguments, nudge)[0]
             if not all(torch.allclose(x, y, rtol=1e-3, atol=1e-6) for x, y in zip(other, made, strict=True)):
                 return False
@@ -151,19 +156,19 @@ class Growing:
         function = getattr(getattr(torch.ops.aten, operator), overload)
         by_sample = []
         for i in range(SAMPLES):
-            of = [value.real[i] + nudge * (value.real[i].abs() + 1) for value in self.values]
-            given, keywords = _parted(arguments, lambda at, of=of: of[at.number].clone(), _torch)
+            reals = [_nudged(value.real[i], nudge) for value in self.values]
+            given, keywords = _parted(arguments, lambda at, of=reals: of[at.number].to(at.dtype), _torch)
             try:
                 made = function(*given, **keywords)
             except REFUSALS:
                 return []
             several = made if isinstance(made, tuple | list) else [made]
-            by_sample.append([y for y in several if y.is_floating_point()])  # no indices
+            by_sample.append([y.to(torch.float64) for y in several])
         return [list(each) for each in zip(*by_sample, strict=True)]
 
     def _built(self, name: str, arguments: tuple[Any, ...], shapes: list[Shape]) -> list[Tensor]:
         """What the rule makes, refused where that has another shape as it is by the import."""
-        given, keywords = _parted(arguments, lambda at: self.values[at.number].tensor, lambda c: c.array)
+        given, keywords = _parted(arguments, lambda at: self.values[at.number].tensor, _real)
         made = call(RULES[f"aten.{name}"], self.builder, given, keywords)
         built = made if isinstance(made, list) else [made]
         for tensor, shape in zip(built, shapes, strict=False):
@@ -182,8 +187,18 @@ def _listed(arguments: tuple[Any, ...]) -> list[str]:
     return [str(a) for a in arguments if a is not keywords] + [f"{k}={v}" for k, v in keywords.items()]
 
 
+def _nudged(x: torch.Tensor, nudge: float) -> torch.Tensor:
+    """A copy, every value a little changed."""
+    return x + nudge * torch.randn_like(x) * (x.abs() + 1) if nudge else x.clone()
+
+
 def _torch(constant: Constant) -> torch.Tensor:
     return torch.from_numpy(constant.array)
+
+
+def _real(constant: Constant) -> Array:
+    """As frontends give them to rules."""
+    return constant.array.astype(np.float64)
 
 
 def _parted(arguments: tuple[Any, ...], of: Any, constant: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -232,6 +247,7 @@ def graph_with(family: Family, name: str) -> RandomGraph | None:
 
 def _begun(seed: int) -> Growing:
     """With its inputs."""
+    torch.manual_seed(seed)  # of nudges
     draw = Draw(seed)
     growing = Growing(seed, draw, Builder(f"graph_{seed}"))
     for shape in _shapes(draw):
@@ -241,6 +257,7 @@ def _begun(seed: int) -> Growing:
 
 def _finished(growing: Growing) -> RandomGraph:
     outputs = _outputs(growing)
+    tables = {node.inputs[0] for node in growing.builder.nodes if node.op == "embedding"}
     inputs = [value.tensor for value in growing.values[: len(growing.samples)]]
     graph = growing.builder.graph(
         inputs, {f"out_{n}": growing.values[i].tensor for n, i in enumerate(outputs)}
@@ -251,7 +268,10 @@ def _finished(growing: Growing) -> RandomGraph:
     return RandomGraph(
         growing.seed,
         graph,
-        tuple(growing.samples),
+        tuple(
+            x if tensor.name in tables else x.astype(np.float32)
+            for tensor, x in zip(inputs, growing.samples, strict=True)
+        ),
         [[growing.values[i].real[s].numpy() for i in outputs] for s in range(SAMPLES)],
         max(max(abs(known.low), abs(known.high)) for known in growing.draw.known),
         default,

@@ -3,6 +3,7 @@
 Every graph is imported and optimized, and its C runs on one or two of the targets, by turns.
 """
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -10,6 +11,7 @@ from graph_checks import DSP, HOST, PORTABLE, Checked, check_graphs, integer
 from random_calls import FAMILIES
 from random_graphs import graph_with
 
+from firmnet.ir import Dtype
 from firmnet.ops import OPS
 
 COUNT = 2000
@@ -30,7 +32,9 @@ def calling(family: str, name: str) -> Checked:
     if made is None:
         checked.fail(0, f"{name} is always refused, or what it needs is never there")
         return checked
-    checked.ops.update(node.op for node in (*made.graph.nodes, *integer(made, checked).nodes))
+    in_int8 = replace(made, default=Dtype.INT8, named={})
+    for graph in (made.graph, integer(made, checked), integer(in_int8, checked)):
+        checked.ops.update(node.op for node in graph.nodes)
     return checked
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .drawing import Draw, Family, alone
+from .drawing import At, Call, Draw, Family, alone
 
 
 def either(d: Draw) -> tuple[Any, ...]:
@@ -33,6 +33,26 @@ def divided(d: Draw) -> tuple[Any, ...]:
     return x, d.number() if d.maybe(0.4) else d.over(shape, positive=True)
 
 
+def quotient(d: Draw, call: Call) -> At:
+    """By what is positive whatever it reads."""
+    x, shape = d.activation()
+    below = call("add.Scalar", call("sigmoid.default", d.other(shape)), 0.5)
+    return call("div.Tensor", x, below)
+
+
+def standardized(d: Draw, call: Call) -> At:
+    """(x − mean) / std of an input, as models begin."""
+    x, shape = d.activation()
+    mean, std = d.number(), d.choice([0.25, 0.5, 3.0])
+    if len(shape) > 1 and d.maybe(0.5):
+        n = shape[1]
+        ones = [1] * (len(shape) - 2)
+        return call(
+            "div.Tensor", call("sub.Tensor", x, d.constant(n, *ones)), d.constant(n, *ones, positive=True)
+        )
+    return call("div.Scalar", call("sub.Scalar", x, mean), std)
+
+
 FAMILY = Family(
     {
         "add.Tensor": scaled,
@@ -55,5 +75,6 @@ FAMILY = Family(
         "neg.default": alone,
         "negative.default": alone,
     },
+    {"quotient": quotient, "standardized": standardized},
     weight=6,
 )

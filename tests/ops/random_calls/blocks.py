@@ -11,6 +11,13 @@ def convolution(d: Draw, call: Call) -> At:
     return call(d.choice(["relu.default", "relu6.default", "silu.default"]), _normalized(d, call, y, made))
 
 
+def first_layer(d: Draw, call: Call) -> At:
+    """Of an image that the model normalises itself; around (x − mean) / std are zeros."""
+    x, shape = d.given(4)
+    y = call("div.Scalar", call("sub.Scalar", x, d.number()), d.choice([0.25, 0.5, 3.0]))
+    return call("conv2d.default", y, d.constant(d.choice([4, 9]), shape[1], 3, 3), None, [1, 1], [1, 1])
+
+
 def separable(d: Draw, call: Call) -> At:
     """A depthwise convolution, and one of points."""
     x, shape = d.spatial(4)
@@ -61,6 +68,7 @@ FAMILY = Family(
     {},
     {
         "convolution": convolution,
+        "first_layer": first_layer,
         "separable": separable,
         "residual": residual,
         "excited": excited,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from firmnet.ir import Array, Shape
 
@@ -18,9 +19,10 @@ class Misfit(Exception):
 
 @dataclass(frozen=True)
 class At:
-    """An activation: the value of this number."""
+    """An activation: the value of this number; PyTorch is given it as `dtype`."""
 
     number: int
+    dtype: torch.dtype = torch.float64
 
     def __repr__(self) -> str:
         return f"v{self.number}"
@@ -28,28 +30,39 @@ class At:
 
 @dataclass(frozen=True)
 class Constant:
-    """A seeded constant: noise, or positive."""
+    """A seeded constant: noise; or positive; or with `below`, whole numbers from 0 on; or of two truths."""
 
     shape: Shape
     seed: int
     positive: bool = False
+    below: int = 0
+    truths: bool = False
 
     @property
     def array(self) -> Array:
-        values = np.random.default_rng(self.seed).normal(size=self.shape)
+        rng = np.random.default_rng(self.seed)
+        if self.below or self.truths:
+            places = rng.integers(0, self.below or 2, self.shape)
+            return np.asarray(places.astype(bool) if self.truths else places)
+        values = rng.normal(size=self.shape)
         return np.asarray(np.abs(values) + 0.2 if self.positive else values)
 
     def __repr__(self) -> str:
-        return f"{'positive' if self.positive else 'constant'}{self.shape}"
+        kind = "positive" if self.positive else "truths" if self.truths else "constant"
+        return f"below_{self.below}{self.shape}" if self.below else f"{kind}{self.shape}"
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a value: its shape, and between what it lies."""
+    """What is known of a value: its shape, and between what it lies.
+
+    `rows`: it holds whole numbers, which name so many rows of a table and are nothing else.
+    """
 
     shape: Shape
     low: float
     high: float
+    rows: int = 0
 
 
 Wanted = Callable[[Known], bool]
@@ -61,13 +74,15 @@ class Draw(random.Random):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.known: list[Known] = []
+        self.inputs = 0
+        """How many of these are inputs."""
 
     def maybe(self, chance: float) -> bool:
         return self.random() < chance
 
     def activation(self, wanted: Wanted = lambda known: True) -> tuple[At, Shape]:
         """A value, the latest that fits as a rule; raises Misfit where none does."""
-        fit = [i for i, known in enumerate(self.known) if wanted(known)]
+        fit = [i for i, known in enumerate(self.known) if not known.rows and wanted(known)]
         if not fit:
             raise Misfit
         at = fit[-1] if self.maybe(0.7) else self.choice(fit)
@@ -80,12 +95,34 @@ class Draw(random.Random):
         """A line, an image or a volume: (1, channels, …)."""
         return self.activation(lambda known: len(known.shape) == rank and known.shape[0] == 1)
 
-    def other(self, shape: Shape, least: float = -INFINITE) -> At:
+    def given(self, rank: int) -> tuple[At, Shape]:
+        """An input: a line, an image or a volume."""
+        fit = [i for i, known in enumerate(self.known[: self.inputs]) if len(known.shape) == rank]
+        if not fit or self.known[fit[0]].shape[0] != 1 or self.known[fit[0]].rows:
+            raise Misfit
+        return At(fit[0]), self.known[fit[0]].shape
+
+    def names_of_rows(self) -> tuple[At, int]:
+        """Whole numbers, and of how many rows."""
+        fit = [i for i, known in enumerate(self.known) if known.rows]
+        if not fit:
+            raise Misfit
+        return At(fit[0], torch.int64), self.known[fit[0]].rows
+
+    def other(self, shape: Shape, least: float = -INFINITE, most: float = INFINITE) -> At:
         """Another value that repeats over one of this shape, or it over that, or both over each other."""
-        return self.activation(lambda known: known.low >= least and _repeats(known.shape, shape))[0]
+
+        def fits(known: Known) -> bool:
+            return least <= known.low and known.high <= most and _repeats(known.shape, shape)
+
+        return self.activation(fits)[0]
 
     def constant(self, *shape: int, positive: bool = False) -> Constant:
         return Constant(shape, self.randrange(1 << 30), positive)
+
+    def places(self, below: int, *shape: int) -> Constant:
+        """Indices."""
+        return Constant(shape, self.randrange(1 << 30), below=below)
 
     def over(self, shape: Shape, positive: bool = False) -> Constant:
         """A constant that repeats over a value of this shape."""

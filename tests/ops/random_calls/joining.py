@@ -6,14 +6,21 @@ from .drawing import At, Draw, Family
 
 
 def cat(d: Draw) -> tuple[Any, ...]:
-    """Two or three values that differ along one axis at most."""
+    """Two or three values that differ along one axis at most, a constant among them at times."""
     x, shape = d.ranked(1, 2, 3, 4, 5)
     axis = d.axis(shape)
 
     def beside(other: tuple[int, ...]) -> bool:
         return len(other) == len(shape) and _without(other, axis) == _without(shape, axis)
 
-    parts = [x, *(d.activation(lambda known: beside(known.shape))[0] for _ in range(d.randint(1, 2)))]
+    parts: list[Any] = [
+        x,
+        *(d.activation(lambda known: beside(known.shape))[0] for _ in range(d.randint(1, 2))),
+    ]
+    if d.maybe(0.25):
+        sizes = [*shape]
+        sizes[axis] = d.randint(1, 3)
+        parts.append(d.constant(*sizes))
     return d.sample(parts, len(parts)), axis
 
 

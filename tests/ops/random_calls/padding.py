@@ -17,7 +17,7 @@ def pad(d: Draw) -> tuple[Any, ...]:
 def around(d: Draw) -> tuple[Any, ...]:
     """So much before and after some of the last axes; below zero it crops."""
     x, shape = d.ranked(1, 2, 3, 4)
-    return x, d.each(2 * d.randint(1, len(shape)), [0, 0, 1, 2, -1])
+    return x, d.each(2 * d.randint(1, len(shape)), [0, 0, 1, 2, -1] if d.maybe(0.4) else [0, 1, 2])
 
 
 def repeating(axes: int) -> Callable[[Draw], tuple[Any, ...]]:

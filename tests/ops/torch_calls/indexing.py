@@ -36,4 +36,5 @@ REFUSED: list[Refused] = [
     ("gather.default", (1, 5), (X, 1, X), "'index' is computed by the network"),
     ("index_select.default", (1, 5), (X, 1, Indices((5,))), "an index beyond the 5 entries"),
     ("slice_scatter.default", (1, 4), (X, Values((1, 2)), 1, 0, 4, 2), "writing every n-th entry"),
+    ("select_scatter.default", (1, 5), (X, Values((5,)), 0, 0), "constants take the place of all"),
 ]

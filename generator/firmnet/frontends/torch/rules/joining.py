@@ -7,7 +7,7 @@ import numpy as np
 from ....ir import Array, Tensor
 from ....ops.concat import ConcatAttrs
 from ...common.arguments import Rule
-from ...common.builder import Builder
+from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
 from ...common.repeats import expanded, repeated
 
@@ -16,6 +16,8 @@ def from_aten_cat(b: Builder, tensors: Sequence[Tensor | Array], dim: int = 0) -
     """Of activations and constants, at least one of the former; parts without values are left out."""
     parts = [part for part in tensors if 0 not in part.shape]
     activations = [part for part in parts if isinstance(part, Tensor)]
+    if not activations:
+        raise Unsupported("constants take the place of all that is computed: use them alone")
     at = tuple(i for i, part in enumerate(parts) if not isinstance(part, Tensor))
     constants = [b.constant(f"{b.layer}_part", part) for part in parts if isinstance(part, np.ndarray)]
     if len(parts) == 1:

@@ -1,0 +1,125 @@
+"""How does chance choose by constant indices, and write into parts?"""
+
+from typing import Any
+
+from .drawing import At, Constant, Draw, Family
+
+
+def index_select(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    axis = d.axis(shape)
+    return x, axis, d.places(shape[axis], d.randint(1, 6))
+
+
+def index(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    chosen = {axis % len(shape) for axis in d.axes(shape)[:2]}
+    sizes = d.choice([(2,), (3,), (2, 2)])
+    return x, [d.places(n, *sizes) if axis in chosen else None for axis, n in enumerate(shape)]
+
+
+def gather(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    axis = d.axis(shape)
+    sizes = [d.randint(1, n) for n in shape]
+    sizes[axis] = d.randint(1, 5)
+    return x, axis, d.places(shape[axis], *sizes)
+
+
+def take(d: Draw) -> tuple[Any, ...]:
+    x, _ = d.activation()
+    return x, d.places(1, 1) if d.maybe(0.1) else d.places(_size(d, x), *d.choice([(3,), (2, 4)]))
+
+
+def take_along(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    axis = d.axis(shape)
+    if d.maybe(0.2):
+        return x, d.places(_size(d, x), 4)
+    sizes = [*shape]
+    sizes[axis] = d.randint(1, 5)
+    return x, d.places(shape[axis], *sizes), axis
+
+
+def roll(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    if d.maybe(0.2):
+        return x, [d.randint(-5, 5)]
+    axes = d.axes(shape)
+    return x, [d.randint(-5, 5) for _ in axes], axes
+
+
+def turned(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(2, 3, 4)
+    return x, d.randint(-2, 3), d.sample(range(len(shape)), 2)
+
+
+def diagonal(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(2, 3, 4)
+    return x, d.randint(-1, 1), *d.sample(range(len(shape)), 2)
+
+
+def slice_scatter(d: Draw) -> tuple[Any, ...]:
+    """A part of an activation or of a constant becomes another."""
+    x, shape = d.ranked(1, 2, 3, 4)
+    axis = d.axis(shape)
+    length = d.randint(1, shape[axis])
+    first = d.randint(0, shape[axis] - length)
+    part = [*shape]
+    part[axis] = length
+    if d.maybe(0.3):
+        whole = [*shape]
+        whole[axis] += first
+        return d.constant(*whole), x, axis, first
+    return x, _shaped(d, tuple(part)), axis, first, first + length
+
+
+def select_scatter(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    axis = d.axis(shape) % len(shape)
+    if d.maybe(0.3):
+        n = d.randint(1, 3)
+        return d.constant(*shape[:axis], n, *shape[axis:]), x, axis, d.randrange(n)
+    return x, _shaped(d, (*shape[:axis], *shape[axis + 1 :])), axis, d.randrange(shape[axis])
+
+
+def copied(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.ranked(1, 2, 3, 4)
+    return d.constant(*(n if n > 1 else d.choice([1, 3]) for n in shape)), x
+
+
+def embedding(d: Draw) -> tuple[Any, ...]:
+    x, rows = d.names_of_rows()
+    return d.constant(rows, d.randint(1, 6)), x
+
+
+def _shaped(d: Draw, shape: tuple[int, ...]) -> Constant | At:
+    if d.maybe(0.5):
+        return d.constant(*shape)
+    return d.activation(lambda known: known.shape == shape)[0]
+
+
+def _size(d: Draw, x: At) -> int:
+    size = 1
+    for n in d.known[x.number].shape:
+        size *= n
+    return size
+
+
+FAMILY = Family(
+    {
+        "index_select.default": index_select,
+        "index.Tensor": index,
+        "gather.default": gather,
+        "take.default": take,
+        "take_along_dim.default": take_along,
+        "roll.default": roll,
+        "rot90.default": turned,
+        "diagonal.default": diagonal,
+        "slice_scatter.default": slice_scatter,
+        "select_scatter.default": select_scatter,
+        "copy.default": copied,
+        "embedding.default": embedding,
+    },
+    weight=5,
+)
