@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ LARGEST = 900
 LARGEST_AMOUNT = 1e4
 ATTEMPTS = 40
 """Of a step."""
+NUDGE, NUDGES = 1e-9, 3
+"""Of what a leap reads: how far, and how often."""
 MANY = 400
 """Graphs in which a call is tried."""
 NAMES = ("x", "y", "z")
@@ -39,11 +42,12 @@ class Value:
     tensor: Tensor
     real: list[torch.Tensor]
     rows: int = 0
+    truths: bool = False
 
     @property
     def known(self) -> Known:
         low, high = (float(f(torch.stack([f(x) for x in self.real]))) for f in (torch.min, torch.max))
-        return Known(tuple(self.real[0].shape), low, high, self.rows)
+        return Known(tuple(self.real[0].shape), low, high, self.rows, self.truths)
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Growing:
     def call(self, name: str, *arguments: Any) -> bool:
         """Whether this was called: PyTorch and the rule take it, and what it makes can be gone on with."""
         made = self._computed(name, arguments)
-        if not made or not _usable(made[0]) or (name in LEAPS and not self._steady(name, arguments, made[0])):
+        if not made or not _usable(made[0]) or (name in LEAPS and not self._steady(name, arguments, made)):
             return False
         before = len(self.builder.nodes), {**self.builder.tensors}, {**self.builder.expanded}
         self.builder.layer = f"{name.partition('.')[0]}_{len(self.calls)}"
@@ -133,19 +137,21 @@ class Growing:
             return False
         first = len(self.values)
         for tensor, real in zip(built, made, strict=False):
-            self._keep(Value(tensor, real))
+            truths = real[0].dtype is torch.bool
+            self._keep(Value(tensor, [y.to(torch.float64) for y in real], truths=truths))
         self.calls.append(name)
         results = ", ".join(f"v{i}" for i in range(first, len(self.values)))
         listed = ", ".join(_listed(arguments))
         self.lines.append(f"{results} = {name}({listed})  # {built[0].shape}")
         return True
 
-    def _steady(self, name: str, arguments: tuple[Any, ...], made: list[torch.Tensor]) -> bool:
+    def _steady(self, name: str, arguments: tuple[Any, ...], made: list[list[torch.Tensor]]) -> bool:
         """Whether rounding errors in what it reads come out as such."""
-        for nudge in (1e-9, -1e-9, 1e-9):
-            other = self._computed(name, arguments, nudge)[0]
-            if not all(torch.allclose(x, y, rtol=1e-3, atol=1e-6) for x, y in zip(other, made, strict=True)):
-                return False
+        for _ in range(NUDGES):
+            others = self._computed(name, arguments, NUDGE)
+            for y, other in zip(chain(*made), chain(*others), strict=True):
+                if not torch.allclose(y.double(), other.double(), rtol=1e-3, atol=1e-6):
+                    return False
         return True
 
     def _computed(
@@ -163,7 +169,7 @@ class Growing:
             except REFUSALS:
                 return []
             several = made if isinstance(made, tuple | list) else [made]
-            by_sample.append([y.to(torch.float64) for y in several])
+            by_sample.append(several)
         return [list(each) for each in zip(*by_sample, strict=True)]
 
     def _built(self, name: str, arguments: tuple[Any, ...], shapes: list[Shape]) -> list[Tensor]:
@@ -222,7 +228,7 @@ def _usable(real: Sequence[torch.Tensor]) -> bool:
     first = real[0]
     if not 0 < first.numel() <= LARGEST or first.ndim > 6:
         return False
-    return all(bool((x.abs() <= LARGEST_AMOUNT).all()) for x in real)
+    return all(bool((x.double().abs() <= LARGEST_AMOUNT).all()) for x in real)
 
 
 def random_graph(seed: int) -> RandomGraph:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from .drawing import At, Constant, Draw, Family, alone
+from .drawing import At, Call, Constant, Draw, Family, alone
 
 RELATIONS = ("gt", "ge", "lt", "le", "eq", "ne")
 
@@ -66,9 +66,16 @@ def filled_tensor(d: Draw) -> tuple[Any, ...]:
 def mask(d: Draw, shape: tuple[int, ...]) -> At | Constant:
     """Of truths that repeat over a shape: a constant, or a comparison."""
     if d.maybe(0.5):
-        return At(d.other(shape, least=0.0, most=1.0).number, torch.bool)
+        return d.truths_over(shape)
     kept = shape[d.randint(0, len(shape)) :]
     return Constant(tuple(kept), d.randrange(1 << 30), truths=True)
+
+
+def chosen(d: Draw, call: Call) -> At:
+    """The one where it is above a number, else the other."""
+    x, shape = d.activation()
+    above = At(call("gt.Scalar", x, d.number()).number, torch.bool)
+    return call("where.self", above, x, d.other(shape))
 
 
 FAMILY = Family(
@@ -86,6 +93,7 @@ FAMILY = Family(
         "masked_fill.Scalar": filled,
         "masked_fill.Tensor": filled_tensor,
     },
+    {"chosen": chosen},
     leaps={
         "argmax.default",
         "topk.default",

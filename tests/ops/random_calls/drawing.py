@@ -56,13 +56,15 @@ class Constant:
 class Known:
     """What is known of a value: its shape, and between what it lies.
 
-    `rows`: it holds whole numbers, which name so many rows of a table and are nothing else.
+    `rows`: it holds whole numbers, which name so many rows of a table and are nothing else. `truths`: it is
+    what a comparison says.
     """
 
     shape: Shape
     low: float
     high: float
     rows: int = 0
+    truths: bool = False
 
 
 Wanted = Callable[[Known], bool]
@@ -109,13 +111,14 @@ class Draw(random.Random):
             raise Misfit
         return At(fit[0], torch.int64), self.known[fit[0]].rows
 
-    def other(self, shape: Shape, least: float = -INFINITE, most: float = INFINITE) -> At:
+    def other(self, shape: Shape, least: float = -INFINITE) -> At:
         """Another value that repeats over one of this shape, or it over that, or both over each other."""
+        return self.activation(lambda known: known.low >= least and _repeats(known.shape, shape))[0]
 
-        def fits(known: Known) -> bool:
-            return least <= known.low and known.high <= most and _repeats(known.shape, shape)
-
-        return self.activation(fits)[0]
+    def truths_over(self, shape: Shape) -> At:
+        """What a comparison says, that repeats over a value of this shape or the other way round."""
+        at, _ = self.activation(lambda known: known.truths and _repeats(known.shape, shape))
+        return At(at.number, torch.bool)
 
     def constant(self, *shape: int, positive: bool = False) -> Constant:
         return Constant(shape, self.randrange(1 << 30), positive)
