@@ -8,14 +8,14 @@ import pytest
 from firmnet.frontends.common.affine import affine
 from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_float
-from firmnet.ir import Graph, QParams, Tensor
+from firmnet.ir import Dtype, Graph, QParams, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.functions import CurveStep, TableAttrs, single
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.mul import MulAttrs
-from firmnet.ops.tables import LEVELS, everywhere, table
+from firmnet.ops.tables import LEVELS, everywhere, table, wide_table
 from firmnet.passes import optimize
 from firmnet.passes.compose_functions import compose_functions
 
@@ -168,3 +168,11 @@ def test_of_two_neighbours_the_later_counts() -> None:
     )
     with pytest.raises(ValueError, match="no number for any input"):
         everywhere(np.full(len(LEVELS), nan))
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_leaves_float64_saturates() -> None:
+    x, fine = QParams((5.55,)), QParams((1e-4,))
+    assert table(x, fine, np.exp)[-1] == 127
+    wide = wide_table(QParams((0.0215,), 0, Dtype.INT16), QParams((1e-4,), 0, Dtype.INT16), np.exp)
+    assert wide["entries"][-1] == wide["entries"].max() > 0

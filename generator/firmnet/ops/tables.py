@@ -49,8 +49,8 @@ def table(x: QParams, y: QParams, function: Callable[[Array], Array]) -> Array:
     What is infinite saturates. An input for which the function is no number, as the root of less than zero,
     has the entry of the nearest one for which it is; ValueError where there is none.
     """
-    real = everywhere(function(x.to_real(LEVELS)))
-    out: Array = np.clip(np.floor(real / y.scale[0] + 0.5) + y.zero_point, -128, 127).astype(np.int8)
+    steps = _in_steps(function(x.to_real(LEVELS)), y)
+    out: Array = np.clip(np.floor(steps + 0.5) + y.zero_point, -128, 127).astype(np.int8)
     return out
 
 
@@ -62,7 +62,7 @@ def wide_table(x: QParams, y: QParams, function: Callable[[Array], Array]) -> Co
     by half of what the line between them misses, so that it misses less.
     """
     levels = np.arange(WIDE + 1) - WIDE // 2
-    steps = everywhere(function(x.to_real(levels))) / y.scale[0]
+    steps = _in_steps(function(x.to_real(levels)), y)
     exact = np.clip(steps[:-1], y.dtype.low, y.dtype.high)
     steps = np.clip(steps, -WIDE, WIDE - 1)  # a line may leave the range before it saturates
     found: dict[int, Constants] = {}
@@ -76,6 +76,13 @@ def wide_table(x: QParams, y: QParams, function: Callable[[Array], Array]) -> Co
             if np.abs(made - exact).max() <= 1.0:
                 return {"entries": entries.astype(np.int32), "shift": shift}
     return found[USUAL_BITS]
+
+
+def _in_steps(real: Array, y: QParams) -> Array:
+    """Results of a function in steps of the output, infinite where float64 ends."""
+    with np.errstate(over="ignore"):
+        steps: Array = everywhere(real) / y.scale[0]
+    return steps
 
 
 def between_entries(entries: Array, shift: int, values: Array) -> Array:

@@ -52,6 +52,8 @@ FAMILY = Family(
         "clamp_max.Tensor": bound_tensor,
         "softmax.int": softmax,
         "_softmax.default": softmax_whole,
+        "log_softmax.int": softmax,
+        "_log_softmax.default": softmax_whole,
     },
     weight=5,
 )
