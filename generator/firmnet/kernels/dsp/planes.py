@@ -28,7 +28,7 @@ FILL_CYCLES = 0.7
 """For a value of padding."""
 FREE_SCRATCH_BYTES = 4096
 """So much scratch is no reason to cut rows into pieces."""
-LONG_CYCLES = 6_000
+LONG_CYCLES = 3_000
 """From which on a row of tiles is so long that the code around it had better be small than fast."""
 WORTH = 1.02
 """What pieces may cost that save memory, and tiles that save code."""
@@ -233,7 +233,7 @@ class Planes:
     def long(self) -> bool:
         """Whether nearly all of the time is in the tiles."""
         tile = self._tile_cycles(min(self.piece, self.layer.columns.least))
-        return tile >= LONG_CYCLES and not self.layer.columns.apart
+        return tile >= LONG_CYCLES
 
     def overlap(self) -> int | None:
         """Bytes by which y must begin before x; None: apart."""
