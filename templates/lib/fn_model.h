@@ -20,6 +20,13 @@
 #define FN_ROLLED
 #endif
 
+/* Lets nothing be known of a value: else GCC writes what lies between two tests of it once for each result. */
+#if defined(__GNUC__)
+#define FN_UNKNOWN(value) __asm__("" : "+r"(value))
+#else
+#define FN_UNKNOWN(value)
+#endif
+
 /* What runs once around run(), over few values: small code is worth more there than fast code. */
 #if defined(__GNUC__)
 #define FN_EDGE static __attribute__((cold))

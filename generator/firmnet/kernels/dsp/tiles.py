@@ -13,7 +13,7 @@ MIN_PARTED = 128
 """Pairs of inputs from which on it outweighs setting odd sums aside in between."""
 MAX_UNROLL = 16
 """Input pairs in a loop's body and behind it; each takes 56 bytes of code, and flash caches hold 1 KB."""
-WORTH = 0.01
+WORTH_LESS_CODE = 0.01
 """Of a dot product's time, for less code."""
 PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
 """Cycles per pair of inputs, by pixels of a tile."""
@@ -79,7 +79,7 @@ def dot(pairs: int, joined: bool) -> Dot:
         return Dot(pairs, 0, 0, body, joined)
     splits = [(body // unroll, body % unroll, unroll) for unroll in range(4, min(MAX_UNROLL, body // 2) + 1)]
     small = [split for split in splits if split[1] + split[2] <= MAX_UNROLL]
-    most = min(small)[0] + WORTH * PAIR_CYCLES[MAX_PIXELS] * pairs / LOOP_CYCLES
+    most = min(small)[0] + WORTH_LESS_CODE * PAIR_CYCLES[MAX_PIXELS] * pairs / LOOP_CYCLES
     few = [split for split in small if split[0] <= most]
     loops, rest, unroll = min(few, key=lambda split: (split[1] + split[2], split[0]))
     return Dot(pairs, unroll, loops, rest, joined)
