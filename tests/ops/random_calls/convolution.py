@@ -65,6 +65,8 @@ FAMILY = Family(
         "conv1d.padding": named_padding(1),
         "conv2d.default": conv(2),
         "conv2d.padding": named_padding(2),
+        "conv3d.default": conv(3),
+        "conv3d.padding": named_padding(3),
         "convolution.default": convolution,
         "conv_transpose1d.default": transposed(1),
         "conv_transpose2d.input": transposed(2),

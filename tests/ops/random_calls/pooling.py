@@ -20,7 +20,7 @@ def max_pool(axes: int) -> Callable[[Draw], tuple[Any, ...]]:
 
 def avg_pool(axes: int) -> Callable[[Draw], tuple[Any, ...]]:
     def drawn(d: Draw) -> tuple[Any, ...]:
-        divisor = [d.choice([None, None, 3])] if axes == 2 else []
+        divisor = [d.choice([None, None, 3])] if axes > 1 else []
         return *_windows(d, axes), d.maybe(0.4), d.maybe(0.5), *divisor
 
     return drawn
@@ -56,6 +56,12 @@ FAMILY = Family(
         "adaptive_avg_pool1d.default": adaptive(1),
         "adaptive_avg_pool2d.default": adaptive(2),
         "_adaptive_avg_pool2d.default": adaptive(2),
+        "max_pool3d.default": max_pool(3),
+        "max_pool3d_with_indices.default": max_pool(3),
+        "avg_pool3d.default": avg_pool(3),
+        "adaptive_avg_pool3d.default": adaptive(3),
+        "_adaptive_avg_pool3d.default": adaptive(3),
+        "adaptive_max_pool3d.default": adaptive(3),
         "adaptive_max_pool1d.default": adaptive(1),
         "adaptive_max_pool2d.default": adaptive(2),
         "mean.dim": over_axes,
