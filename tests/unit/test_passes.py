@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from firmnet.frontends.common.affine import affine
 from firmnet.frontends.common.builder import Builder
 from firmnet.frontends.common.movement import reshaped, to_nchw, to_nhwc, transposed
 from firmnet.interpret import model_shape, run_float
@@ -410,3 +411,11 @@ def test_a_batch_norm_behind_a_layer_norm_is_its_gain(gain_axes: Shape) -> None:
     assert ops(folded) == ["layer_norm"]
     x = net.rng.normal(size=(1, 4, 5, 6))
     np.testing.assert_allclose(run_float(folded, x), run_float(graph, x), rtol=1e-9, atol=1e-9)
+
+
+def test_a_factor_behind_a_single_number_is_no_factor_of_channels() -> None:
+    builder = Builder("number")
+    x = builder.input("x", (1, 1))
+    number = builder.add("reshape", ReshapeAttrs(()), builder.add("clamp", ClampAttrs(0.0), x))
+    graph = builder.graph(x, affine(builder, builder.add("reshape", ReshapeAttrs((1,)), number), 2.0, 1.0))
+    np.testing.assert_allclose(run_float(optimize(graph), np.full((1, 1), 3.0)), [7.0])

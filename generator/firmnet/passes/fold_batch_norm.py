@@ -41,10 +41,13 @@ def _maker(graph: Graph, norm: Node) -> Node | None:
 
 def _keeps_channels(graph: Graph, node: Node) -> bool:
     """Whether every value stays in its channel, and none comes from elsewhere."""
-    channels = graph.tensors[node.inputs[0]].shape[-1]
+    shape, made = (graph.tensors[name].shape for name in (node.inputs[0], node.outputs[0]))
+    if not shape or not made:
+        return False
+    channels = shape[-1]
     if node.op == "pick":
         return not adds_constants(node.attrs) and node.attrs.axes[-1] == everything(channels)
-    return node.op == "reshape" and graph.tensors[node.output].shape[-1] == channels
+    return node.op == "reshape" and made[-1] == channels
 
 
 def _follows(graph: Graph, layer: Node, norm: Node) -> bool:
