@@ -116,7 +116,7 @@ WRONG = {
     "neither-kind": ("generate small.py --board netduinoplus2", "file.py:function"),
     "failing-function": ("generate small.py:broken --board netduinoplus2", "ZeroDivisionError"),
     "unsupported-layer": ("generate small.py:unsupported --board netduinoplus2", "lgamma"),
-    "two-inputs": ("generate small.py:two_inputs --board netduinoplus2", "2 inputs"),
+    "two-inputs": ("generate small.py:two_inputs --board netduinoplus2", "must be 2 arrays"),
     "no-calibration": ("generate small.py:uncalibrated --board netduinoplus2", "--calib"),
     "missing-calibration-file": (f"{GENERATE} --calib nothing.npy", "nothing.npy"),
     "integer-calibration": (f"{GENERATE} --calib integers.npy", "int32"),

@@ -7,6 +7,7 @@ a layer in place behind it then overwrites; it keeps one branch of Python code, 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -196,11 +197,14 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     """Inputs of the model's shapes, float32: samples spread over the calibration data, noise, zeros.
 
     Where numbers name rows of a table they are int64, and rows that it has. Places of largest values are not
-    asked of zeros, which are all alike: PyTorch may name any.
+    asked of zeros nor of other samples that are all alike: PyTorch may name any.
     """
+    places = any(node.op == "argmax" for node in graph.nodes)
     shapes = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.inputs]
     tables = [numbered(graph).get(port.tensor, (0, 0))[0] for port in graph.inputs]
     known = [_samples(shape, data) for shape, data in zip(shapes, _by_port(graph, calibration), strict=True)]
+    if places:
+        known = [x[np.ptp(x.reshape(len(x), prod(x.shape[1:])), axis=1) > 0] for x in known]
     count = min(map(len, known))
     made = [tuple(samples[i] for samples in known) for i in _spread(count)]
     rng = np.random.default_rng(0)
@@ -208,7 +212,7 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     each = list(zip(shapes, ends, strict=True))
     made.append(tuple(rng.uniform(lo, hi, shape) for shape, (lo, hi) in each))
     made.append(tuple(rng.normal(scale=max(abs(lo), abs(hi)), size=shape) for shape, (lo, hi) in each))
-    if not any(node.op == "argmax" for node in graph.nodes):
+    if not places:
         made.append(tuple(np.zeros(shape) for shape in shapes))
     of_data = min(COMPARED, count)
     for i, sample in enumerate(made):
