@@ -192,7 +192,8 @@ def compile(
     for a model with several inputs a tuple of arrays, a dict of them by the inputs' names, or an .npz that
     holds them under these; default: what the model's function gave. `example` is what a module's forward is
     called with, where that takes more than one sample of each input in a row: a dict by the names of its
-    arguments, or lists and dicts of tensors inside.
+    arguments, or lists and dicts of tensors inside; or whole numbers
+    (an embedding).
     `precision` is that of activations: "int8" (the default), "int16", or by the names of layers, inputs and
     states: {"conv1": "int16"}, or ["int16", "conv1=int8"]. Weights are int8. "auto" makes those int16 that
     cost the outputs most as int8, until these have `target_snr_db` (default 30 dB) beside the float network
@@ -445,7 +446,14 @@ def _example(samples: Any) -> Any:
         raise UserError("calibration data is empty: give at least one sample")
     if array.ndim < 2 or array.dtype.kind != "f":
         shown = f"{array.dtype} {array.shape}"
-        raise UserError(f"calibration data must be float samples of shape (N, …), not {shown}")
+        numbers = (
+            "; where the model takes whole numbers (an embedding), give one sample of them in int64, of "
+            "shape (1, …), as the argument `example`"
+        )
+        raise UserError(
+            f"calibration data must be float samples of shape (N, …), not {shown}"
+            f"{numbers if array.dtype.kind in 'iu' and array.ndim >= 2 else ''}"
+        )
     return array[:1].astype(np.float32)
 
 

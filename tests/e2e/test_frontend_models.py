@@ -359,6 +359,43 @@ def test_other_spellings_are_what_they_spell(function: Any, expected: set[str]) 
     assert expected <= set(ops(imported(module, 1, 4, 6, 6)))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, p: F.cosine_similarity(x, p[:1]),
+        lambda x, p: F.cosine_similarity(x[:, None], p[None], dim=-1),
+        lambda x, p: F.pairwise_distance(x, p[:1]),
+        lambda x, p: F.pairwise_distance(x[:, None], p, p=1, keepdim=True),
+        lambda x, p: (x[:, None] - p).square().sum(-1).argmin(1),
+        lambda x, p: torch.argmin(x, dim=-1, keepdim=True),
+        lambda x, p: torch.argmin(x),
+        lambda x, p: tuple((x[:, None] - p).abs().sum(-1).min(1)),
+        lambda x, p: x.topk(1, largest=False)[1],
+        lambda x, p: torch.logsumexp(x, 1),
+        lambda x, p: (x[:, None] * p).logsumexp((1, 2), keepdim=True),
+        lambda x, p: torch.std_mean(x, 1),
+        lambda x, p: torch.std_mean(x[:, None] * p, dim=(1, 2), correction=0, keepdim=True),
+        lambda x, p: torch.var_mean(x, dim=1, unbiased=False),
+        lambda x, p: torch.var_mean(x),
+        lambda x, p: F.mse_loss(x, p[:1]),
+        lambda x, p: F.mse_loss(x, x.relu(), reduction="none").mean(1),
+        lambda x, p: F.l1_loss(x, x.relu(), reduction="sum"),
+        lambda x, p: torch.broadcast_tensors(x[:, None].relu(), p[None] + x)[0],
+    ],
+    ids=range(19),
+)
+def test_distances_and_statistics_are_spelled_out(function: Any) -> None:
+    points = torch.randn(4, 6, generator=torch.Generator().manual_seed(1))
+    module = Only(lambda x: function(x, points))
+    x = torch.randn(1, 6, generator=torch.Generator().manual_seed(2))
+    graph = load(module, example=x).graph
+    returned = module(x)
+    computed = run_float(graph, x.numpy())
+    several = isinstance(returned, tuple)
+    for y, wanted in zip(*(computed, returned) if several else ((computed,), (returned,)), strict=True):
+        np.testing.assert_allclose(y, wanted.numpy(), rtol=1e-5, atol=1e-6)
+
+
 class Only(nn.Module):
     """A function as a module."""
 

@@ -176,9 +176,13 @@ def test_an_exported_file_says_how_it_wraps_them(tmp_path: Path) -> None:
         ((x.numpy(), y.numpy()[:7]), "30 of 'x', 7 of 'y'"),
         ({"x": x.numpy()}, "missing a required argument: 'y'"),
         ((x.numpy(), y.numpy().astype(int)), "must be float samples"),
+        (
+            y.numpy().astype(int),
+            "give one sample of them in int64, of shape (1, …), as the argument `example`",
+        ),
         ((x.numpy(), x.numpy()), "cannot follow"),
     ],
-    ids=["one", "fewer", "missing", "integers", "shape"],
+    ids=["one", "fewer", "missing", "integers", "only-integers", "shape"],
 )
 def test_samples_that_do_not_fit_are_refused(calibration: Any, said: str) -> None:
     with pytest.raises(UserError) as refused:

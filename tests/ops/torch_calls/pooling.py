@@ -59,7 +59,6 @@ CALLS: list[Call] = [
     ("adaptive_max_pool3d.default", VOLUME, (X, [2, 4, 3])),
     ("amin.default", IMAGE, (X, [2, 3])),
     ("amin.default", (1, 3, 5), (X, [1], True)),
-    ("min.dim", IMAGE, (X, 1)),
     ("min.default", (1, 3, 5), (X,)),
 ]
 

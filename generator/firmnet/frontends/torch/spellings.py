@@ -6,6 +6,7 @@ from functools import reduce
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch._C import DispatchKey
 from torch._decomp import get_decompositions
@@ -53,8 +54,21 @@ def _addcdiv(x: Tensor, a: Tensor, b: Tensor, *, value: float = 1) -> Tensor:
     return x + a / b * value
 
 
+def _argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    return torch.argmax(-x, dim, keepdim)
+
+
+def _broadcast_tensors(tensors: list[Tensor]) -> list[Tensor]:
+    shape: torch.Size = torch.broadcast_shapes(*[x.shape for x in tensors])  # type: ignore[no-untyped-call]
+    return [x.expand(shape) if x.shape != shape else x.clone() for x in tensors]
+
+
 def _column_stack(parts: list[Tensor]) -> Tensor:
     return torch.cat([part if part.ndim > 1 else part.reshape(-1, 1) for part in parts], 1)
+
+
+def _cosine_similarity(x: Tensor, y: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    return (F.normalize(x, dim=dim, eps=eps) * F.normalize(y, dim=dim, eps=eps)).sum(dim)
 
 
 def _dstack(parts: list[Tensor]) -> Tensor:
@@ -85,12 +99,39 @@ def _lerp_by_each(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     return a * (1 - weight) + b * weight
 
 
+def _logsumexp(x: Tensor, dim: list[int], keepdim: bool = False) -> Tensor:
+    most = x.amax(dim, keepdim=True)
+    y = (x - most).exp().sum(dim, keepdim=True).log() + most
+    return y if keepdim else y.squeeze(dim)
+
+
+MEAN, SUM = 1, 2
+"""PyTorch's numbers of how a loss is reduced; 0: not at all."""
+
+
+def _loss(of: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
+    """A function of the difference of two tensors, reduced."""
+
+    def spelled(x: Tensor, y: Tensor, reduction: int = MEAN) -> Tensor:
+        each = of(x - y)
+        return each.mean() if reduction == MEAN else each.sum() if reduction == SUM else each
+
+    return spelled
+
+
 def _multiplied(matrices: list[Tensor]) -> Tensor:
     return reduce(torch.matmul, matrices)
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:
     return torch.mm(a.unsqueeze(1), b.unsqueeze(0))
+
+
+def _pairwise_distance(
+    x: Tensor, y: Tensor, p: float = 2, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    distance: Tensor = torch.linalg.vector_norm(x - y + eps, p, -1, keepdim)
+    return distance
 
 
 def _repeat_interleave(
@@ -118,6 +159,28 @@ def _one_of_two(condition: Tensor, x: float, y: float) -> Tensor:
     return condition.float() * (x - y) + y
 
 
+def _std_mean(x: Tensor, dim: list[int] | None, unbiased: bool = True, keepdim: bool = False) -> Any:
+    return _std_mean_corrected(x, dim, correction=int(unbiased), keepdim=keepdim)
+
+
+def _std_mean_corrected(
+    x: Tensor, dim: list[int] | None = None, *, correction: float | None = None, keepdim: bool = False
+) -> Any:
+    mean = x.mean(dim, keepdim) if dim else x.mean(list(range(x.ndim)), keepdim)
+    return torch.std(x, dim, correction=1 if correction is None else correction, keepdim=keepdim), mean
+
+
+def _var_mean(x: Tensor, dim: list[int] | None, unbiased: bool = True, keepdim: bool = False) -> Any:
+    return _var_mean_corrected(x, dim, correction=int(unbiased), keepdim=keepdim)
+
+
+def _var_mean_corrected(
+    x: Tensor, dim: list[int] | None = None, *, correction: float | None = None, keepdim: bool = False
+) -> Any:
+    mean = x.mean(dim, keepdim) if dim else x.mean(list(range(x.ndim)), keepdim)
+    return torch.var(x, dim, correction=1 if correction is None else correction, keepdim=keepdim), mean
+
+
 def _vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return (x * y).sum(dim)
 
@@ -135,23 +198,34 @@ OWN: Mapping[Any, Callable[..., Any]] = {
     aten.__or__.Tensor: _either,
     aten.addbmm.default: _addbmm,
     aten.addcdiv.default: _addcdiv,
+    aten.argmin.default: _argmin,
     aten.bitwise_and.Tensor: _both,
     aten.bitwise_not.default: _opposite,
     aten.bitwise_or.Tensor: _either,
+    aten.broadcast_tensors.default: _broadcast_tensors,
     aten.chain_matmul.default: _multiplied,
     aten.column_stack.default: _column_stack,
+    aten.cosine_similarity.default: _cosine_similarity,
     aten.dstack.default: _dstack,
     aten.glu.default: _glu,
     aten.hstack.default: _hstack,
     aten.inner.default: _inner,
+    aten.l1_loss.default: _loss(torch.abs),
     aten.lerp.Scalar: _lerp,
     aten.lerp.Tensor: _lerp_by_each,
     aten.linalg_multi_dot.default: _multiplied,
     aten.linalg_vecdot.default: _vecdot,
+    aten.logsumexp.default: _logsumexp,
+    aten.mse_loss.default: _loss(torch.square),
     aten.outer.default: _outer,
+    aten.pairwise_distance.default: _pairwise_distance,
     aten.repeat_interleave.self_int: _repeat_interleave,
     aten.row_stack.default: _vstack,
+    aten.std_mean.correction: _std_mean_corrected,
+    aten.std_mean.dim: _std_mean,
     aten.tile.default: _tile,
+    aten.var_mean.correction: _var_mean_corrected,
+    aten.var_mean.dim: _var_mean,
     aten.vstack.default: _vstack,
     aten.where.Scalar: _one_of_two,
 }

@@ -34,14 +34,19 @@ def from_aten_max_dim(b: Builder, x: Tensor, dim: int, keepdim: bool = False) ->
     return [from_aten_amax(b, x, dim, keepdim), from_aten_argmax(b, x, dim, keepdim)]
 
 
+def from_aten_min_dim(b: Builder, x: Tensor, dim: int, keepdim: bool = False) -> list[Tensor]:
+    """Of the negative values the largest, negative again, and where they are."""
+    most, place = from_aten_max_dim(b, affine(b, x, -1.0, 0.0), dim, keepdim)
+    return [affine(b, most, -1.0, 0.0), place]
+
+
 def from_aten_topk(
     b: Builder, x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
 ) -> list[Tensor]:
-    if k != 1 or not largest:
-        raise Unsupported(
-            f"the {k} {'largest' if largest else 'smallest'} values: firmnet finds the largest one"
-        )
-    return from_aten_max_dim(b, x, dim, True)
+    if k != 1:
+        kind = "largest" if largest else "smallest"
+        raise Unsupported(f"the {k} {kind} values: firmnet finds the {kind} one")
+    return (from_aten_max_dim if largest else from_aten_min_dim)(b, x, dim, True)
 
 
 def _comparison(relation: str) -> Rule:
@@ -121,6 +126,7 @@ def _sum(b: Builder, x: Tensor | None, other: Tensor | None) -> Tensor:
 RULES: Mapping[str, Rule] = {
     "aten.argmax.default": from_aten_argmax,
     "aten.max.dim": from_aten_max_dim,
+    "aten.min.dim": from_aten_min_dim,
     "aten.topk.default": from_aten_topk,
     **{
         f"aten.{relation}.{kind}": _comparison(relation)

@@ -275,6 +275,5 @@ RULES: Mapping[str, Rule] = {
     "aten.amax.default": from_aten_amax,
     "aten.max.default": from_aten_amax,
     "aten.amin.default": from_aten_amin,
-    "aten.min.dim": from_aten_amin,
     "aten.min.default": from_aten_amin,
 }
