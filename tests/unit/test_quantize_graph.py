@@ -1,6 +1,7 @@
 """Does the integer graph compute what the float graph computes, with scales where they belong?"""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -345,6 +346,21 @@ def test_noise_that_adds_up_on_the_way_is_told_at_the_output_with_the_layers_to_
     assert all(row.name not in poor_outputs(wider.graph, wider.quality) for row in worst)
     made = quantize(graph, samples, precision="int16")
     assert not poor_outputs(made.graph, made.quality)
+
+
+@pytest.mark.parametrize("precision", ["int8", "int16"])
+def test_what_is_told_to_be_widened_may_be_asked_for(precision: str) -> None:
+    """Changes between the types are layers of no one's."""
+    net = Net(13, 1, 6, 6, 4)
+    steps = net.builder.add("compare", attrs("compare", relation="gt", constant=0.0), deep(net, 4))
+    graph, samples = net.graph(steps), net.samples()
+    made = quantize(graph, samples, precision=precision)
+    assert ("rescale" in {node.op for node in made.graph.nodes}) == (precision == "int16")
+    sentence = poor_outputs(made.graph, made.quality)
+    assert sentence, "else this test says nothing"
+    told = re.findall(r"--precision (\w+)=int16", sentence)
+    assert bool(told) == (precision == "int8")
+    quantize(graph, samples, precision=[precision, *(f"{name}=int16" for name in told)])
 
 
 def test_progress_counts_samples_and_a_layer_beyond_numbers_is_an_error() -> None:

@@ -132,8 +132,10 @@ def _row_of(graph: Graph, tensor: str, rows: Iterable[LayerQuality]) -> LayerQua
 
 
 def _may_be_wide(graph: Graph, row: LayerQuality) -> bool:
-    """Whether a layer computes with int16 and does not yet."""
+    """Whether a layer computes with int16 and does not yet; changes of scale or type are no one's to name."""
     node = next(node for node in graph.nodes if node.name == row.name)
+    if node.op == "rescale":
+        return False
     wide = Dtype.INT16 in OPS[node.op].dtypes and OPS[node.op].output_qparams(node.attrs) is None
     return wide and graph.tensors[node.outputs[0]].dtype is Dtype.INT8
 
