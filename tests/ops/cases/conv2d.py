@@ -166,7 +166,7 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
         (f"channelwise_{c}_on_{h}x{w}{name}", (1, h, w, c), (c, 1, 1, 1), {"groups": c, **bounds})
         for c, h, w, name, bounds in [
             (1, 1, 3, "", {}),
-            (1, 9, 13, "_relu6", {"lo": 0.0, "hi": 6.0}),
+            (1, 9, 13, "_clamped", {"lo": -1.0, "hi": 1.0}),
             (3, 7, 5, "", {}),
             (5, 1, 3, "", {}),
             (6, 12, 9, "_relu", {"lo": 0.0}),
