@@ -28,7 +28,7 @@ def compose_functions(graph: Graph) -> Graph:
 
 
 def _composed(graph: Graph, node: Node) -> Graph:
-    found = list(_formulas(graph, node))
+    found = list(_formulas(graph, node)) if len(node.outputs) == 1 else []
     if not found:
         return graph
     formula = next((f for f in reversed(found) if f.is_private(graph)), found[0])
