@@ -136,14 +136,14 @@ BAD: dict[str, tuple[str, str, str]] = {
         "https://example.com/evil.git",
         "'platformio.platform' = ",
     ),
-    "platform-of-a-folder": ("nordicnrf52@^10.11.0", "symlink:///tmp/evil", "'platformio.platform' = "),
+    "platform-of-a-folder": ("nordicnrf52@^10.11.0", "symlink:///evil", "'platformio.platform' = "),
     "flag-that-runs": ("-mfloat-abi=soft", "!curl example.com", "'platformio.build_unflags.0' = "),
     "flag-of-a-plugin": ("-mfloat-abi=soft", "-fplugin=evil", "'platformio.build_unflags.0' = "),
     "flag-of-a-file": ("-mfloat-abi=soft", "-include/etc/passwd", "'platformio.build_unflags.0' = "),
     "flag-of-two-lines": ("-mfloat-abi=soft", "-Da\\n[env]", "'platformio.build_unflags.0' = "),
     "flash-script": (
         "uart_irq = 0",
-        "uart_irq = 0\nopenocd_cfg = ['/tmp/evil.cfg']",
+        "uart_irq = 0\nopenocd_cfg = ['/evil.cfg']",
         "'baremetal.openocd_cfg.0' = ",
     ),
     "flash-script-climbs": (
@@ -154,7 +154,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "baud-zero": ("baud = 115_200", "baud = 0", "'link.baud' = 0"),
     "machine-options": (
         'machine = "mps2-an386"',
-        'machine = "mps2-an386,dumpdtb=/tmp/x"',
+        'machine = "mps2-an386,dumpdtb=/x"',
         "'emulator.machine' = ",
     ),
     "monitor": (
@@ -169,7 +169,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     ),
     "chardev": (
         '"-device", "loader',
-        '"-chardev", "file,id=x,path=/tmp/x", "-device", "loader',
+        '"-chardev", "file,id=x,path=/x", "-device", "loader',
         "has '-chardev file",
     ),
     "loader-of-a-file": ("loader,addr=", "loader,file=/etc/passwd,addr=", "has '-device loader,file="),
