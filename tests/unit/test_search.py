@@ -10,6 +10,7 @@ from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_float
 from firmnet.ir import Array, Dtype, Graph
 from firmnet.ops.clamp import ClampAttrs
+from firmnet.ops.div import DivAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.quantize import Found16, output_snr, quantize, read_precision
 
@@ -85,6 +86,22 @@ def test_what_cannot_be_reached_is_said_and_nearly_all_of_it_given() -> None:
     assert not what.met
     assert what.reached >= what.wide - 1.0
     assert "110.0 dB cannot be reached: int16 everywhere has" in what.lines()[-1]
+
+
+def test_what_is_lost_to_layers_of_int8_is_not_blamed_on_weights() -> None:
+    b = Builder("ratio")
+    x, y = b.input("x", (1, 10)), b.input("y", (1, 10))
+    ratio = b.add("div", DivAttrs(), x, b.add("clamp", ClampAttrs(0.5), y, name="away"), name="ratio")
+    graph = b.graph((x, y), {"ratio": ratio})
+    data = samples(), samples() + 3.0
+    made = quantize(graph, data, precision=read_precision("auto", 80.0))
+    assert made.found is not None
+    assert not made.found.met
+    assert made.found.lines()[-1].endswith("the rest is lost to what stays int8 (ratio)")
+    what, _ = found(snr=110.0)
+    assert what.lines()[-1].endswith("the rest is lost to int8 weights")
+    what, _ = found(snr=110.0, named={"first": Dtype.INT8})
+    assert what.lines()[-1].endswith("lost to int8 weights and to what stays int8 (first)")
 
 
 def test_what_the_user_named_stays() -> None:

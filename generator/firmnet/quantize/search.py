@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import interpret
-from ..ir import Array, Dtype, Graph, QParams
+from ..ir import Array, Dtype, Graph, Node, QParams
 from ..ops import OPS
 from .accuracy import integer_accuracy
 from .apply import apply, own_constants
@@ -40,7 +40,9 @@ class Damage:
 class Found16:
     """What is int16 now, the worst first, and what that comes to: signal-to-noise in dB, or accuracy.
 
-    `narrow`: of int8 everywhere; `wide`: of int16 everywhere; `reached`: of what was chosen.
+    `narrow`: of int8 everywhere; `wide`: of int16 everywhere; `reached`: of what was chosen. `only_int8`: the
+    layers and inputs that are int8 even so, for their op or because the user said so; `weights`: whether
+    there are any.
     """
 
     widened: tuple[Damage, ...]
@@ -50,6 +52,8 @@ class Found16:
     narrow: float
     reached: float
     wide: float
+    only_int8: tuple[str, ...] = ()
+    weights: bool = True
 
     @property
     def met(self) -> bool:
@@ -63,9 +67,15 @@ class Found16:
         if not self.met:
             told.append(
                 f"{self._value(self.target)} cannot be reached: int16 everywhere has "
-                f"{self._value(self.wide)}, the rest is lost to int8 weights"
+                f"{self._value(self.wide)}, the rest is lost to {self._causes()}"
             )
         return told
+
+    def _causes(self) -> str:
+        """Of what is lost with int16 everywhere."""
+        stays = [f"what stays int8 ({', '.join(self.only_int8)})"] if self.only_int8 else []
+        weights = ["int8 weights"] if self.weights else []
+        return " and to ".join([*weights, *stays]) or "the rounding of int16"
 
     def _sum(self) -> str:
         what = "accuracy" if self.by_accuracy else "the outputs have"
@@ -113,9 +123,32 @@ def search(
     wide = value(len(ranked))
     near = wide - (0.0 if by_accuracy else NEAR_DB)
     count = _least(len(ranked), lambda count: value(count) >= min(target, near if wide < target else target))
-    chosen = tuple(damage for damage, _ in ranked[:count])
-    found = Found16(chosen, len(ranked), by_accuracy, target, value(0), value(count), wide)
+    found = Found16(
+        widened=tuple(damage for damage, _ in ranked[:count]),
+        candidates=len(ranked),
+        by_accuracy=by_accuracy,
+        target=target,
+        narrow=value(0),
+        reached=value(count),
+        wide=wide,
+        only_int8=_only_int8(full),
+        weights=any(OPS[node.op].weighted for node in graph.nodes),
+    )
     return _types(precision.named, ranked[:count]), found
+
+
+def _only_int8(full: Typed) -> tuple[str, ...]:
+    """Inputs, states and layers that hold or read int8 where all that can be int16 is."""
+    given = [port.name for port in full.graph.inputs if full.of(port.tensor) is Dtype.INT8]
+    given += [state.name for state in full.graph.states if full.of(state.tensor) is Dtype.INT8]
+    layers = [node for node in full.graph.nodes if node.op != "rescale" and not OPS[node.op].view]
+    return (*given, *(node.name for node in layers if _stays_int8(full, node)))
+
+
+def _stays_int8(full: Typed, node: Node) -> bool:
+    narrow = Dtype.INT16 not in OPS[node.op].dtypes
+    names = (*node.outputs, *(full.graph.activations(node) if narrow else ()))
+    return any(full.of(name) is Dtype.INT8 for name in names)
 
 
 Ranked = Sequence[tuple[Damage, str]]
