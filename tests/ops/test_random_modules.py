@@ -20,6 +20,7 @@ from firmnet.interpret import run_float, run_int
 from firmnet.ir import Array, Call, Graph
 from firmnet.ops import OPS
 from firmnet.ops.conv2d import Conv2dAttrs
+from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 from firmnet.passes import optimize
 from firmnet.plan import STACK_BYTES, least
 from firmnet.profile import profile_graph
@@ -115,6 +116,18 @@ def test_plain_c_that_a_limit_chooses_stays_within_the_reserve_too(core: str) ->
     taken = profile_graph(graph, core, ram_limit_bytes=smallest)
     assert [layer.kernel for layer in taken.layers] == ["portable/conv2d"]
     assert taken.arena_bytes + taken.stack_bytes <= smallest
+
+
+def test_the_stack_does_not_grow_with_the_taps_of_a_transposed_convolution() -> None:
+    attrs = ConvTranspose2dAttrs(dilation=(1, 2))
+    x, w = activation("x", (1, 3, 3, 2)), weight("w", (2, 9, 9, 2), 1)
+    shape = OPS["conv_transpose2d"].shape(attrs, x.shape, w.shape, (2,))
+    call = Call(attrs, (x, w, bias("b", x, w, 1)), (activation("y", shape, output_scale(x, w)),))
+    graph = Row(OPS["conv_transpose2d"], Case("many_taps", call)).graph
+    for cpu in ("cortex-m0plus", "cortex-m4f"):
+        taken = profile_graph(graph, cpu)
+        assert [layer.kernel for layer in taken.layers] == ["portable/conv_transpose2d"]
+        assert taken.stack_bytes <= STACK_BYTES[isa(cpu)]
 
 
 @pytest.mark.parametrize("device", ["host", "core"])

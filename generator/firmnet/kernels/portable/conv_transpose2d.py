@@ -36,6 +36,11 @@ class Transposed:
     def n_out_per_group(self) -> int:
         return self.n_out // self.groups
 
+    @property
+    def list_bytes(self) -> int:
+        """Of the taps that meet an output: where each reads, and where its weights begin."""
+        return 2 * 4 * self.met
+
 
 class ConvTranspose2d(Kernel):
     op = "conv_transpose2d"
@@ -48,8 +53,9 @@ class ConvTranspose2d(Kernel):
         return float(60 + pixels * each_pixel)
 
     def scratch_bytes(self, call: Call) -> int:
-        """A pixel of zero points."""
-        return call.inputs[0].shape[3]
+        """The taps that meet an output, and a pixel of zero points."""
+        found = self.layout(call, {})
+        return found.list_bytes + found.n_in
 
     def layout(self, call: Call, k: Constants) -> Transposed:
         _, height, width, n_in = call.inputs[0].shape
