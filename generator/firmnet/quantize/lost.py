@@ -14,6 +14,7 @@ from .groups import only_passed_on
 from .observe import Ranges
 from .quality import tried
 from .samples import rows
+from .signals import places
 
 Sample = tuple[Array, ...]
 
@@ -75,7 +76,9 @@ class Lost:
 
 @dataclass(frozen=True)
 class _Error:
-    """The largest error of an output value, in parts of the range of its output, where it is, and of what."""
+    """The largest error of an output value, in parts of the range of its output, where it is, and of what; of
+    places the part that differs, and the first.
+    """
 
     part: float
     output: int
@@ -138,8 +141,11 @@ def _errors(
     graph: Graph, quantized: Graph, sequence: Sequence[Sample], chosen: Sequence[int], observed: Ranges
 ) -> dict[int, _Error]:
     """By sample."""
-    seen = [observed.histograms[port.tensor] for port in graph.outputs]
-    spans = [max(each.high, 0.0) - min(each.low, 0.0) or 1.0 for each in seen]
+    counted = places(graph)
+    seen = [(port.tensor, observed.histograms[port.tensor]) for port in graph.outputs]
+    spans = [
+        None if name in counted else max(each.high, 0.0) - min(each.low, 0.0) or 1.0 for name, each in seen
+    ]
     integers = dict(_integers(quantized, sequence, chosen))
     floats = _runs(interpret.Stepper(graph, interpret.float_values), sequence, chosen)
     return {
@@ -148,11 +154,13 @@ def _errors(
     }
 
 
-def _largest(real: Sequence[Array], got: Sequence[Array], spans: Sequence[float]) -> _Error:
+def _largest(real: Sequence[Array], got: Sequence[Array], spans: Sequence[float | None]) -> _Error:
+    """Of outputs, with the span of what each held in calibration (None: it holds places)."""
     errors = []
     for output, (right, said, span) in enumerate(zip(real, got, spans, strict=True)):
-        element = int(np.argmax(np.abs(said - right)))
-        part = float(abs(said[element] - right[element])) / span
+        off = np.abs(said - right) if span else said != right
+        element = int(np.argmax(off))
+        part = float(off[element]) / span if span else float(np.mean(off))
         errors.append(_Error(part, output, element, float(right[element]), float(said[element])))
     return max(errors, key=lambda error: error.part)
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import interpret
-from ..ir import Array, Dtype, Graph, Node, QParams, wrapped
+from ..ir import Array, Dtype, Graph, Node, Port, QParams, wrapped
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Histogram, Ranges, histogram_of
 from .samples import rows
+from .signals import Magnitudes, places
 
 POOR_DB = 10.0
 POOR_OUTPUT_DB = 20.0
@@ -22,7 +23,8 @@ MAX_SAMPLES = 32
 
 @dataclass(frozen=True)
 class LayerQuality:
-    """One layer's signal-to-noise ratio: `inf` where nothing differs, `-inf` where the true signal is zero.
+    """One layer's signal-to-noise ratio: `inf` where nothing differs, `-inf` where the true signal is zero,
+    but for rounding. Of places of values (argmax) noise is the share of those that differ.
 
     `snr_db` includes what earlier layers lost; `own_snr_db` is the layer alone, fed with quantized floats.
     Over all calibration samples its values went from `seen_low` to `seen_high`; int8 holds `low` to `high`,
@@ -44,17 +46,20 @@ class LayerQuality:
 
     @property
     def poor(self) -> bool:
-        """Below 10 dB: noise of a third of the signal or more."""
-        return self.snr_db < POOR_DB
+        """Below 10 dB: noise of a third of the signal or more. Where there is no signal none is lost."""
+        return -math.inf < self.snr_db < POOR_DB
 
 
 @dataclass
 class _Power:
-    """Sums over the samples of one layer."""
+    """Sums over the samples of one activation."""
 
     signal: float = 0.0
     noise: float = 0.0
     own_noise: float = 0.0
+
+    def __add__(self, other: "_Power") -> "_Power":
+        return _Power(self.signal + other.signal, self.noise + other.noise, self.own_noise + other.own_noise)
 
 
 def measure(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> tuple[LayerQuality, ...]:
@@ -65,19 +70,29 @@ def measure(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> t
     from; `samples` (N, …) in the model's own order.
     """
     layers = [node for node in quantized.nodes if not OPS[node.op].view]
-    sums = {node.name: _Power() for node in layers}
+    sums = {name: _Power() for node in layers for name in node.outputs}
+    magnitudes, counted = Magnitudes(quantized), places(quantized)
     constants = {node.name: OPS[node.op].prepare(quantized.call(node)) for node in layers}
     sequence = rows(samples, graph)
     floats, integers = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(quantized)
     for i in tried(graph, len(sequence), MAX_SAMPLES):
         real = _with_rescales(quantized, floats(*sequence[i]))
+        magnitudes.add(real)
         integer = integers(*interpret.quantized_inputs(quantized, *sequence[i]))
         for node in layers:
             inputs = [_to_integers(real[n], quantized.tensors[n].q) for n in quantized.activations(node)]
             alone = OPS[node.op].run_int(quantized.call(node), constants[node.name], *inputs)
             for name, y in zip(node.outputs, wrapped(alone, len(node.outputs)), strict=True):
-                _add(sums[node.name], quantized, name, real[name], integer[name], y)
-    return tuple(_row(quantized, node, sums[node.name], observed) for node in layers)
+                if name in counted:
+                    _count(sums[name], real[name], integer[name], y)
+                else:
+                    _add(sums[name], quantized, name, real[name], integer[name], y)
+    for name in magnitudes.vanishing() & sums.keys() - counted.keys():
+        sums[name].signal = 0.0
+    return tuple(
+        _row(quantized, node, sum((sums[name] for name in node.outputs), _Power()), observed)
+        for node in layers
+    )
 
 
 def tried(graph: Graph, count: int, most: int) -> list[int]:
@@ -91,18 +106,21 @@ def spread(count: int, most: int) -> list[int]:
 
 
 def poor_outputs(graph: Graph, rows: Sequence[LayerQuality]) -> str:
-    """One sentence naming outputs at which less than 20 dB arrive, the layers that lose most, and what to do.
+    """One sentence naming outputs at which less than 20 dB arrive, or places of which a tenth is wrong, the
+    layers that lose most, and what to do.
 
     Layers that are good by themselves add up: every one in a row of twenty may be, and their output poor.
     """
-    arriving = {port.name: row for port in graph.outputs if (row := _row_of(graph, port.tensor, rows))}
-    poor = {name: row.snr_db for name, row in arriving.items() if -math.inf < row.snr_db < POOR_OUTPUT_DB}
+    arriving = [(port, row) for port in graph.outputs if (row := _row_of(graph, port.tensor, rows))]
+    counted = places(graph)
+    poor = [text for port, row in arriving if (text := _poor(port, row, port.tensor in counted))]
     if not poor:
         return ""
-    able = [row for row in rows if _may_be_wide(graph, row)]
+    able = [row for row in rows if _may_be_wide(graph, row) and row.own_snr_db > -math.inf]
     worst = sorted(able, key=lambda row: row.own_snr_db)[:NAMED_LAYERS]
-    told = ", ".join(f"{name!r} ({snr:.1f} dB)" for name, snr in poor.items())
-    what = f"much noise (a signal-to-noise below {POOR_OUTPUT_DB:g} dB) arrives at the output {told}"
+    what = (
+        f"much noise (a signal-to-noise below {POOR_OUTPUT_DB:g} dB) arrives at the output {', '.join(poor)}"
+    )
     if not worst:
         return f"{what}: calibrate with more typical samples"
     losers = ", ".join(f"{row.name} ({row.own_snr_db:.1f} dB alone)" for row in worst)
@@ -111,6 +129,14 @@ def poor_outputs(graph: Graph, rows: Sequence[LayerQuality]) -> str:
         f"{what}; of the layers, {losers} lose most: give them int16 ({options}), or let --precision auto "
         "find out which need it"
     )
+
+
+def _poor(port: Port, row: LayerQuality, place: bool) -> str:
+    """An output and what arrives there; "" where that is good."""
+    if not -math.inf < row.snr_db < (POOR_DB if place else POOR_OUTPUT_DB):
+        return ""
+    differ = f"{10 ** (-row.snr_db / 10):.0%} of its places are not the float network's"
+    return f"{port.name!r} ({differ if place else f'{row.snr_db:.1f} dB'})"
 
 
 def poor_layers(rows: Iterable[LayerQuality]) -> str:
@@ -162,6 +188,13 @@ def _add(sums: _Power, graph: Graph, name: str, real: Array, integer: Array, alo
     sums.signal += float((real**2).sum())
     sums.noise += float(((q.to_real(integer) - real) ** 2).sum())
     sums.own_noise += float(((q.to_real(alone) - real) ** 2).sum())
+
+
+def _count(sums: _Power, real: Array, integer: Array, alone: Array) -> None:
+    """Count the places of one sample, and those that differ."""
+    sums.signal += real.size
+    sums.noise += int((integer != real).sum())
+    sums.own_noise += int((alone != real).sum())
 
 
 def _row(quantized: Graph, node: Node, sums: _Power, observed: Ranges) -> LayerQuality:

@@ -17,6 +17,7 @@ from .observe import Progress, Ranges
 from .precision import Precision
 from .quality import decibels, tried
 from .samples import rows
+from .signals import Magnitudes, judged
 from .types import NamedTypes, Typed, by_tensor, typed
 
 MOST_SAMPLES, LEAST_SAMPLES = 16, 4
@@ -228,28 +229,37 @@ def _snr_with(graph: Graph, samples: Any, chosen: Sequence[int], steps: dict[str
 
 
 def output_snr(graph: Graph, quantized: Graph, samples: Any) -> float:
-    """Signal-to-noise of a quantized graph's outputs beside the float graph's, in dB: the worst of them."""
+    """Signal-to-noise of a quantized graph's outputs beside the float graph's, in dB: the worst of them.
+
+    `samples` have passed check_samples. Outputs without a signal do not count, and places count as the values
+    that decide them (see signals); `inf` where nothing is left.
+    """
     sequence = rows(samples, graph)
     noise = _Noise(graph)
     floats, integers = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(quantized)
     for i in tried(graph, len(sequence), MOST_SAMPLES):
         values = integers(*interpret.quantized_inputs(quantized, *sequence[i]))
-        tensors = [quantized.tensors[port.tensor] for port in graph.outputs]
+        tensors = [quantized.tensors[name] for name in judged(graph)]
         noise.add(floats(*sequence[i]), {t.name: t.q.to_real(values[t.name]) for t in tensors})
     return noise.snr_db
 
 
 class _Noise:
-    """Sums over samples, by output."""
+    """Sums over samples, by what outputs are judged by."""
 
     def __init__(self, graph: Graph) -> None:
-        self._sums = {port.tensor: [0.0, 0.0] for port in graph.outputs}
+        self._sums = {name: [0.0, 0.0] for name in judged(graph)}
+        self._magnitudes = Magnitudes(graph)
 
     def add(self, real: interpret.Values, made: interpret.Values) -> None:
+        self._magnitudes.add(real)
         for name, sums in self._sums.items():
             sums[0] += float((real[name] ** 2).sum())
             sums[1] += float(((real[name] - made[name]) ** 2).sum())
 
     @property
     def snr_db(self) -> float:
-        return min((decibels(*sums) for sums in self._sums.values()), default=math.inf)
+        nothing = self._magnitudes.vanishing()
+        return min(
+            (decibels(*sums) for name, sums in self._sums.items() if name not in nothing), default=math.inf
+        )

@@ -12,6 +12,7 @@ from ..ir import Array, Graph, Node, wrapped
 from ..ops import OPS
 from .quality import decibels, tried
 from .samples import rows
+from .signals import Magnitudes, judged
 
 MOST_JUDGED = 32
 LEAST_JUDGED = 8
@@ -23,7 +24,8 @@ NODE_COST = 40_000
 class Trial:
     """A graph's integer constants and activations, by sample, and the signal-to-noise of its outputs.
 
-    Of several outputs, noise is the mean of their parts of the signal: the worst counts most.
+    Of several outputs, noise is the mean of their parts of the signal: the worst counts most. Those without a
+    signal do not count, and places count as the values that decide them (see signals).
     """
 
     graph: Graph
@@ -45,8 +47,16 @@ class Judge:
         sequence = rows(samples, graph)
         self.samples = [sequence[i] for i in tried(graph, len(sequence), most)]
         self.budget, self.spent, self.graph = budget, 0, graph
-        floats = interpret.Stepper(graph, interpret.float_values)
-        self.real = [_outputs(graph, floats(*sample)) for sample in self.samples]
+        floats, magnitudes = interpret.Stepper(graph, interpret.float_values), Magnitudes(graph)
+        names = judged(graph)
+        real = {name: list[Array]() for name in names}
+        for sample in self.samples:
+            values = floats(*sample)
+            magnitudes.add(values)
+            for name in names:
+                real[name].append(values[name])
+        nothing = magnitudes.vanishing()
+        self._real = {name: arrays for name, arrays in real.items() if name not in nothing}
 
     @property
     def left(self) -> int:
@@ -100,17 +110,12 @@ class Judge:
 
     def _snr(self, graph: Graph, found: list[interpret.Values]) -> float:
         parts = []
-        for output, port in enumerate(graph.outputs):
-            q = graph.tensors[port.tensor].q
-            real = [sample[output] for sample in self.real]
-            errors = [q.to_real(v[port.tensor]) - y for v, y in zip(found, real, strict=True)]
+        for name, real in self._real.items():
+            q = graph.tensors[name].q
+            errors = [q.to_real(v[name]) - y for v, y in zip(found, real, strict=True)]
             signal, noise = (fsum(float((a**2).sum()) for a in arrays) for arrays in (real, errors))
             parts += [noise / signal] if signal else []
         return decibels(len(parts), fsum(parts))
-
-
-def _outputs(graph: Graph, values: interpret.Values) -> list[Array]:
-    return [values[port.tensor] for port in graph.outputs]
 
 
 def _cost(graph: Graph, node: Node) -> int:
