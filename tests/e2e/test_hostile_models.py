@@ -134,9 +134,9 @@ def set_size(size: Any) -> Callable[[Files], Files]:
     return graph(edit)
 
 
-def set_tree(tree: Any) -> Callable[[Files], Files]:
+def set_tree(tree: Any, of: str = "in_spec") -> Callable[[Files], Files]:
     def edit(program: Any) -> None:
-        program["graph_module"]["module_call_graph"][0]["signature"]["in_spec"] = json.dumps([1, tree])
+        program["graph_module"]["module_call_graph"][0]["signature"][of] = json.dumps([1, tree])
 
     return model(edit)
 
@@ -148,6 +148,13 @@ def first_weight(edit: Callable[[Any], object]) -> Callable[[Files], Files]:
 
 
 LEAF = {"type": None, "context": None, "children_spec": []}
+
+
+def nested(kind: str, *children: Any) -> Any:
+    """A structure of inputs or outputs in a tuple or list."""
+    return {"type": kind, "context": "null", "children_spec": [*children]}
+
+
 ENUM = json.dumps({"__enum__": True, "fqn": "antigravity:x", "name": "x"})
 EXPRESSION = {"as_expr": {"expr_str": f"__import__('builtins').{OPEN}", "hint": None}}
 TEXT_INPUT = {"constant_input": {"name": "flag", "value": {"as_string": f"'+str({OPEN})+'"}}}
@@ -239,6 +246,24 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files], str]] = {
     "class-of-inputs": (
         set_tree({"type": "builtins.defaultdict", "context": "{}", "children_spec": []}),
         "'builtins.defaultdict'",
+    ),
+    "places-for-more-inputs": (
+        set_tree(nested("builtins.tuple", nested("builtins.tuple", LEAF, LEAF))),
+        "is called with places for 2 inputs and has 1",
+    ),
+    "places-for-more-outputs": (
+        set_tree(nested("builtins.tuple", LEAF, LEAF, LEAF), "out_spec"),
+        "is called with places for 3 outputs and has 1",
+    ),
+    "two-outputs-of-one-name": (
+        set_tree(
+            {"type": "builtins.dict", "context": '["a", "a"]', "children_spec": [LEAF, LEAF]}, "out_spec"
+        ),
+        "has inputs or outputs in a 'builtins.dict'",
+    ),
+    "outputs-fewer-than-their-names": (
+        set_tree({"type": "builtins.dict", "context": '["a", "b"]', "children_spec": [LEAF]}, "out_spec"),
+        "has inputs or outputs in a 'builtins.dict'",
     ),
     "name-that-climbs": (put("../../marker", b""), "odd name"),
     "name-with-backslash": (put("data\\marker", b""), "odd name"),

@@ -119,6 +119,7 @@ def rebuilt(path: Path) -> bytes:
         }
         _check_samples(archive, parts)
         _check_operators(program)
+        _check_call(program.graph_module)
         _check_values(program, {**payloads[CONSTANTS].config, **payloads[WEIGHTS].config})
         files: dict[str, bytes] = {
             "archive_format": b"pt2",
@@ -485,8 +486,10 @@ def _check_tree(tree: Any, depth: int = 0) -> None:
         plain = context in (None, "null")
     else:
         keys = json.loads(context) if kind in TREES else None
-        plain = isinstance(keys, list) and all(
-            isinstance(key, str) and re.fullmatch(r"[\w.\- ]{1,200}", key) for key in keys
+        plain = (
+            isinstance(keys, list)
+            and all(isinstance(key, str) and re.fullmatch(r"[\w.\- ]{1,200}", key) for key in keys)
+            and len(set(keys)) == len(keys) == len(children)
         )
     if not plain:
         raise Refused(f"has inputs or outputs in a {str(kind)[:80]!r}")
@@ -606,6 +609,23 @@ def _operators() -> frozenset[str]:
 
 
 DUNDER = {f"__{name}__" for name in ("and", "or", "xor", "lshift", "rshift", "iand", "ior", "ixor")}
+
+
+def _check_call(module: Module) -> None:
+    """As many places for inputs and outputs in how the model is called as it has of them."""
+    call, ports = module.module_call_graph[0].signature, module.signature
+    for what, tree, specs, kinds in (
+        ("inputs", call.in_spec, ports.input_specs, ("user_input", "constant_input")),
+        ("outputs", call.out_spec, ports.output_specs, ("user_output",)),
+    ):
+        places, count = _leaves(json.loads(tree)[1]), sum(kind in kinds for spec in specs for kind in spec)
+        if places != count:
+            raise Refused(f"is called with places for {places} {what} and has {count}")
+
+
+def _leaves(tree: Any) -> int:
+    """Of a structure that was checked."""
+    return 1 if tree["type"] is None else sum(map(_leaves, tree["children_spec"]))
 
 
 def _check_values(program: FileProgram, payloads: Mapping[str, Payload]) -> None:
