@@ -17,7 +17,7 @@ from .observe import Progress, Ranges
 from .precision import Precision
 from .quality import decibels, tried
 from .samples import rows
-from .signals import Magnitudes, judged
+from .signals import Reference
 from .types import NamedTypes, Typed, by_tensor, typed
 
 MOST_SAMPLES, LEAST_SAMPLES = 16, 4
@@ -107,7 +107,7 @@ def search(
     """
     full = typed(rescaled(own_constants(graph)), precision.named, Dtype.INT16)
     ranked = _ranked(graph, samples, observed, full, precision.named, progress)
-    measured: dict[int, float] = {}
+    measured, reference = dict[int, float](), _reference(graph, samples, MOST_SAMPLES)
 
     def value(count: int) -> float:
         """Of the worst so many of int16."""
@@ -116,7 +116,7 @@ def search(
             if precision.target_accuracy is not None and test is not None:
                 measured[count] = integer_accuracy(integer, test)
             else:
-                measured[count] = output_snr(graph, integer, samples)
+                measured[count] = _integer_snr(reference, integer)
         return measured[count]
 
     by_accuracy = precision.target_accuracy is not None
@@ -186,11 +186,11 @@ def _ranked(
             members.setdefault(full.tied.of[name], []).append(name)
     fixed = dict(by_tensor(graph, named))
     groups = [names for names in members.values() if not fixed.keys() & {*names}]
-    chosen = tried(graph, len(rows(samples, graph)), _sample_count(graph, len(groups)))
+    reference = _reference(graph, samples, _sample_count(graph, len(groups)))
     damages = []
     for i, names in enumerate(groups):
         steps = {name: narrow[name].q for name in names if narrow[name].q.dtype is Dtype.INT8}
-        damages.append((Damage(_told(graph, names), _snr_with(graph, samples, chosen, steps)), names[0]))
+        damages.append((Damage(_told(graph, names), _snr_with(graph, reference, steps)), names[0]))
         if progress:
             progress(i + 1, len(groups))
     return sorted(damages, key=lambda found: found[0].snr_db)
@@ -207,7 +207,7 @@ def _told(graph: Graph, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in views) or tuple(names)
 
 
-def _snr_with(graph: Graph, samples: Any, chosen: Sequence[int], steps: dict[str, QParams]) -> float:
+def _snr_with(graph: Graph, reference: Reference, steps: dict[str, QParams]) -> float:
     """Signal-to-noise of the outputs of the float graph in which only these tensors are rounded to int8."""
 
     def rounded(name: str, values: Array) -> Array:
@@ -220,12 +220,8 @@ def _snr_with(graph: Graph, samples: Any, chosen: Sequence[int], steps: dict[str
     def altered(graph: Graph, *inputs: Array, state: interpret.Values) -> interpret.Values:
         return interpret.float_values(graph, *inputs, state=state, change=rounded)
 
-    sequence = rows(samples, graph)
-    noise = _Noise(graph)
-    exact, narrow = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(graph, altered)
-    for i in chosen:
-        noise.add(exact(*sequence[i]), narrow(*sequence[i]))
-    return noise.snr_db
+    narrow = interpret.Stepper(graph, altered)
+    return _worst(reference.powers(narrow(*sample) for sample in reference.samples))
 
 
 def output_snr(graph: Graph, quantized: Graph, samples: Any) -> float:
@@ -234,32 +230,19 @@ def output_snr(graph: Graph, quantized: Graph, samples: Any) -> float:
     `samples` have passed check_samples. Outputs without a signal do not count, and places count as the values
     that decide them (see signals); `inf` where nothing is left.
     """
+    return _integer_snr(_reference(graph, samples, MOST_SAMPLES), quantized)
+
+
+def _reference(graph: Graph, samples: Any, most: int) -> Reference:
     sequence = rows(samples, graph)
-    noise = _Noise(graph)
-    floats, integers = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(quantized)
-    for i in tried(graph, len(sequence), MOST_SAMPLES):
-        values = integers(*interpret.quantized_inputs(quantized, *sequence[i]))
-        tensors = [quantized.tensors[name] for name in judged(graph)]
-        noise.add(floats(*sequence[i]), {t.name: t.q.to_real(values[t.name]) for t in tensors})
-    return noise.snr_db
+    return Reference(graph, [sequence[i] for i in tried(graph, len(sequence), most)])
 
 
-class _Noise:
-    """Sums over samples, by what outputs are judged by."""
+def _integer_snr(reference: Reference, quantized: Graph) -> float:
+    integers = interpret.Stepper(quantized)
+    made = (integers(*interpret.quantized_inputs(quantized, *sample)) for sample in reference.samples)
+    return _worst(reference.powers_of(quantized, made))
 
-    def __init__(self, graph: Graph) -> None:
-        self._sums = {name: [0.0, 0.0] for name in judged(graph)}
-        self._magnitudes = Magnitudes(graph)
 
-    def add(self, real: interpret.Values, made: interpret.Values) -> None:
-        self._magnitudes.add(real)
-        for name, sums in self._sums.items():
-            sums[0] += float((real[name] ** 2).sum())
-            sums[1] += float(((real[name] - made[name]) ** 2).sum())
-
-    @property
-    def snr_db(self) -> float:
-        nothing = self._magnitudes.vanishing()
-        return min(
-            (decibels(*sums) for name, sums in self._sums.items() if name not in nothing), default=math.inf
-        )
+def _worst(powers: Sequence[tuple[float, float]]) -> float:
+    return min((decibels(*each) for each in powers), default=math.inf)

@@ -1,9 +1,11 @@
 """Which activations have a signal that noise may spoil? Not places of values, nor zeros that were rounded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
 
 import numpy as np
 
+from .. import interpret
 from ..ir import Array, Dtype, Graph
 from ..ops import OPS
 
@@ -53,3 +55,38 @@ class Magnitudes:
                     found.add(name)
                 origin[name] = before if name in found else self._of[name]
         return frozenset(found)
+
+
+class Reference:
+    """What the float graph's outputs are on some samples, run once; those without a signal are left out."""
+
+    def __init__(self, graph: Graph, samples: Sequence[tuple[Array, ...]]) -> None:
+        """`samples` hold an array for each input; of a graph with states they are one sequence."""
+        self.samples = samples
+        floats, magnitudes = interpret.Stepper(graph, interpret.float_values), Magnitudes(graph)
+        real: dict[str, list[Array]] = {name: [] for name in judged(graph)}
+        for sample in samples:
+            values = floats(*sample)
+            magnitudes.add(values)
+            for name, arrays in real.items():
+                arrays.append(values[name])
+        nothing = magnitudes.vanishing()
+        self._real = {name: arrays for name, arrays in real.items() if name not in nothing}
+        self._signal = {name: fsum(map(_power, arrays)) for name, arrays in self._real.items()}
+
+    def powers(self, made: Iterable[Mapping[str, Array]]) -> list[tuple[float, float]]:
+        """Signal and noise of each output, where another graph has made these real values of each sample."""
+        noise: dict[str, list[float]] = {name: [] for name in self._real}
+        for i, values in enumerate(made):
+            for name, real in self._real.items():
+                noise[name].append(_power(values[name] - real[i]))
+        return [(self._signal[name], fsum(parts)) for name, parts in noise.items()]
+
+    def powers_of(self, quantized: Graph, made: Iterable[Mapping[str, Array]]) -> list[tuple[float, float]]:
+        """The same, where an integer graph has made these integers."""
+        q = {name: quantized.tensors[name].q for name in self._real}
+        return self.powers({name: q[name].to_real(values[name]) for name in q} for values in made)
+
+
+def _power(values: Array) -> float:
+    return float((values**2).sum())

@@ -12,7 +12,7 @@ from ..ir import Array, Graph, Node, wrapped
 from ..ops import OPS
 from .quality import decibels, tried
 from .samples import rows
-from .signals import Magnitudes, judged
+from .signals import Reference
 
 MOST_JUDGED = 32
 LEAST_JUDGED = 8
@@ -46,17 +46,8 @@ class Judge:
         most = int(np.clip(budget // (5 * cost + 1), LEAST_JUDGED, MOST_JUDGED))
         sequence = rows(samples, graph)
         self.samples = [sequence[i] for i in tried(graph, len(sequence), most)]
-        self.budget, self.spent, self.graph = budget, 0, graph
-        floats, magnitudes = interpret.Stepper(graph, interpret.float_values), Magnitudes(graph)
-        names = judged(graph)
-        real = {name: list[Array]() for name in names}
-        for sample in self.samples:
-            values = floats(*sample)
-            magnitudes.add(values)
-            for name in names:
-                real[name].append(values[name])
-        nothing = magnitudes.vanishing()
-        self._real = {name: arrays for name, arrays in real.items() if name not in nothing}
+        self.budget, self.spent = budget, 0
+        self._reference = Reference(graph, self.samples)
 
     @property
     def left(self) -> int:
@@ -109,12 +100,8 @@ class Judge:
         return Trial(graph, constants, tuple(found), self._snr(graph, found))
 
     def _snr(self, graph: Graph, found: list[interpret.Values]) -> float:
-        parts = []
-        for name, real in self._real.items():
-            q = graph.tensors[name].q
-            errors = [q.to_real(v[name]) - y for v, y in zip(found, real, strict=True)]
-            signal, noise = (fsum(float((a**2).sum()) for a in arrays) for arrays in (real, errors))
-            parts += [noise / signal] if signal else []
+        powers = self._reference.powers_of(graph, found)
+        parts = [noise / signal for signal, noise in powers if signal]
         return decibels(len(parts), fsum(parts))
 
 
