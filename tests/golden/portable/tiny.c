@@ -107,6 +107,7 @@ static const fn_layer layers[4] = {
 
 static void done(fn_observer observer, void *context, uint32_t layer, const void *output, uint32_t bytes)
 {
+    FN_UNKNOWN(observer);
     if (observer) {
         observer(context, layer, output, bytes);
     }
