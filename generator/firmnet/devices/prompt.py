@@ -30,7 +30,7 @@ COMPLAINTS = 4
 """So often in a row the board may raise the same error before that is taken for its answer."""
 ATTEMPTS = 40
 ROOM, RESULT = "_k=", "_o["
-"""How the first statement of a sample begins, and how the last."""
+"""How the statement begins that makes room for samples, and how the last one of each."""
 PAUSE_S = 1.0
 """The first wait for an answer, beside the time that the board needs."""
 
@@ -43,10 +43,10 @@ HELPERS = (
 PREDICT = (
     "def _p(*x):\n global _k\n c=0\n n=range(len(x))\n for i in n:_m.load(x[i],False,i)\n"
     " for i in n:c=_m.crc32(_m.input(i,True),c)\n _m.reset()\n p=_k=None\n"
-    " for i in range({times}):p=_u.predict(*x)\n b=_m.best()\n return {told}"
+    " for i in range({times}):p=None;p=_u.predict(*x)\n b=_m.best()\n {told}"
 )
-ONE = "c,_m.crc32(_u.values()),b[0],pack('<f',p[1]),p[0]"
-SEVERAL = "c,_s(p),b[0],pack('<f',b[1]),b[0]"
+ONE = "_k=_u.values()\n return c,_m.crc32(_k),b[0],pack('<f',p[1]),p[0]"
+SEVERAL = "_k=p\n return c,_s(p),b[0],pack('<f',b[1]),b[0]"
 SUM = "def _s(p):\n c=0\n for y in p:c=_m.crc32(y,c)\n return c"
 """Where there are several outputs: the CRC-32 of all that predict() gave."""
 TABLE = "def _f(x,t,a,i):\n for j in range(len(i)):x[a+j]=t[i[j]]"
@@ -109,9 +109,10 @@ class BoardPrompt:
     def _said(self, prepared: Sequence[Statements]) -> list[Any]:
         """What _p makes of each sample."""
         names = [f"_b{i}" for i in range(len(self._manifest.inputs))]
+        self._waiting.append(self._room(names, prepared[0][: len(names)]))
         for i, statements in enumerate(prepared):
             result = f"{RESULT}{i}]=_r(lambda:_p({','.join(names)}))if {' and '.join(names)} else None"
-            self._waiting += [self._room(names, statements[: len(names)]), *statements[len(names) :], result]
+            self._waiting += [*statements[len(names) :], result]
         said = self.evaluate(f"[_o[i] for i in range({len(prepared)})]")
         if not isinstance(said, list) or len(said) != len(prepared):
             raise VerificationError(
@@ -120,10 +121,11 @@ class BoardPrompt:
         return said
 
     def _room(self, names: Sequence[str], arrays: Sequence[str]) -> str:
-        """A statement that makes the arrays of a sample, and keeps as _k what the results will take.
+        """A statement that makes the arrays of every sample, and keeps as _k what the results will take.
 
         All at once, the largest first, before statements that fill them cut the heap into pieces; a board
-        with little room goes without _k.
+        with little room goes without _k. Later samples fill the same arrays, and the results of one
+        keep the place of the next one's.
         """
         made = [f"{name}=_r(lambda:{array})" for name, array in zip(names, arrays, strict=True)]
         kept = f"_k=_r(lambda:bytearray({self._result_bytes}))"
