@@ -16,6 +16,7 @@ def cases() -> Iterator[Case]:
     yield from _narrow()
     yield from mixtures(_narrow(), _WIDE)
     yield _long()
+    yield _long_by_bias()
 
 
 def _narrow() -> Iterator[Case]:
@@ -43,6 +44,18 @@ def _long() -> Case:
     w = replace(w, data=np.where(w.values < 0, -127, 127).astype(np.int8))
     attrs = Conv2dAttrs(padding=(1, 1, 1, 1), hi=40.0)
     return Case("long_sums_int16", Call(attrs, (x, w, bias("b", x, w, 77)), (y,)))
+
+
+def _long_by_bias() -> Case:
+    """Sums of int16 that leave 32 bits because of their biases: 300 of the largest weights would not."""
+    x, y = (
+        of(Dtype.INT16, name, shape, scale)
+        for name, shape, scale in (("x", (1, 1, 310, 3), 0.0002), ("y", (1, 1, 11, 3), 0.5))
+    )
+    w = weight("w", (3, 1, 300, 1), 78)
+    w = replace(w, data=np.where(w.values < 0, -127, 127).astype(np.int8))
+    b = replace(bias("b", x, w, 78), data=np.array([2**30, -(2**30), 2**30 - 1], np.int32))
+    return Case("depthwise_long_by_bias_int16", Call(Conv2dAttrs(groups=3), (x, w, b), (y,)))
 
 
 _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [

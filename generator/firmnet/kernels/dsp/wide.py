@@ -11,6 +11,7 @@ import numpy as np
 from ...ir import Array, Call, Dtype
 from ...ops.conv2d import window_of
 from ...ops.spec import Constants
+from ...ops.weighted import fold
 from ...targets import Isa
 from ..images import WindowedImage, image
 from ..portable.conv2d import gathers
@@ -142,7 +143,7 @@ class WideDepthwise:
 
 
 class DepthwiseWideConv2d(Kernel):
-    """One filter per channel, over int16."""
+    """One filter per channel, over int16, whose sums int32 holds."""
 
     op = "conv2d"
     name = "depthwise_wide"
@@ -152,7 +153,7 @@ class DepthwiseWideConv2d(Kernel):
     def accepts(self, call: Call) -> bool:
         n_out, _, _, depth = call.inputs[1].shape
         each = bool(depth == 1 and call.attrs.groups == n_out)
-        return each and call.inputs[0].dtype is Dtype.INT16 and not call_is_long(call)
+        return each and call.inputs[0].dtype is Dtype.INT16 and not fold(call)["requant"].long
 
     def cycles(self, call: Call) -> float:
         found = self.layout(call, {})
@@ -173,11 +174,6 @@ class DepthwiseWideConv2d(Kernel):
         offsets = tuple(2 * n * (y * dh * where.width + x * dw) for y in range(kh) for x in range(kw))
         fits = len(offsets) <= MOST_STRAIGHT and max(offsets) <= MOST_OFFSET
         return WideDepthwise(where, kh * kw, offsets if fits else ())
-
-
-def call_is_long(call: Call) -> bool:
-    """Whether a filter over one channel has sums that leave int32: of more than 512 taps only."""
-    return bool(call.inputs[1].size // call.inputs[1].shape[0] > PART)
 
 
 def _even(values: Array) -> Array:
