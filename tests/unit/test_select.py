@@ -7,7 +7,9 @@ from cases import cases_of
 
 from firmnet.ir import Call, Dtype, Graph, Node, Port, QParams, Tensor
 from firmnet.kernels import KERNELS, Kernel, choices
+from firmnet.ops import OPS
 from firmnet.ops.clamp import ClampAttrs
+from firmnet.ops.softmax import SoftmaxAttrs
 from firmnet.plan import STACK_BYTES, plan
 from firmnet.targets import Isa
 
@@ -124,3 +126,20 @@ def test_assembly_takes_no_type_because_the_plain_c_that_it_derives_from_does() 
     int16 = [case.call for case in cases_of("avg_pool2d") if case.call.inputs[0].dtype is Dtype.INT16]
     assert int16
     assert {choices("avg_pool2d", call, Isa.DSP)[0].label for call in int16} == {"portable/avg_pool2d"}
+
+
+@pytest.mark.parametrize("bits", range(8, 16))
+def test_a_softmax_whose_reciprocal_is_no_int32_is_plain_c(bits: int) -> None:
+    """Where one value is far above all others, the sum is its exponential alone."""
+
+    def accepted(n: int) -> bool:
+        y = Tensor("y", (1, n), QParams((2.0**-bits,), -128))
+        call = Call(SoftmaxAttrs(1), (Tensor("x", (1, n), Q),), (y,))
+        least_sum = int(OPS["softmax"].prepare(call)["exponentials"][0])
+        fits = (2**32 - 1) // least_sum << bits < 2**31
+        found = choices("softmax", call, Isa.DSP)[0].label == "dsp/softmax"
+        assert fits or not found
+        return found
+
+    assert accepted(2 ** (30 - bits))
+    assert not accepted(2 ** (30 - bits) + 1)

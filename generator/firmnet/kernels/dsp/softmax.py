@@ -10,8 +10,12 @@ from ..portable import softmax as portable
 from ..spec import register
 from .instructions import MAX_OFFSET
 
-LONG, SHORT = range(8, 2**21 + 1), range(3, 8)
-"""Values of a lane: of more, the reciprocal is no int32; short ones lie in registers."""
+IN_REGISTERS = range(3, 8)
+"""Values of a lane that lies in registers."""
+LARGEST_LANE = 2**30
+"""Values of a lane times what a probability of 1 is in steps: of more, so many times the reciprocal of the
+least sum is no int32.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Softmax(portable.Softmax):
 
     def accepts(self, call: Call) -> bool:
         found = portable.lanes(call)
-        return found.inner == 1 and found.n in LONG
+        whole = round(1 / call.output.scale)
+        return found.inner == 1 and found.n > max(IN_REGISTERS) and found.n * whole <= LARGEST_LANE
 
     def cycles(self, call: Call) -> float:
         found = portable.lanes(call)
@@ -53,7 +58,7 @@ class ShortSoftmax(Softmax):
 
     def accepts(self, call: Call) -> bool:
         found = portable.lanes(call)
-        return coarse(call) and found.n in SHORT and (found.n - 1) * found.inner <= MAX_OFFSET
+        return coarse(call) and found.n in IN_REGISTERS and (found.n - 1) * found.inner <= MAX_OFFSET
 
     def cycles(self, call: Call) -> float:
         found = portable.lanes(call)
