@@ -67,6 +67,17 @@ def test_is_one_table(network: Network) -> None:
     assert composed(grown(network)) == ["table"]
 
 
+def test_many_ways_back_are_gone_once() -> None:
+    """Of 40 gates in a row there are 2^40 ways to the input."""
+
+    def network(b: Builder, x: Tensor) -> Tensor:
+        for _ in range(40):
+            x = product(b, x, function(b, x, "sigmoid"))
+        return x
+
+    assert set(composed(grown(network))) == {"table"}
+
+
 def test_the_name_and_the_sources_stay() -> None:
     def network(b: Builder, x: Tensor) -> Tensor:
         b.source = "net.first: exp"

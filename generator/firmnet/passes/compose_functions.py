@@ -56,20 +56,24 @@ class Formula:
 
 def _formulas(graph: Graph, node: Node) -> Iterator[Formula]:
     """By the activations of which the node's output is a function, the nearest first."""
-    for root in _origins(graph, node.output)[1:]:
+    for root in _origins(graph, node.output, {})[1:]:
         writing = _Writing(graph, root)
         writing.write(node.output)
         if len(writing.steps) <= MOST_STEPS:
             yield Formula(root, tuple(writing.nodes), tuple(writing.steps))
 
 
-def _origins(graph: Graph, tensor: str) -> list[str]:
-    """The tensor itself, and those of which it is a function, the nearest first."""
+def _origins(graph: Graph, tensor: str, known: dict[str, list[str]]) -> list[str]:
+    """The tensor itself, and those of which it is a function, the nearest first; `known` of those met before,
+    which values that meet again lead to by many ways.
+    """
     made = graph.producer(tensor)
     if made is None or not _is_function(graph, made):
         return [tensor]
-    first, *rest = [_origins(graph, name) for name in graph.activations(made)]
-    return [tensor, *(name for name in first if all(name in other for other in rest))]
+    if tensor not in known:
+        first, *rest = [_origins(graph, name, known) for name in graph.activations(made)]
+        known[tensor] = [tensor, *(name for name in first if all(name in other for other in rest))]
+    return known[tensor]
 
 
 def _is_function(graph: Graph, node: Node) -> bool:
