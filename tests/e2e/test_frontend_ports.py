@@ -169,6 +169,29 @@ def test_an_exported_file_says_how_it_wraps_them(tmp_path: Path) -> None:
     assert ([port.name for port in graph.inputs], [port.name for port in graph.outputs]) == NAMES["dict"]
 
 
+class Camels(nn.Module):
+    """Arguments of names that torch.export writes otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, leftEye: torch.Tensor, y_: torch.Tensor) -> Any:
+        return self.fc(leftEye) + y_
+
+
+def test_samples_are_found_by_the_names_that_forward_gives_them(tmp_path: Path) -> None:
+    path, given = tmp_path / "samples.npz", {"leftEye": x.numpy(), "y_": y.numpy()}
+    np.savez(path, **given)
+    deployment = firmnet.compile(Camels().eval(), given, board="netduinoplus2", name="camels")
+    assert [port.name for port in deployment.graph.inputs] == ["lefteye", "y"]
+    again = firmnet.compile(Camels().eval(), path, board="netduinoplus2", name="camels")
+    assert [port.name for port in again.graph.inputs] == ["lefteye", "y"]
+    artifact = deployment.save(tmp_path / "artifact")
+    first, second = api.inputs_for(artifact, path)
+    assert (first.shape, second.shape) == ((30, 6), (30, 4))
+
+
 @pytest.mark.parametrize(
     ("calibration", "said"),
     [

@@ -1,6 +1,6 @@
 """Which graph do all stages speak? Frozen dataclasses, with no behaviour beyond lookup."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeVar
@@ -221,6 +221,19 @@ def wrapped(values: Any, count: int) -> tuple[Any, ...]:
     if len(found) != count:
         raise ValueError(f"{len(found)} arrays where {count} are right")
     return found
+
+
+def key_of(port: Port, held: Iterable[str]) -> str | None:
+    """Under which of these names the values of a port are: its own, else one that is written otherwise.
+
+    torch.export writes `userId` and `x_` of a forward as `userid` and `x_`, and firmnet as `userid` and `x`.
+    """
+
+    def plain(name: str) -> str:
+        return name.strip("_").lower()
+
+    alike = [name for name in held if plain(name) == plain(port.name)]
+    return port.name if port.name in alike else next(iter(alike), None)
 
 
 def shape_text(shape: Shape) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays import npz_names, open_plain, read_member, read_npy
 from ..errors import UserError, first_line
 from ..interpret import model_shape
-from ..ir import Array, Graph, Port, Shape, unwrapped, wrapped
+from ..ir import Array, Graph, Port, Shape, key_of, unwrapped, wrapped
 from ..limits import MAX_SAMPLES_BYTES
 from ..ops import numbered
 
@@ -24,10 +24,9 @@ KEY = "x"
 def read_samples(path: str | Path, names: Sequence[str] | None = ()) -> Any:
     """The array in a `.npy` or `.npz` file as it is stored, unchecked.
 
-    An `.npz` gives its only array, or the one called `x`; with several `names`, those of a model's inputs, a
-    dict of the arrays called so; where the model is not known yet (None), all that it holds, each read when
-    it is asked for. The sizes that the file declares are checked before memory is taken. Raises UserError for
-    anything that cannot be read.
+    An `.npz` gives its only array, or the one called `x`; with several `names`, those of a model's inputs, or
+    where the model is not known yet (None), all that it holds, each read when it is asked for. The sizes that
+    the file declares are checked before memory is taken. Raises UserError for anything that cannot be read.
     """
     path = Path(path)
     if path.suffix not in (".npy", ".npz"):
@@ -125,9 +124,11 @@ def _by_port(samples: Any, graph: Graph, what: str) -> list[tuple[Port, Any, str
         return [(ports[0], _only(samples, ports[0].name, what), what)]
     names = ", ".join(port.name for port in ports)
     if isinstance(samples, Mapping):
-        if missing := [port.name for port in ports if port.name not in samples]:
-            raise UserError(f"{what} has no samples of {missing[0]!r}: give some of each input ({names})")
-        samples = [samples[port.name] for port in ports]
+        keys = [key_of(port, samples) for port in ports]
+        if None in keys:
+            missing = ports[keys.index(None)].name
+            raise UserError(f"{what} has no samples of {missing!r}: give some of each input ({names})")
+        samples = [samples[key] for key in keys]
     if not isinstance(samples, tuple | list) or len(samples) != len(ports):
         raise UserError(f"{what} must be one array for each of the inputs {names}, in this order")
     return [(port, x, f"{what} of {port.name!r}") for port, x in zip(ports, samples, strict=True)]
@@ -191,10 +192,8 @@ def _read(path: Path, names: Sequence[str] | None) -> Any:
             return read_npy(file, size)
         with zipfile.ZipFile(file) as archive:
             held = npz_names(archive, MAX_SAMPLES_BYTES)
-            if names is None and len(held) > 1:
+            if len(held if names is None else names) > 1:
                 return SamplesArchive(path, tuple(held))
-            if names and len(names) > 1:
-                return {name: read_member(archive, name) for name in names if name in held}
             return read_member(archive, _pick(held, path))
 
 

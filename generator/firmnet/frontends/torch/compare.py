@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from ...errors import UserError, first_line
 from ...interpret import model_shape, run_float
-from ...ir import Array, Graph, Shape, wrapped
+from ...ir import Array, Graph, Shape, key_of, wrapped
 from ...ops import numbered
 from .containers import tensors_of
 from .examples import Caller
@@ -237,7 +237,7 @@ def _by_port(graph: Graph, calibration: Any) -> list[Any]:
     """What there is for each input; None where that cannot be told: such data is judged elsewhere."""
     ports = graph.inputs
     if isinstance(calibration, Mapping):
-        return [calibration.get(port.name) for port in ports]
+        return [calibration.get(key_of(port, calibration)) for port in ports]
     if isinstance(calibration, tuple | list) and len(calibration) == len(ports):
         return list(calibration)
     return [calibration] if len(ports) == 1 else [None] * len(ports)
