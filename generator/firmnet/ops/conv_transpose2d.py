@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..ir import Array, Call, Shape
+from ..limits import MAX_ELEMENTS
 from ..qmath import check_accumulator, int32, requantize
 from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
@@ -44,7 +45,18 @@ class ConvTranspose2d(Op):
                 f"conv_transpose2d with {attrs.groups} groups of {depth} channels to {n_out} got {channels} "
                 "channels"
             )
+        if min(*attrs.stride, *attrs.dilation) < 1:
+            raise ValueError(
+                f"conv_transpose2d with stride {attrs.stride} and dilation {attrs.dilation}: at least 1"
+            )
         full = _covered(attrs, (height, width), (kh, kw))
+        beside = [sum(max(-each, 0) for each in attrs.crop[2 * axis : 2 * axis + 2]) for axis in (0, 1)]
+        size = (full[0] + beside[0]) * (full[1] + beside[1])
+        if max(size, attrs.stride[0] * attrs.stride[1]) * n_out > MAX_ELEMENTS:
+            raise ValueError(
+                f"conv_transpose2d of {height}x{width} with stride {attrs.stride} and dilation "
+                f"{attrs.dilation} takes more memory than any board has: use less of them"
+            )
         rows, columns = (full[axis] - sum(attrs.crop[2 * axis : 2 * axis + 2]) for axis in (0, 1))
         if min(rows, columns) < 1:
             raise ValueError(

@@ -36,7 +36,8 @@ class Normalize(Op):
 
     def shape(self, attrs: NormalizeAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if not attrs.axes or any(axis not in range(len(x)) for axis in attrs.axes):
+        distinct = len({*attrs.axes}) == len(attrs.axes) > 0
+        if not distinct or any(axis not in range(len(x)) for axis in attrs.axes):
             raise ValueError(f"normalize along axes {attrs.axes} does not fit shape {x}")
         if not 0 <= attrs.least < 2.0**100 or prod(x[axis] for axis in {*attrs.axes}) > MOST_VALUES:
             raise ValueError(f"normalize of more than {MOST_VALUES:,} values, or by no number")

@@ -34,6 +34,8 @@ class Pad(Op):
         (x,) = inputs
         if not len(attrs.before) == len(attrs.after) == len(x):
             raise ValueError(f"padding {attrs.before} and {attrs.after} does not fit shape {x}")
+        if min((*attrs.before, *attrs.after), default=0) < 0:
+            raise ValueError(f"padding {attrs.before} and {attrs.after}: it must be zero or more")
         return tuple(b + n + a for b, n, a in zip(attrs.before, x, attrs.after, strict=True))
 
     def run_float(self, call: Call, *inputs: Array) -> Array:

@@ -35,7 +35,8 @@ class Reduce(Op):
 
     def shape(self, attrs: ReduceAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs
-        if not attrs.axes or any(axis not in range(len(x)) for axis in attrs.axes):
+        distinct = len({*attrs.axes}) == len(attrs.axes) > 0
+        if not distinct or any(axis not in range(len(x)) for axis in attrs.axes):
             raise ValueError(f"reduce over axes {attrs.axes} does not fit shape {x}")
         n = prod(x[axis] for axis in {*attrs.axes})
         if n > MOST_VALUES:

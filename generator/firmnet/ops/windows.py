@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Shape
+from ..limits import MAX_ELEMENTS
 
 Pair = tuple[int, int]
 Padding = tuple[int, int, int, int]
@@ -24,6 +25,13 @@ class Window:
     def output(self, height: int, width: int) -> Pair:
         """Output (height, width); raises ValueError when a window fits nowhere."""
         top, bottom, left, right = self.padding
+        if min(*self.kernel, *self.stride, *self.dilation) < 1 or min(self.padding) < 0:
+            raise ValueError(
+                f"a window of {self.kernel} with stride {self.stride}, dilation {self.dilation} and padding "
+                f"{self.padding}: at least 1, and padding of at least 0, can be computed"
+            )
+        if (top + height + bottom) * (left + width + right) > MAX_ELEMENTS:
+            raise ValueError(f"an image of {height}x{width} with padding {self.padding}: use less padding")
         return self._axis(0, height, top, bottom), self._axis(1, width, left, right)
 
     def taps(self, x: Array, fill: float) -> Iterator[Array]:

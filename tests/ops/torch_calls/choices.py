@@ -34,4 +34,6 @@ CALLS: list[Call] = [
 REFUSED: list[Refused] = [
     ("topk.default", (1, 5), (X, 2), "the 2 largest values"),
     ("masked_fill.Scalar", (3, 5), (X, MASK, -math.inf), "puts infinity"),
+    ("gt.Scalar", (3, 5), (X, math.inf), "NaN or infinite"),
+    ("eq.Scalar", (3, 5), (X, math.nan), "NaN or infinite"),
 ]

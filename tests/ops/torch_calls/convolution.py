@@ -57,6 +57,12 @@ REFUSED: list[Refused] = [
         "leaves -5x17: use less padding",
     ),
     (
+        "conv_transpose2d.input",
+        (1, 4, 1, 1),
+        (X, Values((4, 3, 2, 2)), None, [100_000, 100_000]),
+        "more memory than any board has",
+    ),
+    (
         "convolution.default",
         (1, 4, 9, 8, 7),
         (X, Values((4, 6, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, True, [0] * 3, 1),

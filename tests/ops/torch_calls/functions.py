@@ -1,5 +1,7 @@
 """Which calls prove the rules of functions of one value, and which are refused?"""
 
+import math
+
 from .arguments import Call, Refused, Values, X, Y
 
 PLAIN = (
@@ -39,5 +41,7 @@ REFUSED: list[Refused] = [
     ("leaky_relu.default", (1, 9), (X, Values((9,))), "'negative_slope' has a value per element"),
     ("pow.Tensor_Scalar", (1, 9), (X, Y), "'exponent' is computed by the network"),
     ("rrelu.default", (1, 9), (X, 0.1, 0.2, True), "training"),
+    ("softplus.default", (1, 9), (X, 1.0, math.inf), "NaN or infinite"),
     ("tanh.default", (1, 9), (X, 1.0), "this way of calling it"),
+    ("threshold.default", (1, 9), (X, math.inf, 0.0), "NaN or infinite"),
 ]

@@ -1,9 +1,10 @@
 """How does a frontend grow a graph? One op at a time, shapes checked as it goes."""
 
 import re
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, count
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,10 @@ class Builder:
 
     def add_all(self, op: str, attrs: Any, *inputs: Tensor, name: str = "") -> tuple[Tensor, ...]:
         """The same for an op with several outputs, which are numbered."""
+        if not all(map(isfinite, _reals(asdict(attrs)))):
+            raise Unsupported(
+                "a constant that is NaN or infinite: look for a division by zero, or leave it out"
+            )
         unique = self._unique(name or self.layer)
         try:
             shapes = OPS[op].shapes(attrs, *[tensor.shape for tensor in inputs])
@@ -106,3 +111,12 @@ def port_name(wanted: str, taken: Container[str]) -> str:
 def _identifier(name: str, kind: str) -> str:
     base = re.sub(r"[\W_]+", "_", name, flags=re.ASCII).strip("_").lower() or kind
     return f"{kind}_{base}" if base[0].isdigit() else base
+
+
+def _reals(options: Any) -> Iterator[float]:
+    """Every float of an op's options, which files hold as JSON."""
+    if isinstance(options, float):
+        yield options
+    elif isinstance(options, Mapping | list | tuple):
+        for each in options.values() if isinstance(options, Mapping) else options:
+            yield from _reals(each)
