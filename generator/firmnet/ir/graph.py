@@ -30,6 +30,13 @@ class QParams:
         real: Array = scale * (q.astype(np.float64) - self.zero_point)
         return real
 
+    def nearest(self, real: Array) -> Array:
+        """Real values → the integers next to them that the type holds, as float64; for one scale."""
+        levels: Array = np.clip(
+            np.rint(real / self.scale[0]) + self.zero_point, self.dtype.low, self.dtype.high
+        )
+        return levels
+
     @property
     def range(self) -> tuple[float, float]:
         """The least and the greatest real value that the type holds, for one scale."""

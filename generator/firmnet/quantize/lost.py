@@ -141,10 +141,11 @@ def _errors(
     graph: Graph, quantized: Graph, sequence: Sequence[Sample], chosen: Sequence[int], observed: Ranges
 ) -> dict[int, _Error]:
     """By sample."""
-    counted = places(graph)
+    held_places = places(graph)
     seen = [(port.tensor, observed.histograms[port.tensor]) for port in graph.outputs]
     spans = [
-        None if name in counted else max(each.high, 0.0) - min(each.low, 0.0) or 1.0 for name, each in seen
+        None if name in held_places else max(each.high, 0.0) - min(each.low, 0.0) or 1.0
+        for name, each in seen
     ]
     integers = dict(_integers(quantized, sequence, chosen))
     floats = _runs(interpret.Stepper(graph, interpret.float_values), sequence, chosen)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import interpret
-from ..ir import Array, Dtype, Graph, Node, Port, QParams, wrapped
+from ..ir import Array, Dtype, Graph, Node, Port, wrapped
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Histogram, Ranges, histogram_of
@@ -71,7 +71,7 @@ def measure(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> t
     """
     layers = [node for node in quantized.nodes if not OPS[node.op].view]
     sums = {name: _Power() for node in layers for name in node.outputs}
-    magnitudes, counted = Magnitudes(quantized), places(quantized)
+    magnitudes, held_places = Magnitudes(quantized), places(quantized)
     constants = {node.name: OPS[node.op].prepare(quantized.call(node)) for node in layers}
     sequence = rows(samples, graph)
     floats, integers = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(quantized)
@@ -80,14 +80,15 @@ def measure(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> t
         magnitudes.add(real)
         integer = integers(*interpret.quantized_inputs(quantized, *sequence[i]))
         for node in layers:
-            inputs = [_to_integers(real[n], quantized.tensors[n].q) for n in quantized.activations(node)]
+            given = [(real[n], quantized.tensors[n].q) for n in quantized.activations(node)]
+            inputs = [q.nearest(x).astype(q.dtype.numpy) for x, q in given]
             alone = OPS[node.op].run_int(quantized.call(node), constants[node.name], *inputs)
             for name, y in zip(node.outputs, wrapped(alone, len(node.outputs)), strict=True):
-                if name in counted:
+                if name in held_places:
                     _count(sums[name], real[name], integer[name], y)
                 else:
                     _add(sums[name], quantized, name, real[name], integer[name], y)
-    for name in magnitudes.vanishing() & sums.keys() - counted.keys():
+    for name in magnitudes.vanishing() & sums.keys() - held_places.keys():
         sums[name].signal = 0.0
     return tuple(
         _row(quantized, node, sum((sums[name] for name in node.outputs), _Power()), observed)
@@ -112,8 +113,8 @@ def poor_outputs(graph: Graph, rows: Sequence[LayerQuality]) -> str:
     Layers that are good by themselves add up: every one in a row of twenty may be, and their output poor.
     """
     arriving = [(port, row) for port in graph.outputs if (row := _row_of(graph, port.tensor, rows))]
-    counted = places(graph)
-    poor = [text for port, row in arriving if (text := _poor(port, row, port.tensor in counted))]
+    held_places = places(graph)
+    poor = [text for port, row in arriving if (text := _poor(port, row, port.tensor in held_places))]
     if not poor:
         return ""
     able = [row for row in rows if _may_be_wide(graph, row) and row.own_snr_db > -math.inf]
@@ -172,12 +173,6 @@ def _with_rescales(quantized: Graph, real: dict[str, Array]) -> dict[str, Array]
         for name in node.outputs:
             real.setdefault(name, real[node.inputs[0]])
     return real
-
-
-def _to_integers(values: Array, q: QParams) -> Array:
-    level = np.clip(np.rint(values / q.scale[0]) + q.zero_point, q.dtype.low, q.dtype.high)
-    integers: Array = level.astype(q.dtype.numpy)
-    return integers
 
 
 def _add(sums: _Power, graph: Graph, name: str, real: Array, integer: Array, alone: Array) -> None:

@@ -74,9 +74,7 @@ def _most(seen: Histogram) -> tuple[float, float]:
 
 def squared_error(q: QParams, centres: Array, counts: Array) -> float:
     """Σ count · (centre − its quantized value)²."""
-    (scale,) = q.scale
-    level = np.clip(np.rint(centres / scale) + q.zero_point, q.dtype.low, q.dtype.high)
-    return float((counts * (centres - scale * (level - q.zero_point)) ** 2).sum())
+    return float((counts * (centres - q.to_real(q.nearest(centres))) ** 2).sum())
 
 
 def _best(

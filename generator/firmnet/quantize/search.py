@@ -212,10 +212,7 @@ def _snr_with(graph: Graph, reference: Reference, steps: dict[str, QParams]) -> 
 
     def rounded(name: str, values: Array) -> Array:
         q = steps.get(name)
-        if q is None:
-            return values
-        level = np.clip(np.rint(values / q.scale[0]) + q.zero_point, q.dtype.low, q.dtype.high)
-        return q.to_real(level)
+        return q.to_real(q.nearest(values)) if q else values
 
     def altered(graph: Graph, *inputs: Array, state: interpret.Values) -> interpret.Values:
         return interpret.float_values(graph, *inputs, state=state, change=rounded)
