@@ -44,6 +44,29 @@ static inline int32_t fn_narrow(int64_t product, int32_t zero_point, int32_t shi
     return (int32_t)(v < lo ? lo : v > hi ? hi : v);
 }
 
+/* sum / 2^shift, rounded down, to the bounds of any type. */
+static inline int32_t fn_shifted(int64_t sum, int32_t shift, int32_t lo, int32_t hi)
+{
+    const int64_t v = sum >> shift;
+    return (int32_t)(v < lo ? lo : v > hi ? hi : v);
+}
+
+/* a / b in steps of the result: 1 / b as a reciprocal of 24 bits in two divisions, one product, one rounding. A zero b
+ * saturates by the sign of a. |b| < 2^16, multiplier < 2^22. */
+static inline int32_t fn_quotient(int32_t a, int32_t b, int32_t multiplier, int32_t shift, int32_t zero_point, int32_t lo, int32_t hi)
+{
+    if (b == 0) {
+        return a > 0 ? hi : a < 0 ? lo : zero_point;
+    }
+    const uint32_t size = (uint32_t)(b < 0 ? -b : b);
+    const int32_t up = __builtin_clz(size) - 16, drop = shift - up;
+    const uint32_t divisor = size << up, whole = UINT32_C(0x80000000) / divisor, rest = UINT32_C(0x80000000) % divisor;
+    const int32_t reciprocal = (int32_t)((whole << 8) + (rest << 8) / divisor);
+    const int64_t product = (int64_t)(b < 0 ? -a : a) * reciprocal * multiplier;
+    const int64_t v = ((product + (INT64_C(1) << (drop - 1))) >> drop) + zero_point;
+    return (int32_t)(v < lo ? lo : v > hi ? hi : v);
+}
+
 /* e^-d for a distance of 16 bits: the product of what its upper and its lower 8 bits stand for, rounded. */
 static inline uint32_t fn_exponential(const uint32_t *coarse, const uint32_t *fine, int32_t distance, int32_t drop)
 {

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
 from ..limits import MAX_ELEMENTS
-from ..qmath import check_accumulator, int32, requantize
+from ..qmath import check_accumulator, int32
 from .exchange import exchangeable, turned, turned_padding, turned_pair
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut
-from .weighted import clamped, fold
+from .weighted import clamped, fold, requantized
 from .windows import Padding, Pair, image_size
 
 
@@ -37,6 +37,8 @@ class ConvTranspose2d(Op):
     attrs = ConvTranspose2dAttrs
     weighted = True
     clamps = True
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: ConvTranspose2dAttrs, *inputs: Shape) -> Shape:
         (height, width, channels), (n_out, kh, kw, depth) = image_size(inputs[0]), inputs[1]
@@ -76,7 +78,7 @@ class ConvTranspose2d(Op):
         points that are folded into it.
 
         Outputs whose coordinates, with what is cropped before them, have the same remainder by the stride are
-        a phase.
+        a phase. Sums over int16 are bounded as if every output met all taps.
         """
         x, w, b = call.inputs
         k = dict(fold(call))
@@ -88,7 +90,8 @@ class ConvTranspose2d(Op):
             for j, taps_right in enumerate(columns):
                 met = levels[:, taps_down][:, :, taps_right].reshape(len(levels), -1)
                 bias[i, j] = b.values - x.zero_point * met.sum(axis=1)
-                check_accumulator(bias[i, j], met, k["requant"].pre_shift)
+                if x.dtype is Dtype.INT8:
+                    check_accumulator(bias[i, j], met, k["requant"].pre_shift)
         return {**k, "bias": int32(bias), "x_zero_point": x.zero_point}
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
@@ -123,7 +126,7 @@ class ConvTranspose2d(Op):
         x = inputs[0].astype(np.float64) - k["x_zero_point"]
         acc = _sums(call, x, k["weight"].astype(np.float64)).astype(np.int64)  # exact
         acc += call.inputs[2].values
-        return requantize(acc, k["requant"], k["zero_point"], k["lo"], k["hi"])
+        return requantized(acc, k)
 
     def macs(self, call: Call) -> int:
         """Of what becomes part of the output."""

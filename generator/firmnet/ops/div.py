@@ -1,10 +1,16 @@
-"""div: y = a / b of two activations, b repeated where it has size 1: a times the entry of a table of 1/b."""
+"""div: y = a / b of two activations, b repeated where it has size 1.
+
+int8: a times the entry of a table of 1/b. Where int16 is read or written: a times a reciprocal, for which it
+divides.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
+from ..ir import Array, Call, Dtype, Shape
+from ..qmath import INVERSE_BITS, reciprocals
+from .add import narrow
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut
 from .tables import LEVELS
@@ -12,6 +18,9 @@ from .tables import LEVELS
 SHIFT = 14
 LARGEST = 2**23 - 1
 """Of an entry: it turns the least a above its zero point into 512 steps, beyond either end."""
+QUOTIENT_BITS = 22
+QUOTIENT_SHIFTS = range(60, 16, -1)
+"""Of a product of a, the reciprocal of b and the factor; b takes up to 15 bits off it."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,8 @@ class Div(Op):
 
     name = "div"
     attrs = DivAttrs
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: DivAttrs, *inputs: Shape) -> Shape:
         a, b = inputs
@@ -46,6 +57,8 @@ class Div(Op):
     def prepare(self, call: Call) -> Constants:
         """|a|·|entry| + |rounding| < 2^8·2^23 + 2^21: within int32."""
         (a, b), y = call.inputs, call.output
+        if not narrow(call):
+            return _wide(call)
         steps = LEVELS - b.zero_point
         inverse = a.scale / (b.scale * y.scale) * 2.0**SHIFT / np.where(steps, steps, 1)
         entries = np.where(steps, np.clip(np.rint(inverse), -LARGEST, LARGEST), LARGEST)
@@ -58,9 +71,43 @@ class Div(Op):
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)
+        if not narrow(call):
+            return _quotients(a - k["a_zero_point"], b - k["b_zero_point"], k)
         product = (a - k["a_zero_point"]) * k["reciprocals"].astype(np.int64)[b + 128]
         y: Array = np.clip((product + k["rounding"]) >> k["shift"], -128, 127).astype(np.int8)
         return y
+
+
+def _wide(call: Call) -> Constants:
+    """|a|·reciprocal·|multiplier| ≤ 2^15·2^24·2^22, and at most 2^59 for rounding: within 63 bits."""
+    (a, b), y = call.inputs, call.output
+    factor = a.scale / (b.scale * y.scale)
+    shift = next((s for s in QUOTIENT_SHIFTS if factor * 2.0 ** (s - INVERSE_BITS) < 2**QUOTIENT_BITS - 1), 0)
+    if not shift:
+        raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
+    return {
+        "multiplier": round(factor * 2.0 ** (shift - INVERSE_BITS)),
+        "shift": shift,
+        "a_zero_point": a.zero_point,
+        "b_zero_point": b.zero_point,
+        "zero_point": y.zero_point,
+        "lo": y.dtype.low,
+        "hi": y.dtype.high,
+        "a_dtype": a.dtype,
+        "b_dtype": b.dtype,
+        "dtype": y.dtype,
+    }
+
+
+def _quotients(a: Array, b: Array, k: Constants) -> Array:
+    """Of int64 values less their zero points."""
+    inverse, up = reciprocals(np.maximum(np.abs(b), 1))
+    drop = k["shift"] - up
+    product = np.sign(b) * a * inverse * k["multiplier"]
+    y = ((product + (np.int64(1) << (drop - 1))) >> drop) + k["zero_point"]
+    by_zero = np.select([a > 0, a < 0], [k["hi"], k["lo"]], k["zero_point"])
+    made: Array = np.clip(np.where(b == 0, by_zero, y), k["lo"], k["hi"]).astype(k["dtype"].numpy)
+    return made
 
 
 register(Div())

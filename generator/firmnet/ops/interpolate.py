@@ -4,17 +4,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
-from ..qmath import requantize, to_requant
+from ..ir import Array, Call, Dtype, Shape
+from ..qmath import to_requant
+from .add import narrow
 from .exchange import exchangeable, turned, turned_pair
+from .rescale import farthest
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut
+from .weighted import requantized
 from .windows import Pair, image_size
 
 PLACE_BITS = 36
 """Of a place's fraction, in the options."""
 WEIGHT_BITS = 11
 """Of the share of the second of two neighbours."""
+WIDE_WEIGHT_BITS = 18
+"""Of that share where int16 is read or written: neighbours may differ by 2^16 steps."""
+WIDE_FRACTION_BITS = 12
+"""Of what lies between two columns then, before it meets what lies below."""
 FARTHEST = 2**49
 
 
@@ -32,7 +39,9 @@ class InterpolateAttrs:
 
 @dataclass(frozen=True)
 class Between:
-    """Per output row (or column): the two neighbours, and the share of the second, of 2^WEIGHT_BITS."""
+    """Per output row (or column): the two neighbours, and the share of the second, of 2^WEIGHT_BITS (or the
+    wide ones).
+    """
 
     before: Array
     behind: Array
@@ -44,6 +53,8 @@ class Interpolate(Op):
 
     name = "interpolate"
     attrs = InterpolateAttrs
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: InterpolateAttrs, *inputs: Shape) -> Shape:
         _, _, channels = image_size(inputs[0])
@@ -71,11 +82,13 @@ class Interpolate(Op):
         return _swapped(attrs) if order == (0, 2, 1, 3) else None
 
     def prepare(self, call: Call) -> Constants:
-        """Weights of four values add up to 2^22: a sum of values less the zero point is below 2^30."""
+        """Weights of four values add up to 2^22: a sum of values less the zero point is below 2^30. Of int16,
+        it is a value with 12 bits behind the point, at most 2^27.
+        """
         x, y = call.inputs[0], call.output
-        r = to_requant(np.array([x.scale / y.scale / 2.0 ** (2 * WEIGHT_BITS)]))
-        farthest = max(127 - x.zero_point, x.zero_point + 128)
-        if farthest << 2 * WEIGHT_BITS + r.pre_shift >= 2**31:
+        units = 2 * WEIGHT_BITS if narrow(call) else WIDE_FRACTION_BITS
+        r = to_requant(np.array([x.scale / y.scale / 2.0**units]))
+        if farthest(x) << units + r.pre_shift >= 2**31:
             raise OverflowError(f"layer {y.name!r}: the output range is far too small for its input")
         rows, columns = between(call, 0), between(call, 1)
         return {
@@ -85,6 +98,7 @@ class Interpolate(Op):
             "multiplier": int(r.multiplier[0]),
             "x_zero_point": x.zero_point,
             "zero_point": y.zero_point,
+            "x_dtype": x.dtype,
             "dtype": y.dtype,
             "lo": y.dtype.low,
             "hi": y.dtype.high,
@@ -105,20 +119,25 @@ class Interpolate(Op):
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         x = inputs[0].astype(np.int64) - k["x_zero_point"]
-        for axis in (0, 1):
+        for axis in (1, 0):
             found = between(call, axis)
             share = found.share.reshape((-1, 1, 1) if axis == 0 else (-1, 1))
             one, other = np.take(x, found.before, 1 + axis), np.take(x, found.behind, 1 + axis)
-            x = one * ((1 << WEIGHT_BITS) - share) + other * share
-        return requantize(x, k["requant"], k["zero_point"], k["lo"], k["hi"], k["dtype"])
+            if narrow(call):
+                x = one * ((1 << WEIGHT_BITS) - share) + other * share
+            else:
+                more = WIDE_FRACTION_BITS if axis == 1 else 0
+                x = (one << more) + ((other - one) * share >> WIDE_WEIGHT_BITS - more)
+        return requantized(x, k)
 
 
 def between(call: Call, axis: int) -> Between:
     """Of which two rows (axis 0) or columns (1) each one of the output is made."""
-    drop = PLACE_BITS - WEIGHT_BITS
+    bits = WEIGHT_BITS if narrow(call) else WIDE_WEIGHT_BITS
+    drop = PLACE_BITS - bits
     at = (_places(call, axis) + (1 << drop - 1)) >> drop
-    before, last = at >> WEIGHT_BITS, call.inputs[0].shape[1 + axis] - 1
-    return Between(before, np.minimum(before + 1, last), at & (1 << WEIGHT_BITS) - 1)
+    before, last = at >> bits, call.inputs[0].shape[1 + axis] - 1
+    return Between(before, np.minimum(before + 1, last), at & (1 << bits) - 1)
 
 
 def _places(call: Call, axis: int) -> Array:

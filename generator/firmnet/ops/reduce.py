@@ -9,15 +9,21 @@ from typing import Literal
 
 import numpy as np
 
-from ..ir import Array, Call, Shape
-from ..qmath import integer_root, requantize, to_requant
+from ..ir import Array, Call, Dtype, Shape
+from ..qmath import integer_root, to_requant
+from .layer_norm import SPREAD_BITS
 from .spec import Constants, Op, register
+from .weighted import requantized
 
 Kind = Literal["l1", "l2", "var", "std"]
-MOST_ROOT_BITS = 8
-"""At most, of a root."""
+MOST_ROOT_BITS = {Dtype.INT8: 8, Dtype.INT16: 16}
+"""At most, of a root, by the type that is written."""
 MOST_VALUES = 2**20
 """That are reduced to one."""
+MOST_WIDE_VALUES = 2**15 - 1
+"""Of int16: n times their sum of squares is below 2^60 then."""
+DEVIATION_BITS = {Dtype.INT8: 7, Dtype.INT16: 15}
+"""Of the largest deviation."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class ReduceAttrs:
 class Reduce(Op):
     name = "reduce"
     attrs = ReduceAttrs
+    dtypes = (Dtype.INT8, Dtype.INT16)
+    mixes = True
 
     def shape(self, attrs: ReduceAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs
@@ -44,6 +52,9 @@ class Reduce(Op):
         if attrs.kind in ("var", "std") and not 0 <= attrs.correction < n:
             raise ValueError(f"a variance of {n} values with a correction of {attrs.correction}: less of it")
         return tuple(1 if axis in attrs.axes else size for axis, size in enumerate(x))
+
+    def refuses(self, call: Call) -> str:
+        return too_many(call) or super().refuses(call)
 
     def run_float(self, call: Call, *inputs: Array) -> Array:
         (x,), axes, kind = inputs, call.attrs.axes, call.attrs.kind
@@ -61,24 +72,25 @@ class Reduce(Op):
         """What is requantized, always below 2^31, is a sum of `l1`, a root of `l2` and `std` with
         `fraction_bits`, or a variance times n², `dropped_bits` less of it.
 
-        Of n values below 2^8 apart a sum is below n·2^8, of squares n·2^16, and n² variances below n²·2^16:
-        a root of these takes as many bits behind the point as leave it within 62 bits before.
+        Of n values that reach 2^r (8, of int16 15) a sum is below n·2^r, of squares n·2^2r, and n² variances
+        below n²·2^2r: a root of these takes as many bits behind the point as leave it within 62 bits before.
         """
         x, y, n = call.inputs[0], call.output, count(call)
-        bits = n.bit_length()
+        bits, reach = n.bit_length(), SPREAD_BITS[x.dtype]
+        most = MOST_ROOT_BITS[y.dtype]
         fraction, dropped, unit = 0, 0, x.scale
         match call.attrs.kind:
             case "l2":
-                fraction = min(MOST_ROOT_BITS, (62 - 16 - bits) // 2, 30 - 8 - (bits + 1) // 2)
+                fraction = min(most, (62 - 2 * reach - bits) // 2, 30 - reach - (bits + 1) // 2)
                 unit = x.scale / 2.0**fraction
             case "std":
-                fraction = min(MOST_ROOT_BITS, (62 - 16 - 2 * bits) // 2, 30 - 8 - bits)
+                fraction = min(most, (62 - 2 * reach - 2 * bits) // 2, 30 - reach - bits)
                 unit = x.scale / 2.0**fraction / sqrt(n * (n - call.attrs.correction))
             case "var":
-                dropped = max(0, 16 + 2 * bits - 30)
+                dropped = max(0, 2 * reach + 2 * bits - 30)
                 unit = x.scale**2 * 2.0**dropped / (n * (n - call.attrs.correction))
         r = to_requant(np.array([unit / y.scale]))
-        if _most(call.attrs.kind, n, fraction, dropped) << r.pre_shift >= 2**31:
+        if _most(call, fraction, dropped) << r.pre_shift >= 2**31:
             raise OverflowError(f"layer {y.name!r}: the output range is far too small for its input")
         return {
             "requant": r,
@@ -88,6 +100,7 @@ class Reduce(Op):
             "fraction_bits": fraction,
             "dropped_bits": dropped,
             "half": 1 << dropped >> 1,
+            "x_dtype": x.dtype,
             "dtype": y.dtype,
             "lo": y.dtype.low,
             "hi": y.dtype.high,
@@ -104,7 +117,7 @@ class Reduce(Op):
         if call.attrs.kind in ("l2", "std"):
             acc = integer_root(acc << 2 * k["fraction_bits"])
         acc = (acc + k["half"]) >> k["dropped_bits"]
-        return requantize(acc, k["requant"], k["zero_point"]).reshape(call.output.shape)
+        return requantized(acc, k).reshape(call.output.shape)
 
 
 def _norm(x: Array, axes: tuple[int, ...]) -> Array:
@@ -112,18 +125,34 @@ def _norm(x: Array, axes: tuple[int, ...]) -> Array:
     return y
 
 
-def _most(kind: Kind, n: int, fraction_bits: int, dropped_bits: int) -> int:
+def _most(call: Call, fraction_bits: int, dropped_bits: int) -> int:
     """What is requantized is less."""
-    if kind == "l1":
-        return 256 * n
-    if kind == "var":
-        return (128 * n) ** 2 >> dropped_bits
-    return (256 * (isqrt(n) + 1) if kind == "l2" else 128 * n) << fraction_bits
+    n, dtype = count(call), call.inputs[0].dtype
+    match call.attrs.kind:
+        case "l1":
+            return n << SPREAD_BITS[dtype]
+        case "l2":
+            return (isqrt(n) + 1) << SPREAD_BITS[dtype] + fraction_bits
+        case "var":
+            return (n << DEVIATION_BITS[dtype]) ** 2 >> dropped_bits
+        case _:
+            return n << DEVIATION_BITS[dtype] + fraction_bits
 
 
 def count(call: Call) -> int:
     """How many values become one."""
     return prod(call.inputs[0].shape[axis] for axis in {*call.attrs.axes})
+
+
+def too_many(call: Call) -> str:
+    """Why so many values of int16 are refused; "": they are not."""
+    n, x = count(call), call.inputs[0]
+    if x.dtype is not Dtype.INT16 or n <= MOST_WIDE_VALUES:
+        return ""
+    return (
+        f"makes one of {n:,} values of int16, and takes at most {MOST_WIDE_VALUES:,}: put a rescale to int8 "
+        "before it"
+    )
 
 
 register(Reduce())

@@ -3,13 +3,23 @@
 from collections.abc import Iterator
 from typing import get_args, get_type_hints
 
-from casework import Case, activation
+from casework import Case, activation, widened
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops.compare import CompareAttrs
 
 
 def cases() -> Iterator[Case]:
+    """Of int16 a constant that is a level, and one beyond all levels."""
+    for case in _narrow():
+        yield case
+        if case.call.attrs.constant != 0.0:
+            yield widened(case, Dtype.INT16, Dtype.INT8)
+    x, y = activation("x", (5,), 0.0001, 0, Dtype.INT16), activation("y", (5,), 1.0, 0)
+    yield Case("gt_rounded_int16", Call(CompareAttrs("gt", 2.0000001), (x,), (y,)))
+
+
+def _narrow() -> Iterator[Case]:
     shapes: list[Shape] = [(1, 7), (1, 5, 3, 7), (3, 2, 5)]
     for i, relation in enumerate(get_args(get_type_hints(CompareAttrs)["relation"])):
         for constant in (0.0, -1.25, 0.15):

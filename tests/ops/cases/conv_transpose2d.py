@@ -3,15 +3,21 @@
 from collections.abc import Iterator
 from typing import Any
 
-from casework import Case, activation, bias, output_scale, weight
+from casework import Case, activation, bias, mixtures, output_scale, weight, widened
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops import OPS
 from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 
 
 def cases() -> Iterator[Case]:
-    for seed, (label, x_shape, w_shape, options) in enumerate(_CASES):
+    yield from _narrow(_CASES)
+    yield from mixtures(_narrow(_CASES), ["3x3_s2_crop_relu", "depthwise_4x4_s2", "3x3_s2_more_around"])
+    yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _narrow(_LONG))
+
+
+def _narrow(rows: list[tuple[str, Shape, Shape, dict[str, Any]]]) -> Iterator[Case]:
+    for seed, (label, x_shape, w_shape, options) in enumerate(rows):
         attrs = ConvTranspose2dAttrs(**options)
         x = activation("x", x_shape, 0.05, 11 - 40 * (seed % 3))
         w = weight("w", w_shape, seed)
@@ -60,3 +66,6 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
     ("1x8_s4_in_pieces", (1, 1, 700, 4), (3, 1, 8, 4), {"stride": (1, 4), "crop": (0, 0, 2, 2)}),
     ("3x3_s2_24_to_40", (1, 3, 4, 24), (40, 3, 3, 24), {"stride": (2, 2), "crop": (1, 0, 1, 0)}),
 ]
+
+_LONG = [("one_pixel_4x4_of_130", (1, 1, 1, 130), (2, 4, 4, 130), dict[str, Any]())]
+"""Whose sums over int16 leave 32 bits."""

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, repeated
+from casework import Case, activation, mixtures, repeated
 
 from firmnet.ir import Call, Shape
 from firmnet.ops.div import DivAttrs
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(_narrow(), ["5x7x3", "by_row", "negative_divisor", "one_value"])
+
+
+def _narrow() -> Iterator[Case]:
     rows: list[tuple[str, Shape, Shape, int, float]] = [
         ("one_value", (1, 1), (1, 1), -128, 0.2),
         ("seven", (1, 7), (1, 7), -128, 0.9),

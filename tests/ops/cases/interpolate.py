@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import Case, activation, mixtures
 
 from firmnet.ir import Call, Shape
 from firmnet.ops import OPS
@@ -22,6 +22,11 @@ _CASES: list[tuple[str, Shape, tuple[int, int], tuple[int, int], tuple[int, int]
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(_narrow(), ["corners", "smaller", "one_value"])
+
+
+def _narrow() -> Iterator[Case]:
     for seed, (label, shape, size, first, step, scale) in enumerate(_CASES):
         attrs = InterpolateAttrs(size, first, step)
         x = activation("x", shape, 0.05, (3, -128, 127)[seed % 3])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from casework import Case, activation
+from casework import Case, activation, mixtures
 
 from firmnet.ir import Call, Shape
 from firmnet.ops.normalize import UNIT_OUTPUT, NormalizeAttrs
@@ -21,6 +21,11 @@ _CASES: list[tuple[str, Shape, tuple[int, ...], float, int]] = [
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(_narrow(), ["channels", "least_1", "leading_and_last"])
+
+
+def _narrow() -> Iterator[Case]:
     for label, shape, axes, least, zero_point in _CASES:
         x = activation("x", shape, 0.05, zero_point)
         y = replace(activation("y", shape), qparams=UNIT_OUTPUT)

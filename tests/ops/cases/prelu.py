@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 
 import numpy as np
-from casework import Case, activation
+from casework import Case, activation, mixtures
 
 from firmnet.ir import Call, Shape
 from firmnet.ops.prelu import PReluAttrs
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(_narrow(), ["5x7x3", "fine", "rows_of_5"])
+
+
+def _narrow() -> Iterator[Case]:
     rows: list[tuple[str, Shape, int, float, int]] = [
         ("one_value", (1, 1), 1, 0.05, 0),
         ("seven", (1, 7), 1, 0.03, -20),

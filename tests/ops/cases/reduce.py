@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation
+from casework import Case, activation, mixtures
 
 from firmnet.ir import Call, Shape
 from firmnet.ops import OPS
@@ -29,6 +29,13 @@ _CASES: list[tuple[str, Shape, tuple[int, ...], Kind, int, float]] = [
 
 
 def cases() -> Iterator[Case]:
+    yield from _narrow()
+    yield from mixtures(
+        _narrow(), ["l2_of_channels", "l1_of_all_leading", "std_unbiased", "std_of_2000", "var_of_an_image"]
+    )
+
+
+def _narrow() -> Iterator[Case]:
     for label, shape, axes, kind, correction, scale in _CASES:
         attrs = ReduceAttrs(axes, kind, correction)
         x = activation("x", shape)

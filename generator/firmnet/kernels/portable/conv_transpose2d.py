@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...ir import Call
+from ...ir import Call, Dtype
 from ...ops.conv_transpose2d import phases
 from ...ops.spec import Constants
 from ...ops.windows import Pair
@@ -44,6 +44,7 @@ class Transposed:
 
 class ConvTranspose2d(Kernel):
     op = "conv_transpose2d"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         n_out, kh, kw, depth = call.inputs[1].shape
@@ -55,7 +56,7 @@ class ConvTranspose2d(Kernel):
     def scratch_bytes(self, call: Call) -> int:
         """The taps that meet an output, and a pixel of zero points."""
         found = self.layout(call, {})
-        return found.list_bytes + found.n_in
+        return found.list_bytes + found.n_in * call.inputs[0].dtype.bytes
 
     def layout(self, call: Call, k: Constants) -> Transposed:
         _, height, width, n_in = call.inputs[0].shape

@@ -68,6 +68,20 @@ class Div(Pairwise):
         return 30 + (21 if a.shape == b.shape else 11 if still else 16.6) * call.output.size
 
 
+class DivWide(Pairwise):
+    """Where int16 is read or written."""
+
+    op = "div"
+    name = "wide"
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return not narrow(call)
+
+    def cycles(self, call: Call) -> float:
+        return 30 + 60 * call.output.size
+
+
 class Table(Kernel):
     """Every `TableOp` by 256 entries, from that of −128 up; the output may take the input's place."""
 
@@ -97,6 +111,26 @@ class TableWide(Kernel):
 
     def cycles(self, call: Call) -> float:
         return 40 + 15 * call.output.size
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (0,)
+
+    def layout(self, call: Call, k: Constants) -> Size:
+        return Size(call.output.size)
+
+
+class CompareWide(Kernel):
+    """int16 with a first and a last value; a result may take the place of what was read."""
+
+    op = "compare"
+    name = "wide"
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return call.inputs[0].dtype is Dtype.INT16
+
+    def cycles(self, call: Call) -> float:
+        return 40 + 8 * call.output.size
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return (0,)
@@ -174,8 +208,10 @@ for kernel in (
     Mul(),
     Maximum(),
     Div(),
+    DivWide(),
     *map(Table, TABLE_OPS),
     TableWide(),
+    CompareWide(),
     *map(ByProduct, ("rescale", "clamp")),
 ):
     register(kernel)

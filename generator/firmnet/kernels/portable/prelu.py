@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from math import prod
 
-from ...ir import Call
+from ...ir import Call, Dtype
+from ...ops.add import narrow
 from ...ops.spec import Constants
 from ..spec import Kernel, register
 
@@ -33,4 +34,21 @@ class PRelu(Kernel):
         return Bends(prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :]))
 
 
+class PReluWide(PRelu):
+    """Where int16 is read or written."""
+
+    name = "wide"
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return not narrow(call)
+
+    def cycles(self, call: Call) -> float:
+        return 40 + 24 * call.output.size
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (0 if call.inputs[0].dtype is call.output.dtype else None,)
+
+
 register(PRelu())
+register(PReluWide())

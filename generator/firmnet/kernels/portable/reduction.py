@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from math import prod
 
-from ...ir import Call
+from ...ir import Call, Dtype
+from ...ops.add import narrow
 from ...ops.normalize import RECIPROCAL_BITS, ROOT_BITS
 from ...ops.reduce import count
 from ...ops.spec import Constants
@@ -29,6 +30,7 @@ class Reduction:
 
 class Reduce(Kernel):
     op = "reduce"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         root = ROOT_CYCLES if call.attrs.kind in ("l2", "std") else 0
@@ -62,14 +64,32 @@ class Normalize(Kernel):
         return Normalization(reduction(call, "l2"), ROOT_BITS, RECIPROCAL_BITS)
 
 
+class NormalizeWide(Normalize):
+    """Where int16 is read or written."""
+
+    name = "wide"
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return not narrow(call)
+
+    def cycles(self, call: Call) -> float:
+        lanes = call.output.size / count(call)
+        return 40 + 25 * call.output.size + (60 + DIVISION_CYCLES) * lanes
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return super().overlap(call) if call.inputs[0].dtype is call.output.dtype else (None,)
+
+
 def reduction(call: Call, kind: str) -> Reduction:
     x, axes = call.inputs[0].shape, call.attrs.axes
     steps = [(axis, size, step) for axis, (size, step) in enumerate(zip(x, strides(x), strict=True))]
     kept = merged((size, step) for axis, size, step in steps if axis not in axes)
     over = merged((size, step) for axis, size, step in steps if axis in axes)
     n = prod(size for size, _ in over)
-    return Reduction(kept, over, n, kind, n * 255**2 >= 2**31)
+    largest = 2**15 if call.inputs[0].dtype is Dtype.INT16 else 255
+    return Reduction(kept, over, n, kind, n * largest**2 >= 2**31)
 
 
-register(Reduce())
-register(Normalize())
+for kernel in (Reduce(), Normalize(), NormalizeWide()):
+    register(kernel)
