@@ -44,6 +44,12 @@ static inline int32_t fn_narrow(int64_t product, int32_t zero_point, int32_t shi
     return (int32_t)(v < lo ? lo : v > hi ? hi : v);
 }
 
+/* value * multiplier, of 16 and 32 bits, without the last 16. */
+static inline int32_t fn_part(int32_t value, int32_t multiplier)
+{
+    return (int32_t)((int64_t)value * multiplier >> 16);
+}
+
 /* sum / 2^shift, rounded down, to the bounds of any type. */
 static inline int32_t fn_shifted(int64_t sum, int32_t shift, int32_t lo, int32_t hi)
 {

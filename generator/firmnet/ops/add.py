@@ -1,7 +1,7 @@
 """add: y = clamp(a + b), each times a factor where it has one (a − b); b repeated where it has size 1.
 
-int8: two 16-bit multipliers and one rounded shift. Where int16 is read or written: two 32-bit multipliers and
-one rounding of 64 bits.
+int8: two 16-bit multipliers and one rounded shift. Where int16 is read or written: two 32-bit multipliers, of
+whose products the last 16 bits are dropped, and one rounded shift.
 """
 
 from dataclasses import dataclass
@@ -9,13 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from ..qmath import MAX_SHIFT, Requant, clamp_bounds, requantize, to_requant
+from ..qmath import MAX_SHIFT, clamp_bounds
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut
 from .weighted import clamped
 
 MULTIPLIER_MAX = 2**15 - 1
-MAX_WIDE_SHIFT = 15
+WIDE_MULTIPLIER_MAX = 2**30
+DROPPED = 1
+"""Of two products on average, in units of what is left."""
+LEAST_WIDE_SHIFT = 3
+"""So that what is dropped of two products is a quarter of a step."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Add(Op):
             "shift": shift,
             "lo": lo,
             "hi": hi,
+            "dtype": y.dtype,
         }
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
@@ -77,12 +82,11 @@ class Add(Op):
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)
         if not narrow(call):
-            exact = Requant(np.ones(1, np.int32), k["shift"], 0)
-            total = a * k["ma"] + b * k["mb"] - k["offset"]
-            y = requantize(total, exact, k["zero_point"], k["lo"], k["hi"], k["dtype"])
-            return y.reshape(total.shape)
-        summed: Array = np.clip((a * k["ma"] + b * k["mb"] + k["bias"]) >> k["shift"], k["lo"], k["hi"])
-        return summed.astype(np.int8)
+            total = (a * k["ma"] >> 16) + (b * k["mb"] >> 16) + k["bias"]
+        else:
+            total = a * k["ma"] + b * k["mb"] + k["bias"]
+        summed: Array = np.clip(total >> k["shift"], k["lo"], k["hi"]).astype(k["dtype"].numpy)
+        return summed
 
 
 def narrow(call: Call) -> bool:
@@ -97,21 +101,22 @@ def _factors(call: Call) -> Array:
 
 
 def _wide(call: Call) -> Constants:
-    """|a·ma| + |b·mb| ≤ 2·2^15·2^46, and as much for the zero points: within 63 bits."""
+    """What is left of a product is at most 2^29, and |bias| below 2^29 + 2^22 + 2^21: within int32."""
     (a, b), y = call.inputs, call.output
     factors = _factors(call)
-    r = to_requant(np.abs(factors))
-    if r.pre_shift > MAX_WIDE_SHIFT:
+    top = float(np.abs(factors).max())
+    shifts = range(MAX_SHIFT, LEAST_WIDE_SHIFT - 1, -1)
+    shift = next((s for s in shifts if round(top * 2 ** (16 + s)) <= WIDE_MULTIPLIER_MAX), 0)
+    if not shift:
         raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
-    signs = np.sign(factors).astype(int)
-    ma, mb = (int(sign) * int(m) << r.pre_shift for sign, m in zip(signs, r.multiplier, strict=True))
+    ma, mb = (int(m) for m in np.rint(factors * 2.0 ** (16 + shift)))
+    offset = round((a.zero_point * ma + b.zero_point * mb) / 2**16)
     lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
     return {
         "ma": ma,
         "mb": mb,
-        "offset": a.zero_point * ma + b.zero_point * mb,
-        "shift": r.shift,
-        "zero_point": y.zero_point,
+        "bias": (y.zero_point << shift) + (1 << (shift - 1)) + DROPPED - offset,
+        "shift": shift,
         "lo": lo,
         "hi": hi,
         "a_dtype": a.dtype,
