@@ -763,13 +763,31 @@ _WIDE = {
     *("conv5x5 16->16 16x16 p2", "conv3x3 64->64 16x16 p1"),
     *("dw3x3 16 24x24 p1", "dw3x3 64 12x12 p1", "dw3x3 5 16x16 p1", "dw5x5 32 16x16 p2", "add 16 16x16"),
     *("mul 16 16x16", "linear 640x128", "linear 64x12", "linear rows 32x(64->64)", "linear 13x7"),
+    *("sub 16 16x16", "add by channel 16 16x16", "add by pixel 16 16x16", "add by one value 16 16x16"),
+    *("mul by channel 16 16x16", "mul by pixel 16 16x16", "mul 7x5x3", "mul by one value 16 16x16"),
+    *("mul by channel 3 32x32", "div 16 16x16", "div by pixel 16 16x16", "maximum 16 16x16"),
+    *("prelu 16 16x16", "prelu planes of 256 values", "clamp 16 16x16", "clamp 3 15x15", "sigmoid 3 15x15"),
+    *(
+        "maxpool2 16 32x32",
+        "maxpool3 s2 p1 16 32x32",
+        "maxpool2 1 28x28",
+        "maxpool2 3 32x32",
+        "maxpool7 64 7x7 global",
+    ),
+    *("avgpool2 16 32x32", "avgpool3 s1 p1 16 16x16", "avgpool8 64 8x8 global", "avgpool2 3 32x32"),
+    *("convT2x2 s2 16->8 8x8", "convT3x3 s2 32->32 8x8", "convT4x4 s2 16->16 8x8 g16", "bilinear x2 16 8x8"),
+    *("l1 of channels 64 8x8", "l2 of channels 64 8x8", "std of an image 16 16x16", "var of a vector 128"),
+    *("normalize of channels 64 8x8", "normalize of an image 16 16x16"),
 }
 """Labels of layers that are swept with int16 too."""
 
 
 def _of_int16() -> Iterator[Layer]:
     """Some of every class, with activations of int16; no limit is set for them but that of convolutions."""
-    every = (*_dense(), *_depthwise(), *_linear(), *_max_pools(), *_average_pools(), *_elementwise())
+    every = (
+        *(*_dense(), *_transposed(), *_depthwise(), *_linear(), *_max_pools(), *_average_pools()),
+        *(*_elementwise(), *_picked(), *_reduced()),
+    )
     for layer in every:
         if layer.label in _WIDE:
             yield replace(layer, label=f"int16 {layer.label}", make=partial(_widened, layer))

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from casework import Case, activation, mixtures
+from casework import Case, activation, mixtures, of
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops import OPS
 from firmnet.ops.avg_pool2d import AvgPool2dAttrs
 
@@ -15,6 +15,8 @@ def cases() -> Iterator[Case]:
     labels = ["2x2_odd", "3x2_pad", "3x3_pad_ceil_valid_only", "divisor_override", "adaptive_3x5"]
     labels += ["whole_image_relu", "whole_image_of_561", "1x1_relu6", "2_lines_of_505"]
     yield from mixtures(_narrow(), labels)
+    x, y = (of(Dtype.INT16, name, (1, 1, n, 701), 0.0002) for name, n in (("x", 5), ("y", 1)))
+    yield Case("line_of_701_channels_int16", Call(AvgPool2dAttrs(adaptive=(1, 1)), (x,), (y,)))
 
 
 def _narrow() -> Iterator[Case]:

@@ -29,3 +29,6 @@ def cases() -> Iterator[Case]:
     for dtype in (Dtype.INT16, Dtype.UINT8, Dtype.INT32):
         a, b, y = (of(dtype, name, (2, 3, 5)) for name in "aby")
         yield Case(f"2x3x5_{dtype}", Call(MaximumAttrs(dtype is Dtype.INT32), (a, b), (y,)))
+    for label, small in (("pixels", (1, 3, 5, 1)), ("rows_of_channels", (1, 3, 1, 7))):
+        a, b, y = (of(Dtype.INT16, n, s) for n, s in (("a", (1, 3, 5, 7)), ("b", small), ("y", (1, 3, 5, 7))))
+        yield Case(f"{label}_int16", Call(MaximumAttrs(label == "pixels"), (a, b), (y,)))

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, mixtures, repeated
+from casework import Case, activation, mixtures, repeated, widened
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops.mul import MulAttrs
 
 QParameters = tuple[float, int]
@@ -22,6 +22,8 @@ def cases() -> Iterator[Case]:
         "shift_0",
     ]
     yield from mixtures(_narrow(), labels)
+    gates = {"gate_of_5x3_pixels", "gate_behind_leading_4", "gate_of_7_relu6", "gate_of_one_value"}
+    yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _narrow() if case.label in gates)
 
 
 def _narrow() -> Iterator[Case]:

@@ -239,7 +239,7 @@ class RowsAvgPool2d(AvgPool2d):
             height = rows[:, 2:] // widths
             rows = np.hstack([rows[:, :2], height * len(columns)])
             multiplier = multiplier.reshape(-1, widths)[:, columns[:, 2]].ravel()
-        uneven = {} if _even_columns(call) else {"columns": columns}
+        uneven = {} if even_columns(call) else {"columns": columns}
         return {"rows": rows, **uneven, "multiplier": multiplier}
 
     def layout(self, call: Call, k: Constants) -> AverageRowsFirst:
@@ -250,7 +250,7 @@ class RowsAvgPool2d(AvgPool2d):
             out_height,
             out_width,
             self._pooling(call),
-            _even_columns(call) is not None,
+            even_columns(call) is not None,
             len(distinct(spans(call)[1])),
         )
 
@@ -264,7 +264,7 @@ class RowsAvgPool2d(AvgPool2d):
 def _row_pooling(call: Call) -> RowPooling | None:
     """For few channels, and where windows share what it combines."""
     rows, widths = spans(call)
-    channels, even = call.output.shape[3], _even_columns(call)
+    channels, even = call.output.shape[3], even_columns(call)
     columns = even or Columns(1, 1)
     height = max(span.end - span.start for span in rows)
     side_by_side = even is not None and even.stride == 1 and len(distinct(widths)) == 1
@@ -279,13 +279,13 @@ def _row_pooling(call: Call) -> RowPooling | None:
 def _full_windows(call: Call) -> FullWindows | None:
     """Which windows the kernel "windows" unrolls."""
     rows, columns = ([s.end - s.start for s in found] for found in spans(call))
-    even, channels = _even_columns(call), call.output.shape[3]
+    even, channels = even_columns(call), call.output.shape[3]
     if even is None:
         return None
     return full_windows(max(rows), columns, even, channels, requant_of(call), call.output.zero_point)
 
 
-def _even_columns(call: Call) -> Columns | None:
+def even_columns(call: Call) -> Columns | None:
     """What windows read, or None where their widths differ."""
     attrs, width = call.attrs, call.inputs[0].shape[2]
     if not attrs.adaptive:

@@ -1,10 +1,10 @@
-"""How does the DSP extension find the largest values? Four at a time, window by window or rows first."""
+"""How does the DSP extension find the largest values? A word at a time, window by window or rows first."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...ir import Array, Call
+from ...ir import Array, Call, Dtype
 from ...ops.max_pool2d import spans
 from ...ops.spec import Constants
 from ...targets import Isa
@@ -39,30 +39,30 @@ class _MaxPool2d(Kernel):
 
 
 class WindowsMaxPool2d(_MaxPool2d):
-    """Loads words of four channels of one input."""
+    """Loads words of four channels of one input, or of two of int16."""
 
     name = "windows"
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def accepts(self, call: Call) -> bool:
-        return call.inputs[0].shape[3] >= 4
+        return _pixel_bytes(call) >= 4
 
     def cycles(self, call: Call) -> float:
-        """Unrolled windows take 4 cycles per word, others 9; counted in fours of channels."""
+        """Unrolled windows take 4 cycles per word, others 9."""
         rows, columns = ([count for _, count in found] for found in spans(call))
         (kh, kw), (_, unrolled) = call.attrs.kernel, _inside(call)
         full = rows.count(kh) * unrolled
         words = sum(rows) * sum(columns) - full * kh * kw
         edges = len(rows) * len(columns) - full
-        fours = -(-call.output.shape[3] // 4)
-        again = 8 if call.output.shape[3] % 4 else 0
-        inside = full * (3 + again + fours * (6.5 + kh * (1 + 2.85 * kw)))
-        outside = edges * 40 + fours * (12 * edges + 9.3 * words)
+        each = -(-_pixel_bytes(call) // 4)
+        again = 8 if _pixel_bytes(call) % 4 else 0
+        inside = full * (3 + again + each * (6.5 + kh * (1 + 2.85 * kw)))
+        outside = edges * 40 + each * (12 * edges + 9.3 * words)
         return float(60 + 45 * len(rows) + inside + outside)
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
-        _, _, width, channels = call.inputs[0].shape
         rows, columns = ([first for first, _ in found] for found in spans(call))
-        return (pooled_overlap(rows, columns, width, channels),)
+        return (pooled_overlap(rows, columns, call.inputs[0].shape[2], _pixel_bytes(call)),)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         rows, columns = (np.array(found, np.int16) for found in spans(call))
@@ -123,13 +123,18 @@ def _row_pooling(call: Call) -> RowPooling | None:
     return row_pooling(call, columns, size, 4 if kw <= 4 else 2 if kw <= 8 else 1, value_bytes=1)
 
 
+def _pixel_bytes(call: Call) -> int:
+    """Of all its channels."""
+    return call.inputs[0].shape[3] * call.inputs[0].dtype.bytes
+
+
 def _inside(call: Call) -> tuple[int, int]:
     """The first output column whose windows the image is as wide as, and how many there are; or none.
 
     None too where they are too large to be unrolled.
     """
-    (kh, kw), channels = call.attrs.kernel, call.inputs[0].shape[3]
-    if kh * kw > MAX_COMPARED_TAPS or (kw - 1) * call.attrs.dilation[1] * channels > MAX_OFFSET:
+    kh, kw = call.attrs.kernel
+    if kh * kw > MAX_COMPARED_TAPS or (kw - 1) * call.attrs.dilation[1] * _pixel_bytes(call) > MAX_OFFSET:
         return 0, 0
     rows, columns = spans(call)
     found = [i for i, (_, count) in enumerate(columns) if count == kw]

@@ -1,0 +1,176 @@
+"""How does the DSP extension compute int16 values one by one, of one input or two? A word of two at a time.
+
+SMULBB and SMULTT multiply halves of words where they lie, SMLAWB and SMLAWT halves by 32 bits.
+"""
+
+from dataclasses import dataclass
+
+from ...ir import Call, Dtype
+from ...ops import OPS
+from ...ops.rescale import by_table
+from ...ops.spec import Constants
+from ...targets import Isa
+from ..portable import elementwise as portable
+from ..portable import prelu as portable_prelu
+from ..spec import register
+
+DROPPED_BITS = 16
+"""Of a product by SMLAW."""
+MOST_SHIFTED = 31
+"""By SSAT and USAT."""
+MOST_ADDED = 2**30
+"""To what is left of a product, so that int32 holds both."""
+
+
+@dataclass(frozen=True)
+class WideRows(portable.Broadcast):
+    """a is walked in order, in rows of `n` values; `outer`: loops around them, as (size, what b moves after).
+
+    `still`: all values of a row meet one of b, else each its own.
+    """
+
+    n: int
+    still: bool
+    outer: tuple[tuple[int, int], ...]
+
+
+class _Pairwise(portable.Pairwise):
+    """Of any two shapes that the op takes."""
+
+    name = "wide"
+    isa = Isa.DSP
+    dtypes = (Dtype.INT16,)
+    along: float
+    still: float
+    """Cycles of a value."""
+
+    def cycles(self, call: Call) -> float:
+        rows = self.layout(call, {})
+        each = self.still if rows.still else self.along
+        count = call.output.size // rows.n
+        return 55 + each * call.output.size + count * (4.0 * (rows.n % 2) + 8.0)
+
+    def layout(self, call: Call, k: Constants) -> WideRows:
+        loops = portable.broadcast(*(tensor.shape for tensor in call.inputs))
+        *outer, (n, step) = loops
+        moved, walks = n if step else 0, list[tuple[int, int]]()
+        for size, each in reversed(outer):
+            walks.append((size, each - moved))
+            moved = size * each
+        return WideRows(loops, call.output.size, n, not step, tuple(reversed(walks)))
+
+
+class AddWide(_Pairwise):
+    op = "add"
+    along, still = 5.8, 4.0
+
+
+class MulWide(_Pairwise):
+    op = "mul"
+    along, still = 5.8, 5.0
+
+    def accepts(self, call: Call) -> bool:
+        r = OPS["mul"].prepare(call)["requant"]
+        return not r.long and not r.pre_shift
+
+
+class MaximumWide(_Pairwise):
+    """SSUB16 compares two values, SEL chooses them."""
+
+    op = "maximum"
+    along, still = 3.2, 2.5
+
+
+@dataclass(frozen=True)
+class Scaled(portable.Rescaling):
+    """`rounding` is added to what is left of a product, and the sum shifted by `shift`."""
+
+    multiplier: int
+    rounding: int
+    shift: int
+
+
+class Scale(portable.ByProduct):
+    """A rescale between int8 and int16, or of int16, or a clamp: SMLAW and a saturation."""
+
+    isa = Isa.DSP
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        return not by_table(call) and _scaled(call, OPS[self.op].prepare(call)) is not None
+
+    @property
+    def template(self) -> str:
+        return "kernels/dsp/rescale.wide.c.j2"
+
+    def cycles(self, call: Call) -> float:
+        return 50 + (3.8 if call.inputs[0].dtype is call.output.dtype else 4.3) * call.output.size
+
+    def layout(self, call: Call, k: Constants) -> Scaled:
+        found = _scaled(call, k)
+        assert found is not None
+        return found
+
+
+def _scaled(call: Call, k: Constants) -> Scaled | None:
+    """((x·multiplier >> 16) + rounding) >> shift, as a Requant does it; None where that leaves 32 bits."""
+    r, y = k["requant"], call.output
+    shift = 32 + r.shift - r.pre_shift - DROPPED_BITS
+    if not 1 <= shift <= MOST_SHIFTED:
+        return None
+    rounding = (y.zero_point << shift) + (1 << shift >> 1)
+    if abs(rounding) > MOST_ADDED:
+        return None
+    return Scaled(y.size, call.inputs[0], y, int(r.multiplier[0]), rounding, shift)
+
+
+@dataclass(frozen=True)
+class WideBends(portable_prelu.Bends):
+    """`outer` times `rows` of `n` values: a slope for each value of a row, or (`still`) one for each row."""
+
+    rows: int
+    n: int
+    still: bool
+    rounding: int
+    shift: int
+
+
+class PReluWide(portable_prelu.PReluWide):
+    """min(v, 0) times its slope and max(v, 0) times the other: one of the two products is zero."""
+
+    isa = Isa.DSP
+    dtypes = (Dtype.INT16,)
+
+    def accepts(self, call: Call) -> bool:
+        return True
+
+    def cycles(self, call: Call) -> float:
+        found = self.layout(call, OPS["prelu"].prepare(call))
+        rows = found.outer * found.rows
+        return 60 + (6.5 if found.still else 7.5) * call.output.size + rows * (14 + 6 * (found.n % 2))
+
+    def layout(self, call: Call, k: Constants) -> WideBends:
+        found, rounding, shift = super().layout(call, k), k["rounding"], k["shift"]
+        still = found.inner > 1
+        rows, n = (found.channels, found.inner) if still else (1, found.channels)
+        return WideBends(
+            *(found.outer, found.channels, found.inner, rows, n, still),
+            *(rounding >> DROPPED_BITS, shift - DROPPED_BITS),
+        )
+
+
+class TableWide(portable.TableWide):
+    """Between two entries, as they lie."""
+
+    isa = Isa.DSP
+    dtypes = (Dtype.INT16,)
+
+    def cycles(self, call: Call) -> float:
+        return 60 + 10.5 * call.output.size
+
+
+for kernel in (
+    *(AddWide(), MulWide(), MaximumWide(), PReluWide(), TableWide()),
+    *map(Scale, ("rescale", "clamp")),
+):
+    register(kernel)
