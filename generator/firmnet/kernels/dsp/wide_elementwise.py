@@ -46,9 +46,8 @@ class _Pairwise(portable.Pairwise):
 
     def cycles(self, call: Call) -> float:
         rows = self.layout(call, {})
-        each = self.still if rows.still else self.along
-        count = call.output.size // rows.n
-        return 55 + each * call.output.size + count * (4.0 * (rows.n % 2) + 8.0)
+        each, around = (self.still, 9.0) if rows.still else (self.along, 7.0)
+        return 50 + each * call.output.size + call.output.size // rows.n * (2 * (rows.n % 2) + around)
 
     def layout(self, call: Call, k: Constants) -> WideRows:
         loops = portable.broadcast(*(tensor.shape for tensor in call.inputs))
@@ -62,12 +61,12 @@ class _Pairwise(portable.Pairwise):
 
 class AddWide(_Pairwise):
     op = "add"
-    along, still = 5.8, 4.0
+    along, still = 5.75, 4.25
 
 
 class MulWide(_Pairwise):
     op = "mul"
-    along, still = 5.8, 5.0
+    along, still = 5.75, 5.25
 
     def accepts(self, call: Call) -> bool:
         r = OPS["mul"].prepare(call)["requant"]
@@ -104,7 +103,9 @@ class Scale(portable.ByProduct):
         return "kernels/dsp/rescale.wide.c.j2"
 
     def cycles(self, call: Call) -> float:
-        return 50 + (3.8 if call.inputs[0].dtype is call.output.dtype else 4.3) * call.output.size
+        y, k = call.output, OPS[self.op].prepare(call)
+        bounded = y.dtype is Dtype.INT16 and k["hi"] < y.dtype.high
+        return 50 + (4.25 + bounded) * y.size
 
     def layout(self, call: Call, k: Constants) -> Scaled:
         found = _scaled(call, k)
@@ -147,7 +148,7 @@ class PReluWide(portable_prelu.PReluWide):
     def cycles(self, call: Call) -> float:
         found = self.layout(call, OPS["prelu"].prepare(call))
         rows = found.outer * found.rows
-        return 60 + (6.5 if found.still else 7.5) * call.output.size + rows * (14 + 6 * (found.n % 2))
+        return 60 + (7.0 if found.still else 8.0) * call.output.size + rows * (14 + 6 * (found.n % 2))
 
     def layout(self, call: Call, k: Constants) -> WideBends:
         found, rounding, shift = super().layout(call, k), k["rounding"], k["shift"]
@@ -166,7 +167,7 @@ class TableWide(portable.TableWide):
     dtypes = (Dtype.INT16,)
 
     def cycles(self, call: Call) -> float:
-        return 60 + 10.5 * call.output.size
+        return 60 + 12 * call.output.size
 
 
 for kernel in (

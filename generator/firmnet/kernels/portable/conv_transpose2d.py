@@ -50,7 +50,10 @@ class ConvTranspose2d(Kernel):
         n_out, kh, kw, depth = call.inputs[1].shape
         pixels, (sh, sw) = call.output.size // n_out, call.attrs.stride
         looked_at, met = 14 * kh * (1 + kw / sh), kh * kw / (sh * sw)
-        each_pixel = 30 + looked_at + 12 * met + n_out * (22 + met * (12 + 3.45 * depth))
+        each_product = 3.45
+        if call.inputs[0].dtype is Dtype.INT16:  # one by one
+            each_product = 4 if depth <= 16 else 8
+        each_pixel = 30 + looked_at + 12 * met + n_out * (22 + met * (12 + each_product * depth))
         return float(60 + pixels * each_pixel)
 
     def scratch_bytes(self, call: Call) -> int:

@@ -79,7 +79,7 @@ class DivWide(Pairwise):
         return not narrow(call)
 
     def cycles(self, call: Call) -> float:
-        return 30 + 60 * call.output.size
+        return 30 + 68 * call.output.size
 
 
 class Table(Kernel):

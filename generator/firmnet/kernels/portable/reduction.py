@@ -75,7 +75,7 @@ class NormalizeWide(Normalize):
 
     def cycles(self, call: Call) -> float:
         lanes = call.output.size / count(call)
-        return 40 + 25 * call.output.size + (60 + DIVISION_CYCLES) * lanes
+        return 40 + 34 * call.output.size + 60 * lanes
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return super().overlap(call) if call.inputs[0].dtype is call.output.dtype else (None,)
