@@ -12,7 +12,7 @@ import pytest
 from firmnet import interpret
 from firmnet.errors import UserError
 from firmnet.frontends.common.builder import Builder
-from firmnet.ir import Array, Graph, Tensor, check
+from firmnet.ir import Array, Dtype, Graph, Tensor, check
 from firmnet.ops.spec import OPS
 from firmnet.quantize import calibrate, measure, poor_layers, poor_outputs, quantize
 
@@ -349,8 +349,9 @@ def test_noise_that_adds_up_on_the_way_is_told_at_the_output_with_the_layers_to_
 
 
 @pytest.mark.parametrize("precision", ["int8", "int16"])
-def test_what_is_told_to_be_widened_may_be_asked_for(precision: str) -> None:
-    """Changes between the types are layers of no one's."""
+def test_what_is_told_to_be_widened_may_be_asked_for(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes between the types are layers of no one's, as before a layer that reads int8 alone."""
+    monkeypatch.setattr(type(OPS["compare"]), "dtypes", (Dtype.INT8,))
     net = Net(13, 1, 6, 6, 4)
     steps = net.builder.add("compare", attrs("compare", relation="gt", constant=0.0), deep(net, 4))
     graph, samples = net.graph(steps), net.samples()

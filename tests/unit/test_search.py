@@ -10,7 +10,7 @@ from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_float
 from firmnet.ir import Array, Dtype, Graph
 from firmnet.ops.clamp import ClampAttrs
-from firmnet.ops.div import DivAttrs
+from firmnet.ops.div import Div, DivAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.quantize import Found16, output_snr, quantize, read_precision
 
@@ -88,7 +88,8 @@ def test_what_cannot_be_reached_is_said_and_nearly_all_of_it_given() -> None:
     assert "110.0 dB cannot be reached: int16 everywhere has" in what.lines()[-1]
 
 
-def test_what_is_lost_to_layers_of_int8_is_not_blamed_on_weights() -> None:
+def test_what_is_lost_to_layers_of_int8_is_not_blamed_on_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Div, "dtypes", (Dtype.INT8,))
     b = Builder("ratio")
     x, y = b.input("x", (1, 10)), b.input("y", (1, 10))
     ratio = b.add("div", DivAttrs(), x, b.add("clamp", ClampAttrs(0.5), y, name="away"), name="ratio")
