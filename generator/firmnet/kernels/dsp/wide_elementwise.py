@@ -39,7 +39,6 @@ class _Pairwise(portable.Pairwise):
 
     name = "wide"
     isa = Isa.DSP
-    dtypes = (Dtype.INT16,)
     along: float
     still: float
     """Cycles of a value."""
@@ -61,11 +60,13 @@ class _Pairwise(portable.Pairwise):
 
 class AddWide(_Pairwise):
     op = "add"
+    dtypes = (Dtype.INT16,)
     along, still = 5.75, 4.25
 
 
 class MulWide(_Pairwise):
     op = "mul"
+    dtypes = (Dtype.INT16,)
     along, still = 5.75, 5.25
 
     def accepts(self, call: Call) -> bool:
@@ -77,6 +78,7 @@ class MaximumWide(_Pairwise):
     """SSUB16 compares two values, SEL chooses them."""
 
     op = "maximum"
+    dtypes = (Dtype.INT16,)
     along, still = 3.2, 2.5
 
 
