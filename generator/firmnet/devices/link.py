@@ -47,6 +47,8 @@ INTERRUPT = b"\r\x03\x03"
 RAW_REPL = b"\r\x01"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit"
 FRIENDLY_REPL = b"\x02"
+KEYS_PAUSE_S = 1.0
+"""How long keys that ask for a prompt go unanswered before they are sent again, at first."""
 SERVE = b"import firmnet_link; firmnet_link.serve()\x04"
 EXECUTED = b"\x04>"
 """What the raw REPL prints when the code it was given has ended."""
@@ -179,7 +181,7 @@ class Link:
         """
         wait_s = self._timeout_s if patience_s is None else patience_s
         self._pause()
-        if not self._raw_repl(wait_s):
+        if not self._at_raw_repl(wait_s):
             raise self._silence("Ctrl-C and Ctrl-A", wait_s)
         self._write(code.encode() + b"\x04")
         wait_s += self._on_the_line_s(len(code), TEXT_LIMIT_BYTES)
@@ -187,6 +189,7 @@ class Link:
         self._write(FRIENDLY_REPL)
         if said is None:
             raise self._silence(f"{code!r} to the REPL", wait_s)
+        said = said.rpartition(RAW_PROMPT + b"\r\n>")[2]  # to keys that were sent again, and were not lost
         output, complaint = (*said.removeprefix(b"OK").split(b"\x04"), b"")[:2]
         if complaint:
             last = escaped(complaint.decode(errors="replace").strip().splitlines()[-1])
@@ -246,6 +249,8 @@ class Link:
             damages += 1
             if now - asked >= patience_s + line_s:
                 patience_s, damages = min(2 * patience_s, AWAKE_S), 0
+            else:
+                began = now  # what was damaged until now says nothing of how slow the board is
             if damages >= DAMAGE_LIMIT and not self._examined:
                 self._blame_line()
                 return None
@@ -333,6 +338,15 @@ class Link:
         return (request_bytes + answer_bytes + 2 * (HEADER.size + CRC.size)) / self._bytes_per_s
 
     # -- the REPL
+
+    def _at_raw_repl(self, patience_s: float) -> bool:
+        """The same again and again: keys and prompts may be lost on the way."""
+        deadline, pause_s = time.monotonic() + patience_s, KEYS_PAUSE_S
+        while not self._raw_repl(min(pause_s, max(deadline - time.monotonic(), 0.0))):
+            if time.monotonic() >= deadline:
+                return False
+            pause_s *= 2
+        return True
 
     def _raw_repl(self, patience_s: float) -> bool:
         """Interrupt and ask for the raw REPL; True when its prompt came."""

@@ -65,8 +65,8 @@ class BoardPrompt:
         self._link, self._batch, self._manifest = link, STATEMENTS_CHARS, manifest
         self._result_bytes = sum(4 * prod(edge.shape) for edge in manifest.outputs)
         several = len(manifest.outputs) > 1
-        times = TIMES if manifest.states else 1
-        predict = PREDICT.format(times=times, told=SEVERAL if several else ONE)
+        self._inferences = TIMES if manifest.states else 1
+        predict = PREDICT.format(times=self._inferences, told=SEVERAL if several else ONE)
         self._waiting = [
             f"import _firmnet as _m,{manifest.name} as _u",
             *HELPERS,
@@ -141,7 +141,8 @@ class BoardPrompt:
         for _ in range(ATTEMPTS):
             batch = self._first()
             try:
-                answer = self._checked("\n".join(batch), pause_s + len(batch) * self._link.work_s)
+                inferences = self._inferences * sum(statement.startswith(RESULT) for statement in batch)
+                answer = self._checked("\n".join(batch), pause_s + inferences * self._link.work_s)
             except VerificationError as failed:
                 times = times + 1 if str(failed) == error else 1
                 error = str(failed)
