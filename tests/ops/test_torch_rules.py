@@ -43,8 +43,11 @@ def resolved(argument: Any, known: dict[str, Any], kind: type) -> Any:
         return argument.array.astype(np.float64) if kind is np.ndarray else torch.from_numpy(argument.array)
     if isinstance(argument, Values):
         return argument.array if kind is np.ndarray else torch.from_numpy(argument.array)
-    if isinstance(argument, list):
-        return [resolved(a, known, kind) for a in argument]
+    if isinstance(argument, list):  # frontends leave the masks there are among indices what they are
+        masks = [isinstance(a, Indices) and a.array.dtype == bool and kind is np.ndarray for a in argument]
+        return [
+            a.array if mask else resolved(a, known, kind) for a, mask in zip(argument, masks, strict=True)
+        ]
     return known.get(argument, argument) if isinstance(argument, str) else argument
 
 

@@ -124,6 +124,7 @@ SIGNED_UNIT = QParams((1 / 128,), 0)
 FUNCTIONS: Mapping[str, Curve] = {
     "abs": Curve(np.abs),
     "acos": Curve(np.arccos),
+    "acosh": Curve(np.arccosh),
     "affine": Curve(lambda x, scale=1.0, shift=0.0: x * scale + shift),
     "asin": Curve(np.arcsin),
     "asinh": Curve(np.arcsinh),
@@ -169,6 +170,7 @@ FUNCTIONS: Mapping[str, Curve] = {
     "sign": Curve(np.sign),
     "silu": Curve(lambda x: x * _logistic(x)),
     "sin": Curve(np.sin),
+    "sinc": Curve(np.sinc),
     "sinh": Curve(np.sinh),
     "softplus": Curve(_softplus),
     "softsign": Curve(lambda x: x / (1.0 + np.abs(x))),

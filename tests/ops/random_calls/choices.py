@@ -14,11 +14,6 @@ def argmax(d: Draw) -> tuple[Any, ...]:
     return x, d.choice([None, d.axis(shape), d.axis(shape)]), d.maybe(0.5)
 
 
-def topk(d: Draw) -> tuple[Any, ...]:
-    x, shape = d.ranked(1, 2, 3, 4, 5)
-    return x, 1, d.axis(shape)
-
-
 def compared(d: Draw) -> tuple[Any, ...]:
     return d.activation()[0], d.number()
 
@@ -81,7 +76,6 @@ def chosen(d: Draw, call: Call) -> At:
 FAMILY = Family(
     {
         "argmax.default": argmax,
-        "topk.default": topk,
         **{f"{relation}.Scalar": compared for relation in RELATIONS},
         **{f"{relation}.Tensor": compared_both for relation in RELATIONS},
         "logical_not.default": alone,
@@ -96,7 +90,6 @@ FAMILY = Family(
     {"chosen": chosen},
     leaps={
         "argmax.default",
-        "topk.default",
         *(f"{relation}.{kind}" for relation in RELATIONS for kind in ("Scalar", "Tensor")),
         *(f"logical_{kind}.default" for kind in ("not", "and", "or")),
         "where.self",

@@ -70,6 +70,7 @@ FAMILY = Family(
         "convolution.default": convolution,
         "conv_transpose1d.default": transposed(1),
         "conv_transpose2d.input": transposed(2),
+        "conv_transpose3d.input": transposed(3),
     },
     weight=14,
 )

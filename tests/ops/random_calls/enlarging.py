@@ -34,6 +34,8 @@ FAMILY = Family(
         **{f"_upsample_nearest_exact{n}d.vec": enlarged(n) for n in (1, 2, 3)},
         "upsample_linear1d.vec": between(1),
         "upsample_bilinear2d.vec": between(2),
+        "upsample_trilinear3d.vec": between(3),
+        "upsample_bicubic2d.vec": between(2),
     },
     weight=2,
 )

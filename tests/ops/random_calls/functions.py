@@ -6,7 +6,7 @@ from typing import Any
 import torch_calls.functions as proofs
 from torch_calls import X
 
-from .drawing import INFINITE, Draw, Family
+from .drawing import INFINITE, At, Call, Draw, Family, Phrase
 
 DOMAINS = {
     **dict.fromkeys(("acos", "arccos", "asin", "arcsin", "atanh"), (-0.99, 0.99)),
@@ -32,12 +32,41 @@ def proven(name: str) -> Callable[[Draw], tuple[Any, ...]]:
 
 
 def prelu(d: Draw) -> tuple[Any, ...]:
-    x, shape = d.ranked(2, 3, 4, 5)
-    return x, d.constant(d.choice([1, shape[1]]))
+    x, shape = d.activation(lambda known: len(known.shape) > 1 and known.shape[1] > 1)
+    return x, d.constant(shape[1] if d.maybe(0.8) else 1)
 
+
+def angle(d: Draw) -> tuple[Any, ...]:
+    x, shape = d.activation()
+    constant = d.over(shape)
+    return (x, constant) if d.maybe(0.7) else (constant, x)
+
+
+def to_the_power(d: Draw) -> tuple[Any, ...]:
+    x, _ = d.activation(lambda known: known.low >= 0.01 and known.high <= 30.0)
+    return x, d.constant()
+
+
+def beyond_one(name: str) -> Phrase:
+    """Of a function that is none below 1."""
+
+    def made(d: Draw, call: Call) -> At:
+        return call(name, call("add.Scalar", call("square.default", d.activation()[0]), 1.1))
+
+    return made
+
+
+BEYOND_ONE = ("acosh.default", "arccosh.default")
 
 FAMILY = Family(
-    {**{name: proven(name) for name, _, _ in proofs.CALLS}, "prelu.default": prelu},
+    {
+        **{name: proven(name) for name, _, _ in proofs.CALLS if name not in BEYOND_ONE},
+        "atan2.default": angle,
+        "pow.Tensor_Tensor": to_the_power,
+        "prelu.default": prelu,
+    },
+    {name.partition(".")[0]: beyond_one(name) for name in BEYOND_ONE},
     weight=9,
-    leaps={name for name, _, _ in proofs.CALLS if name.startswith(LEAPS)} | {"threshold.default"},
+    leaps={name for name, _, _ in proofs.CALLS if name.startswith(LEAPS)}
+    | {"threshold.default", "atan2.default"},
 )

@@ -1,8 +1,8 @@
-"""How does chance choose by constant indices, and write into parts?"""
+"""How does chance choose by constant indices, and move values to constant places?"""
 
 from typing import Any
 
-from .drawing import At, Constant, Draw, Family
+from .drawing import At, Draw, Family, alone
 
 
 def index_select(d: Draw) -> tuple[Any, ...]:
@@ -59,44 +59,17 @@ def diagonal(d: Draw) -> tuple[Any, ...]:
     return x, d.randint(-1, 1), *d.sample(range(len(shape)), 2)
 
 
-def slice_scatter(d: Draw) -> tuple[Any, ...]:
-    """A part of an activation or of a constant becomes another."""
-    x, shape = d.ranked(1, 2, 3, 4)
-    axis = d.axis(shape)
-    length = d.randint(1, shape[axis])
-    first = d.randint(0, shape[axis] - length)
-    part = [*shape]
-    part[axis] = length
-    if d.maybe(0.3):
-        whole = [*shape]
-        whole[axis] += first
-        return d.constant(*whole), x, axis, first
-    return x, _shaped(d, tuple(part)), axis, first, first + length
-
-
-def select_scatter(d: Draw) -> tuple[Any, ...]:
-    x, shape = d.ranked(1, 2, 3, 4)
-    axis = d.axis(shape) % len(shape)
-    if d.maybe(0.3):
-        n = d.randint(1, 3)
-        return d.constant(*shape[:axis], n, *shape[axis:]), x, axis, d.randrange(n)
-    return x, _shaped(d, (*shape[:axis], *shape[axis + 1 :])), axis, d.randrange(shape[axis])
-
-
-def copied(d: Draw) -> tuple[Any, ...]:
-    x, shape = d.ranked(1, 2, 3, 4)
-    return d.constant(*(n if n > 1 else d.choice([1, 3]) for n in shape)), x
-
-
 def embedding(d: Draw) -> tuple[Any, ...]:
     x, rows = d.names_of_rows()
     return d.constant(rows, d.randint(1, 6)), x
 
 
-def _shaped(d: Draw, shape: tuple[int, ...]) -> Constant | At:
-    if d.maybe(0.5):
-        return d.constant(*shape)
-    return d.activation(lambda known: known.shape == shape)[0]
+def one_hot(d: Draw) -> tuple[Any, ...]:
+    return d.names_of_rows()
+
+
+def triangle(d: Draw) -> tuple[Any, ...]:
+    return d.ranked(2, 3, 4)[0], d.randint(-2, 2)
 
 
 def _size(d: Draw, x: At) -> int:
@@ -116,10 +89,10 @@ FAMILY = Family(
         "roll.default": roll,
         "rot90.default": turned,
         "diagonal.default": diagonal,
-        "slice_scatter.default": slice_scatter,
-        "select_scatter.default": select_scatter,
-        "copy.default": copied,
+        "triu.default": triangle,
+        "diag_embed.default": alone,
         "embedding.default": embedding,
+        "one_hot.default": one_hot,
     },
     weight=5,
 )

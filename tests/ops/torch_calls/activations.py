@@ -13,6 +13,7 @@ CALLS: list[Call] = [
     ("clamp_max.default", (1, 9), (X, 0.1)),
     ("clip.default", (1, 9), (X, -0.5, 0.5)),
     ("softmax.int", (1, 3, 5), (X, 1)),
+    ("softmax.int", (), (X, 0)),
     ("log_softmax.int", (1, 3, 5), (X, 1)),
     ("_log_softmax.default", (3, 5), (X, -1, False)),
     ("_softmax.default", (1, 3, 5), (X, -1, False)),

@@ -14,9 +14,7 @@ CALLS: list[Call] = [
     ("max.dim", (3, 5), (X, 0, True)),
     ("min.dim", (1, 4, 5, 6), (X, 1)),
     ("min.dim", (3, 5), (X, 0, True)),
-    ("topk.default", (1, 3, 5), (X, 1)),
-    ("topk.default", (1, 3, 5), (X, 1, 1, False)),
-    ("topk.default", (1, 3, 5), (X, 1, 1)),
+    ("argmax.default", (), (X, 0)),
     *[(f"{relation}.Scalar", (3, 5), (X, 0.25)) for relation in ("gt", "ge", "lt", "le", "eq", "ne")],
     *[(f"{relation}.Tensor", (3, 5), (X, Y)) for relation in ("gt", "ge", "lt", "le", "eq", "ne")],
     ("gt.Tensor", (3, 5), (X, Values((5,)))),
@@ -32,7 +30,6 @@ CALLS: list[Call] = [
 ]
 
 REFUSED: list[Refused] = [
-    ("topk.default", (1, 5), (X, 2), "the 2 largest values"),
     ("masked_fill.Scalar", (3, 5), (X, MASK, -math.inf), "puts infinity"),
     ("gt.Scalar", (3, 5), (X, math.inf), "NaN or infinite"),
     ("eq.Scalar", (3, 5), (X, math.nan), "NaN or infinite"),

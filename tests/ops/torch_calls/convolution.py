@@ -28,6 +28,13 @@ CALLS: list[Call] = [
     ("conv_transpose1d.default", (1, 4, 9), (X, Values((4, 6, 3)), None, [1], [1])),
     ("conv_transpose1d.default", (4, 9), (X, Values((4, 6, 3)), None, [2])),
     ("conv_transpose2d.input", (4, 5, 6), (X, W443, None, [2, 2])),
+    ("conv_transpose3d.input", (1, 4, 3, 4, 5), (X, Values((4, 3, 2, 2, 2)), None, [2, 2, 2])),
+    (
+        "conv_transpose3d.input",
+        (1, 4, 3, 4, 5),
+        (X, Values((4, 3, 3, 2, 3)), Values((6,)), [2, 3, 1], [1, 0, 2], [1, 2, 0], 2, [2, 1, 1]),
+    ),
+    ("conv_transpose3d.input", (2, 2, 3, 3), (X, Values((2, 3, 3, 3, 3)), None, [1], [1])),
     ("conv1d.default", (4, 9), (X, Values((6, 4, 3)), None, [2], [1])),
     ("conv1d.default", (3, 4, 9), (X, Values((6, 4, 3)), Values((6,)), [2], [1])),
     ("conv2d.default", (4, 9, 8), (X, W333)),
@@ -46,6 +53,11 @@ CALLS: list[Call] = [
         (1, 4, 3, 8, 7),
         (X, Values((6, 4, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, False, [0] * 3, 1),
     ),
+    (
+        "convolution.default",
+        (1, 4, 3, 8, 7),
+        (X, Values((4, 6, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, True, [0] * 3, 1),
+    ),
 ]
 
 REFUSED: list[Refused] = [
@@ -62,12 +74,7 @@ REFUSED: list[Refused] = [
         (X, Values((4, 3, 2, 2)), None, [100_000, 100_000]),
         "more memory than any board has",
     ),
-    (
-        "convolution.default",
-        (1, 4, 9, 8, 7),
-        (X, Values((4, 6, 3, 3, 3)), None, [1] * 3, [0] * 3, [1] * 3, True, [0] * 3, 1),
-        "of volumes",
-    ),
+    ("conv_transpose3d.input", (2, 1, 4, 4, 4), (X, Values((1, 6, 3, 3, 3))), "batch 1"),
     ("conv1d.default", (1, 4, 9, 2), (X, Values((6, 4, 3))), "needs lines"),
     ("conv3d.default", (2, 1, 4, 4, 4), (X, Values((6, 1, 3, 3, 3))), "batch 1"),
     ("conv2d.default", IMAGE, (X, X), "'weight' is computed by the network"),

@@ -21,6 +21,8 @@ CALLS: list[Call] = [
     ("upsample_bilinear2d.vec", IMAGE, (X, None, False, [1.7, 0.6])),
     ("upsample_bilinear2d.vec", IMAGE, (X, [13, 5], False, None)),
     ("upsample_bilinear2d.vec", IMAGE, (X, [1, 20], True, None)),
+    ("upsample_trilinear3d.vec", VOLUME, (X, None, False, [2.0, 1.0, 1.5])),
+    ("upsample_trilinear3d.vec", (2, *VOLUME[1:]), (X, [5, 2, 7], True, None)),
     ("upsample_bilinear2d.vec", (2, 3, 4, 5), (X, None, False, [2.0, 2.0])),
 ]
 

@@ -2,13 +2,13 @@
 
 import math
 
-from .arguments import Call, Refused, Values, X, Y
+from .arguments import Call, Indices, Refused, Values, X, Y
 
 PLAIN = (
-    "abs absolute acos arccos arcsin arctan asin asinh atan atanh atanh ceil celu cos cosh elu erf erfc exp "
-    "exp2 expm1 fix floor frac gelu hardshrink hardsigmoid hardswish leaky_relu log log10 log1p log2 "
-    "log_sigmoid mish reciprocal round rsqrt rrelu selu sgn sigmoid sign silu sin sinh softplus special_erf "
-    "special_expit special_expm1 sqrt square tan tanh trunc"
+    "abs absolute acos acosh arccos arccosh arcsin arctan asin asinh atan atanh atanh ceil celu cos cosh "
+    "elu erf erfc exp exp2 expm1 fix floor frac gelu hardshrink hardsigmoid hardswish leaky_relu log "
+    "log10 log1p log2 log_sigmoid mish reciprocal round rsqrt rrelu selu sgn sigmoid sign silu sin sinc "
+    "sinh softplus special_erf special_expit special_expm1 sqrt square tan tanh trunc"
 )
 """Operators that need no options."""
 
@@ -23,6 +23,10 @@ CALLS: list[Call] = [
     ("leaky_relu.default", (1, 9), (X, -0.3)),
     ("pow.Scalar", (1, 9), (2.5, X)),
     *(("pow.Tensor_Scalar", (1, 9), (X, exponent)) for exponent in (1, 2, 3, 0.5, -0.5, -1, 1.7, 0)),
+    ("pow.Tensor_Tensor", (1, 9), (X, Values(()))),
+    ("atan2.default", (2, 5), (X, Values((5,)))),
+    ("atan2.default", (2, 5), (X, Values((1,), positive=True))),
+    ("atan2.default", (2, 5), (Values((5,)), X)),
     ("float_power.Tensor_Scalar", (1, 9), (X, 3.0)),
     ("remainder.Scalar", (1, 9), (X, 0.75)),
     ("prelu.default", (2, 3, 5), (X, Values((1,)))),
@@ -40,6 +44,9 @@ REFUSED: list[Refused] = [
     ("elu.default", (1, 9), (X, Y), "'alpha' is computed by the network"),
     ("leaky_relu.default", (1, 9), (X, Values((9,))), "'negative_slope' has a value per element"),
     ("pow.Tensor_Scalar", (1, 9), (X, Y), "'exponent' is computed by the network"),
+    ("pow.Tensor_Tensor", (1, 9), (X, Values((9,))), "'exponent' has a value per element"),
+    ("atan2.default", (1, 9), (X, Y), "an angle of two activations"),
+    ("atan2.default", (1, 2), (X, Indices((0, 1))), "a constant that is zero"),
     ("rrelu.default", (1, 9), (X, 0.1, 0.2, True), "training"),
     ("softplus.default", (1, 9), (X, 1.0, math.inf), "NaN or infinite"),
     ("tanh.default", (1, 9), (X, 1.0), "this way of calling it"),

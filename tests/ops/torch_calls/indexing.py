@@ -1,7 +1,9 @@
-"""Which calls prove the rules of constant indices and of writing into parts, and which are refused?"""
+"""Which calls prove the rules of constant indices and places, and which are refused?"""
 
 from .arguments import IMAGE, Call, Indices, Refused, Values, X, Y
 
+BAGS = Values((9, 3)), X, Indices((0, 2)), False
+"""The first arguments of an embedding of two bags."""
 CALLS: list[Call] = [
     ("index_select.default", IMAGE, (X, 1, Indices((3, 1, 2)))),
     ("index_select.default", (5, 3), (X, 0, Indices((4, 4, 0, 1)))),
@@ -21,20 +23,32 @@ CALLS: list[Call] = [
     ("rot90.default", (1, 5, 4), (X, -2, [2, 1])),
     ("diagonal.default", (1, 5, 4), (X, 1, 1, 2)),
     ("diagonal.default", (4, 5), (X,)),
-    ("slice_scatter.default", (1, 5, 4), (X, Values((1, 2, 4)), 1, 1, 3)),
-    ("slice_scatter.default", (1, 5, 4), (X, Y, 1)),
-    ("slice_scatter.default", (1, 5, 4), (Values((1, 7, 4)), X, 1, -5)),
-    ("select_scatter.default", (1, 5, 4), (X, Values((1, 4)), 1, -1)),
-    ("select_scatter.default", (1, 5), (Values((1, 3, 5)), X, 1, 0)),
-    ("copy.default", (1, 1, 4), (Values((1, 5, 4)), X)),
+    ("as_strided.default", (3, 5), (X, [2, 3], [5, 2])),
+    ("as_strided.default", (3, 5), (X, [4, 2], [1, 5], 1)),
+    ("diag.default", (4,), (X, -1)),
+    ("diag.default", (3, 4), (X, 1)),
+    ("diag_embed.default", (2, 3), (X,)),
+    ("diag_embed.default", (2, 3), (X, 1, 0, 2)),
+    ("triu.default", (1, 4, 5), (X,)),
+    ("triu.default", (4, 5), (X, -1)),
     ("embedding.default", (1, 4), (Values((9, 3)), X)),
+    *(("embedding_bag.padding_idx", (5,), (*BAGS, mode, False, None, False, None)) for mode in (0, 1, 2)),
+    (
+        "embedding_bag.padding_idx",
+        (4,),
+        (Values((9, 3)), X, Indices((0, 4)), False, 1, False, None, True, None),
+    ),
+    ("one_hot.default", (2, 3), (X, 7)),
 ]
 
 REFUSED: list[Refused] = [
+    ("one_hot.default", (2, 3), (X,), "give it num_classes"),
+    ("one_hot.default", (2, 3), (Y, 5), "rows named by real numbers"),
+    ("embedding_bag.padding_idx", (4,), (*BAGS, 1, False, None, False, 3), "padding_idx"),
+    ("embedding_bag.padding_idx", (4,), (*BAGS, 0, False, Values((4,)), False, None), "per_sample_weights"),
+    ("embedding_bag.padding_idx", (2,), (*BAGS, 0, False, None, False, None), "a bag without rows"),
     ("index_select.default", (1, 5), (X, 1, X), "'index' is computed by the network"),
     ("index.Tensor", (1, 5), (X, [None, X]), "'indices' is computed by the network"),
     ("gather.default", (1, 5), (X, 1, X), "'index' is computed by the network"),
     ("index_select.default", (1, 5), (X, 1, Indices((5,))), "an index beyond the 5 entries"),
-    ("slice_scatter.default", (1, 4), (X, Values((1, 2)), 1, 0, 4, 2), "writing every n-th entry"),
-    ("select_scatter.default", (1, 5), (X, Values((5,)), 0, 0), "constants take the place of all"),
 ]

@@ -24,6 +24,8 @@ CALLS: list[Call] = [
     ("mean.dim", (1, 3, 5), (X, [1])),
     ("mean.dim", (3, 5), (X, [0])),
     ("mean.default", (1, 3, 5), (X,)),
+    ("mean.default", (), (X,)),
+    ("amax.default", (), (X, [0])),
     ("sum.dim_IntList", IMAGE, (X, [2, 3])),
     ("sum.dim_IntList", (1, 3, 5), (X, [-1], True)),
     ("sum.default", (1, 3, 5), (X,)),

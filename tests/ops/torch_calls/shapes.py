@@ -32,11 +32,14 @@ CALLS: list[Call] = [
     ("alpha_dropout.default", (1, 3), (X, 0.5, False)),
     ("_to_copy.default", (1, 3), (X,)),
     ("to.dtype", (1, 3), (X, torch.float64)),
+    ("to.dtype", (1, 9), (X, torch.int32)),
+    ("to.dtype", (1, 9), (X, torch.bool)),
+    ("nan_to_num.default", (1, 3), (X, 0.5, None, 2.0)),
     ("type_as.default", (1, 3), (X, Values((2,)))),
 ]
 
 REFUSED: list[Refused] = [
     ("dropout.default", (1, 3), (X, 0.5, True), "training mode"),
-    ("to.dtype", (1, 3), (X, torch.int32), "torch.int32"),
+    ("to.dtype", (1, 3), (X, torch.uint8), "torch.uint8"),
     ("to.dtype", (1, 3), (X, torch.float16), "torch.float16"),
 ]

@@ -5,7 +5,7 @@ from math import prod
 
 from ...ir import Tensor
 from ...ops.windows import Pair
-from .builder import Builder, Unsupported
+from .builder import Builder
 from .movement import reshaped, transposed
 
 Pooled = Callable[[Builder, Tensor, Pair], Tensor]
@@ -13,13 +13,13 @@ Pooled = Callable[[Builder, Tensor, Pair], Tensor]
 
 
 def reduced(b: Builder, x: Tensor, dim: int | Sequence[int] | None, keepdim: bool, pooled: Pooled) -> Tensor:
-    """x with the axes `dim` (None or empty: all) pooled; keepdim leaves them with size 1.
+    """x with the axes `dim` (None or empty: all) pooled; keepdim leaves them with size 1. A number stays.
 
     Height and width of an image are pooled where they lie; other axes are brought together first.
     """
     rank = len(x.shape)
     if not rank:
-        raise Unsupported("a reduction of a single number: leave it out")
+        return x
     listed = (dim,) if isinstance(dim, int) else dim
     axes = {d % rank for d in listed or range(rank)}
     kept = [axis for axis in range(rank) if axis not in axes]

@@ -1,6 +1,6 @@
 """How does a convolution of a volume become one of an image?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -49,6 +49,46 @@ def convolved_volume(
     kept = np.arange(out_depth)[:, None] * (tall // step) + np.arange(out_height)
     y = picked(b, y, {1: runs(kept.ravel())}, name=f"{b.layer}_rows")
     return transposed(b, reshaped(b, y, (1, out_depth, out_height, y.shape[2], n_out)), (0, 4, 1, 2, 3))
+
+
+def spread_volume(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    options: Sequence[tuple[int, int, int, int]],
+    groups: int,
+    spread: Callable[[Tensor, Array, int], Tensor],
+) -> Tensor:
+    """A transposed convolution of x (1, C, depth, height, width), weight (C, O/groups, kd, kh, kw).
+
+    `options`: stride, padding, output padding and dilation along depth and along height. It is one of a tall
+    image: the slices that reach a depth of the output are channels, and the depths lie one below the other,
+    as many rows high as no value reaches beyond. `spread` computes that, without padding of its rows: (image,
+    weight (C·kd, O/groups, kh, kw), rows of output padding) → image.
+    """
+    (step, before, behind, apart), (row_step, top, below, row_apart) = options
+    _, channels, depth, height, width = x.shape
+    _, each, kd, kh, kw = weight.shape
+    out_depth = (depth - 1) * step - 2 * before + apart * (kd - 1) + 1 + behind
+    reach = (height - 1) * row_step + row_apart * (kh - 1) + 1
+    out_height = reach - 2 * top + below
+    tall = -(-max(reach, top + out_height) // row_step)
+    at = np.arange(out_depth)[:, None] + before - np.arange(kd) * apart
+    slices = np.where(at % step == 0, at // step, FILL)
+    stacked = picked(
+        b,
+        transposed(b, x, (0, 2, 1, 3, 4)),
+        {1: runs(_inside(slices.ravel(), depth)), 3: runs(_inside(np.arange(tall), height))},
+        name=f"{b.layer}_slices",
+    )
+    split = reshaped(b, stacked, (out_depth, kd, groups, channels // groups, tall, width))
+    image = reshaped(b, transposed(b, split, (2, 1, 3, 0, 4, 5)), (1, kd * channels, out_depth * tall, width))
+    filters = weight.reshape(groups, channels // groups, each, kd, kh, kw).transpose(0, 3, 1, 2, 4, 5)
+    y = spread(image, filters.reshape(kd * channels, each, kh, kw), row_step - 1)
+    rows = np.arange(out_depth)[:, None] * (tall * row_step) + top + np.arange(out_height)
+    kept = picked(b, y, {2: runs(rows.ravel())}, name=f"{b.layer}_rows")
+    split = reshaped(b, kept, (groups * each, out_depth, out_height, y.shape[3]))
+    return reshaped(b, split, (1, *split.shape))
 
 
 def _inside(places: Array, size: int) -> Array:

@@ -149,6 +149,12 @@ def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.
 def _require_values(module: torch.nn.Module, name: str) -> None:
     if isinstance(module, torch.jit.ScriptModule):
         raise UserError(f"model {name!r} is TorchScript: give the torch.nn.Module that it was made from")
+    for key, layer in module.named_modules():
+        if isinstance(layer, torch.nn.CrossMapLRN2d):
+            raise UserError(
+                f"model {name!r}: torch.export cannot follow {key or 'it'!r}, a CrossMapLRN2d: use "
+                "nn.LocalResponseNorm with the same size, alpha, beta and k"
+            )
     for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if is_lazy(tensor):
             raise UserError(

@@ -97,24 +97,48 @@ HINTS = (
         ),
     ),
     Hint(
-        ("upsample_bicubic2d",),
-        'use mode="bilinear" and train again',
+        ("fractional_max_pool2d", "fractional_max_pool3d"),
+        "it draws its windows at random: use nn.AdaptiveMaxPool2d, and train again",
         (
             Example(
-                nn.Upsample(scale_factor=2, mode="bicubic"),
-                nn.Upsample(scale_factor=2, mode="bilinear"),
+                nn.FractionalMaxPool2d(2, output_size=3),
+                nn.AdaptiveMaxPool2d(3),
                 IMAGE,
                 trained_again=True,
             ),
         ),
     ),
     Hint(
-        ("topk", "sort", "argsort"),
+        ("max_unpool1d", "max_unpool2d", "max_unpool3d"),
+        "instead of unpooling use nn.Upsample or a transposed convolution, and train again",
+        (
+            Example(
+                lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), [2, 2]),
+                lambda x: F.interpolate(F.max_pool2d(x, 2), scale_factor=2),
+                IMAGE,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("grid_sampler", "affine_grid_generator"),
+        "let the grid be a buffer, or warp the input on the host",
+        (
+            Example(
+                lambda x: F.grid_sample(x, F.affine_grid(x[:, :2, 0, :3], [1, 4, 6, 6])),
+                lambda x: F.grid_sample(x, F.affine_grid(T[None, :2, :3], [1, 4, 6, 6])),
+                IMAGE,
+                trained_again=True,
+            ),
+        ),
+    ),
+    Hint(
+        ("topk", "sort", "argsort", "quantile", "nanquantile", "mode"),
         "leave it out: predict() returns the class with the highest score, and the host can sort",
         (
             Example(
-                lambda x: linear(x).topk(2)[0],
-                linear,
+                lambda x: linear(x).repeat(1, 3).topk(2)[0],
+                lambda x: linear(x).repeat(1, 3),
                 VECTOR,
                 outside=lambda y: y.topk(2)[0],
             ),
@@ -172,7 +196,7 @@ HINTS = (
         (Example(lambda x: x * x.sum().item(), lambda x: x * x.sum(1, keepdim=True), VECTOR),),
     ),
     Hint(
-        ("fft_rfft", "fft_fft", "stft", "fft_rfft2", "fft_fft2"),
+        ("fft_rfft", "fft_fft", "stft", "fft_rfft2", "fft_fft2", "complex", "polar", "view_as_real"),
         "compute the spectrum on the host and give it to the model as its input",
         (
             Example(

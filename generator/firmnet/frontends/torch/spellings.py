@@ -12,12 +12,31 @@ from torch._C import DispatchKey
 from torch._decomp import get_decompositions
 from torch.export import default_decompositions
 
+from . import compositions
+from .rules import RULES
+
 aten = torch.ops.aten
 
-COMPOSED = (aten.einsum.default, aten.tensordot.default)
+COMPOSED = (
+    aten.block_diag.default,
+    aten.cumulative_trapezoid.dx,
+    aten.einsum.default,
+    aten.gradient.scalarint,
+    aten.kl_div.default,
+    aten.kron.default,
+    aten.tensordot.default,
+    aten.trapezoid.dx,
+)
 """Operators that PyTorch itself composes of others."""
 
-TABLED = (aten.channel_shuffle, aten.pixel_shuffle, aten.pixel_unshuffle, aten.addcmul)
+TABLED = (
+    aten.addcmul,
+    aten.channel_shuffle,
+    aten.deg2rad,
+    aten.pixel_shuffle,
+    aten.pixel_unshuffle,
+    aten.rad2deg,
+)
 """Operators that torch's own table of decompositions knows."""
 
 TORN = (aten.hardshrink.default, aten.softshrink.default)
@@ -40,10 +59,11 @@ def left_whole() -> Iterator[None]:
 
 
 def spellings() -> Mapping[Any, Callable[..., Any]]:
-    """Operator → what it is composed of, for ExportedProgram.run_decompositions."""
+    """Operator → what it is composed of, for ExportedProgram.run_decompositions; none that has a rule."""
     table = default_decompositions()
     composed = {operator: table[operator] for operator in COMPOSED}
-    return {**composed, **get_decompositions(TABLED), **OWN}
+    known = {**composed, **get_decompositions(TABLED), **compositions.COMPOSITIONS, **OWN}
+    return {operator: spelled for operator, spelled in known.items() if str(operator) not in RULES}
 
 
 def _addbmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
@@ -103,20 +123,6 @@ def _logsumexp(x: Tensor, dim: list[int], keepdim: bool = False) -> Tensor:
     most = x.amax(dim, keepdim=True)
     y = (x - most).exp().sum(dim, keepdim=True).log() + most
     return y if keepdim else y.squeeze(dim)
-
-
-MEAN, SUM = 1, 2
-"""PyTorch's numbers of how a loss is reduced; 0: not at all."""
-
-
-def _loss(of: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    """A function of the difference of two tensors, reduced."""
-
-    def spelled(x: Tensor, y: Tensor, reduction: int = MEAN) -> Tensor:
-        each = of(x - y)
-        return each.mean() if reduction == MEAN else each.sum() if reduction == SUM else each
-
-    return spelled
 
 
 def _multiplied(matrices: list[Tensor]) -> Tensor:
@@ -210,13 +216,11 @@ OWN: Mapping[Any, Callable[..., Any]] = {
     aten.glu.default: _glu,
     aten.hstack.default: _hstack,
     aten.inner.default: _inner,
-    aten.l1_loss.default: _loss(torch.abs),
     aten.lerp.Scalar: _lerp,
     aten.lerp.Tensor: _lerp_by_each,
     aten.linalg_multi_dot.default: _multiplied,
     aten.linalg_vecdot.default: _vecdot,
     aten.logsumexp.default: _logsumexp,
-    aten.mse_loss.default: _loss(torch.square),
     aten.outer.default: _outer,
     aten.pairwise_distance.default: _pairwise_distance,
     aten.repeat_interleave.self_int: _repeat_interleave,

@@ -22,12 +22,13 @@ from .source import quiet
 CHECKS = {"aten._assert_tensor_metadata.default", "aten._assert_async.msg", "aten._assert_scalar.default"}
 """Operators that compute nothing."""
 OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "fill"}
-"""Operators that read nothing of an activation but its shape."""
+OF_SHAPE |= {"isnan", "isinf", "isfinite"}
+"""Operators that read nothing of an activation but its shape, for every one is a number."""
+UNWRITTEN = {"empty", "empty_like", "new_empty"}
+"""Operators whose result holds anything until it is written: zeros, so that imports are alike."""
 RANDOM = "it draws random numbers: take it out, or make it a constant buffer"
-BESIDE = (
-    "the indices that it gives beside its values are read, and firmnet has the values alone: instead of "
-    "unpooling use nn.Upsample or a transposed convolution, and train again"
-)
+BESIDE = "the indices that it gives beside its values are read, and firmnet has the values alone"
+UNPOOLING = "instead of unpooling use nn.Upsample or a transposed convolution, and train again"
 LARGEST_CONSTANT = 2**26
 """Elements of a tensor that is computed at import."""
 LARGEST_ACTIVATION = 2**23
@@ -79,11 +80,13 @@ class Import:
             self.values[node] = UNKNOWN
         elif isinstance(target, torch._ops.HigherOrderOperator):
             self.refuse(node, hint(str(target)))
-        elif not _holds(everything, Tensor):
+        elif op_name(str(target)) not in UNWRITTEN and not _holds(everything, Tensor):
             self.compute(node, args, kwargs)
         elif op_name(str(target)) in OF_SHAPE:
             self.compute(node, [torch.zeros(args[0].shape), *args[1:]], kwargs)
-        elif op_name(str(target)) in ("to", "to_copy") and _counts(node) and _counts(node.args[0]):
+        elif op_name(str(target)) in UNWRITTEN:
+            self.values[node] = torch.zeros(_shape(node.meta["val"]), dtype=node.meta["val"].dtype)
+        elif op_name(str(target)) in ("to", "to_copy") and _stays(node):
             self.values[node] = args[0]
         elif str(target) in RULES:
             self.build(node, args, kwargs)
@@ -132,7 +135,8 @@ class Import:
                 self.refuse(node, f"firmnet would make {result.shape} of it, and not {shape}")
                 return
         if several and _reads_beyond(node, len(made)):
-            self.refuse(node, BESIDE)
+            pooling = "pool" in op_name(str(node.target))
+            self.refuse(node, f"{BESIDE}: {UNPOOLING}" if pooling else hint(str(node.target), BESIDE))
             return
         unknown = [UNKNOWN] * (len(_as_list(node.meta["val"])) - len(made))
         self.values[node] = [*made, *unknown] if several else built
@@ -165,9 +169,13 @@ def _reads_beyond(node: FxNode, count: int) -> bool:
     return any(isinstance(user.args[1], int) and user.args[1] >= count for user in taken)
 
 
-def _counts(node: Any) -> bool:
-    """Whether it holds whole numbers, whatever their width."""
-    dtype = node.meta["val"].dtype
+def _stays(node: Any) -> bool:
+    """Whether a conversion changes no value: to whole numbers of any width, of such or of truths."""
+    before, after = (n.meta["val"].dtype for n in (node.args[0], node))
+    return _counts(after) and (_counts(before) or before is torch.bool)
+
+
+def _counts(dtype: torch.dtype) -> bool:
     return not (dtype.is_floating_point or dtype.is_complex or dtype is torch.bool)
 
 
@@ -182,11 +190,15 @@ def _to_numpy(value: Any) -> Any:
             raise Unsupported("it works on complex numbers: firmnet computes with real ones")
         array: Array = np.asarray(value.to(torch.float64).numpy())
         return array
-    if isinstance(value, list | tuple):
-        return [_to_numpy(item) for item in value]
+    if isinstance(value, list | tuple):  # in a list of indices a mask is another thing than numbers
+        return [item.numpy() if _is_mask(item) else _to_numpy(item) for item in value]
     if isinstance(value, dict):
         return {key: _to_numpy(item) for key, item in value.items()}
     return value
+
+
+def _is_mask(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dtype is torch.bool
 
 
 def _holds(value: Any, kind: type) -> bool:

@@ -10,6 +10,7 @@ from ....ops.clamp import ClampAttrs
 from ....ops.softmax import SoftmaxAttrs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
+from ...common.movement import reshaped
 
 
 def from_aten_clamp(b: Builder, x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
@@ -36,11 +37,17 @@ def from_aten_clamp_max(b: Builder, x: Tensor, max: float) -> Tensor:
 
 
 def from_aten_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords: Any) -> Tensor:
-    return b.add("softmax", SoftmaxAttrs(dim % len(x.shape)), x)
+    return _along(b, "softmax", x, dim)
 
 
 def from_aten_log_softmax(b: Builder, x: Tensor, dim: int, *options: Any, **keywords: Any) -> Tensor:
-    return b.add("log_softmax", SoftmaxAttrs(dim % len(x.shape)), x)
+    return _along(b, "log_softmax", x, dim)
+
+
+def _along(b: Builder, op: str, x: Tensor, dim: int) -> Tensor:
+    """A number is a row of one."""
+    row = x if x.shape else reshaped(b, x, (1,))
+    return reshaped(b, b.add(op, SoftmaxAttrs(dim % len(row.shape)), row), x.shape)
 
 
 RULES: Mapping[str, Rule] = {

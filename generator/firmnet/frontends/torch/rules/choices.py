@@ -20,7 +20,7 @@ MIRRORED = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge", "eq": "eq", "ne": "n
 
 def from_aten_argmax(b: Builder, x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Of equal values the first; without dim, of all values in a row."""
-    if dim is None:
+    if dim is None or not x.shape:
         flat = reshaped(b, x, (x.size,))
         place = b.add("argmax", ArgmaxAttrs(0), flat)
         return reshaped(b, place, (1,) * len(x.shape) if keepdim else ())
@@ -38,15 +38,6 @@ def from_aten_min_dim(b: Builder, x: Tensor, dim: int, keepdim: bool = False) ->
     """Of the negative values the largest, negative again, and where they are."""
     most, place = from_aten_max_dim(b, affine(b, x, -1.0, 0.0), dim, keepdim)
     return [affine(b, most, -1.0, 0.0), place]
-
-
-def from_aten_topk(
-    b: Builder, x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> list[Tensor]:
-    if k != 1:
-        kind = "largest" if largest else "smallest"
-        raise Unsupported(f"the {k} {kind} values: firmnet finds the {kind} one")
-    return (from_aten_max_dim if largest else from_aten_min_dim)(b, x, dim, True)
 
 
 def _comparison(relation: str) -> Rule:
@@ -127,7 +118,6 @@ RULES: Mapping[str, Rule] = {
     "aten.argmax.default": from_aten_argmax,
     "aten.max.dim": from_aten_max_dim,
     "aten.min.dim": from_aten_min_dim,
-    "aten.topk.default": from_aten_topk,
     **{
         f"aten.{relation}.{kind}": _comparison(relation)
         for relation in MIRRORED

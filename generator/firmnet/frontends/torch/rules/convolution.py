@@ -13,7 +13,7 @@ from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.images import as_image, as_lines, require_image
 from ...common.movement import reshaped, to_nchw, to_nhwc, transposed
-from ...common.volumes import convolved_volume
+from ...common.volumes import convolved_volume, spread_volume
 from .options import PerAxis, lying, pair, symmetric, triple
 
 
@@ -126,14 +126,10 @@ def from_aten_convolution(
     output_padding: PerAxis,
     groups: int,
 ) -> Tensor:
-    if transposed and weight.ndim in (3, 4):
-        spread = from_aten_conv_transpose1d if weight.ndim == 3 else from_aten_conv_transpose2d
-        return spread(b, x, weight, bias, stride, padding, output_padding, groups, dilation)
-    if weight.ndim == 3:
-        return from_aten_conv1d(b, x, weight, bias, stride, padding, dilation, groups)
     if transposed:
-        raise Unsupported("transposed convolution of volumes: use nn.Upsample and nn.Conv3d, and train again")
-    rule = from_aten_conv3d if weight.ndim == 5 else from_aten_conv2d
+        spread = SPREAD[weight.ndim - 3]
+        return spread(b, x, weight, bias, stride, padding, output_padding, groups, dilation)
+    rule = (from_aten_conv1d, from_aten_conv2d, from_aten_conv3d)[weight.ndim - 3]
     return rule(b, x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -188,6 +184,38 @@ def from_aten_conv_transpose1d(
     return as_lines(b, from_aten_conv_transpose2d(b, as_image(b, x), weight[:, :, None], bias, *options), x)
 
 
+def from_aten_conv_transpose3d(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None = None,
+    stride: PerAxis = 1,
+    padding: PerAxis = 0,
+    output_padding: PerAxis = 0,
+    groups: int = 1,
+    dilation: PerAxis = 1,
+) -> Tensor:
+    """weight (I, O/groups, kd, kh, kw) as in PyTorch."""
+    if len(x.shape) == 4:
+        volume = reshaped(b, x, (1, *x.shape))
+        options = stride, padding, output_padding, groups, dilation
+        y = from_aten_conv_transpose3d(b, volume, weight, bias, *options)
+        return reshaped(b, y, y.shape[1:])
+    if len(x.shape) != 5 or x.shape[0] != 1:
+        raise Unsupported(
+            f"conv_transpose3d needs one volume of shape (1, channels, depth, height, width), got {x.shape}: "
+            "export with batch 1, and fold no other axis into the first one"
+        )
+    depth, rows, columns = zip(*map(triple, (stride, padding, output_padding, dilation)), strict=True)
+    step, left, right, apart = columns
+
+    def spread(image: Tensor, filters: Array, below: int) -> Tensor:
+        options = (rows[0], step), (0, left), (below, right), groups, (rows[3], apart)
+        return from_aten_conv_transpose2d(b, image, filters, bias, *options)
+
+    return spread_volume(b, x, weight, (depth, rows), groups, spread)
+
+
 def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
     """PyTorch's "same" puts the odd row or column behind."""
     if name == "valid":
@@ -195,6 +223,9 @@ def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
     total_h, total_w = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
     return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
 
+
+SPREAD = from_aten_conv_transpose1d, from_aten_conv_transpose2d, from_aten_conv_transpose3d
+"""Transposed convolutions of lines, images and volumes."""
 
 RULES: Mapping[str, Rule] = {
     "aten.conv2d.default": from_aten_conv2d,
@@ -204,6 +235,7 @@ RULES: Mapping[str, Rule] = {
     "aten.conv1d.default": from_aten_conv1d,
     "aten.conv1d.padding": from_aten_conv1d,
     "aten.conv_transpose2d.input": from_aten_conv_transpose2d,
+    "aten.conv_transpose3d.input": from_aten_conv_transpose3d,
     "aten.conv_transpose1d.default": from_aten_conv_transpose1d,
     "aten.convolution.default": from_aten_convolution,
 }

@@ -11,7 +11,7 @@ from ....ops.pick import runs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.images import channelwise
-from ...common.movement import to_nchw, to_nhwc
+from ...common.movement import reshaped, to_nchw, to_nhwc
 from ...common.places import picked
 
 Sizes = Sequence[int] | None
@@ -54,6 +54,29 @@ def from_aten_linear(
     )
 
 
+def from_aten_trilinear(
+    b: Builder,
+    x: Tensor,
+    output_size: Sizes,
+    align_corners: bool,
+    scale_factors: Factors = None,
+) -> Tensor:
+    """Of volumes: every slice as an image, then the slices, whose values lie in a row."""
+    if len(x.shape) != 5:
+        raise Unsupported(f"it needs volumes (n, channels, depth, height, width), got {x.shape}")
+    n, channels, depth, *image = x.shape
+    sizes, factors = output_size and output_size[1:], scale_factors and scale_factors[1:]
+    slices = reshaped(b, x, (1, n * channels * depth, *image))
+    slices = from_aten_linear(b, slices, sizes, align_corners, factors)
+    height, width = slices.shape[2:]
+    size, factor = output_size and output_size[0], scale_factors and scale_factors[0]
+    count, first, step = _steps(depth, size or None, factor or None, align_corners)
+    attrs = InterpolateAttrs((count, height * width), (first, 0), (step, 1 << PLACE_BITS))
+    rows = reshaped(b, slices, (1, n * channels, depth, height * width))
+    y = to_nchw(b, b.add("interpolate", attrs, to_nhwc(b, rows)))
+    return reshaped(b, y, (n, channels, count, height, width))
+
+
 def _steps(n: int, size: int | None, factor: float | None, align_corners: bool) -> tuple[int, int, int]:
     """How many values there are, where the first comes from, and how far they are apart, in 2^-36 of a place.
 
@@ -91,4 +114,5 @@ RULES: Mapping[str, Rule] = {
     **{f"aten._upsample_nearest_exact{n}d.vec": nearest("nearest-exact") for n in (1, 2, 3)},
     "aten.upsample_linear1d.vec": from_aten_linear,
     "aten.upsample_bilinear2d.vec": from_aten_linear,
+    "aten.upsample_trilinear3d.vec": from_aten_trilinear,
 }

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
+import numpy as np
+
 from ....ir import Array, Tensor
 from ....ops.clamp import ClampAttrs
+from ....ops.compare import CompareAttrs
 from ....ops.functions import FUNCTIONS, single
 from ....ops.prelu import PReluAttrs
+from ...common.affine import affine
 from ...common.arguments import Rule
-from ...common.builder import Builder, Unsupported
+from ...common.builder import Builder, Unsupported, Value
+from .arithmetic import from_aten_add
 
 
 def function(name: str, *options: float) -> Rule:
@@ -26,6 +31,27 @@ def function(name: str, *options: float) -> Rule:
     rule.__signature__ = Signature([*first, *(p.replace(annotation=float) for p in own.values())])  # type: ignore[attr-defined]
     rule.__annotations__ = {"b": Builder, "x": Tensor, **dict.fromkeys(own, float)}
     return rule
+
+
+def from_aten_atan2(b: Builder, x: Value, other: Value) -> Tensor:
+    """Of one activation and a constant, in either order; the angle behind the back is a half turn more."""
+    if isinstance(x, Tensor) and isinstance(other, Tensor):
+        raise Unsupported(
+            "an angle of two activations: atan(x / y) may do, or the network gets both as they are"
+        )
+    constant = np.asarray(other if isinstance(x, Tensor) else x)
+    if not constant.all():
+        raise Unsupported("an angle with a constant that is zero: leave those out")
+    if isinstance(other, Tensor):  # atan2(c, y) = ±π/2 − atan(y / c)
+        angle = b.add("table", single("atan"), affine(b, other, 1 / constant, 0.0))
+        return affine(b, angle, -1.0, np.sign(constant) * np.pi / 2)
+    assert isinstance(x, Tensor)
+    angle = b.add("table", single("atan"), affine(b, x, 1 / constant, 0.0))
+    behind = np.where(constant < 0, np.pi, 0.0)
+    if not behind.any():
+        return angle
+    upper = affine(b, b.add("compare", CompareAttrs("ge", 0.0), x), 2 * behind, -behind)
+    return from_aten_add(b, angle, upper)
 
 
 def from_aten_celu(b: Builder, x: Tensor, alpha: float = 1.0) -> Tensor:
@@ -86,12 +112,15 @@ RULES: Mapping[str, Rule] = {
     "aten.abs.default": function("abs"),
     "aten.absolute.default": function("abs"),
     "aten.acos.default": function("acos"),
+    "aten.acosh.default": function("acosh"),
     "aten.arccos.default": function("acos"),
+    "aten.arccosh.default": function("acosh"),
     "aten.arcsin.default": function("asin"),
     "aten.arctan.default": function("atan"),
     "aten.asin.default": function("asin"),
     "aten.asinh.default": function("asinh"),
     "aten.atan.default": function("atan"),
+    "aten.atan2.default": from_aten_atan2,
     "aten.atanh.default": function("atanh"),
     "aten.ceil.default": function("ceil"),
     "aten.celu.default": from_aten_celu,
@@ -120,6 +149,7 @@ RULES: Mapping[str, Rule] = {
     "aten.mish.default": function("mish"),
     "aten.pow.Scalar": from_aten_power_of,
     "aten.pow.Tensor_Scalar": from_aten_pow,
+    "aten.pow.Tensor_Tensor": from_aten_pow,
     "aten.prelu.default": from_aten_prelu,
     "aten.reciprocal.default": function("reciprocal"),
     "aten.remainder.Scalar": function("remainder"),
@@ -133,6 +163,7 @@ RULES: Mapping[str, Rule] = {
     "aten.sign.default": function("sign"),
     "aten.silu.default": function("silu"),
     "aten.sin.default": function("sin"),
+    "aten.sinc.default": function("sinc"),
     "aten.sinh.default": function("sinh"),
     "aten.softplus.default": function("softplus"),
     "aten.special_erf.default": function("erf"),

@@ -1,24 +1,27 @@
-"""How does PyTorch's choosing by constant indices read, and writing into a part of a tensor?"""
+"""How does PyTorch's choosing by constant indices read, and what moves values to constant places?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 
 from ....ir import Array, Tensor
+from ....ops import OPS
 from ....ops.embedding import EmbeddingAttrs
 from ....ops.pick import runs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
 from ...common.movement import part, reshaped
 from ...common.places import picked
-from ...common.repeats import expanded
 from .joining import from_aten_cat
+from .pooling import from_aten_amax, from_aten_mean, from_aten_sum
 
 
 def from_aten_index_select(b: Builder, x: Tensor, dim: int, index: Array) -> Tensor:
     axis = dim % len(x.shape)
-    return picked(b, x, {axis: runs(_inside(index, x.shape[axis]).ravel())})
+    return picked(b, x, {axis: runs(inside(index, x.shape[axis]).ravel())})
 
 
 def from_aten_index(b: Builder, x: Tensor, indices: Sequence[Array | None]) -> Tensor:
@@ -30,32 +33,32 @@ def from_aten_index(b: Builder, x: Tensor, indices: Sequence[Array | None]) -> T
         chosen = from_aten_index_select(b, x, axis, index)
         return reshaped(b, chosen, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
     places = [
-        slice(None) if index is None else _inside(index, x.shape[axis]) for axis, index in enumerate(indices)
+        slice(None) if index is None else inside(index, x.shape[axis]) for axis, index in enumerate(indices)
     ]
-    return _values(b, x, _numbered(x)[tuple(places)])
+    return _values(b, x, numbered(x)[tuple(places)])
 
 
 def from_aten_gather(b: Builder, x: Tensor, dim: int, index: Array, sparse_grad: bool = False) -> Tensor:
     axis = dim % len(x.shape)
     within = tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(index.shape))
-    return _values(b, x, np.take_along_axis(_numbered(x)[within], _inside(index, x.shape[axis]), axis))
+    return _values(b, x, np.take_along_axis(numbered(x)[within], inside(index, x.shape[axis]), axis))
 
 
 def from_aten_take_along_dim(b: Builder, x: Tensor, indices: Array, dim: int | None = None) -> Tensor:
     if dim is None:
         return from_aten_take(b, x, indices.ravel())
     axis = dim % len(x.shape)
-    return _values(b, x, np.take_along_axis(_numbered(x), _inside(indices, x.shape[axis]), axis))
+    return _values(b, x, np.take_along_axis(numbered(x), inside(indices, x.shape[axis]), axis))
 
 
 def from_aten_take(b: Builder, x: Tensor, index: Array) -> Tensor:
-    return _values(b, x, _inside(index, x.size))
+    return _values(b, x, inside(index, x.size))
 
 
 def from_aten_roll(b: Builder, x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor:
     """Along each axis, or of all values in a row."""
     if not dims:
-        return _values(b, x, np.roll(_numbered(x), shifts[0]))
+        return _values(b, x, np.roll(numbered(x), shifts[0]))
     for dim, shift in zip(dims, shifts, strict=True):
         axis = dim % len(x.shape)
         x = picked(b, x, {axis: runs(np.roll(np.arange(x.shape[axis]), shift))})
@@ -64,66 +67,94 @@ def from_aten_roll(b: Builder, x: Tensor, shifts: Sequence[int], dims: Sequence[
 
 def from_aten_rot90(b: Builder, x: Tensor, k: int, dims: Sequence[int]) -> Tensor:
     first, second = (dim % len(x.shape) for dim in dims)
-    return _values(b, x, np.rot90(_numbered(x), k, (first, second)))
+    return _values(b, x, np.rot90(numbered(x), k, (first, second)))
 
 
 def from_aten_diagonal(b: Builder, x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    return _values(b, x, np.diagonal(_numbered(x), offset, dim1, dim2))
+    return _values(b, x, np.diagonal(numbered(x), offset, dim1, dim2))
 
 
-def from_aten_slice_scatter(
-    b: Builder,
-    x: Value,
-    src: Value,
-    dim: int = 0,
-    start: int | None = None,
-    end: int | None = None,
-    step: int = 1,
+def from_aten_as_strided(
+    b: Builder, x: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
-    """x[:, start:end] = src."""
-    axis = dim % len(x.shape)
-    first, last, _ = slice(start, end).indices(x.shape[axis])
-    if step != 1:
-        raise Unsupported("writing every n-th entry: write parts one after the other, or torch.cat them")
-    before, behind = _cut(b, x, axis, 0, first), _cut(b, x, axis, last, x.shape[axis])
-    return from_aten_cat(b, [before, src, behind], axis)
+    """Places of the values in a row, so many apart along each axis."""
+    places = sum(
+        (np.arange(n) * step).reshape(-1, *[1] * (len(size) - 1 - axis))
+        for axis, (n, step) in enumerate(zip(size, stride, strict=True))
+    )
+    return _values(b, x, inside(np.asarray(places + (storage_offset or 0)), x.size))
 
 
-def from_aten_select_scatter(b: Builder, x: Value, src: Value, dim: int, index: int) -> Tensor:
-    """x[:, index] = src."""
-    axis = dim % len(x.shape)
-    at = index % x.shape[axis]
-    shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    one = reshaped(b, src, shape) if isinstance(src, Tensor) else src.reshape(shape)
-    return from_aten_slice_scatter(b, x, one, axis, at, at + 1)
+def _in_place(move: Callable[..., torch.Tensor]) -> Rule:
+    """The rule of a function that moves values and puts zeros between: PyTorch itself moves the places."""
 
+    def rule(b: Builder, x: Tensor, *options: Any, **named: Any) -> Tensor:
+        from_one = torch.arange(1, x.size + 1).reshape(x.shape)
+        return _values(b, x, move(from_one, *options, **named).numpy() - 1)
 
-def from_aten_copy(b: Builder, x: Value, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """x[...] = src: what was there is gone."""
-    return expanded(b, src, x.shape)
+    return rule
 
 
 def from_aten_embedding(b: Builder, weight: Array, indices: Tensor, *options: Any) -> Tensor:
     """The rows of a table that whole numbers name; what is trained about it (padding_idx) is done."""
+    if not _counts(b, indices):
+        raise Unsupported(
+            "rows named by real numbers: give the network their numbers as an input of int64, or by argmax"
+        )
     table = b.constant(f"{b.layer}_table", weight)
     return b.add("embedding", EmbeddingAttrs(len(weight)), indices, table)
 
 
-def _cut(b: Builder, x: Value, axis: int, start: int, end: int) -> Value:
-    """A part, perhaps without values."""
-    if isinstance(x, np.ndarray):
-        return x[(slice(None),) * axis + (slice(start, end),)]
-    if start == end:
-        return np.zeros((*x.shape[:axis], 0, *x.shape[axis + 1 :]))
-    return part(b, x, axis, start, end - start)
+def _counts(b: Builder, x: Tensor) -> bool:
+    """Whether these are whole numbers: of an input, or places, perhaps moved."""
+    made = {output: node for node in b.nodes for output in node.outputs}
+    name = x.name
+    while (node := made.get(name)) and OPS[node.op].keeps_qparams:
+        name = node.inputs[0]
+    return node is None or node.op == "argmax"
 
 
-def _numbered(x: Tensor) -> Array:
+def from_aten_one_hot(b: Builder, x: Tensor, num_classes: int = -1) -> Tensor:
+    """A row of the unit matrix for each number."""
+    if num_classes < 1:
+        raise Unsupported("how many classes there are depends on the data: give it num_classes")
+    return from_aten_embedding(b, np.eye(num_classes), x)
+
+
+def from_aten_embedding_bag(
+    b: Builder,
+    weight: Array,
+    indices: Tensor,
+    offsets: Array,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Array | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Of bags that begin at constant places: the sum, the mean or the largest of their rows."""
+    if padding_idx is not None and padding_idx >= 0:
+        raise Unsupported("a padding_idx, whose rows do not count: leave it out, and keep that row zero")
+    if per_sample_weights is not None:
+        raise Unsupported("per_sample_weights: multiply the rows of F.embedding by them, and add up")
+    (count,) = indices.shape
+    begins = [int(at) for at in offsets.ravel()]
+    ends = begins[1:] if include_last_offset else [*begins[1:], count]
+    bags = [(begin, end - begin) for begin, end in zip(begins, ends, strict=False)]
+    if any(size < 1 for _, size in bags):
+        raise Unsupported("a bag without rows: leave it out")
+    rows = from_aten_embedding(b, weight, indices)
+    pooled = (from_aten_sum, from_aten_mean, from_aten_amax)[mode]
+    return from_aten_cat(b, [pooled(b, part(b, rows, 0, *bag), 0, True) for bag in bags], 0)
+
+
+def numbered(x: Value) -> Array:
     """The places of all values."""
-    return np.arange(x.size).reshape(x.shape)
+    return np.arange(prod(x.shape)).reshape(x.shape)
 
 
-def _inside(index: Array, size: int) -> Array:
+def inside(index: Array, size: int) -> Array:
     """Indices from 0 on; negative ones count from the end."""
     whole = np.asarray(index).astype(np.int64)
     if ((whole < -size) | (whole >= size)).any():
@@ -145,8 +176,11 @@ RULES: Mapping[str, Rule] = {
     "aten.roll.default": from_aten_roll,
     "aten.rot90.default": from_aten_rot90,
     "aten.diagonal.default": from_aten_diagonal,
-    "aten.slice_scatter.default": from_aten_slice_scatter,
-    "aten.select_scatter.default": from_aten_select_scatter,
-    "aten.copy.default": from_aten_copy,
+    "aten.as_strided.default": from_aten_as_strided,
+    "aten.diag.default": _in_place(torch.diag),
+    "aten.diag_embed.default": _in_place(torch.diag_embed),
+    "aten.triu.default": _in_place(torch.triu),
+    "aten.one_hot.default": from_aten_one_hot,
+    "aten.embedding_bag.padding_idx": from_aten_embedding_bag,
     "aten.embedding.default": from_aten_embedding,
 }

@@ -1,15 +1,19 @@
 """How do PyTorch's norms and variances over axes read?"""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from ....ir import Node, Tensor
+from ....ops.compare import CompareAttrs
+from ....ops.functions import single
 from ....ops.normalize import NormalizeAttrs
 from ....ops.reduce import Kind, ReduceAttrs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.movement import reshaped
 from ...common.repeats import before_expansion
+from .pooling import from_aten_amax, from_aten_amin, from_aten_sum
 
 ReducedAxes = int | Sequence[int] | None
 
@@ -23,11 +27,15 @@ def from_aten_vector_norm(
     *,
     dtype: Any = None,
 ) -> Tensor:
-    if ord not in (1, 2):
-        raise Unsupported(
-            f"a norm of order {ord:g}: firmnet has 1 and 2; the largest magnitude is x.abs().amax(dim)"
-        )
-    return _reduced(b, x, dim, keepdim, "l1" if ord == 1 else "l2")
+    if ord in (1, 2):
+        return _reduced(b, x, dim, keepdim, "l1" if ord == 1 else "l2")
+    if ord == 0:
+        return from_aten_sum(b, b.add("compare", CompareAttrs("ne", 0.0), x), dim, keepdim)
+    magnitudes = b.add("table", single("abs"), x)
+    if abs(ord) == inf:
+        return (from_aten_amax if ord > 0 else from_aten_amin)(b, magnitudes, dim or (), keepdim)
+    total = from_aten_sum(b, b.add("table", single("pow", float(ord)), magnitudes), dim, keepdim)
+    return b.add("table", single("pow", 1 / ord), total)
 
 
 def from_aten_linalg_norm(
@@ -62,6 +70,14 @@ def from_aten_var_unbiased(
     b: Builder, x: Tensor, dim: ReducedAxes, unbiased: bool = True, keepdim: bool = False
 ) -> Tensor:
     return _reduced(b, x, dim, keepdim, "var", int(unbiased))
+
+
+def from_aten_var_of_all(b: Builder, x: Tensor, unbiased: bool = True) -> Tensor:
+    return from_aten_var_unbiased(b, x, None, unbiased)
+
+
+def from_aten_std_of_all(b: Builder, x: Tensor, unbiased: bool = True) -> Tensor:
+    return from_aten_std_unbiased(b, x, None, unbiased)
 
 
 def from_aten_std_unbiased(
@@ -99,6 +115,8 @@ def _whole(correction: float | None) -> int:
 def _reduced(
     b: Builder, x: Tensor, dim: ReducedAxes, keepdim: bool, kind: Kind, correction: int = 0
 ) -> Tensor:
+    if not x.shape:
+        return reshaped(b, _reduced(b, reshaped(b, x, (1,)), dim, keepdim, kind, correction), ())
     axes = _axes(x, dim)
     y = b.add("reduce", ReduceAttrs(axes, kind, correction), x)
     return y if keepdim else reshaped(b, y, [n for axis, n in enumerate(x.shape) if axis not in axes])
@@ -107,17 +125,17 @@ def _reduced(
 def _axes(x: Tensor, dim: ReducedAxes) -> tuple[int, ...]:
     """None or empty: all."""
     rank = len(x.shape)
-    if not rank:
-        raise Unsupported("a reduction of a single number: leave it out")
     listed = (dim,) if isinstance(dim, int) else dim
-    return tuple(sorted({d % rank for d in listed or range(rank)}))
+    return tuple(sorted({d % rank for d in listed or range(rank) if rank}))
 
 
 RULES: Mapping[str, Rule] = {
     "aten.linalg_vector_norm.default": from_aten_vector_norm,
     "aten.linalg_norm.default": from_aten_linalg_norm,
     "aten.var.correction": from_aten_var,
+    "aten.var.default": from_aten_var_of_all,
     "aten.var.dim": from_aten_var_unbiased,
     "aten.std.correction": from_aten_std,
+    "aten.std.default": from_aten_std_of_all,
     "aten.std.dim": from_aten_std_unbiased,
 }

@@ -6,10 +6,15 @@ from typing import Any
 import numpy as np
 
 from ....ir import Array, Tensor
+from ....ops.compare import CompareAttrs
+from ....ops.functions import single
 from ....ops.reshape import ReshapeAttrs
 from ....ops.transpose import TransposeAttrs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
+
+WHOLE_TYPES = ("torch.int16", "torch.int32", "torch.int64")
+"""Types of numbers that hold all that int8 activations stand for, but for what is behind the point."""
 
 
 def from_aten_view(b: Builder, x: Value, shape: Sequence[int]) -> Value:
@@ -56,9 +61,14 @@ def from_aten_dropout(b: Builder, x: Value, p: float = 0.5, train: bool = False)
 
 
 def from_aten_to_copy(b: Builder, x: Value, dtype: Any = None, *options: Any, **keywords: Any) -> Value:
-    if dtype is not None and str(dtype) not in ("torch.float32", "torch.float64"):
-        raise Unsupported(f"conversion to {dtype}")
-    return x
+    """To whole numbers cuts off what is behind the point; to truths asks what is not zero."""
+    if dtype is None or str(dtype) in ("torch.float32", "torch.float64"):
+        return x
+    if isinstance(x, Tensor) and str(dtype) == "torch.bool":
+        return b.add("compare", CompareAttrs("ne", 0.0), x)
+    if isinstance(x, Tensor) and str(dtype) in WHOLE_TYPES:
+        return b.add("table", single("trunc"), x)
+    raise Unsupported(f"conversion to {dtype}")
 
 
 def from_aten_permute(b: Builder, x: Tensor | Array, dims: Sequence[int]) -> Tensor | Array:
@@ -94,6 +104,7 @@ RULES: Mapping[str, Rule] = {
     "aten.detach.default": from_aten_identity,
     "aten.detach_.default": from_aten_identity,
     "aten.lift_fresh_copy.default": from_aten_identity,
+    "aten.nan_to_num.default": from_aten_identity,
     "aten.type_as.default": from_aten_identity,
     "aten.dropout.default": from_aten_dropout,
     "aten.feature_dropout.default": from_aten_dropout,
