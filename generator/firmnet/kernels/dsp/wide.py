@@ -65,7 +65,7 @@ class WideConvolution:
         return -(-self.n_out // 2)
 
 
-class _Wide(Kernel):
+class Wide(Kernel):
     """Reads or writes int16."""
 
     name = "wide"
@@ -75,7 +75,7 @@ class _Wide(Kernel):
         return Dtype.INT16 in (call.inputs[0].dtype, call.output.dtype)
 
 
-class WideLinear(_Wide):
+class WideLinear(Wide):
     op = "linear"
     dtypes = (Dtype.INT8, Dtype.INT16)
 
@@ -99,7 +99,7 @@ class WideLinear(_Wide):
         return WideMatrix(call.inputs[0].size // n_in, n_in, n_out, expands, PART)
 
 
-class WideConv2d(_Wide):
+class WideConv2d(Wide):
     """Any kernel, stride, dilation and groups."""
 
     op = "conv2d"
@@ -166,7 +166,11 @@ class DepthwiseWideConv2d(Kernel):
         taps = k["weight"].reshape(len(k["weight"]), -1).astype(np.int64)
         even, odd = (np.pad(taps, ((0, len(taps) % 2), (0, 0)))[i::2] for i in (0, 1))
         words = ((even & 0xFFFF) | (odd << 16)).astype(np.int32)
-        return {"weight": words.ravel(), "bias": _even(k["bias"]), "multiplier": _even(k["multiplier"])}
+        return {
+            "weight": words.ravel(),
+            "bias": even_pairs(k["bias"]),
+            "multiplier": even_pairs(k["multiplier"]),
+        }
 
     def layout(self, call: Call, k: Constants) -> WideDepthwise:
         where = image(call, window_of(call))
@@ -176,19 +180,22 @@ class DepthwiseWideConv2d(Kernel):
         return WideDepthwise(where, kh * kw, offsets if fits else ())
 
 
-def _even(values: Array) -> Array:
-    return np.pad(values, (0, len(values) % 2))
+def even_pairs(values: Array, groups: int = 1) -> Array:
+    """One for each channel, group by group: of an odd number the last is followed by a zero."""
+    each = values.reshape(groups, -1)
+    return np.pad(each, ((0, 0), (0, each.shape[1] % 2))).ravel()
+
+
+def packed_filters(rows: Array, groups: int) -> Array:
+    """int8 filters (N, K) as the words of fn_dot_2x2, group by group; of an odd number the last are zeros."""
+    each = [pair_words(some, joined=False) for some in np.split(rows, groups)]
+    return np.concatenate(each).ravel()
 
 
 def _packed(rows: Array, k: Constants, groups: int) -> dict[str, Array]:
-    """int8 filters (N, K) as the words of fn_dot_2x2, group by group; of an odd number the last are zeros."""
-    n = len(rows) // groups
-    each = [pair_words(rows[g * n : (g + 1) * n], joined=False) for g in range(groups)]
-    bias, multiplier = (
-        np.concatenate([_even(k[name][g * n : (g + 1) * n]) for g in range(groups)])
-        for name in ("bias", "multiplier")
-    )
-    return {"weight": np.concatenate(each).ravel(), "bias": bias, "multiplier": multiplier}
+    """Filters (N, K) with biases and multipliers."""
+    beside = {name: even_pairs(k[name], groups) for name in ("bias", "multiplier")}
+    return {"weight": packed_filters(rows, groups), **beside}
 
 
 for kernel in (WideLinear(), WideConv2d(), DepthwiseWideConv2d()):
