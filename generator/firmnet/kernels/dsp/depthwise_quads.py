@@ -17,7 +17,17 @@ from ...ops.spec import Constants
 from ..images import WindowedImage, image
 from .depthwise import MAX_SUMS
 from .depthwise_direct import CHANNELS
-from .depthwise_tile import PASS_WORDS, Held, KernelRow, Macs, PairLoad, Tile, pair_tile, register_of
+from .depthwise_tile import (
+    COLUMNS,
+    PASS_WORDS,
+    Held,
+    KernelRow,
+    Macs,
+    PairLoad,
+    Tile,
+    pair_macs,
+    pair_tile,
+)
 from .instructions import MAX_OFFSET
 from .packing import PIECE, depthwise_stream, words_of
 
@@ -138,6 +148,28 @@ class Quads:
             return Held()
         return Held("r4", "r5", "r6") if self.words == 1 else Held("", "r6", "r7")
 
+    @cached_property
+    def lone(self) -> int | None:
+        """Which of three rows of three taps never meets a pair: the first or the last; None if none."""
+        i = self.image
+        if i.kernel != (3, 3):
+            return None
+        halves = {(ox * i.stride[1] - i.left) // i.dilation[1] % 2 for ox in range(i.out_width)}
+        return None if len(halves) > 1 else 2 * (1 - halves.pop())
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Registers for pairs of columns: also what neither weights nor constants need."""
+        i = self.image
+        used = {
+            macs.register
+            for row in self.kernel_rows
+            for ox in range(i.out_width)
+            for _, macs in self._met_in(row, ox)
+        }
+        free = [f"r{2 + register}" for register in range(2 * self.words) if register not in used]
+        return *COLUMNS, *["r7"] * (self.words == 1), *free
+
     @property
     def block_bytes(self) -> int:
         """Of the image, that a round of the loop that spreads pairs goes on by."""
@@ -209,27 +241,30 @@ class Quads:
             return None
         loads = [PairLoad(offset, tuple(found[offset])) for offset in sorted(found)]
         i = self.image
-        return pair_tile(loads, [(oy * i.out_width + ox) * i.n_out for oy, ox in outputs], self.held)
+        places = [(oy * i.out_width + ox) * i.n_out for oy, ox in outputs]
+        return pair_tile(loads, places, self.held, self.columns)
 
     def _met(self, oy: int, ox: int) -> Iterator[tuple[int, Macs]]:
         """What an output reads: a pair's place in scratch, and how it is multiplied."""
         i = self.image
-        d = i.dilation[1]
-        taps = [kx for kx in range(i.kernel[1]) if 0 <= ox * i.stride[1] - i.left + kx * d < i.width]
         for row in self.kernel_rows:
             at = oy * i.stride[0] + row.slot - (0 if self.padded else i.top)
-            if not self.padded and not 0 <= at < i.height:
-                continue
-            pairs: dict[int, list[tuple[int, int]]] = {}
-            for kx in taps:
-                column = ox * i.stride[1] - i.left + kx * d
-                pair = column // (2 * d) * d + column % d
-                pairs.setdefault(pair, []).append((column // d % 2, kx))
-            for pair, met in pairs.items():
-                half, tap = met[0]
-                first = 2 * row.word
-                lanes, register = ("", tap) if len(met) == 2 else register_of(row, tap, half)
-                yield at * self.row_bytes + pair * PAIR_BYTES, Macs(0, lanes, first + register)
+            if self.padded or 0 <= at < i.height:
+                for pair, macs in self._met_in(row, ox):
+                    yield at * self.row_bytes + pair * PAIR_BYTES, macs
+
+    def _met_in(self, row: KernelRow, ox: int) -> Iterator[tuple[int, Macs]]:
+        """Of a row of the kernel: the number of a pair, and how it is multiplied."""
+        i = self.image
+        d, first = i.dilation[1], ox * i.stride[1] - i.left
+        pairs: dict[int, list[tuple[int, int]]] = {}
+        for kx in range(i.kernel[1]):
+            column = first + kx * d
+            if 0 <= column < i.width:
+                pairs.setdefault(column // (2 * d) * d + column % d, []).append((column // d % 2, kx))
+        for pair, met in pairs.items():
+            half, tap = met[0]
+            yield pair, pair_macs(row, tap, half, len(met), self.lone)
 
 
 def quads(call: Call) -> Quads | None:

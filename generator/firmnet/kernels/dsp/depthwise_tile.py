@@ -12,6 +12,8 @@ from .packing import words_of
 
 LANE = 4
 """Columns in a word."""
+COLUMNS = "r12", "lr"
+"""Registers for columns."""
 PASS_WORDS = 3
 """Words of weights that fit into registers at once: each gives two registers of two taps."""
 
@@ -219,18 +221,56 @@ def row_steps(
     return tuple(schedule.steps)
 
 
-def pair_tile(loads: Sequence[PairLoad], places: Sequence[int], held: Held) -> Tile:
-    """Up to four outputs, stored at `places`, from pairs of columns; every one of them meets some."""
+def pair_tile(
+    loads: Sequence[PairLoad], places: Sequence[int], held: Held, columns: Sequence[str] = COLUMNS
+) -> Tile:
+    """Up to four outputs, stored at `places`, from pairs of columns; every one of them meets some.
+
+    `columns`: the registers that pairs are loaded into, as many as these at a time.
+    """
+    ways = (_pair_tile(loads, places, held, columns, lent) for lent in range(len(places)))
+    return min((tile for tile in ways if tile), key=lambda tile: tile.cycles)
+
+
+def _pair_tile(
+    loads: Sequence[PairLoad], places: Sequence[int], held: Held, columns: Sequence[str], lent: int
+) -> Tile | None:
+    """With `lent` registers of sums that hold columns before they begin; None if there are not so many."""
     begun = dict.fromkeys(mac.sum for load in loads for mac in load.macs)
     sums = [f"r{8 + i}" for i in range(len(places))]
-    schedule = _Schedule(sums, bias=held.bias or sums[list(begun)[-1]])
+    last = list(begun)[-1]
+    idle = range(len(sums)) if held.bias else [i for i in range(len(sums)) if i != last]
+    first = _first(loads[: len(columns) + lent], [*columns], {i: sums[i] for i in idle}) if lent else {}
+    if first is None:
+        return None
+    schedule = _Schedule(sums, bias=held.bias or sums[last])
     if not held.bias:
         schedule.emit(Operation("bias", schedule.bias))
-    schedule.pairs(loads, last=not held.multiplier)
+    if first:
+        schedule.pairs([*first.values()], [*first], last=False)
+    schedule.pairs(loads[len(first) :], columns, last=not held.multiplier)
     schedule.walk_to(0)
     multiplier, rounding = schedule.constants(held)
     stored = tuple(Sum(r, place) for r, place in zip(sums, places, strict=True))
     return Tile(tuple(schedule.steps), stored, multiplier, rounding)
+
+
+def _first(loads: Sequence[PairLoad], columns: list[str], sums: dict[int, str]) -> dict[str, PairLoad] | None:
+    """Registers for the first loads, also those of sums that none of them, or only that one, adds to.
+
+    In the order in which they are multiplied: what lies where a sum begins comes first.
+    """
+    met = [mac.sum for load in loads for mac in load.macs]
+    alone: dict[str, PairLoad] = {}
+    for load in loads:
+        (number, *others) = [mac.sum for mac in load.macs]
+        if not others and number in sums and sums[number] not in alone:
+            alone[sums[number]] = load
+    free = [*columns, *[register for number, register in sums.items() if number not in met]]
+    rest = [load for load in loads if load not in alone.values()]
+    if len(rest) > len(free):
+        return None
+    return alone | dict(zip(free, rest, strict=False))
 
 
 def _loads(
@@ -271,6 +311,28 @@ def register_of(row: KernelRow, tap: int, column: int) -> tuple[str, int]:
     return "bt"[column] + "bt"[half], register
 
 
+def pair_macs(row: KernelRow, tap: int, half: int, met: int, lone: int | None) -> Macs:
+    """How the first output meets a pair of columns: `met` taps from `tap` on, the first with that half of it.
+
+    `lone`: this tap of each of three rows always meets a column alone; two of them share a register.
+    """
+    if met == 2:
+        return Macs(0, "", 2 * row.word + tap)
+    if lone is None:
+        lanes, register = register_of(row, tap, half)
+        return Macs(0, lanes, 2 * row.word + register)
+    register, at = _beside_lone(lone, row.row, tap)
+    return Macs(0, "bt"[half] + "bt"[at], register)
+
+
+def _beside_lone(lone: int, row: int, tap: int) -> tuple[int, int]:
+    """The register and half of a tap, where those that are `lone` share one."""
+    if tap == lone:
+        at = lone // 2
+        return ((at, 0), (at, 1), (4 + at, at))[row]
+    return (2 * row, tap) if lone else (2 * row + 1, tap - 1)
+
+
 class _Schedule:
     """Writes the steps of a tile: two registers for columns, loads side by side where they pipeline."""
 
@@ -282,6 +344,7 @@ class _Schedule:
         self._begun = set(begun)
         self._at = 0
         self._multiplier = ""
+        self._rounding = ""
 
     def emit(self, step: Operation) -> None:
         self.steps.append(step)
@@ -317,20 +380,28 @@ class _Schedule:
             self._spread(here, here, half)
             self._multiply(load.pairs[half], here)
 
-    def pairs(self, loads: Sequence[PairLoad], last: bool) -> None:
-        """Words that are spread already, two loads side by side; behind a lone last one, the multiplier."""
-        for at in range(0, len(loads), 2):
-            near = loads[at : at + 2]
+    def pairs(self, loads: Sequence[PairLoad], columns: Sequence[str], last: bool) -> None:
+        """Words that are spread already, some loads side by side; behind the last ones what has room."""
+        for at in range(0, len(loads), len(columns)):
+            near = loads[at : at + len(columns)]
             offsets = [load.offset for load in near]
             if not all(0 <= offset - self._at <= MAX_OFFSET for offset in offsets):
-                self.walk_to(offsets[0])
-            for register, load in zip(("r12", "lr"), near, strict=False):
+                self.walk_to(min(offsets))
+            for register, load in zip(columns, near, strict=False):
                 self.emit(Operation("load", register, offset=load.offset - self._at))
-            if len(near) == 1 and last:
-                self._multiplier = "lr"
-                self.emit(Operation("multiplier", "lr"))
-            for register, load in zip(("r12", "lr"), near, strict=False):
+            if last:  # only the last ones leave a register
+                self._fill(columns[len(near) :])
+            for register, load in zip(columns, near, strict=False):
                 self._multiply(load.macs, register)
+
+    def _fill(self, free: Sequence[str]) -> None:
+        """Multiplier and rounding constant, as far as there is room."""
+        if free:
+            self._multiplier = free[0]
+            self.emit(Operation("multiplier", free[0]))
+        if len(free) > 1:
+            self._rounding = free[1]
+            self.emit(Operation("rounding", free[1]))
 
     def constants(self, held: Held) -> tuple[str, str]:
         """Registers of the multiplier and the rounding constant, loaded by now."""
@@ -339,9 +410,10 @@ class _Schedule:
         if not self._multiplier:
             self._multiplier = "r12"
             self.emit(Operation("multiplier", "r12"))
-        rounding = "lr" if self._multiplier == "r12" else "r12"
-        self.emit(Operation("rounding", rounding))
-        return self._multiplier, rounding
+        if not self._rounding:
+            self._rounding = "lr" if self._multiplier == "r12" else "r12"
+            self.emit(Operation("rounding", self._rounding))
+        return self._multiplier, self._rounding
 
     def walk_to(self, offset: int) -> None:
         if offset != self._at:
