@@ -294,6 +294,21 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
     ("1x5_groups2_in_pieces", (1, 1, 1000, 6), (4, 1, 5, 3), {"groups": 2, "padding": (0, 0, 2, 2)}),
     ("3x3_in_pieces", (1, 5, 201, 8), (2, 3, 3, 8), {"padding": (1, 1, 1, 1)}),
     ("3x3_d2_in_pieces", (1, 6, 431, 4), (2, 3, 3, 4), {"padding": (1, 2, 2, 1), "dilation": (2, 2)}),
+    *[
+        (
+            f"depthwise_in_bands_{label}",
+            (1, h, w, c),
+            (c * times, kh, kw, 1),
+            {"groups": c, "stride": stride, "dilation": dilation, "padding": padding, **bounds},
+        )
+        for label, times, c, h, w, kh, kw, stride, dilation, padding, bounds in [
+            ("folded_16", 1, 5, 1, 64, 1, 3, (1, 1), (1, 16), (0, 0, 16, 16), {}),
+            ("folded_12_causal", 1, 6, 1, 48, 1, 5, (1, 1), (1, 12), (0, 0, 48, 0), {"lo": 0.0}),
+            ("s2_dilated_16_x2", 2, 4, 1, 64, 1, 3, (1, 2), (1, 16), (0, 0, 16, 16), {}),
+            ("dilated_4_and_a_rest", 1, 7, 1, 84, 1, 5, (1, 1), (1, 4), (0, 0, 9, 8), {}),
+            ("dilated_2", 1, 36, 16, 16, 3, 3, (1, 1), (2, 2), (2, 2, 2, 2), {"lo": 0.0, "hi": 9.0}),
+        ]
+    ],
 ]
 
 

@@ -14,9 +14,11 @@ from ..images import WindowedImage, image
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
 from .depthwise import WORKING_BYTES, Depthwise, depthwise
+from .depthwise_bands import MOST_RAM, Bands, Grid, Way, bands
 from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycles, direct_stream
 from .depthwise_looped import Looped, looped
 from .depthwise_quads import Quads, quads, quads_stream
+from .depthwise_shift import doubled_alike
 from .depthwise_whole import Whole, whole, whole_stream
 from .packing import depthwise_stream, dot_over, joinable, lane_order, pair_stream
 from .planes import WORTH, Planes, planes
@@ -193,7 +195,7 @@ class DepthwiseConv2d(Kernel):
 
     def alike(self, call: Call, k: Constants) -> Hashable:
         layout = _known(call)
-        return (layout, *_doubled(k)) if layout.resident and _may_double(k) else None
+        return doubled_alike(layout, k) if layout.resident else None
 
 
 class LoopedConv2d(Kernel):
@@ -290,7 +292,73 @@ class QuadsConv2d(Kernel):
         return _quads(call)
 
     def alike(self, call: Call, k: Constants) -> Hashable:
-        return (_quads(call), *_doubled(k)) if _may_double(k) else None
+        return doubled_alike(_quads(call), k)
+
+
+class BandsConv2d(Kernel):
+    """One input channel per filter, few taps: four channels of some rows at a time, in loops."""
+
+    op = "conv2d"
+    name = "bands"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        """In little memory, or where it saves more time than it takes memory beside strips of rows."""
+        found = _bands(call) if is_depthwise(call) else None
+        if found is None or found.ram_bytes <= WORKING_BYTES:
+            return found is not None
+        strips = depthwise(call)
+        other = (
+            strips.all_cycles * strips.ram_bytes if strips else looped(call).cycles * looped(call).ram_bytes
+        )
+        return found.burden < other
+
+    def cycles(self, call: Call) -> float:
+        return _known_bands(call).cycles
+
+    def scratch_bytes(self, call: Call) -> int:
+        return _known_bands(call).scratch_bytes
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (_known_bands(call).overlap(),)
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"weight": quads_stream(call, k)}
+
+    def layout(self, call: Call, k: Constants) -> Bands:
+        return _known_bands(call)
+
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        return doubled_alike(_known_bands(call), k)
+
+
+def _bands(call: Call) -> Bands | None:
+    _, height, width, channels = call.inputs[0].shape
+    _, rows, columns, n_out = call.output.shape
+    window = window_of(call)
+    top, _, left, _ = window.padding
+    way = Way(
+        height,
+        width,
+        channels,
+        n_out // channels,
+        window.kernel,
+        window.stride,
+        window.dilation,
+        columns * n_out,
+        n_out,
+        call.output.size,
+        (Grid(rows, columns, top, left),),
+    )
+    strips = depthwise(call) or looped(call)
+    return bands(way, max(MOST_RAM * strips.ram_bytes, WORKING_BYTES))
+
+
+def _known_bands(call: Call) -> Bands:
+    """Of a call that the kernel accepts."""
+    found = _bands(call)
+    assert found is not None
+    return found
 
 
 class WholeConv2d(Kernel):
@@ -318,28 +386,6 @@ def _whole(call: Call) -> Whole:
     found = whole(call)
     assert found is not None
     return found
-
-
-MOST_DOUBLED = 7
-"""Of weights in registers, and the bias: so a smaller shift is made up for where layers share a function."""
-USUAL_SHIFT = 4
-"""Networks have shifts of 4 to 11; they are not cut in between."""
-
-
-def _may_double(k: Constants) -> bool:
-    """Whether sums stay within 32 bits, whatever the zero point is that is taken off."""
-    taps = np.abs(k["weight"].astype(np.int64)).reshape(len(k["weight"]), -1).sum(axis=1)
-    worst = int((np.abs(k["bias"].astype(np.int64)) + 512 * taps).max())
-    return worst << MOST_DOUBLED < 2**31
-
-
-def _doubled(k: Constants) -> tuple[int, int]:
-    """What layers whose weights are doubled have in common: the zero point, and about the shift."""
-    return k["x_zero_point"], (k["requant"].shift + USUAL_SHIFT) // (MOST_DOUBLED + 1)
-
-
-MOST_RAM = 1.1
-"""How many times more than by strips of rows."""
 
 
 def _quads(call: Call) -> Quads:
@@ -372,6 +418,7 @@ for kernel in (
     TurnedConv2d(),
     DirectConv2d(),
     QuadsConv2d(),
+    BandsConv2d(),
     WholeConv2d(),
     PointwiseConv2d(),
     PlanesConv2d(),

@@ -25,6 +25,7 @@ from .depthwise_tile import (
     Macs,
     PairLoad,
     Tile,
+    lone_tap,
     pair_macs,
     pair_tile,
 )
@@ -45,9 +46,9 @@ CALL_CYCLES, GROUP_CYCLES, CHANNEL_CYCLES, LOOP_CYCLES = 90, 24, 15, 9
 
 @dataclass(frozen=True)
 class Spread:
-    """Two columns that become a pair, or a column alone (`second` is None)."""
+    """Two columns that become a pair, or one that does so with a column of zeros (None)."""
 
-    first: int
+    first: int | None
     second: int | None
 
 
@@ -150,12 +151,10 @@ class Quads:
 
     @cached_property
     def lone(self) -> int | None:
-        """Which of three rows of three taps never meets a pair: the first or the last; None if none."""
+        """See lone_tap."""
         i = self.image
-        if i.kernel != (3, 3):
-            return None
-        halves = {(ox * i.stride[1] - i.left) // i.dilation[1] % 2 for ox in range(i.out_width)}
-        return None if len(halves) > 1 else 2 * (1 - halves.pop())
+        firsts = (ox * i.stride[1] - i.left for ox in range(i.out_width))
+        return lone_tap(i.kernel, (first // i.dilation[1] % 2 for first in firsts))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -171,16 +170,15 @@ class Quads:
         return *COLUMNS, *["r7"] * (self.words == 1), *free
 
     @property
-    def block_bytes(self) -> int:
+    def block_columns(self) -> int:
         """Of the image, that a round of the loop that spreads pairs goes on by."""
-        columns = 2 * self.image.dilation[1] * self.blocks if self.flat else self.image.width
-        return columns * self.channels
+        return 2 * self.image.dilation[1] * self.blocks if self.flat else self.image.width
 
     @property
     def rounds(self) -> int:
         """Of the loop that spreads pairs: over rows, or `blocks` at a time."""
         i = self.image
-        return i.height * i.width * self.channels // self.block_bytes if self.flat else i.height
+        return i.height * i.width // self.block_columns if self.flat else i.height
 
     @property
     def round_spreads(self) -> tuple[Spread, ...]:

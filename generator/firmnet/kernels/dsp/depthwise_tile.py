@@ -311,10 +311,19 @@ def register_of(row: KernelRow, tap: int, column: int) -> tuple[str, int]:
     return "bt"[column] + "bt"[half], register
 
 
+def lone_tap(kernel: tuple[int, int], halves: Iterable[int]) -> int | None:
+    """Which of three rows of three taps never meets a pair: the first or the last; None if neither.
+
+    `halves`: those of the pairs in which the windows begin.
+    """
+    begins = set(halves)
+    return None if kernel != (3, 3) or len(begins) > 1 else 2 * (1 - begins.pop())
+
+
 def pair_macs(row: KernelRow, tap: int, half: int, met: int, lone: int | None) -> Macs:
     """How the first output meets a pair of columns: `met` taps from `tap` on, the first with that half of it.
 
-    `lone`: this tap of each of three rows always meets a column alone; two of them share a register.
+    Where one tap is `lone`, of each of three rows, two of these share a register.
     """
     if met == 2:
         return Macs(0, "", 2 * row.word + tap)
