@@ -76,7 +76,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Line:
+class OutputLine:
     """The code for `lines` of outputs: `loops` times the tiles `looped`, then the tiles `rest`.
 
     `at`: where in scratch its first window begins, in bytes; `shift`: and how many columns behind that.
@@ -305,20 +305,20 @@ class Bands:
         return first // (2 * d) * d * PAIR_BYTES, first % (2 * d)
 
     @property
-    def code(self) -> tuple[Line, ...]:
+    def code(self) -> tuple[OutputLine, ...]:
         """Of each grid."""
         return _code(replace(self, rows=1))
 
-    def line(self, grid: Grid) -> Line:
+    def line(self, grid: Grid) -> OutputLine:
         at, shift = self.place(grid)
         columns = self.line_columns or grid.columns
         if self.folded:
             d, each = self.way.dilation[1], self.folded
             outputs = [[c + d * i for i in range(each)] for c in range(self.body // each)]
-            return Line(columns, at, shift, self._tiles(shift, outputs), columns // self.body, ())
+            return OutputLine(columns, at, shift, self._tiles(shift, outputs), columns // self.body, ())
         loops, left = divmod(columns, self.body)
         some = self._tiles(shift, self._together(range(self.body))) if loops else ()
-        return Line(columns, at, shift, some, loops, self._tiles(shift, self._together(range(left))))
+        return OutputLine(columns, at, shift, some, loops, self._tiles(shift, self._together(range(left))))
 
     def _together(self, outputs: range) -> list[list[int]]:
         """Outputs that share pairs."""
@@ -460,7 +460,7 @@ class Bands:
 
 
 @cache
-def _code(layout: Bands) -> tuple[Line, ...]:
+def _code(layout: Bands) -> tuple[OutputLine, ...]:
     """It is the same for bands of any height."""
     return tuple(map(layout.line, layout.way.grids))
 
