@@ -53,8 +53,8 @@ CLOSE = 1.10
 """Prices and candidates within this are as good."""
 FAR = 5
 """Kernels whose price is so many times that of the cheapest are not tried."""
-EDGES = ("quantize_0", "arrange_0", "dequantize_0", "best_0")
-"""Functions of every model that belong to no layer."""
+EDGES = ("quantize", "arrange", "dequantize", "best")
+"""Functions of a model's inputs and outputs, less their numbers: they belong to no layer."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ def _figures(graph: Graph, kernel: str, made: Library, inputs: Sequence[Array], 
 
 def _code_bytes(image: ProfiledImage) -> int:
     """run() and what it calls."""
-    return image.bytes_of("text") - sum(image.symbol_bytes.get(edge, 0) for edge in EDGES)
+    edges = (size for name, size in image.symbol_bytes.items() if name.rpartition("_")[0] in EDGES)
+    return image.bytes_of("text") - sum(edges)
 
 
 @cache
