@@ -40,6 +40,9 @@ def _rows() -> Iterator[tuple[str, Shape, PickAttrs]]:
         (1, 4, 9, 2),
         _of((1, 4, 9, 2), {2: runs([i + t for i in range(7) for t in range(3)])}),
     )
+    for hop in (1, 3):
+        windows = runs([i + t for i in range(0, 36, hop) for t in range(5)])
+        yield f"windows_of_5_every_{hop}", (1, 40), _of((1, 40), {1: windows})
     yield (
         "anywhere",
         (1, 9, 5),

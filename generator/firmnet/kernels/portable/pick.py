@@ -1,6 +1,6 @@
 """How does plain C pick values? Run by run in nested loops; by tables where the runs are many."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -32,6 +32,11 @@ class PickedAxis:
     def places(self) -> int:
         return sum(run.size for run in self.runs)
 
+    @property
+    def fills(self) -> bool:
+        """Whether some place is none of the input."""
+        return any(run.start == FILL for run in self.runs)
+
 
 @dataclass(frozen=True)
 class Picked:
@@ -53,8 +58,12 @@ class Pick(Kernel):
 
     def cycles(self, call: Call) -> float:
         found = picked(call)
-        each = 8 + _run_cycles(found.piece * found.dtype.bytes)
-        return 60 + each * call.output.size / found.piece
+        inner, size = found.axes[-1], found.piece * found.dtype.bytes
+        each = 4.1 if found.piece == 1 else 4.5 + _piece_cycles(size)
+        if inner.fills:
+            each += 5
+        lines = call.output.size / (found.piece * inner.places)
+        return 60 + (15 + each * inner.places) * lines
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         """Of axes of several runs, where each place lies in the input; FILL: nowhere."""
@@ -85,6 +94,13 @@ class PickRuns(Pick):
         return {}
 
 
+def _piece_cycles(size: int) -> float:
+    """Of a copy of so many bytes, a call where they are many."""
+    if size > LONGEST // 2:
+        return 15.5 + 0.78 * size
+    return 1.5 * size if size == 3 else 0.55 * size + (2 if size % 4 and size > 4 else 0)
+
+
 def _walk_cycles(axes: tuple[PickedAxis, ...], piece: int, value_bytes: int) -> float:
     """Of all runs of the outermost axis."""
     if not axes:
@@ -97,14 +113,18 @@ def _walk_cycles(axes: tuple[PickedAxis, ...], piece: int, value_bytes: int) -> 
             total += 1 + _run_cycles(run.count * piece * value_bytes)
         else:
             once = _walk_cycles(axes[1:], piece, value_bytes)
-            again = once if axis.innermost else _run_cycles(axis.size * value_bytes)
-            around = (0, 1) if run.count <= FEW_PLACES else (6, 3)
+            again = _run_cycles(axis.size * value_bytes)
+            if axis.innermost:
+                again = 1.2 if piece * value_bytes == 1 else once
+            around = (0, 1) if run.count <= FEW_PLACES else (6, 4)
             total += around[0] + run.count * (around[1] + once + (run.times - 1) * again)
     return total
 
 
 def _run_cycles(size: int) -> float:
     """Of a copy of so many bytes, known beforehand: up to 64 become words."""
+    if size == 1:
+        return 2
     return copy_cycles(size) if (size % 4 and size > 2) or size > LONGEST else 3 + 0.55 * size
 
 
@@ -125,7 +145,28 @@ def picked(call: Call) -> Picked:
             if x[axis] == 1:
                 continue
         found.insert(0, PickedAxis(runs, steps[axis], sizes[axis], not found))
-    return Picked(tuple(found), piece, call.output.dtype)
+    if not found:
+        return Picked((PickedAxis((Run(0, 1),), 1, piece, True),), piece, call.output.dtype)
+    found[-1], count = _as_windows(found[-1])
+    return Picked(tuple(found), piece * count, call.output.dtype)
+
+
+def _as_windows(axis: PickedAxis) -> tuple[PickedAxis, int]:
+    """An axis of equal windows by where these begin, and how many places each of them has."""
+    which = places(axis.runs)
+    begins = np.flatnonzero(np.diff(which, prepend=which[0] - 2) != 1)
+    count = len(which) // len(begins)
+    equal = len(begins) > 1 and np.array_equal(begins, np.arange(len(begins)) * count)
+    if count == 1 or not equal or FILL in which:
+        return axis, 1
+    starts = which[begins]
+    hops = {*np.diff(starts).tolist()}
+    even = len(hops) == 1 and not hops & {0, 1}
+    if even:
+        runs: Places = (Run(int(starts[0]), len(starts), *hops),)
+    else:
+        runs = tuple(Run(int(start), 1) for start in starts)
+    return replace(axis, runs=runs, size=axis.size * count), count
 
 
 register(PickRuns())
