@@ -32,6 +32,13 @@ ROWS: list[Row] = [
     ("large_eps", (1, 3, 12), Norm((2,), (2,), eps=0.5)),
     ("huge_eps", (1, 3, 12), Norm((2,), (2,), eps=1e20)),
     ("long_700", (1, 700), Norm((1,), (1,))),
+    ("tokens_2x511", (1, 2, 511), Norm((2,), (2,))),
+    ("rms_2x256", (1, 2, 256), Norm((2,), centred=False)),
+    ("instance_24x24x2", (1, 24, 24, 2), Norm((1, 2), (3,))),
+    ("rms_of_channels_19x5", (1, 19, 5), Norm((1,), (2,), centred=False)),
+    ("rms_of_channels_17x17x3", (1, 17, 17, 3), Norm((1, 2), centred=False, lo=0.0)),
+    ("all_channels_6x5", (1, 6, 5), Norm((1, 2), (2,))),
+    ("planes_of_3x4x5", (1, 3, 4, 5), Norm((2, 3), (1,))),
     ("rank_5", (1, 2, 3, 2, 5), Norm((3, 4), (4,))),
 ]
 

@@ -1,12 +1,19 @@
 """How does the DSP extension compute a norm? Sums by pairs of values, then SMMLA and SSAT for each."""
 
+from dataclasses import dataclass
+
 from ...ir import Call, Dtype
+from ...ops import OPS
+from ...ops.spec import Constants
 from ...targets import Isa
 from ..portable import layer_norm as portable
+from ..portable.layer_norm import NormGroups
 from ..spec import register
+from .instructions import MAX_OFFSET
 
 SIZES = range(8, 2**16 + 1)
 """Values of a group whose squares 32 bits hold."""
+STATISTICS_CYCLES = 70
 
 
 class LayerNorm(portable.LayerNorm):
@@ -15,14 +22,138 @@ class LayerNorm(portable.LayerNorm):
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        gains = portable.varies(call)
-        found = portable.groups(call, gains)
-        narrow = call.output.dtype is Dtype.INT8
-        return narrow and found.n in SIZES and found.inner == ((found.n, 1, int(gains)),)
+        found = _groups(call)
+        return _narrow(call) and found.n in SIZES and found.inner == ((found.n, 1, int(found.gains)),)
 
     def cycles(self, call: Call) -> float:
-        found = portable.groups(call, portable.varies(call))
+        found = _groups(call)
         return 50 + call.output.size // found.n * (170 + (10.8 if found.gains else 8.3) * found.n)
 
 
-register(LayerNorm())
+@dataclass(frozen=True)
+class ShortGroups(NormGroups):
+    """`groups` one behind the other."""
+
+    groups: int
+
+
+class ShortLayerNorm(portable.LayerNorm):
+    """Many groups of few neighbours that meet the same gains, two at a time, with statistics in assembly."""
+
+    name = "short"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        found = _groups(call)
+        count = call.output.size // found.n
+        together = found.inner == ((found.n, 1, int(found.gains)),) and (
+            count == 1 or found.outer == ((count, found.n, 0),)
+        )
+        return _narrow(call) and together and not _wide(call) and _keeps_within_a_word(call)
+
+    def cycles(self, call: Call) -> float:
+        found = _groups(call)
+        return 40 + call.output.size // found.n * (
+            STATISTICS_CYCLES + (9.5 if found.gains else 8.3) * found.n
+        )
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        """A group's results must not reach into the group before, which is not yet read whole."""
+        n = _groups(call).n
+        return (n if call.output.size > n else 0,)
+
+    def layout(self, call: Call, k: Constants) -> ShortGroups:
+        found = _groups(call)
+        return ShortGroups(found.outer, found.inner, found.n, found.gains, call.output.size // found.n)
+
+
+@dataclass(frozen=True)
+class StridedGroups(NormGroups):
+    """A group has `lanes`, `lane_step` apart and their gains `gain_step`, of `count` values `step` apart.
+
+    `wide`: its spread takes more than 32 bits.
+    """
+
+    count: int
+    step: int
+    lanes: int
+    lane_step: int
+    gain_step: int
+    wide: bool
+
+
+class StridedLayerNorm(portable.LayerNorm):
+    """Channels of an image by themselves or in groups: values of one gain lie strided."""
+
+    name = "strided"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        found = _groups(call)
+        lanes = _lanes(found)
+        return (
+            _narrow(call)
+            and 2 <= found.n <= SIZES[-1]
+            and lanes is not None
+            and 3 * lanes[1] <= MAX_OFFSET
+            and _keeps_within_a_word(call)
+        )
+
+    def cycles(self, call: Call) -> float:
+        found = self.layout(call, {})
+        lane = 20 + 9.6 * found.count
+        return 50 + call.output.size // found.n * (STATISTICS_CYCLES + 35 + lane * found.lanes)
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        """Where groups lie one behind the other, lanes must not reach into theirs."""
+        (behind,) = super().overlap(call)
+        return (None if behind is None else _groups(call).n,)
+
+    def layout(self, call: Call, k: Constants) -> StridedGroups:
+        found = _groups(call)
+        lanes = _lanes(found)
+        assert lanes is not None
+        return StridedGroups(found.outer, found.inner, found.n, found.gains, *lanes, _wide(call))
+
+
+def _groups(call: Call) -> NormGroups:
+    return portable.groups(call, portable.varies(call))
+
+
+def _lanes(found: NormGroups) -> tuple[int, int, int, int, int] | None:
+    """Count, step, lanes, lane_step, gain_step of a group: the longest loop of one gain, and the other."""
+    if len(found.inner) > 2:
+        return None
+    walked = [loop for loop in found.inner if loop[2] == 0]
+    if not walked:
+        return None
+    count, step, _ = longest = max(walked)
+    others = [loop for loop in found.inner if loop is not longest] or [(1, 0, 0)]
+    return (count, step, *others[0])
+
+
+def _narrow(call: Call) -> bool:
+    return call.output.dtype is Dtype.INT8 and call.inputs[0].dtype is Dtype.INT8
+
+
+def _most_spread(call: Call) -> int:
+    """Of a group, in whole steps: n times the sum of squares, less the mean or the zero point."""
+    n = portable.groups(call, False).n
+    return n * n * (2**14 if call.attrs.centred else 2**16)
+
+
+def _wide(call: Call) -> bool:
+    """Whether a group's spread may take more than 32 bits."""
+    return _most_spread(call) >= 2**32
+
+
+def _keeps_within_a_word(call: Call) -> bool:
+    """Whether factor and middle are shifted by 1 to 31 bits, whatever the values."""
+    k = OPS["layer_norm"].prepare(call)
+    most = max((_most_spread(call) << 2 * k["finer"]) + k["eps"], k["least"])
+    drops = [(s.bit_length() + 1) // 2 + 30 - k["fraction"] - k["finer"] for s in (k["least"], most)]
+    return bool(drops[0] >= 1 and drops[1] <= 31)
+
+
+for kernel in (LayerNorm(), ShortLayerNorm(), StridedLayerNorm()):
+    register(kernel)
