@@ -51,6 +51,12 @@ def product(call: Call) -> Product:
     )
 
 
+def exchanged(p: Product) -> Product:
+    """The same product with its factors in the other order."""
+    outer = tuple((n, b, a, y) for n, a, b, y in p.outer)
+    return Product(outer, p.columns, p.rows, p.depth, p.b, p.a, Factor(p.y.entry, p.y.line))
+
+
 def _axes(shape: Shape, order: Shape) -> list[tuple[int, int]]:
     """(size, step) of each axis in the order."""
     steps = strides(shape)

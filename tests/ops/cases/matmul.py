@@ -45,6 +45,11 @@ def _narrow() -> Iterator[Case]:
         ("inner_size_1", (1, 5, 1), (1, 1, 9), as_is(3)),
         ("row_by_matrix_1x40", (1, 1, 40), (1, 40, 11), as_is(3)),
         ("matrix_by_column_40x1", (1, 11, 40), (1, 40, 1), as_is(3)),
+        ("two_rows_by_wide_2x40", (1, 2, 40), (1, 40, 301), as_is(3)),
+        ("rows_beside_257", (1, 3, 257), (1, 257, 5), as_is(3)),
+        ("rows_beside_256", (1, 3, 256), (1, 256, 4), as_is(3)),
+        ("query_of_heads", (1, 1, 3, 22), (1, 7, 3, 22), MatmulAttrs(heads, (0, 2, 3, 1), plain(4))),
+        ("values_of_heads", (1, 3, 1, 7), (1, 7, 3, 9), MatmulAttrs(plain(4), heads, heads)),
         ("one_value", (1, 1), (1, 1), as_is(2)),
         ("rank5", (1, 2, 1, 3, 12), (1, 1, 2, 12, 2), as_is(5)),
     ]

@@ -1,12 +1,12 @@
 """How does the DSP extension multiply two activations? Two lines of the one by two of the other at a time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 
 from ...ir import Call
 from ...ops.spec import Constants
 from ...targets import Isa
-from ..products import Factor, Product, product
+from ..products import Product, exchanged, product
 from ..spec import Kernel, register
 
 BLOCK = 4
@@ -76,15 +76,7 @@ class Matmul(Kernel):
 def _panels(call: Call) -> Panels:
     """The faster of the two ways round."""
     left = product(call)
-    right = replace(
-        left,
-        outer=tuple((n, b, a, y) for n, a, b, y in left.outer),
-        rows=left.columns,
-        columns=left.rows,
-        a=left.b,
-        b=left.a,
-        y=Factor(left.y.entry, left.y.line),
-    )
+    right = exchanged(left)
     ways = [Panels(p, p is right, p.a.entry != 1) for p in (left, right)]
     return min(ways, key=lambda way: way.cycles)
 
