@@ -595,13 +595,30 @@ def _layer_norms() -> Iterator[Layer]:
     yield norm("64 of 16 rows, no gains", (1, 16, 64), LayerNormAttrs((2,)), 15.0)
     yield norm("rms 64 of 16 rows", (1, 16, 64), LayerNormAttrs((2,), (2,), centred=False), 15.0)
     yield norm("whole image 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (1, 2, 3)), 15.0)
-    yield norm("16 of 8x8", (1, 8, 8, 16), LayerNormAttrs((3,), (3,)), None)
-    yield norm("in 4 groups 16 8x8", (1, 8, 8, 4, 4), LayerNormAttrs((1, 2, 4), (3, 4)), None)
-    yield norm("of each channel 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2), (3,)), None)
+    yield norm("16 of 8x8", (1, 8, 8, 16), LayerNormAttrs((3,), (3,)), 15.0)
+    yield norm("8 of 8x8", (1, 8, 8, 8), LayerNormAttrs((3,), (3,)), None)
+    yield norm("in 4 groups 16 8x8", (1, 8, 8, 4, 4), LayerNormAttrs((1, 2, 4), (3, 4)), 15.0)
+    yield norm("all channels 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (3,)), 15.0)
+    yield norm("of each channel 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2), (3,)), 15.0)
+    yield norm("of each channel 32 4x4", (1, 4, 4, 32), LayerNormAttrs((1, 2), (3,)), None)
 
 
 def _elementwise() -> Iterator[Layer]:
     image = (1, 16, 16, 16)
+    broadcasts: list[tuple[str, Shape, Shape]] = [
+        ("by channel 16 16x16", image, (1, 1, 1, 16)),
+        ("by channel 3 32x32", (1, 32, 32, 3), (1, 1, 1, 3)),
+        ("by channel 7 20x9", (1, 20, 9, 7), (1, 1, 1, 7)),
+        ("by channel 64 8x8", (1, 8, 8, 64), (1, 1, 1, 64)),
+        ("by pixel 16 16x16", image, (1, 16, 16, 1)),
+        ("by pixel 5 12x12", (1, 12, 12, 5), (1, 12, 12, 1)),
+        ("by row 16 16x16", image, (1, 16, 1, 1)),
+        ("by column 16 16x16", image, (1, 1, 16, 1)),
+        ("by row and channel 16 16x16", image, (1, 16, 1, 16)),
+        ("by column and channel 8 9x16", (1, 9, 16, 8), (1, 1, 16, 8)),
+        ("by one value 16 16x16", image, (1, 1, 1, 1)),
+        ("of rows 49x40 by 40", (1, 49, 40), (1, 1, 40)),
+    ]
 
     def two(op: str, label: str, a: Shape, b: Shape, most: float | None) -> Layer:
         attrs = {"add": AddAttrs(), "mul": MulAttrs(), "div": DivAttrs(), "maximum": MaximumAttrs()}[op]
@@ -613,27 +630,14 @@ def _elementwise() -> Iterator[Layer]:
     for op in ("div", "maximum"):
         yield two(op, f"{op} 16 16x16", image, image, 8.0)
         yield two(op, f"{op} 3 15x15", (1, 15, 15, 3), (1, 15, 15, 3), 8.0)
-        yield two(op, f"{op} by channel 16 16x16", image, (1, 1, 1, 16), 8.0)
-        yield two(op, f"{op} by pixel 16 16x16", image, (1, 16, 16, 1), 8.0)
+        for label, a, b in broadcasts:
+            yield two(op, f"{op} {label}", a, b, 8.0)
     apart = AddAttrs(b=-1.0)
     yield Layer("sub 16 16x16", "add", lambda: _of_activations("add", apart, [image, image]), 8.0)
     yield two("add", "add 5", (1, 5), (1, 5), None)
     yield two("mul", "mul 7x5x3", (1, 7, 5, 3), (1, 7, 5, 3), 8.0)
     for op in ("mul", "add"):
-        for label, a, b in [
-            ("by channel 16 16x16", image, (1, 1, 1, 16)),
-            ("by channel 3 32x32", (1, 32, 32, 3), (1, 1, 1, 3)),
-            ("by channel 7 20x9", (1, 20, 9, 7), (1, 1, 1, 7)),
-            ("by channel 64 8x8", (1, 8, 8, 64), (1, 1, 1, 64)),
-            ("by pixel 16 16x16", image, (1, 16, 16, 1)),
-            ("by pixel 5 12x12", (1, 12, 12, 5), (1, 12, 12, 1)),
-            ("by row 16 16x16", image, (1, 16, 1, 1)),
-            ("by column 16 16x16", image, (1, 1, 16, 1)),
-            ("by row and channel 16 16x16", image, (1, 16, 1, 16)),
-            ("by column and channel 8 9x16", (1, 9, 16, 8), (1, 1, 16, 8)),
-            ("by one value 16 16x16", image, (1, 1, 1, 1)),
-            ("of rows 49x40 by 40", (1, 49, 40), (1, 1, 40)),
-        ]:
+        for label, a, b in broadcasts:
             yield two(op, f"{op} {label}", a, b, 8.0)
     for label, shape, axis in [
         ("16 16x16", image, 3),
@@ -682,7 +686,7 @@ def _products() -> Iterator[Layer]:
 
     def matmul(label: str, a: Shape, b: Shape, attrs: MatmulAttrs) -> Layer:
         make = partial(_of_activations, "matmul", attrs, [a, b], output=QParams((0.4,), 5))
-        return Layer(f"matmul {label}", "matmul", make, 4.0)
+        return Layer(f"matmul {label}", "matmul", make, 2.75)
 
     for n in (16, 32, 64):
         square = (1, 1, n, n)
@@ -694,7 +698,13 @@ def _products() -> Iterator[Layer]:
     )
     yield matmul("values 4 heads 32x16", (1, 4, 32, 32), (1, 32, 4, 16), MatmulAttrs(plain, heads, heads))
     yield matmul("left turned 31x33", (1, 1, 33, 31), (1, 1, 33, 17), MatmulAttrs((0, 1, 3, 2), plain, plain))
-    yield matmul("row by matrix 64x64", (1, 1, 1, 64), (1, 1, 64, 64), MatmulAttrs(plain, plain, plain))
+    for rows in (1, 3):
+        a, b = (1, 1, rows, 64), (1, 1, 64, 64)
+        yield matmul(f"{rows}x64 by 64x64", a, b, MatmulAttrs(plain, plain, plain))
+        yield matmul(f"{rows}x64 by 64x64 turned", a, b, MatmulAttrs(plain, (0, 1, 3, 2), plain))
+    one, every = (1, 1, 4, 16), (1, 50, 4, 16)
+    yield matmul("scores of one query", one, every, MatmulAttrs(heads, (0, 2, 3, 1), plain))
+    yield matmul("values of one query", (1, 4, 1, 50), every, MatmulAttrs(plain, heads, heads))
 
 
 def _movement() -> Iterator[Layer]:
@@ -858,9 +868,15 @@ def _picked() -> Iterator[Layer]:
         yield pick(f"pick nearest x2 {c} {n}x{n}", shape, {axis: (Run(0, n, 1, 2),) for axis in (1, 2)})
         yield pick(f"pick crop 2 of {c} {n}x{n}", shape, {axis: (Run(2, n - 4),) for axis in (1, 2)})
     stretched = runs(np.arange(25) * 16 // 25)
-    yield pick("pick nearest 16->25 8 16x16", (1, 16, 16, 8), {1: stretched, 2: stretched})
+    for c in (8, 1):
+        yield pick(f"pick nearest 16->25 {c} 16x16", (1, 16, 16, c), {1: stretched, 2: stretched})
     windows = runs([i + tap for i in range(14) for tap in range(3)])
-    yield pick("pick windows 3x3 8 16x16", (1, 16, 16, 8), {1: windows, 2: windows})
+    for c in (8, 1):
+        yield pick(f"pick windows 3x3 {c} 16x16", (1, 16, 16, c), {1: windows, 2: windows})
+    frames = runs([i + tap for i in range(0, 3601, 160) for tap in range(400)])
+    yield pick("pick frames of 400 every 160 of 4000", (1, 4000), {1: frames})
+    permuted = runs(np.random.default_rng(0).permutation(32))
+    yield pick("pick channels of 32 in any order 8x8", (1, 8, 8, 32), {3: permuted})
     yield pick("pick reflect 2 around 6 1x128", (1, 1, 128, 6), {2: padded(128, 2, 2, "reflect")})
     for c, n in [(16, 8), (8, 16), (3, 16)]:
         one = 1 << PLACE_BITS

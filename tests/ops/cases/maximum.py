@@ -23,9 +23,10 @@ def cases() -> Iterator[Case]:
             inputs = activation("a", shape), activation("b", shape)
             named = f"{label}_smaller" if attrs.smaller else label
             yield Case(named, Call(attrs, inputs, (activation("y", shape),)))
-    for label, shape, small in repeated():
+    for i, (label, shape, small) in enumerate(repeated()):
         inputs = activation("a", shape), activation("b", small)
-        yield Case(f"{label}_repeated", Call(MaximumAttrs(), inputs, (activation("y", shape),)))
+        attrs = MaximumAttrs(smaller=i % 2 == 1)
+        yield Case(f"{label}_repeated", Call(attrs, inputs, (activation("y", shape),)))
     for dtype in (Dtype.INT16, Dtype.UINT8, Dtype.INT32):
         a, b, y = (of(dtype, name, (2, 3, 5)) for name in "aby")
         yield Case(f"2x3x5_{dtype}", Call(MaximumAttrs(dtype is Dtype.INT32), (a, b), (y,)))

@@ -6,19 +6,26 @@ halves of registers too: each product picks its halves. What is spread when depe
 
 from dataclasses import dataclass
 
-from ...ir import Call
+from ...ir import Array, Call
 from ...ops.spec import Constants
 from ...targets import Isa
 from ..portable import elementwise as portable
 from ..spec import register
+from .elementwise import entries
 
 SHORT = 8
-"""Values in a row below which four rows become a block of words; seven of b take its pointer's register."""
+"""Values in a row below which four rows become a block of words."""
+WORDWISE = ("div", "maximum")
+"""Ops that gain by such blocks where a row is a word, too."""
 VALUE_CYCLES = {
     "add": {"along": 6.25, "still": 4.5, "tiles": 5.2, "dots": 5.3},
     "mul": {"along": 6.25, "still": 5.5, "tiles": 5.2, "dots": 5.3},
+    "div": {"along": 6.4, "still": 4.5, "tiles": 5.3, "dots": 4.1},
+    "maximum": {"along": 1.9, "still": 1.6, "tiles": 1.55, "dots": 4.0},
 }
 """Per op and form of its walk."""
+B_CYCLES = {"div": {"tiles": 8, "dots": 3}, "maximum": {"tiles": 7, "dots": 6}}
+"""Of each value of b that a block meets."""
 HALVES = "bt"
 """The bottom and the top half of a register, as instructions are called."""
 
@@ -50,11 +57,11 @@ class Nest(portable.Broadcast):
         return b[place % 2], HALVES[place // 2]
 
 
-def nest(call: Call) -> Nest:
+def nest(call: Call, op: str) -> Nest:
     loops = portable.broadcast(*(tensor.shape for tensor in call.inputs))
     *outer, (n, step) = loops
     rows, form = 1, "along" if step else "still"
-    if n < SHORT and n % 4 and outer and (n < 7 or len(outer) == 1):
+    if outer and n < SHORT and (n % 4 or (step and op in WORDWISE)):
         rows, form = outer.pop()[0], "tiles" if step else "dots"
     moved = {"along": n, "still": 0, "tiles": 0, "dots": rows}[form]
     walks = []
@@ -75,17 +82,30 @@ class Add(portable.Pairwise):
 
     def cycles(self, call: Call) -> float:
         """Of every value, by its walk, and around every row."""
-        found = nest(call)
+        found = nest(call, self.op)
         rows = call.output.size / (found.n * found.rows)
-        return 60 + VALUE_CYCLES[self.op][found.form] * call.output.size + 9 * rows
+        met = {"tiles": found.n, "dots": found.rows}.get(found.form, 0)
+        around = 9 + B_CYCLES.get(self.op, {}).get(found.form, 0) * met
+        return 60 + VALUE_CYCLES[self.op][found.form] * call.output.size + around * rows
 
     def layout(self, call: Call, k: Constants) -> Nest:
-        return nest(call)
+        return nest(call, self.op)
 
 
 class Mul(Add):
     op = "mul"
 
 
-for kernel in (Add(), Mul()):
+class Maximum(Add):
+    op = "maximum"
+
+
+class Div(Add):
+    op = "div"
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return entries(k)
+
+
+for kernel in (Add(), Mul(), Maximum(), Div()):
     register(kernel)

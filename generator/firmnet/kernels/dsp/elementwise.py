@@ -1,13 +1,10 @@
 """How does the DSP extension compute values one by one? Four at a time."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ...ir import Array, Call
 from ...ops.spec import Constants
 from ...targets import Isa
-from ..loops import Loops
 from ..portable import elementwise as portable
 from ..spec import register
 
@@ -54,44 +51,12 @@ class Div(Pairwise):
         return 50 + 7.5 * call.output.size
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        """In the order of the divisors read as uint8."""
-        return {"reciprocals": np.roll(k["reciprocals"] << 8, 128)}
+        return entries(k)
 
 
-@dataclass(frozen=True)
-class DivisorRows:
-    """`rows` of `n` values of a; b moves by `step` from row to row, by `back` where its row was read.
-
-    `still`: one divisor for each row.
-    """
-
-    rows: int
-    n: int
-    step: int
-    back: int
-    still: bool
-
-
-class DivBroadcast(Div):
-    """By a smaller b, which stands still or goes along with each row of a."""
-
-    name = "broadcast"
-
-    def accepts(self, call: Call) -> bool:
-        a, b = call.inputs
-        return a.shape != b.shape and len(self._loops(call)) <= 2
-
-    def cycles(self, call: Call) -> float:
-        rows = self.layout(call, {})
-        return 55 + ((5.0 if rows.still else 7.5) * rows.n + 14) * rows.rows
-
-    def layout(self, call: Call, k: Constants) -> DivisorRows:
-        *outer, (n, step) = self._loops(call)
-        rows, after = outer[0] if outer else (1, 0)
-        return DivisorRows(rows, n, after, after - (n if step else 1), not step)
-
-    def _loops(self, call: Call) -> Loops:
-        return portable.broadcast(*(tensor.shape for tensor in call.inputs))
+def entries(k: Constants) -> dict[str, Array]:
+    """What quotients look up, in the order of the divisors read as uint8."""
+    return {"reciprocals": np.roll(k["reciprocals"] << 8, 128)}
 
 
 class Table(portable.Table):
@@ -106,5 +71,5 @@ class Table(portable.Table):
         return {"table": np.roll(k["table"], len(k["table"]) // 2)}
 
 
-for kernel in (Add(), Mul(), Maximum(), Div(), DivBroadcast(), *map(Table, portable.TABLE_OPS)):
+for kernel in (Add(), Mul(), Maximum(), Div(), *map(Table, portable.TABLE_OPS)):
     register(kernel)

@@ -10,6 +10,7 @@ from ...ops.spec import Constants
 from ...ops.tables import TableOp
 from ..loops import Loops, merged, strides
 from ..spec import FAMILIES, Kernel, Size, register
+from .movement import COMPILER_UNROLLS
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Maximum(Pairwise):
     dtypes = tuple(Dtype)
 
     def cycles(self, call: Call) -> float:
-        a, b = call.inputs
-        return 30 + (10 if a.shape == b.shape else 6.45) * call.output.size
+        n, _ = broadcast(*(tensor.shape for tensor in call.inputs))[-1]
+        return 30 + (10 if n > COMPILER_UNROLLS else 6 + 6 / n) * call.output.size
 
 
 class Div(Pairwise):
