@@ -15,6 +15,12 @@ from firmnet.ops.conv2d import Conv2dAttrs
 def cases() -> Iterator[Case]:
     yield from _narrow()
     yield from mixtures(_narrow(), _WIDE)
+    for label, (height, width), kernel, n, options in _TILES:
+        x = of(Dtype.INT16, "x", (1, height, width, n), 0.0002)
+        w = weight("w", (n, *kernel, 1), n)
+        y = of(Dtype.INT16, "y", (1, *Conv2dAttrs(**options).window(kernel).output(height, width), n))
+        y = replace(y, qparams=replace(y.q, scale=(0.6 * output_scale(x, w),)))
+        yield Case(f"{label}_int16", Call(Conv2dAttrs(groups=n, **options), (x, w, bias("b", x, w, n)), (y,)))
     yield _long()
     yield _long_by_bias()
 
@@ -314,6 +320,13 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
 
 _FINE = {"1x1_upscaled": 1e-4, "1x1_near_one": 0.048, "depthwise_9x9_on_5x5": 0.002}
 """Case → its output scale is so much finer than usual: requantization needs a shift before, or none after."""
+
+_TILES: list[tuple[str, tuple[int, int], tuple[int, int], int, dict[str, Any]]] = [
+    ("depthwise_5x5_of_7_on_7x8", (7, 8), (5, 5), 7, {"padding": (2, 2, 2, 2)}),
+    ("depthwise_3x4_of_30_on_5x37", (5, 37), (3, 4), 30, {"stride": (1, 2), "padding": (1, 0, 1, 2)}),
+    ("depthwise_2x2_dilated_of_4", (5, 6), (2, 2), 4, {"dilation": (2, 3), "lo": 0.0, "hi": 0.5}),
+]
+"""Depthwise layers of int16 whose pixels are made two by two, with rows that instructions reach or do not."""
 
 _WIDE = [
     "1x1",

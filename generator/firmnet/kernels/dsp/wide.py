@@ -11,17 +11,12 @@ import numpy as np
 from ...ir import Array, Call, Dtype
 from ...ops.conv2d import window_of
 from ...ops.spec import Constants
-from ...ops.weighted import fold
 from ...targets import Isa
 from ..images import WindowedImage, image
 from ..portable.conv2d import gathers
 from ..spec import Kernel, register
 from .packing import pair_words
 
-MOST_STRAIGHT = 32
-"""Taps of a depthwise window that are written one by one."""
-MOST_OFFSET = 4095
-"""Bytes that a load reaches from its register."""
 PART = 512
 """Inputs whose products with the largest weights int32 holds: longer sums that may leave it are cut there."""
 
@@ -130,56 +125,6 @@ class WideConv2d(Wide):
         return WideConvolution(where, copies, groups, kh * kw * depth, n_out // groups, depth, PART)
 
 
-@dataclass(frozen=True)
-class WideDepthwise:
-    """Two channels at a time; taps outside of the image, where they are worth nothing, are left out.
-
-    `offsets`: bytes from the first tap of a window to each, where these fit in instructions; else none.
-    """
-
-    image: WindowedImage
-    taps: int
-    offsets: tuple[int, ...]
-
-
-class DepthwiseWideConv2d(Kernel):
-    """One filter per channel, over int16, whose sums int32 holds."""
-
-    op = "conv2d"
-    name = "depthwise_wide"
-    isa = Isa.DSP
-    dtypes = (Dtype.INT8, Dtype.INT16)
-
-    def accepts(self, call: Call) -> bool:
-        n_out, _, _, depth = call.inputs[1].shape
-        each = bool(depth == 1 and call.attrs.groups == n_out)
-        return each and call.inputs[0].dtype is Dtype.INT16 and not fold(call)["requant"].long
-
-    def cycles(self, call: Call) -> float:
-        found = self.layout(call, {})
-        channels, pixels = found.image.n_out, call.output.size // found.image.n_out
-        each = 36 + 5 * found.taps if found.offsets else 43 + 5.6 * found.taps
-        return 60 + pixels * (40 + channels // 2 * each + channels % 2 * (30 + 15 * found.taps))
-
-    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        """A word of weights: one tap of two channels."""
-        taps = k["weight"].reshape(len(k["weight"]), -1).astype(np.int64)
-        even, odd = (np.pad(taps, ((0, len(taps) % 2), (0, 0)))[i::2] for i in (0, 1))
-        words = ((even & 0xFFFF) | (odd << 16)).astype(np.int32)
-        return {
-            "weight": words.ravel(),
-            "bias": even_pairs(k["bias"]),
-            "multiplier": even_pairs(k["multiplier"]),
-        }
-
-    def layout(self, call: Call, k: Constants) -> WideDepthwise:
-        where = image(call, window_of(call))
-        (kh, kw), (dh, dw), n = where.kernel, where.dilation, where.n_in
-        offsets = tuple(2 * n * (y * dh * where.width + x * dw) for y in range(kh) for x in range(kw))
-        fits = len(offsets) <= MOST_STRAIGHT and max(offsets) <= MOST_OFFSET
-        return WideDepthwise(where, kh * kw, offsets if fits else ())
-
-
 def even_pairs(values: Array, groups: int = 1) -> Array:
     """One for each channel, group by group: of an odd number the last is followed by a zero."""
     each = values.reshape(groups, -1)
@@ -198,5 +143,5 @@ def _packed(rows: Array, k: Constants, groups: int) -> dict[str, Array]:
     return {"weight": packed_filters(rows, groups), **beside}
 
 
-for kernel in (WideLinear(), WideConv2d(), DepthwiseWideConv2d()):
+for kernel in (WideLinear(), WideConv2d()):
     register(kernel)
