@@ -88,13 +88,24 @@ def test_what_cannot_be_reached_is_said_and_nearly_all_of_it_given() -> None:
     assert "110.0 dB cannot be reached: int16 everywhere has" in what.lines()[-1]
 
 
-def test_what_is_lost_to_layers_of_int8_is_not_blamed_on_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Div, "dtypes", (Dtype.INT8,))
+def quotients() -> tuple[Graph, tuple[Array, Array]]:
     b = Builder("ratio")
     x, y = b.input("x", (1, 10)), b.input("y", (1, 10))
     ratio = b.add("div", DivAttrs(), x, b.add("clamp", ClampAttrs(0.5), y, name="away"), name="ratio")
-    graph = b.graph((x, y), {"ratio": ratio})
-    data = samples(), samples() + 3.0
+    return b.graph((x, y), {"ratio": ratio}), (samples(), samples() + 3.0)
+
+
+def test_quotients_and_what_they_read_are_widened() -> None:
+    graph, data = quotients()
+    made = quantize(graph, data, precision=read_precision("auto", 60.0))
+    assert made.found is not None
+    assert made.found.met
+    assert {"ratio", "away"} <= int16_of(made.graph)
+
+
+def test_what_is_lost_to_layers_of_int8_is_not_blamed_on_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Div, "dtypes", (Dtype.INT8,))
+    graph, data = quotients()
     made = quantize(graph, data, precision=read_precision("auto", 80.0))
     assert made.found is not None
     assert not made.found.met
