@@ -787,7 +787,8 @@ _WIDE = {
     *("avgpool2 16 32x32", "avgpool3 s1 p1 16 16x16", "avgpool8 64 8x8 global", "avgpool2 3 32x32"),
     *("convT2x2 s2 16->8 8x8", "convT3x3 s2 32->32 8x8", "convT4x4 s2 16->16 8x8 g16", "bilinear x2 16 8x8"),
     *("l1 of channels 64 8x8", "l2 of channels 64 8x8", "std of an image 16 16x16", "var of a vector 128"),
-    *("normalize of channels 64 8x8", "normalize of an image 16 16x16"),
+    *("normalize of channels 64 8x8", "normalize of an image 16 16x16", "matmul 32x32 by 32x32"),
+    *("matmul 32x32 by 32x32 turned", "layer norm 64 of 16 rows", "layer norm of each channel 16 8x8"),
 }
 """Labels of layers that are swept with int16 too."""
 
@@ -796,7 +797,7 @@ def _of_int16() -> Iterator[Layer]:
     """Some of every class, with activations of int16; no limit is set for them but that of convolutions."""
     every = (
         *(*_dense(), *_transposed(), *_depthwise(), *_linear(), *_max_pools(), *_average_pools()),
-        *(*_elementwise(), *_picked(), *_reduced()),
+        *(*_elementwise(), *_picked(), *_reduced(), *_products(), *_layer_norms()),
     )
     for layer in every:
         if layer.label in _WIDE:

@@ -701,6 +701,48 @@ static inline void fn_dot_1x2(const int16_t *x0, const int32_t *w, int32_t n, in
     sums[1] = s1;
 }
 
+/* sums + products of n int16 with two others each, in 64 bits: 6 cycles of 4 multiply-accumulates. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define FN_LONG \
+    "ldr %[a], [%[x]], #4\n" \
+    "ldr %[b], [%[w0]], #4\n" \
+    "ldr %[c], [%[w1]], #4\n" \
+    "smlald %Q[s0], %R[s0], %[a], %[b]\n" \
+    "smlald %Q[s1], %R[s1], %[a], %[c]\n"
+#define FN_STEP_LONG(steps) \
+    __asm__ volatile(steps \
+                     : [s0] "+r"(s0), [s1] "+r"(s1), [x] "+r"(x), [w0] "+r"(w0), [w1] "+r"(w1), [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c) \
+                     : \
+                     : "memory");
+static inline void fn_dot_long(const int16_t *x, const int16_t *w0, const int16_t *w1, int32_t n, int64_t *sums)
+{
+    int64_t s0 = sums[0], s1 = sums[1];
+    uint32_t a, b, c;
+#pragma GCC unroll 1
+    for (; n >= 8; n -= 8) {
+        FN_STEP_LONG(FN_LONG FN_LONG FN_LONG FN_LONG)
+    }
+#pragma GCC unroll 1
+    for (; n >= 2; n -= 2) {
+        FN_STEP_LONG(FN_LONG)
+    }
+    if (n) {
+        s0 += *x * *w0;
+        s1 += *x * *w1;
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+}
+#else
+static inline void fn_dot_long(const int16_t *x, const int16_t *w0, const int16_t *w1, int32_t n, int64_t *sums)
+{
+    for (int32_t i = 0; i < n; i++) {
+        sums[0] += x[i] * w0[i];
+        sums[1] += x[i] * w1[i];
+    }
+}
+#endif
+
 /* acc + sum of n products of int16 and int8. */
 static inline int32_t fn_dot_int16(const int16_t *x, const int8_t *w, int32_t n, int32_t acc)
 {

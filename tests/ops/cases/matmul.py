@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, mixtures
+from casework import Case, activation, mixtures, widened
 
-from firmnet.ir import Call, Shape
+from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops import OPS
 from firmnet.ops.matmul import MatmulAttrs
 
@@ -26,6 +26,8 @@ def as_is(rank: int, **bounds: float) -> MatmulAttrs:
 def cases() -> Iterator[Case]:
     yield from _narrow()
     yield from mixtures(_narrow(), ["matrix_5x7_by_7x3", "leading_2x1_by_1x3", "relu6"])
+    wide = {"left_turned_9x5_by_5x4", "both_turned_3x13_by_13x5", "stack_of_3", "heads_where_they_lie"}
+    yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _narrow() if case.label in wide)
 
 
 def _narrow() -> Iterator[Case]:

@@ -41,7 +41,8 @@ class LayerNorm(Kernel):
         found = groups(call, varies(call))
         count = prod(loop[0] for loop in found.outer)
         each = 17 if found.n <= SHORT_LANE else 22.5 if found.inner[-1][0] <= SHORT_LANE else 27
-        return 40 + count * (150 + each * found.n)
+        wide = call.inputs[0].dtype is Dtype.INT16  # products of 64 bits
+        return 40 + count * (150 + (each + 17 * wide) * found.n)
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         """A group is read whole before it is written; in place where groups lie one behind the other."""
