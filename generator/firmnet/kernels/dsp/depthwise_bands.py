@@ -93,7 +93,7 @@ class OutputLine:
     def code_bytes(self) -> int:
         return sum(tile.code_bytes for tile in (*self.looped, *self.rest))
 
-    @property
+    @cached_property
     def cycles(self) -> int:
         looped = sum(tile.cycles for tile in self.looped) + BODY_CYCLES * (self.loops > 1)
         return LINE_CYCLES + self.loops * looped + sum(tile.cycles for tile in self.rest)
@@ -151,23 +151,23 @@ class Bands:
 
     # --- what lies in scratch
 
-    @property
+    @cached_property
     def top(self) -> int:
         """Rows above the image that a window reaches."""
         return max(grid.top for grid in self.way.grids)
 
-    @property
+    @cached_property
     def most_rows(self) -> int:
         return max(grid.rows for grid in self.way.grids)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Rows in scratch."""
         low = min(grid.top for grid in self.way.grids)
         span = (self.way.kernel[0] - 1) * self.way.dilation[0] + 1
         return (self.rows - 1) * self.way.stride[0] + span + self.top - low
 
-    @property
+    @cached_property
     def row_columns(self) -> int:
         """Columns of a row in scratch, a multiple of two dilations."""
         way, d = self.way, self.way.dilation[1]
@@ -200,13 +200,13 @@ class Bands:
         d = self.way.dilation[1]
         return self.lead // (2 * d) * d * PAIR_BYTES
 
-    @property
+    @cached_property
     def before(self) -> tuple[Spread, ...]:
         """The columns that complete pairs of padding."""
         d = self.way.dilation[1]
         return tuple(Spread(None, c) for c in range(min(d, self.way.width))) if self.lead % (2 * d) else ()
 
-    @property
+    @cached_property
     def blocks(self) -> int:
         """Of two dilations each, in a row."""
         return (self.way.width - len(self.before)) // (2 * self.way.dilation[1])
@@ -216,13 +216,13 @@ class Bands:
         """Whether a block is a loop itself, of four pairs."""
         return self.way.dilation[1] > NEAR_DILATION
 
-    @property
+    @cached_property
     def round_blocks(self) -> int:
         """Blocks in the code of the loop over them."""
         most = max(1, 4 // self.way.dilation[1])
         return max(range(1, most + 1), key=lambda n: (self.blocks % n == 0, n)) if self.blocks else 0
 
-    @property
+    @cached_property
     def round_spreads(self) -> tuple[Spread, ...]:
         d = self.way.dilation[1]
         if self.far:
@@ -397,7 +397,7 @@ class Bands:
         """The first rows of the bands."""
         return range(0, self.most_rows, self.rows)
 
-    @property
+    @cached_property
     def cycles(self) -> float:
         """What the layer takes on a Cortex-M4, about."""
         way = self.way
@@ -451,7 +451,7 @@ class Bands:
             distances.append(written - first * way.width * way.channels)
         return None if max(distances) >= way.y_bytes else max(distances)
 
-    @property
+    @cached_property
     def ram_bytes(self) -> int:
         """Of input, output and scratch, if nothing else is alive."""
         x, distance = self.way.height * self.way.width * self.way.channels, self.overlap()

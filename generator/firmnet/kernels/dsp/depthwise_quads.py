@@ -94,7 +94,7 @@ class Quads:
     def loops(self) -> int:
         return self.image.out_height // self.rows
 
-    @property
+    @cached_property
     def padded(self) -> bool:
         """Whether rows of padding lie around the image."""
         return self.loops > 1
@@ -113,7 +113,7 @@ class Quads:
     def below(self) -> int:
         return self.stored_rows - self.above - self.image.height
 
-    @property
+    @cached_property
     def spreads(self) -> tuple[Spread, ...]:
         """The pairs of a row in their order: a column and the one a dilation further."""
         d, width = self.image.dilation[1], self.image.width
@@ -125,7 +125,7 @@ class Quads:
         """Whether the image is one run of blocks: as many columns as a dilation, then their partners."""
         return self.image.width % (2 * self.image.dilation[1]) == 0
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         return len(self.spreads) * PAIR_BYTES
 
@@ -306,7 +306,10 @@ def _near(layout: Quads) -> bool:
 
 
 def _tiles(layout: Quads, band: int) -> tuple[Tile, ...] | None:
-    """Of `band` rows by as many columns as there are registers for; columns that share pixels together."""
+    """Of `band` rows by as many columns as there are registers for; columns that share pixels together.
+
+    None where one meets no pixel, or their code is too large.
+    """
     i = layout.image
     columns = sorted(range(i.out_width), key=lambda ox: ((ox * i.stride[1] - i.left) % i.dilation[1], ox))
     found = []
@@ -319,6 +322,8 @@ def _tiles(layout: Quads, band: int) -> tuple[Tile, ...] | None:
             if tile is None:
                 return None
             found.append(tile)
+            if sum(each.code_bytes for each in found) > MAX_CODE_BYTES - FRAME_BYTES:
+                return None
     return tuple(found)
 
 

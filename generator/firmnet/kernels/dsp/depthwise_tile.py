@@ -125,7 +125,7 @@ class Tile:
     def code_bytes(self) -> int:
         return 4 * (len(self.steps) + 3 * len(self.sums))
 
-    @property
+    @cached_property
     def cycles(self) -> int:
         return 3 * len(self.sums) + cycles(self.steps)
 
