@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from firmnet.errors import UserError
 from firmnet.frontends import load
-from firmnet.interpret import run_float
+from firmnet.interpret import quantize_sample, run_float, run_int
+from firmnet.passes import optimize
+from firmnet.quantize import quantize
 
 SEED = torch.Generator().manual_seed(1)
 POINTS = torch.randn(3, 6, generator=SEED)
@@ -37,8 +39,13 @@ DISTANCE: Sequence[Callable[[Tensor], Any]] = (
     lambda x: x.diff(prepend=x[:, :1]) + torch.hypot(x, x + 1) + torch.logaddexp(x, 2 - x),
     lambda x: x.diff(n=2, dim=1) + torch.trapezoid(x, dim=1)[:, None],
     lambda x: torch.gradient(x, dim=1)[0] + torch.cumulative_trapezoid(x, dim=1).sum(1, keepdim=True),
-    lambda x: torch.linalg.cross(x.view(1, 2, 3), POINTS.view(1, 6, 3)[:, :2]),
+    lambda x: (
+        torch.linalg.cross(x.view(1, 2, 3), POINTS.view(1, 6, 3)[:, :2])
+        + torch.cross(x.view(3, 2), POINTS[:, :2], dim=0).view(1, 2, 3)
+    ),
     lambda x: F.bilinear(x, x[:, :5], PAIRS, POINTS.flatten()[:4]) + torch.ones(6, 5).mul(x.mT).trace(),
+    lambda x: torch.einsum("bgi,gio->bgo", x.view(1, 2, 3), PAIRS[:2, :3]),
+    lambda x: F.conv2d(x.view(1, 2, 1, 3), x.view(2, 1, 1, 3), x[0, :2], padding="same", groups=2),
     lambda x: torch.kron(x, torch.ones(1, 2)) + torch.block_diag(x, x).sum(0),
 )
 LOSS: Sequence[Callable[[Tensor], Any]] = (
@@ -100,6 +107,17 @@ def test_what_is_taken_apart_means_the_same(module: Several) -> None:
 def flat(results: Any) -> Any:
     for result in results:
         yield from flat(result) if isinstance(result, tuple) else [result]
+
+
+def test_a_row_for_the_largest_is_exact_in_integers() -> None:
+    module = Several([lambda x: F.one_hot(x.argmax(1, keepdim=True).squeeze(1), 6).float() * 2])
+    x = torch.randn(16, 6, generator=SEED)
+    graph = quantize(optimize(load(module, example=x[:1]).graph), x.numpy()).graph
+    for sample in x:
+        stored = quantize_sample(graph, sample[None].numpy())
+        q = graph.tensors[graph.outputs[0].tensor].q
+        made = q.to_real(run_int(graph, stored))
+        np.testing.assert_allclose(made, 2 * np.eye(6)[stored.argmax(1)], atol=0.01)
 
 
 def test_reductions_of_one_number_are_that_number() -> None:

@@ -55,12 +55,17 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
 
 
 def _of_their_own(graph: Graph) -> dict[str, Dtype]:
-    """Types that ops have whatever is asked: whole numbers, and what is written in one type only."""
+    """Types that ops have whatever is asked: of whole numbers, and of what is written in one only."""
     found = {name: counted(most).dtype for name, (_, most) in numbered(graph).items()}
+    written: set[str] = set()
     for node in graph.nodes:
         q, other = (OPS[node.op].output_qparams(node.attrs, dtype) for dtype in (Dtype.INT8, Dtype.INT16))
         if q and other and q.dtype is other.dtype:
             found |= dict.fromkeys(node.outputs, q.dtype)
+            written |= {*node.outputs}
+        elif OPS[node.op].keeps_qparams and (moved := written.intersection(node.inputs)):
+            found |= dict.fromkeys(node.outputs, found[moved.pop()])
+            written |= {*node.outputs}
     return found
 
 

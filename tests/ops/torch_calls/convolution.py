@@ -1,6 +1,6 @@
 """Which calls prove the rules of convolutions, and which are refused?"""
 
-from .arguments import IMAGE, W333, Call, Refused, Values, X
+from .arguments import IMAGE, W333, Call, Refused, Values, X, Y
 
 W443 = Values((4, 3, 4, 3))
 
@@ -47,6 +47,9 @@ CALLS: list[Call] = [
         (X, Values((6, 2, 2, 4, 3)), None, [2, 3, 2], [1, 0, 1], [2, 1, 2], 2),
     ),
     ("conv3d.default", (2, 3, 4, 5), (X, Values((3, 2, 3, 1, 1)))),
+    ("conv2d.default", (1, 4, 4, 4), (X, Y, None, [1, 1], [1, 1])),
+    ("conv2d.padding", (1, 4, 4, 3), (X, Y, None, [1, 1], "same")),
+    ("conv1d.default", (1, 4, 5), (X, Y, None, [2], [2])),
     ("conv3d.padding", (1, 2, 3, 4, 5), (X, Values((6, 2, 2, 3, 3)), None, [1, 1, 1], "same")),
     (
         "convolution.default",
@@ -77,5 +80,5 @@ REFUSED: list[Refused] = [
     ("conv_transpose3d.input", (2, 1, 4, 4, 4), (X, Values((1, 6, 3, 3, 3))), "batch 1"),
     ("conv1d.default", (1, 4, 9, 2), (X, Values((6, 4, 3))), "needs lines"),
     ("conv3d.default", (2, 1, 4, 4, 4), (X, Values((6, 1, 3, 3, 3))), "batch 1"),
-    ("conv2d.default", IMAGE, (X, X), "'weight' is computed by the network"),
+    ("conv3d.default", (1, 1, 4, 4, 4), (X, X), "'weight' is computed by the network"),
 ]

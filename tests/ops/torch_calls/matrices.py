@@ -1,6 +1,6 @@
 """Which calls prove the rules of products, and which are refused?"""
 
-from .arguments import Call, Refused, Values, X, Y
+from .arguments import Call, Values, X, Y
 
 CALLS: list[Call] = [
     ("linear.default", (1, 3, 8), (X, Values((5, 8)), Values((5,)))),
@@ -39,10 +39,14 @@ CALLS: list[Call] = [
     ("vdot.default", (5,), (Values((5,)), X)),
     ("mm.default", (4, 4), (X, Y)),
     ("bmm.default", (3, 4, 4), (X, Y)),
+    ("bmm.default", (3, 2, 4), (X, Values((3, 4, 5)))),
+    ("bmm.default", (3, 2, 4), (Values((3, 5, 2)), X)),
+    ("matmul.default", (2, 1, 5, 4), (X, Values((3, 4, 6)))),
+    ("matmul.default", (1, 7, 1, 4, 1), (Values((1, 7, 3, 5, 4)), X)),
+    ("matmul.default", (4, 5), (X, Values((2, 1, 3, 5, 2)))),
+    ("matmul.default", (4,), (X, Values((3, 4, 2)))),
+    ("matmul.default", (4,), (Values((3, 2, 4)), X)),
+    ("matmul.default", (3, 4), (Values((2, 5, 3)), X)),
     ("baddbmm.default", (3, 4, 4), (X, X, Y)),
     ("baddbmm.default", (3, 4, 4), (Values((3, 1, 4)), X, Y)),
-]
-
-REFUSED: list[Refused] = [
-    ("bmm.default", (3, 4, 4), (X, Values((3, 4, 4))), "several matrices"),
 ]

@@ -51,6 +51,11 @@ def _count_nonzero(x: Tensor, dim: SomeAxes = None) -> Tensor:
     return (x != 0).sum(_listed(dim))
 
 
+def _cross_along(x: Tensor, y: Tensor, dim: int | None = None) -> Tensor:
+    """Without an axis, along the first of three entries."""
+    return _cross(x, y, dim=x.shape.index(3) if dim is None else dim)
+
+
 def _cross(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     return x.roll(-1, dim) * y.roll(-2, dim) - x.roll(-2, dim) * y.roll(-1, dim)
 
@@ -213,6 +218,7 @@ COMPOSITIONS: Mapping[Any, Callable[..., Any]] = {
     aten.cdist.default: _cdist,
     aten.count_nonzero.default: _count_nonzero,
     aten.count_nonzero.dim_IntList: _count_nonzero,
+    aten.cross.default: _cross_along,
     aten.diff.default: _diff,
     aten.dist.default: _dist,
     aten.div.Scalar_mode: _divided,

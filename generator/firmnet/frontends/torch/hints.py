@@ -191,6 +191,18 @@ HINTS = (
         ),
     ),
     Hint(
+        ("floor_divide",),
+        "whole numbers that the network computes: return them, and let the host divide",
+        (
+            Example(
+                lambda x: linear(x).argmax(1) // 2,
+                lambda x: linear(x).argmax(1),
+                VECTOR,
+                outside=lambda y: y // 2,
+            ),
+        ),
+    ),
+    Hint(
         ("item", "local_scalar_dense"),
         "keep the number a tensor, e.g. x.sum(1, keepdim=True)",
         (Example(lambda x: x * x.sum().item(), lambda x: x * x.sum(1, keepdim=True), VECTOR),),

@@ -10,18 +10,21 @@ from ....ops.conv2d import Conv2dAttrs
 from ....ops.conv_transpose2d import ConvTranspose2dAttrs
 from ....ops.windows import Padding, Pair, Window
 from ...common.arguments import Rule
-from ...common.builder import Builder, Unsupported
+from ...common.builder import Builder, Unsupported, Value
 from ...common.images import as_image, as_lines, require_image
 from ...common.movement import reshaped, to_nchw, to_nhwc, transposed
 from ...common.volumes import convolved_volume, spread_volume
+from ...common.windows import columns_of
+from .arithmetic import from_aten_add
+from .matrices import from_aten_matmul
 from .options import PerAxis, lying, pair, symmetric, triple
 
 
 def from_aten_conv2d(
     b: Builder,
     x: Tensor,
-    weight: Array,
-    bias: Array | None = None,
+    weight: Value,
+    bias: Value | None = None,
     stride: PerAxis = 1,
     padding: PerAxis | str = 0,
     dilation: PerAxis = 1,
@@ -32,6 +35,8 @@ def from_aten_conv2d(
         image = reshaped(b, x, (1, *x.shape))
         y = from_aten_conv2d(b, image, weight, bias, stride, padding, dilation, groups)
         return reshaped(b, y, y.shape[1:])
+    if isinstance(weight, Tensor) or isinstance(bias, Tensor):
+        return _by_computed(b, x, weight, bias, stride, padding, dilation, groups)
     if len(x.shape) == 4 and x.shape[0] > 1:
         return _of_several(b, x, weight, bias, stride, padding, dilation, groups)
     require_image("conv2d", x.shape)
@@ -44,6 +49,38 @@ def from_aten_conv2d(
     w = b.constant(f"{b.layer}_weight", weight.transpose(0, 2, 3, 1))
     c = b.constant(f"{b.layer}_bias", np.zeros(len(weight)) if bias is None else bias)
     return to_nchw(b, b.add("conv2d", replace(attrs, padding=padding_4), to_nhwc(b, x), w, c))
+
+
+def _by_computed(
+    b: Builder,
+    x: Tensor,
+    weight: Value,
+    bias: Value | None,
+    stride: PerAxis,
+    padding: PerAxis | str,
+    dilation: PerAxis,
+    groups: int,
+) -> Tensor:
+    """By weights that the network computes: a product of them and the columns of all windows."""
+    require_image("conv2d", x.shape)
+    if isinstance(weight, np.ndarray):
+        y = from_aten_conv2d(b, x, weight, None, stride, padding, dilation, groups)
+    else:
+        n_out, each, kh, kw = weight.shape
+        around = (
+            _named_padding(padding, (kh, kw), pair(dilation))
+            if isinstance(padding, str)
+            else symmetric(padding)
+        )
+        window = Window((kh, kw), pair(stride), around, pair(dilation))
+        columns = columns_of(b, x, window)
+        rows = reshaped(b, weight, (groups, n_out // groups, each * kh * kw))
+        product = from_aten_matmul(b, rows, reshaped(b, columns, (groups, each * kh * kw, columns.shape[2])))
+        y = reshaped(b, product, (1, n_out, *window.output(*x.shape[2:])))
+    if bias is None:
+        return y
+    shape = (*bias.shape, 1, 1)
+    return from_aten_add(b, y, reshaped(b, bias, shape) if isinstance(bias, Tensor) else bias.reshape(shape))
 
 
 def _of_several(
@@ -101,8 +138,8 @@ def from_aten_conv3d(
 def from_aten_conv1d(
     b: Builder,
     x: Tensor,
-    weight: Array,
-    bias: Array | None = None,
+    weight: Value,
+    bias: Value | None = None,
     stride: PerAxis = 1,
     padding: PerAxis | str = 0,
     dilation: PerAxis = 1,
@@ -111,7 +148,9 @@ def from_aten_conv1d(
     """A line of values as an image of height 1; weight (O, I/groups, k)."""
     around = padding if isinstance(padding, str) else lying(padding, 0)
     options = lying(stride, 1), around, lying(dilation, 1), groups
-    return as_lines(b, from_aten_conv2d(b, as_image(b, x), weight[:, :, None], bias, *options), x)
+    n_out, each, k = weight.shape
+    high = weight[:, :, None] if isinstance(weight, np.ndarray) else reshaped(b, weight, (n_out, each, 1, k))
+    return as_lines(b, from_aten_conv2d(b, as_image(b, x), high, bias, *options), x)
 
 
 def from_aten_convolution(

@@ -1,16 +1,19 @@
 """How do PyTorch's products of matrices read?"""
 
 from collections.abc import Mapping
+from math import prod
 
 import numpy as np
 
 from ....ir import Array, Tensor
+from ....ops.conv2d import Conv2dAttrs
 from ....ops.linear import LinearAttrs
 from ....ops.matmul import MatmulAttrs
 from ...common.affine import affine
 from ...common.arguments import Rule
-from ...common.builder import Builder, Unsupported, Value
+from ...common.builder import Builder, Value
 from ...common.movement import reshaped, transposed
+from ...common.repeats import broadcast_shape, expanded
 from .arithmetic import from_aten_add
 from .shapes import from_aten_t
 
@@ -65,9 +68,13 @@ def _of_linear(bias: Value, weight: Value) -> tuple[Array, Array] | None:
 
 
 def from_aten_matmul(b: Builder, x: Value, other: Value) -> Tensor:
-    """x @ other of vectors, matrices or stacks; of a constant one vector, matrix, or stack of one."""
+    """x @ other of vectors, matrices or stacks of them."""
     if isinstance(x, Tensor) and isinstance(other, Tensor):
         return _product(b, x, other)
+    if isinstance(x, Tensor) and isinstance(other, np.ndarray) and _several(other):
+        return _by_several(b, x, other)
+    if isinstance(x, np.ndarray) and isinstance(other, Tensor) and _several(x):
+        return _several_by(b, x, other)
     if isinstance(x, Tensor):
         assert isinstance(other, np.ndarray)
         matrix = _matrix(other)
@@ -100,12 +107,43 @@ def _product(b: Builder, x: Tensor, other: Tensor) -> Tensor:
     return reshaped(b, y, (*y.shape[:-2], *rows, *columns))
 
 
+def _by_several(b: Builder, x: Tensor, matrices: Array) -> Tensor:
+    """Rows by constant matrices, of which each row has its own: a convolution in groups, 1 wide."""
+    rows = reshaped(b, x, (1, *x.shape)) if len(x.shape) == 1 else x
+    outer = broadcast_shape("a product of stacks", rows.shape[:-2], matrices.shape[:-2])
+    rank = len(outer)
+    stack = matrices.reshape(*[1] * (rank + 2 - matrices.ndim), *matrices.shape)
+    apart = [axis for axis in range(rank) if stack.shape[axis] > 1]
+    together = [axis for axis in range(rank) if stack.shape[axis] == 1]
+    full = expanded(b, rows, (*outer, *rows.shape[-2:]))
+    inputs, outputs = stack.shape[-2:]
+    groups = prod(stack.shape[:-2])
+    order = [*together, rank, *apart, rank + 1]
+    turned = transposed(b, full, order)
+    image = reshaped(b, turned, (1, 1, full.size // (groups * inputs), groups * inputs))
+    weight = stack.reshape(groups, inputs, outputs).transpose(0, 2, 1).reshape(groups * outputs, 1, 1, inputs)
+    constants = b.constant(f"{b.layer}_weight", weight), b.constant(f"{b.layer}_bias", np.zeros(len(weight)))
+    y = b.add("conv2d", Conv2dAttrs(groups=groups), image, *constants)
+    y = transposed(b, reshaped(b, y, (*turned.shape[:-1], outputs)), np.argsort(order).tolist())
+    return reshaped(b, y, (*outer, *x.shape[-2:-1], outputs))
+
+
+def _several_by(b: Builder, matrices: Array, x: Tensor) -> Tensor:
+    """Constant matrices by columns: what is transposed by what is transposed, in the opposite order."""
+    if len(x.shape) == 1:
+        return _by_several(b, x, matrices.swapaxes(-1, -2))
+    order = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
+    y = _by_several(b, transposed(b, x, order), matrices.swapaxes(-1, -2))
+    back = (*range(len(y.shape) - 2), len(y.shape) - 1, len(y.shape) - 2)
+    return transposed(b, y, back)
+
+
+def _several(constant: Array) -> bool:
+    return any(n > 1 for n in constant.shape[:-2])
+
+
 def _matrix(constant: Array) -> Array:
     """The only matrix (or vector) of the constant."""
-    if any(n > 1 for n in constant.shape[:-2]):
-        raise Unsupported(
-            f"a constant of shape {constant.shape} is several matrices: multiply by one, as nn.Linear does"
-        )
     return constant if constant.ndim < 3 else constant.reshape(constant.shape[-2:])
 
 

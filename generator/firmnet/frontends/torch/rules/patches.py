@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ....ir import Array, Tensor
-from ....ops.pick import FILL, runs
+from ....ir import Tensor
+from ....ops.pick import runs
 from ....ops.windows import Window
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.images import require_image
 from ...common.movement import reshaped, transposed
 from ...common.places import picked
+from ...common.windows import columns_of
 from .convolution import from_aten_conv_transpose2d
 from .options import PerAxis, pair, symmetric
 
@@ -39,18 +40,8 @@ def from_aten_im2col(
     padding: PerAxis,
     stride: PerAxis,
 ) -> Tensor:
-    """Every window of an image as one column: (1, C·kh·kw, windows)."""
     require_image("unfold", x.shape)
-    _, channels, height, width = x.shape
-    (kh, kw), step, apart, around = pair(kernel_size), pair(stride), pair(dilation), symmetric(padding)
-    rows, columns = Window((kh, kw), step, around, apart).output(height, width)
-    along = {
-        2: runs(_windows(height, rows, kh, step[0], apart[0], around[0])),
-        3: runs(_windows(width, columns, kw, step[1], apart[1], around[2])),
-    }
-    windows = picked(b, x, along, name=f"{b.layer}_windows")
-    split = reshaped(b, windows, (channels, rows, kh, columns, kw))
-    return reshaped(b, transposed(b, split, (0, 2, 4, 1, 3)), (1, channels * kh * kw, rows * columns))
+    return columns_of(b, x, Window(pair(kernel_size), pair(stride), symmetric(padding), pair(dilation)))
 
 
 def from_aten_col2im(
@@ -82,13 +73,6 @@ def from_aten_col2im(
     right = width + 2 * around[2] - ((columns - 1) * step[1] + apart[1] * (kw - 1) + 1)
     options = step, around[::2], (below, right), channels, apart
     return from_aten_conv_transpose2d(b, image, np.tile(every, (channels, 1, 1, 1)), None, *options)
-
-
-def _windows(size: int, count: int, kernel: int, stride: int, dilation: int, before: int) -> Array:
-    """Where each value of each window lies along an axis, in order."""
-    starts, taps = np.arange(count) * stride - before, np.arange(kernel) * dilation
-    at = (starts[:, None] + taps).ravel()
-    return np.where((at >= 0) & (at < size), at, FILL)
 
 
 RULES: Mapping[str, Rule] = {
