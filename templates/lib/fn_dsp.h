@@ -530,6 +530,36 @@ static inline int32_t fn_smlatt(uint32_t a, uint32_t b, int32_t acc)
     __asm__("smlatt %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
     return acc;
 }
+static inline uint32_t fn_sxtab16(uint32_t a, uint32_t w) /* a + fn_sxtb16(w), in both halves */
+{
+    uint32_t r;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(r) : "r"(a), "r"(w));
+    return r;
+}
+static inline uint32_t fn_sxtab16_odd(uint32_t a, uint32_t w)
+{
+    uint32_t r;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(r) : "r"(a), "r"(w));
+    return r;
+}
+static inline uint32_t fn_uqsub8(uint32_t a, uint32_t b) /* a - b in every byte, at least 0 */
+{
+    uint32_t r;
+    __asm__("uqsub8 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
+    return r;
+}
+static inline uint32_t fn_uxtb16(uint32_t w)
+{
+    uint32_t r;
+    __asm__("uxtb16 %0, %1" : "=r"(r) : "r"(w));
+    return r;
+}
+static inline int32_t fn_usada8(uint32_t a, uint32_t b, int32_t acc) /* acc + the distances of four bytes */
+{
+    int32_t r;
+    __asm__("usada8 %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+}
 static inline int32_t fn_smmla(int32_t a, int32_t b, int32_t acc) /* acc + the upper 32 bits of a product */
 {
     int32_t r;
@@ -584,6 +614,33 @@ static inline uint32_t fn_sxtb16_odd(uint32_t w)
 {
     return fn_sxtb16(w >> 8);
 }
+static inline uint32_t fn_sxtab16(uint32_t a, uint32_t w)
+{
+    const uint32_t spread = fn_sxtb16(w);
+    return ((a + spread) & 0xffffu) | ((a & 0xffff0000u) + (spread & 0xffff0000u));
+}
+static inline uint32_t fn_sxtab16_odd(uint32_t a, uint32_t w)
+{
+    return fn_sxtab16(a, w >> 8);
+}
+static inline uint32_t fn_uqsub8(uint32_t a, uint32_t b)
+{
+    uint32_t r = 0;
+    for (int32_t at = 0; at < 32; at += 8) {
+        const uint32_t one = a >> at & 0xffu, other = b >> at & 0xffu;
+        r |= (one > other ? one - other : 0) << at;
+    }
+    return r;
+}
+static inline uint32_t fn_uxtb16(uint32_t w)
+{
+    return w & 0x00ff00ffu;
+}
+static inline int32_t fn_usada8(uint32_t a, uint32_t b, int32_t acc)
+{
+    const uint32_t apart = fn_uqsub8(a, b) | fn_uqsub8(b, a);
+    return acc + (int32_t)((apart & 0xffu) + (apart >> 8 & 0xffu) + (apart >> 16 & 0xffu) + (apart >> 24));
+}
 static inline int32_t fn_smlabb(uint32_t a, uint32_t b, int32_t acc)
 {
     return acc + fn_bottom(a) * fn_bottom(b);
@@ -597,6 +654,14 @@ static inline int32_t fn_smlad(uint32_t a, uint32_t b, int32_t acc)
     return fn_smlatt(a, b, fn_smlabb(a, b, acc));
 }
 #endif
+
+/* Four bytes, wherever they lie. */
+static inline uint32_t fn_load_word(const int8_t *x)
+{
+    uint32_t word;
+    memcpy(&word, x, sizeof word);
+    return word;
+}
 
 /* Two inputs of one or two columns with the weights of two channels, as often as it is written: x0, x1 and w walk on.
  * 10 cycles of 8 multiply-accumulates, and 7 of 4. One block of assembly keeps its order and its registers. */

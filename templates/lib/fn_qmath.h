@@ -80,21 +80,6 @@ static inline uint32_t fn_exponential(const uint32_t *coarse, const uint32_t *fi
     return (uint32_t)((product + (UINT64_C(1) << (drop - 1))) >> drop);
 }
 
-/* The largest integer whose square is not above this one, which is below 2^62. */
-static inline uint32_t fn_root(uint64_t square)
-{
-    uint64_t root = 0;
-    for (uint64_t bit = UINT64_C(1) << 60; bit > 0; bit >>= 2) {
-        const uint64_t tried = root + bit;
-        root >>= 1;
-        if (square >= tried) {
-            square -= tried;
-            root += bit;
-        }
-    }
-    return (uint32_t)root;
-}
-
 /* 1 / sqrt(square) of 1 .. 2^62 - 1 as root * 2^-30 * 2^-half_bits: a line as a first guess, then Newton's rounds. */
 static inline uint32_t fn_reciprocal_root(uint64_t square, int32_t *half_bits)
 {
@@ -106,6 +91,28 @@ static inline uint32_t fn_reciprocal_root(uint64_t square, int32_t *half_bits)
         root = (uint32_t)((uint64_t)root * ((UINT32_C(3) << 28) - product) >> 29);
     }
     *half_bits = half;
+    return root;
+}
+
+/* The largest integer whose square is not above this one, which is below 2^62: the square times its reciprocal root, one
+ * round of Newton's, and what is left of that, at most a step or two. */
+static inline uint32_t fn_root(uint64_t square)
+{
+    if (square == 0) {
+        return 0;
+    }
+    int32_t half;
+    const uint32_t reciprocal = fn_reciprocal_root(square, &half);
+    const uint32_t v = (uint32_t)(half <= 16 ? square << (32 - 2 * half) : square >> (2 * half - 32));
+    uint32_t root = (uint32_t)((uint64_t)v * reciprocal >> (62 - half));
+    const int64_t left = (int64_t)(square - (uint64_t)root * root) >> 10;
+    root += (uint32_t)(left * reciprocal >> (21 + half));
+    while ((uint64_t)root * root > square) {
+        root--;
+    }
+    while ((uint64_t)(root + 1) * (root + 1) <= square) {
+        root++;
+    }
     return root;
 }
 

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Iterator
+from math import isqrt
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ int32_t quantize(float x, float r, float offset, int32_t lo, int32_t hi)
 { return fn_quantize_input(x, r, offset, lo, hi); }
 uint32_t crc(const void *data, uint32_t n) { return fn_crc32(0, data, n); }
 uint32_t root(uint64_t square, int32_t *half_bits) { return fn_reciprocal_root(square, half_bits); }
+uint32_t whole_root(uint64_t square) { return fn_root(square); }
 int32_t log2_of(uint32_t value) { return fn_log2(value); }
 int32_t dot(const int8_t *a, const int8_t *b, int32_t n, int32_t acc) { return fn_dot(a, b, n, acc); }
 """
@@ -51,6 +53,8 @@ def c() -> ctypes.CDLL:
     library.crc.restype = ctypes.c_uint32
     library.root.argtypes = [ctypes.c_uint64, ctypes.POINTER(ctypes.c_int32)]
     library.root.restype = ctypes.c_uint32
+    library.whole_root.argtypes = [ctypes.c_uint64]
+    library.whole_root.restype = ctypes.c_uint32
     library.log2_of.argtypes = [ctypes.c_uint32]
     return library
 
@@ -240,6 +244,24 @@ def test_reciprocal_roots_are_near_and_the_same_in_c(c: ctypes.CDLL) -> None:
     for square, root, bits in zip(squares.tolist(), roots.tolist(), halves.tolist(), strict=True):
         assert c.root(square, half) == root
         assert half.value == bits
+
+
+def test_roots_are_whole_and_exact_in_c(c: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(6)
+    sides = [
+        1,
+        2,
+        3,
+        255,
+        2**16,
+        2**30,
+        2**31 - 2,
+        *(int(side) for side in rng.integers(1, 2**31 - 1, 300) >> 3),
+    ]
+    squares = [0, 1, *(side**2 + more for side in sides for more in (-1, 0, 1, 2 * side))]
+    near = (rng.integers(1, 2**62, 500) >> rng.integers(0, 61, 500)).tolist()
+    for square in (*squares, *near):
+        assert c.whole_root(square) == isqrt(square)
 
 
 def test_logarithms_are_near_and_the_same_in_c(c: ctypes.CDLL) -> None:

@@ -10,8 +10,9 @@ from ...ops.reduce import count
 from ...ops.spec import Constants
 from ..loops import Loops, merged, strides
 from ..spec import Kernel, register
+from .movement import COMPILER_UNROLLS
 
-ROOT_CYCLES, DIVISION_CYCLES = 450, 100
+ROOT_CYCLES, DIVISION_CYCLES = 100, 110
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Reduce(Kernel):
 
     def cycles(self, call: Call) -> float:
         root = ROOT_CYCLES if call.attrs.kind in ("l2", "std") else 0
-        return 40 + 9.4 * call.inputs[0].size + (20 + root) * call.output.size
+        each = 5.0 if _unrolled(call) else 9.4
+        return 40 + each * call.inputs[0].size + (16 + root) * call.output.size
 
     def layout(self, call: Call, k: Constants) -> Reduction:
         return reduction(call, call.attrs.kind)
@@ -54,7 +56,8 @@ class Normalize(Kernel):
 
     def cycles(self, call: Call) -> float:
         lanes = call.output.size / count(call)
-        return 40 + 27.4 * call.output.size + (20 + ROOT_CYCLES + DIVISION_CYCLES) * lanes
+        each = 14.0 if _unrolled(call) else 25.3
+        return 40 + each * call.output.size + (20 + ROOT_CYCLES + DIVISION_CYCLES) * lanes
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         """Lanes that lie one behind the other are read whole before they are written."""
@@ -79,6 +82,11 @@ class NormalizeWide(Normalize):
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return super().overlap(call) if call.inputs[0].dtype is call.output.dtype else (None,)
+
+
+def _unrolled(call: Call) -> bool:
+    """Whether the compiler makes no loop of what lies along a lane's last axis."""
+    return reduction(call, "").reduced[-1][0] <= COMPILER_UNROLLS
 
 
 def reduction(call: Call, kind: str) -> Reduction:
