@@ -1,6 +1,7 @@
 """Which numbers may a tensor hold? Four kinds of integers, with their bytes and their range."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,22 +19,22 @@ class Dtype(StrEnum):
     def bits(self) -> int:
         return 8 * self.bytes
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Of one value in memory."""
         return int(self.numpy.itemsize)
 
-    @property
+    @cached_property
     def low(self) -> int:
         """The least value."""
         return int(np.iinfo(self.numpy).min)
 
-    @property
+    @cached_property
     def high(self) -> int:
         """The largest value."""
         return int(np.iinfo(self.numpy).max)
 
-    @property
+    @cached_property
     def numpy(self) -> np.dtype[Any]:
         return np.dtype(self.value)
 
