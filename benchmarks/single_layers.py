@@ -789,6 +789,7 @@ _WIDE = {
     *("l1 of channels 64 8x8", "l2 of channels 64 8x8", "std of an image 16 16x16", "var of a vector 128"),
     *("normalize of channels 64 8x8", "normalize of an image 16 16x16", "matmul 32x32 by 32x32"),
     *("matmul 32x32 by 32x32 turned", "layer norm 64 of 16 rows", "layer norm of each channel 16 8x8"),
+    *("softmax 10", "softmax rows 16x16"),
 }
 """Labels of layers that are swept with int16 too."""
 
@@ -797,7 +798,7 @@ def _of_int16() -> Iterator[Layer]:
     """Some of every class, with activations of int16; no limit is set for them but that of convolutions."""
     every = (
         *(*_dense(), *_transposed(), *_depthwise(), *_linear(), *_max_pools(), *_average_pools()),
-        *(*_elementwise(), *_picked(), *_reduced(), *_products(), *_layer_norms()),
+        *(*_elementwise(), *_picked(), *_reduced(), *_products(), *_layer_norms(), *_softmaxes()),
     )
     for layer in every:
         if layer.label in _WIDE:
@@ -808,9 +809,12 @@ def _of_int16() -> Iterator[Layer]:
 
 
 def _widened(layer: Layer) -> Graph:
-    """The layer with activations of int16 over the same real ranges."""
+    """The layer with activations of int16 over the same real ranges, or with what its op dictates."""
     graph = layer.make()
     tensors = {name: _finer(tensor) for name, tensor in graph.tensors.items()}
+    for node in graph.nodes:
+        fixed = OPS[node.op].output_qparams(node.attrs, Dtype.INT16)
+        tensors[node.output] = replace(tensors[node.output], qparams=fixed or tensors[node.output].q)
     return replace(graph, tensors=tensors)
 
 

@@ -80,6 +80,15 @@ static inline uint32_t fn_exponential(const uint32_t *coarse, const uint32_t *fi
     return (uint32_t)((product + (UINT64_C(1) << (drop - 1))) >> drop);
 }
 
+/* floor((2^15 * e + floor(sum / 2)) / sum) of e <= sum <= 2^31, with inverse = floor((2^63 - 1) / (sum * 2^up)) and a sum that
+ * takes up 32 bits when it is shifted: a product that is never too large, by one too small at most, and its rest. */
+static inline uint32_t fn_share(uint32_t e, uint32_t sum, uint32_t inverse, int32_t up)
+{
+    const uint32_t near = (uint32_t)((uint64_t)(e << up) * inverse >> 32);
+    const uint32_t share = (near + 32768u) >> 16;
+    return share + ((e << 15) + sum / 2u - share * sum >= sum);
+}
+
 /* 1 / sqrt(square) of 1 .. 2^62 - 1 as root * 2^-30 * 2^-half_bits: a line as a first guess, then Newton's rounds. */
 static inline uint32_t fn_reciprocal_root(uint64_t square, int32_t *half_bits)
 {

@@ -46,7 +46,7 @@ class WideSoftmax(Kernel):
         return Dtype.INT16 in (call.inputs[0].dtype, call.output.dtype)
 
     def cycles(self, call: Call) -> float:
-        return 30 + (60 if call.output.dtype is Dtype.INT8 else 130) * call.output.size
+        return 40 + (60 if call.output.dtype is Dtype.INT8 else 56) * call.output.size
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         return {"exponentials": ascending(k)} if "exponentials" in k else super().pack(call, k)
