@@ -120,6 +120,27 @@ def test_a_row_for_the_largest_is_exact_in_integers() -> None:
         np.testing.assert_allclose(made, 2 * np.eye(6)[stored.argmax(1)], atol=0.01)
 
 
+@pytest.mark.parametrize(
+    "masked",
+    [
+        lambda x: x.masked_fill(TRUTHS, -torch.inf),
+        lambda x: torch.where(TRUTHS, torch.tensor(-9e15), x).view(2, 3),
+        lambda x: x + torch.where(TRUTHS, -torch.inf, 0.5),
+        lambda x: x.masked_fill(x > 0.5, -1e9),
+    ],
+    ids=["filled", "chosen", "added", "computed"],
+)
+def test_what_a_softmax_never_sees_costs_the_others_no_steps(masked: Callable[[Tensor], Tensor]) -> None:
+    x = 2 * torch.randn(16, 6, generator=torch.Generator().manual_seed(3))
+    module = Several([lambda x: masked(x).softmax(-1)])
+    graph = quantize(optimize(load(module, example=x[:1]).graph), x.numpy()).graph
+    q = graph.tensors[graph.outputs[0].tensor].q
+    for sample in x:
+        made = q.to_real(run_int(graph, quantize_sample(graph, sample[None].numpy())))
+        (wanted,) = module(sample[None])
+        np.testing.assert_allclose(made, wanted.numpy().reshape(made.shape), atol=0.06)
+
+
 def test_reductions_of_one_number_are_that_number() -> None:
     module = Several(
         [lambda x: x.sum().mean() + 0.5, lambda x: x.mean().amax(0) * 2, lambda x: (x.sum() + 9).norm() - 1]

@@ -32,6 +32,8 @@ class Builder:
     expanded: dict[str, Tensor] = field(default_factory=dict)
     """What was repeated to make a tensor, by the tensor's name."""
     states: dict[str, State] = field(default_factory=dict)
+    readers: frozenset[str] = frozenset()
+    """What reads the layer being imported, views left out: bare names of operators; empty: not known."""
 
     def input(self, name: str, shape: Shape) -> Tensor:
         return self._keep(Tensor(self._unique(name), shape))

@@ -62,11 +62,11 @@ def linear(x: Tensor) -> Tensor:
 HINTS = (
     Hint(
         ("where", "masked_fill"),
-        "a mask that keeps softmax away from some values may be a sum with -20 there",
+        "a mask that keeps log-softmax away from some values may be a sum with -20 there",
         (
             Example(
-                lambda x: linear(x).masked_fill(W[:1] > 0, -torch.inf).softmax(1),
-                lambda x: (linear(x) - 20 * (W[:1] > 0)).softmax(1),
+                lambda x: linear(x).masked_fill(W[:1] > 0, -torch.inf).log_softmax(1),
+                lambda x: (linear(x) - 20 * (W[:1] > 0)).log_softmax(1),
                 VECTOR,
                 trained_again=True,
             ),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
+from math import isfinite
 from typing import Any
 
 import torch
@@ -161,7 +162,10 @@ def _opposite(x: Tensor) -> Any:
     return torch.logical_not(x) if x.dtype == torch.bool else NotImplemented
 
 
-def _one_of_two(condition: Tensor, x: float, y: float) -> Tensor:
+def _one_of_two(condition: Tensor, x: float, y: float) -> Any:
+    """Of finite numbers; another stays what it is, which a constant condition may have."""
+    if not (isfinite(x) and isfinite(y)):
+        return NotImplemented
     return condition.float() * (x - y) + y
 
 

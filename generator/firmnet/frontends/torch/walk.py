@@ -29,6 +29,9 @@ UNWRITTEN = {"empty", "empty_like", "new_empty"}
 RANDOM = "it draws random numbers: take it out, or make it a constant buffer"
 BESIDE = "the indices that it gives beside its values are read, and firmnet has the values alone"
 UNPOOLING = "instead of unpooling use nn.Upsample or a transposed convolution, and train again"
+VIEWS = {"alias", "clone", "contiguous", "dropout", "expand", "permute", "reshape", "squeeze", "transpose"}
+VIEWS |= {"unsafe_view", "unsqueeze", "view"}
+"""Operators whose values are those of their input."""
 LARGEST_CONSTANT = 2**26
 """Elements of a tensor that is computed at import."""
 LARGEST_ACTIVATION = 2**23
@@ -112,6 +115,7 @@ class Import:
 
     def build(self, node: FxNode, args: Any, kwargs: dict[str, Any]) -> None:
         self.builder.layer, self.builder.source = layer_name(node), f"{place(node)}: {node.target}"
+        self.builder.readers = frozenset(_readers(node))
         results = [result for result in _as_list(node.meta["val"]) if isinstance(result, torch.Tensor)]
         if not all(isinstance(size, int) for result in results for size in result.shape):
             self.refuse(node, hint(str(node.target), "its result has a size that depends on the data"))
@@ -161,6 +165,15 @@ class Import:
         if isinstance(value, list | tuple):
             return [self.resolve(item) for item in value]
         return value
+
+
+def _readers(node: FxNode) -> set[str]:
+    """Bare names of the operators that read a node, or views of it."""
+    found: set[str] = set()
+    for user in node.users:
+        name = op_name(str(user.target))
+        found |= _readers(user) if name in VIEWS else {name}
+    return found
 
 
 def _reads_beyond(node: FxNode, count: int) -> bool:

@@ -122,7 +122,6 @@ def from_aten_clamp_max_tensor(b: Builder, x: Tensor, max: Operand) -> Tensor:
 
 
 RULES: Mapping[str, Rule] = {
-    "aten.add.Tensor": from_aten_add,
     "aten.add.Scalar": from_aten_add,
     "aten.sub.Tensor": from_aten_sub,
     "aten.sub.Scalar": from_aten_sub,

@@ -11,8 +11,11 @@ from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
 from ...common.movement import reshaped
-from .arithmetic import from_aten_add, from_aten_mul, from_aten_sub
-from .pooling import from_aten_amax
+from .arithmetic import Operand, from_aten_add, from_aten_mul, from_aten_sub
+from .pooling import from_aten_amax, from_aten_amin
+
+FAR_BELOW, NOTHING = -1e4, 18.0
+"""What only ever keeps a softmax away from a value, and how far below the least does: e^-18 is 2e-8."""
 
 MIRRORED = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge", "eq": "eq", "ne": "ne"}
 """What a relation is with its sides exchanged."""
@@ -81,6 +84,7 @@ def _of_truths(least: float) -> Callable[[Builder, Tensor, Tensor], Tensor]:
 
 def from_aten_where(b: Builder, condition: Value, x: Value | float, other: Value | float) -> Tensor:
     """x where the condition holds, else other: each weighed by a mask of 1 and 0, and added."""
+    x, other = _within_reach(b, x, other), _within_reach(b, other, x)
     if not all(isinstance(each, Tensor) or np.isfinite(each).all() for each in (x, other)):
         raise Unsupported(
             "a mask that puts infinity: put a finite number, a little below what else may be there"
@@ -94,6 +98,33 @@ def from_aten_where(b: Builder, condition: Value, x: Value | float, other: Value
     if isinstance(other, Tensor) and not isinstance(x, Tensor):
         return affine(b, other, 1 - mask, np.where(mask, x, 0.0))
     return _sum(b, _weighed(b, x, mask), _weighed(b, other, 1 - mask))
+
+
+def from_aten_add_of_masks(b: Builder, x: Operand, other: Operand, alpha: float = 1) -> Tensor:
+    """x + alpha · other, of which a constant may keep a softmax away from some values."""
+    if isinstance(x, np.ndarray) and alpha == 1:
+        x, other = other, x
+    if (
+        b.readers != {"softmax"}
+        or not isinstance(other, np.ndarray)
+        or not (alpha * other <= FAR_BELOW).any()
+    ):
+        return from_aten_add(b, x, other, alpha)
+    assert isinstance(x, Tensor)
+    kept = alpha * other > FAR_BELOW
+    shifted = from_aten_add(b, x, np.where(kept, alpha * other, 0.0))
+    return from_aten_where(b, kept, shifted, FAR_BELOW)
+
+
+def _within_reach(b: Builder, value: Value | float, beside: Value | float) -> Value | float:
+    """A number that keeps a softmax away: as far below the least of the others as makes it nothing.
+
+    With the number itself as their least value, steps of 8 or 16 bits would be as wide as all the others.
+    """
+    far = not isinstance(value, Tensor) and np.size(value) > 0 and np.max(value) <= FAR_BELOW
+    if b.readers != {"softmax"} or not far or not isinstance(beside, Tensor):
+        return value
+    return affine(b, from_aten_amin(b, beside, (), True), 1.0, -NOTHING)
 
 
 def from_aten_masked_fill(b: Builder, x: Value, mask: Value, value: Value | float) -> Tensor:
@@ -115,6 +146,7 @@ def _sum(b: Builder, x: Tensor | None, other: Tensor | None) -> Tensor:
 
 
 RULES: Mapping[str, Rule] = {
+    "aten.add.Tensor": from_aten_add_of_masks,
     "aten.argmax.default": from_aten_argmax,
     "aten.max.dim": from_aten_max_dim,
     "aten.min.dim": from_aten_min_dim,
