@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from casework import Case, activation, mixtures
+from casework import Case, activation, mixtures, widened
 
 from firmnet.ir import Array, Call, Dtype, QParams, Shape, Tensor
 from firmnet.ops.layer_norm import LayerNormAttrs as Norm
@@ -50,6 +50,7 @@ def cases() -> Iterator[Case]:
     yield _row("far_zero_point_rms", (1, 3, 20), Norm((2,), (2,), centred=False), zero_point=-128)
     wide = ["tokens_7x13", "relu", "rms_5x24", "instance_affine_7x3", "two_numbers", "image_4x3x6"]
     yield from mixtures(narrow, wide)
+    yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in narrow if case.label == "relu6")
 
 
 def _row(label: str, shape: Shape, attrs: Norm, zero_point: int = 3, y_scale: float = 0.03) -> Case:

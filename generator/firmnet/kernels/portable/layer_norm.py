@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,7 +36,7 @@ SHORT_LANE = 16
 
 class LayerNorm(Kernel):
     op = "layer_norm"
-    dtypes = (Dtype.INT8, Dtype.INT16)
+    dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8, Dtype.INT16)
 
     def cycles(self, call: Call) -> float:
         found = groups(call, varies(call))
