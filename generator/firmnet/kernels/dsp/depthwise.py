@@ -147,8 +147,15 @@ class Depthwise:
         """What the layer takes, about: those, calls, and rows that are copied to lanes."""
         first, *left = self.bodies
         calls = self.multiplier * (self.out_height // first.rows + len(left))
-        values = 23 * -(-self.channels // 4) if self.channels >= 4 else 42 * self.channels
-        return self.cycles + 60 * calls + self.height * (50 + self.lanes * (10 + values))
+        return self.cycles + 60 * calls + self.height * (50 + self.lanes * (10 + self._lane_cycles))
+
+    @property
+    def _lane_cycles(self) -> int:
+        """Of all channels; of few of them as the compiler makes them, three dearly where there is padding."""
+        if self.channels >= LANE:
+            return 23 * -(-self.channels // LANE)
+        padded = self.left > 0 or self.lanes * LANE > self.width
+        return (62 if padded and self.channels == 3 else 33) * self.channels
 
     @property
     def ram_bytes(self) -> int:

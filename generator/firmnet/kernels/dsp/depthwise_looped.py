@@ -346,15 +346,14 @@ class Looped:
 
     def _tiles_cycles(self) -> float:
         total = 0.0
+        each_call = self.rows if self.rows_at_once else 1
         for output in range(self.across.outputs):
             rows = len(self.across.inside(output)) if self.skips else self.across.kernel
-            total += 20
+            total += 20 / each_call
             for i, cut in enumerate(self.cuts):
                 lines = (self.along.full_parts, self.along.parts - self.along.full_parts)[i]
-                each = lines * self._line(cut, rows) + self._channel(rows) / (
-                    self.rows if self.rows_at_once else 1
-                )
-                total += self.multiplier * (CALL_CYCLES + self.channels * each)
+                each = lines * self._line(cut, rows) + self._channel(rows) / each_call
+                total += self.multiplier * (CALL_CYCLES / each_call + self.channels * each)
         return total
 
     def _channel(self, rows: int) -> float:
@@ -378,9 +377,12 @@ class Looped:
 
     def _load_cycles(self) -> float:
         """Rows to lanes, and rows that two strips share."""
-        values = 25 * -(-self.channels // 4) if self.channels >= 4 else 16 * self.channels
         runs = min(self.lanes, 1 + 2 * self.pads)
-        row = 30 + self.along.parts * (runs * 60 + self.lanes * (14 + values))
+        if self.channels >= LANE:
+            part = runs * 60 + self.lanes * (14 + 25 * -(-self.channels // LANE))
+        else:
+            part = runs * 24 + self.lanes * 14 * self.channels
+        row = 30 + self.along.parts * part
         total, before = 0.0, range(0)
         for strip in self.strips:
             here = self.held(strip)
