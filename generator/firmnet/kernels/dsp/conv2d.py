@@ -91,6 +91,7 @@ class Planar:
 
     planes: Planes
     dot: Dot
+    fewer: None = None
 
 
 class PlanesConv2d(Kernel):

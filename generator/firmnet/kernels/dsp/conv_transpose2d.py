@@ -21,10 +21,11 @@ from .tiles import Dot, tiles_alike
 
 @dataclass(frozen=True)
 class SpreadPlanes:
-    """`planes`: how the layer is cut; `dot`: what each of its outputs is."""
+    """`planes`: how the layer is cut; `dot`: what each of its outputs is, `fewer`: with a column less."""
 
     planes: Planes
     dot: Dot
+    fewer: Dot | None
 
 
 class PlanesConvTranspose2d(Kernel):
@@ -45,19 +46,31 @@ class PlanesConvTranspose2d(Kernel):
         return _planes(call).scratch_bytes
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
-        dot = self.layout(call, k).dot
-        streams = [pair_stream(dot, *each) for each in _filters(call, k)]
-        return {"weight": np.concatenate([stream.ravel() for stream in streams])}
+        layout = self.layout(call, k)
+        size = layout.planes.group_words
+        streams = []
+        for filters in _filters(call, k):
+            dot = layout.fewer if layout.fewer and filters.fewer else layout.dot
+            stream = pair_stream(dot, filters.rows, filters.bias, filters.multiplier).ravel()
+            streams.append(np.pad(stream, (0, size - len(stream))))
+        return {"weight": np.concatenate(streams)}
 
     def layout(self, call: Call, k: Constants) -> SpreadPlanes:
-        return SpreadPlanes(_planes(call), dot_over([(rows, bias) for rows, bias, _ in _filters(call, k)], k))
+        dots = [
+            dot_over([(each.rows, each.bias) for each in _filters(call, k) if each.fewer is fewer], k)
+            for fewer in (False, True)
+            if not fewer or _planes(call).fewer_values
+        ]
+        return SpreadPlanes(_planes(call), dots[0], dots[1] if dots[1:] else None)
 
     def alike(self, call: Call, k: Constants) -> Hashable:
-        cut, pairs = _planes(call), self.layout(call, k).dot
+        layout = self.layout(call, k)
+        cut = layout.planes
         if cut.resident:
             return None
-        n_out, y_step = cut.layer.n_out_per_group, cut.y_step
-        return tiles_alike(cut.tiles.x_step, n_out, y_step, 0, pairs, k["requant"].shift)
+        sizes, shift = (cut.tiles.x_step, cut.layer.n_out_per_group, cut.y_step, 0), k["requant"].shift
+        dots = [layout.dot] + ([layout.fewer] if layout.fewer else [])
+        return tuple(tiles_alike(*sizes, each, shift) for each in dots)
 
 
 def _planes(call: Call) -> Planes:
@@ -67,11 +80,18 @@ def _planes(call: Call) -> Planes:
     return spread_planes((x[1], x[2]), (y[1], y[2]), (kh, kw), call.attrs.stride, (top, left), channels)
 
 
-def _filters(call: Call, k: Constants) -> Iterator[tuple[Array, Array, Array]]:
-    """Rows of weights (N, K) in the order of expanded columns, bias and multiplier.
+@dataclass(frozen=True)
+class PhaseFilters:
+    """Rows of weights (N, K) in the order of expanded columns, `fewer` or all; bias and multiplier."""
 
-    In the order of remainders by the stride, so that stripes of a layer have the same.
-    """
+    rows: Array
+    bias: Array
+    multiplier: Array
+    fewer: bool
+
+
+def _filters(call: Call, k: Constants) -> Iterator[PhaseFilters]:
+    """In the order of remainders by the stride, so that stripes of a layer have the same."""
     cut = _planes(call)
     layer = cut.layer
     down, right, every = range(layer.rows.shift), range(layer.columns.shift), range(layer.groups)
@@ -83,7 +103,9 @@ def _filters(call: Call, k: Constants) -> Iterator[tuple[Array, Array, Array]]:
     for i, j, group in order:
         some = slice(group * layer.n_out_per_group, (group + 1) * layer.n_out_per_group)
         weight = _met(k["weight"][some], (layer.rows.shift, layer.columns.shift), (i, j))
-        yield _columns(cut, weight), k["bias"][i, j, some], k["multiplier"][some]
+        fewer = bool(cut.fewer_values) and j >= layer.columns.fewer_from
+        rows = _columns(cut, weight[:, :, 1:] if fewer else weight)
+        yield PhaseFilters(rows, k["bias"][i, j, some], k["multiplier"][some], fewer)
 
 
 def _met(weight: Array, stride: Pair, remainders: Pair) -> Array:
@@ -100,7 +122,7 @@ def _columns(cut: Planes, weight: Array) -> Array:
     """Filters (N, rows, columns, depth) as rows (N, K), column by column, with the gap behind each."""
     n_out, _, columns, depth = weight.shape
     rows = weight[..., lane_order(depth)].transpose(0, 2, 1, 3).reshape(n_out, columns, -1)
-    gap = cut.values_per_output // columns - rows.shape[2]
+    gap = cut.values_per_output // cut.layer.columns.kernel - rows.shape[2]
     return np.pad(rows, ((0, 0), (0, 0), (0, gap))).reshape(n_out, -1)
 
 

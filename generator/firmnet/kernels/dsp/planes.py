@@ -18,6 +18,8 @@ from .tiles import CALL_CYCLES, LOOP_CYCLES, MAX_PIXELS, MAX_UNROLL, Tiles, spre
 
 RESIDENT_PAIRS = 2
 """Pairs of inputs whose weights for two channels stay in registers."""
+LONG_ROUNDS = (6, 8)
+"""Pixels of a round of their loop, beside those that a tile has."""
 NARROW = 13
 """Channels up to which a column is expanded by a function made for their number."""
 RESIDENT_CYCLES = {1: 9.5, 2: 13}
@@ -48,7 +50,8 @@ class PlaneAxis:
     phase, each has its own taps, `step` from one to the next, and begins `shift` behind the one before.
 
     Of a transposed convolution each output is `spread`: output i of phase p reads `kernel` neighbours up to
-    (p + `before`) // `shift` + i, and each phase has weights of its own.
+    (p + `before`) // `shift` + i, and each phase has weights of its own. Of `taps` together, the phases whose
+    p + `before` leaves `fewer_from` or more when divided by `shift` have one tap less.
     """
 
     size: int
@@ -61,6 +64,11 @@ class PlaneAxis:
     phases: int
     apart: bool = False
     spread: bool = False
+    taps: int = 0
+
+    @property
+    def fewer_from(self) -> int:
+        return self.taps % self.shift or self.shift if self.kernel > 1 else self.shift
 
     @property
     def most(self) -> int:
@@ -164,6 +172,16 @@ class Planes:
         return self.layer.depth if self.layer.together else self.layer.columns.kernel * self.column
 
     @property
+    def fewer_values(self) -> int:
+        """Values of an output of a phase that has a column less; 0 where there is none.
+
+        Not where weights stay in registers, nor where the next column begins in the middle of a word.
+        """
+        c = self.layer.columns
+        narrows = c.spread and c.fewer_from < c.shift and not self.resident and self.column % 2 == 0
+        return (c.kernel - 1) * self.column if narrows else 0
+
+    @property
     def values(self) -> int:
         """Channels that a column is expanded from."""
         return self.layer.n_in if self.layer.together else self.layer.depth
@@ -232,7 +250,7 @@ class Planes:
     @property
     def long(self) -> bool:
         """Whether nearly all of the time is in the tiles."""
-        tile = self._tile_cycles(min(self.piece, self.layer.columns.least))
+        tile = self._tile_cycles(min(self.piece, self.layer.columns.least), self.values_per_output)
         return tile >= LONG_CYCLES
 
     def overlap(self) -> int | None:
@@ -260,7 +278,7 @@ class Planes:
         total = 0.0
         for outputs, phases in columns.sizes.items():
             count = min(self.piece, outputs)
-            tile = self._tile_cycles(count) * (layer.groups if layer.together else 1)
+            tile = self._row_cycles(count) * (layer.groups if layer.together else 1)
             span = columns.span(count)
             inside = min(span, -(-columns.size // columns.hop))
             fill = FILL_CYCLES * self.values * columns.runs
@@ -304,8 +322,16 @@ class Planes:
         """Columns in the loop of the function that expands narrow ones."""
         return 4 if self.values < 4 else 2 if self.values < 8 else 1
 
-    def _tile_cycles(self, count: int) -> float:
-        """A row of `count` pixels of one group."""
+    def _row_cycles(self, count: int) -> float:
+        """A row of `count` pixels of one group; of those phases have, on average."""
+        whole, columns = self._tile_cycles(count, self.values_per_output), self.layer.columns
+        if not self.fewer_values:
+            return whole
+        part = columns.fewer_from / columns.shift
+        return part * whole + (1 - part) * self._tile_cycles(count, self.fewer_values)
+
+    def _tile_cycles(self, count: int, values: int) -> float:
+        """The same with so many values for an output."""
         channel_pairs = -(-self.layer.n_out_per_group // 2)
         size, tail = self.tiles.size, self.tiles.tail
         if self.resident:
@@ -313,7 +339,7 @@ class Planes:
             return CALL_CYCLES + channel_pairs * (33 + -(-count // size) * loop)
 
         def tile(pixels: int) -> float:
-            return tile_cycles(pixels, self.values_per_output, self.layer.n_out_per_group)
+            return tile_cycles(pixels, values, self.layer.n_out_per_group)
 
         calls = CALL_CYCLES * (1 + (count % size > 0))
         return calls + (count // size * tile(size) + tile(tail) if tail else -(-count // size) * tile(size))
@@ -349,6 +375,7 @@ def spread_planes(x: Pair, y: Pair, kernel: Pair, stride: Pair, before: Pair, ch
             before[i],
             min(stride[i], y[i]),
             spread=True,
+            taps=kernel[i],
         )
         for i in (0, 1)
     )
@@ -411,15 +438,15 @@ def _candidates(layer: Dense) -> Iterator[Planes]:
     pairs = -(-(layer.depth if layer.together else layer.columns.kernel * column) // 2)
     most = layer.columns.most
     reach = (MAX_OFFSET - 4 * (MAX_UNROLL + 1)) // x_step, (MAX_OFFSET - 2) // y_step
-    for size in range(1, min(MAX_PIXELS, layer.columns.least, 1 + min(reach)) + 1):
-        resident = (
-            pairs <= RESIDENT_PAIRS and layer.n_out_per_group > 1 and size * max(x_step, y_step) <= MAX_OFFSET
-        )
+    sizes = range(1, min(MAX_PIXELS, layer.columns.least, 1 + min(reach)) + 1)
+    if pairs <= RESIDENT_PAIRS and layer.n_out_per_group > 1:
+        for size in (*sizes, *(size for size in LONG_ROUNDS if size <= layer.columns.least)):
+            if size * max(x_step, y_step) <= MAX_OFFSET:
+                for piece in _pieces(most, size):
+                    yield _plane(layer, Tiles(piece, size, piece // size, 0, x_step), True, column, piece)
+    for size in sizes:
         for piece in _pieces(most, size):
-            tiles = Tiles(piece, size, piece // size, 0, x_step)
-            yield _plane(layer, tiles, False, column, piece)
-            if resident:
-                yield _plane(layer, tiles, True, column, piece)
+            yield _plane(layer, Tiles(piece, size, piece // size, 0, x_step), False, column, piece)
         if layer.columns.phases == 1 and most % size:
             yield _plane(layer, Tiles(most, size, most // size, most % size, x_step), False, column, most)
 
