@@ -26,20 +26,12 @@ from typing import Any
 import numpy as np
 from casework import activation, bias, output_scale, weight
 
-from firmnet.artifact import (
-    BOARD_FILE,
-    FORMAT,
-    Artifact,
-    LayerEntry,
-    Manifest,
-    edges_of,
-    save,
-    stored_outputs,
-)
+from firmnet.artifact import BOARD_FILE, Artifact, save
 from firmnet.assets import assets
 from firmnet.codegen.project import project_files
 from firmnet.interpret import Stepper
 from firmnet.ir import Array, Graph, Node, Port, Tensor
+from firmnet.manifest import FORMAT, LayerEntry, Manifest, edges_of, stored_outputs
 from firmnet.ops import OPS
 from firmnet.plan import STACK_BYTES
 from firmnet.provenance import file_digest

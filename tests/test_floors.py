@@ -30,7 +30,7 @@ FLOORS = {
     0: GROUND,
     1: ("ops",),
     2: ("kernels",),
-    3: ("interpret", "plan", "graph_file", "artifact", "provenance", "calls", "coverage"),
+    3: ("interpret", "plan", "graph_file", "manifest", "artifact", "provenance", "calls", "coverage"),
     4: ("frontends", "passes", "quantize"),
     5: ("codegen",),
     6: ("build", "devices"),

@@ -13,11 +13,12 @@ import numpy as np
 from . import artifact as artifacts
 from . import build as builder
 from . import devices
-from .artifact import Artifact, Edge
+from .artifact import Artifact
 from .codegen.firmware import Firmware, Footprint, firmware
 from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
 from .ir import Array, Graph, unwrapped, wrapped
+from .manifest import Edge
 from .ops import numbered
 from .passes import optimize
 from .qmath import quantize_input

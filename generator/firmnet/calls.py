@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .artifact import Artifact, Edge
+from .artifact import Artifact
 from .interpret import Stepper
 from .ir import Array, QParams, unwrapped, wrapped
+from .manifest import Edge
 from .qmath import dequantize_output, pixel_divisor, quantize_input
 
 FLOAT_SAMPLES = 3

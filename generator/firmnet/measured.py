@@ -7,11 +7,12 @@ from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
-from .artifact import Artifact, LayerEntry
+from .artifact import Artifact
 from .codegen.symbols import layer_of
 from .devices.device import HasFlash
 from .errors import VerificationError
 from .image import Image, Region, contiguous, read_image
+from .manifest import LayerEntry
 from .provenance import FETCHED, published
 
 BLOCK_BYTES = 65536

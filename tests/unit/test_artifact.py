@@ -10,10 +10,11 @@ import pytest
 from cases import cases_of
 
 from firmnet import folder
-from firmnet.artifact import FORMAT, Artifact, Edge, LayerEntry, Manifest, StoredValue, save
+from firmnet.artifact import Artifact, save
 from firmnet.errors import UserError
 from firmnet.graph_file import graph_to_json
 from firmnet.ir import Graph, Node, Port
+from firmnet.manifest import FORMAT, Edge, LayerEntry, Manifest, StoredValue
 from firmnet.ops import OPS
 
 MACS, ARRAYS, KERNEL, RESCALE = 1, ("net_y_weight",), "portable/linear", "portable/rescale"

@@ -5,10 +5,10 @@ import pytest
 from casework import activation, bias, output_scale, weight
 
 from firmnet.api import KEPT_INPUTS, NOISE, _kept
-from firmnet.artifact import edges_of
 from firmnet.coverage import Coverage, Reached, clipped_share, most_telling
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Port, QParams, Tensor
+from firmnet.manifest import edges_of
 from firmnet.ops import OPS
 
 

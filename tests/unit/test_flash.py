@@ -12,11 +12,12 @@ from serial.tools.list_ports_common import ListPortInfo
 
 from firmnet import cli
 from firmnet.api import check_target
-from firmnet.artifact import BOARD_FILE, Artifact, Edge, Manifest
+from firmnet.artifact import BOARD_FILE, Artifact
 from firmnet.build import BuildReport, FirmwareSizes, check_flashable, flash
 from firmnet.build.target import Target, find_target, returned
 from firmnet.devices import PortInfo, find_port, ports
 from firmnet.errors import UserError
+from firmnet.manifest import Edge, Manifest
 from firmnet.targets import board_to_json, load_board
 
 CONSOLE = PortInfo("/dev/ttyS0", "ttyS0")

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from firmnet.artifact import CascadeEntry
+from firmnet.manifest import CascadeEntry
 from firmnet.profile import HEADS, LayerProfile, OneByOne, Profile, lines, plot, rows
 
 CONV = LayerProfile("conv", "conv2d", 2_000, 3_000, 4_000, 2.0, 150, 1_600, 40)

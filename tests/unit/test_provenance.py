@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmnet.artifact import FORMAT, Artifact, Edge, Manifest, save
+from firmnet.artifact import Artifact, save
 from firmnet.errors import UserError, VerificationError
 from firmnet.ir import Graph
+from firmnet.manifest import FORMAT, Edge, Manifest
 from firmnet.provenance import edits, file_digest, fingerprint_on_disk, listed, published
 from firmnet.targets import board_to_json, load_board
 

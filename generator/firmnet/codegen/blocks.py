@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..artifact import CascadeEntry
 from ..ir import Dtype, Graph
+from ..manifest import CascadeEntry
 from ..plan import Cascade, Piece, Program, Step
 from ..plan.cascade import row_bytes
 from .buffers import Buffers, Place

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..artifact import FORMAT, LayerEntry, Manifest, edges_of, states_of
 from ..graph_file import printable
 from ..ir import Graph
+from ..manifest import FORMAT, LayerEntry, Manifest, edges_of, states_of
 from ..ops import check_quantized
 from ..plan import check_flash, plan_for
 from ..provenance import digest, fingerprint, fingerprint_file

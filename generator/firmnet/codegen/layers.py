@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..artifact import StoredValue, stored_outputs
 from ..ir import Array, Call, Graph, Node, shape_text
 from ..kernels import Alike, Prepared, Told
+from ..manifest import StoredValue, stored_outputs
 from ..ops import OPS
 from . import symbols
 from .templates import render

@@ -8,10 +8,10 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from ..artifact import Edge
 from ..calls import Prediction
 from ..errors import UserError
 from ..ir import Array, wrapped
+from ..manifest import Edge
 
 RunsDone = Callable[[int], None]
 """Called with the number of inferences done so far."""

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..artifact import Manifest
 from ..calls import TIMES, Prediction
 from ..errors import VerificationError, escaped
 from ..ir import Array, Dtype
+from ..manifest import Manifest
 from ..qmath import quantize_input
 from .link import Link
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import read_file
-from ..artifact import Artifact, states_of
+from ..artifact import Artifact
 from ..codegen.model import fingerprint_source, library
 from ..codegen.templates import render
 from ..errors import UserError, VerificationError, first_line
 from ..ir import Array, Graph
 from ..limits import MAX_JSON_BYTES
+from ..manifest import states_of
 from ..plan import Cascade, Program
 from ..provenance import fingerprint_on_disk
 from ..targets import Isa

@@ -14,10 +14,11 @@ import numpy as np
 import serial  # pyserial, not this file
 from serial.tools import list_ports
 
-from ..artifact import Artifact, Manifest
+from ..artifact import Artifact
 from ..calls import Prediction
 from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array, unwrapped
+from ..manifest import Manifest
 from ..targets import Board
 from .device import Closing, Counters, RunResult, RunsDone, alone, real, side_by_side, stored, taken_apart
 from .frames import COUNTERS, CRC, IMAGE, TEXT_LIMIT_BYTES, Message, step_payload

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import unicorn
 
-from ..artifact import Artifact, CascadeEntry
+from ..artifact import Artifact
 from ..codegen import symbols
 from ..codegen.blocks import cascade_entry
 from ..codegen.model import Library, library
@@ -16,6 +16,7 @@ from ..devices.runner import Model, from_artifact
 from ..errors import UserError, VerificationError
 from ..interpret import run_int
 from ..ir import Array, Graph, wrapped
+from ..manifest import CascadeEntry
 from ..ops import OPS
 from ..targets import Board, Isa, core_named, isa
 from .cycles import Cost, Instruction, cost, decode
