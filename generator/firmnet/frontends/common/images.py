@@ -1,12 +1,34 @@
 """Which images does firmnet take, and how do lines and stacks pass for one?"""
 
 from collections.abc import Callable
+from functools import wraps
 from math import prod
+from typing import Concatenate, ParamSpec
 
 from ...ir import Shape, Tensor
 from ...ops.windows import is_image
 from .builder import Builder, Unsupported
 from .movement import reshaped, transposed
+
+Options = ParamSpec("Options")
+SampleRule = Callable[Concatenate[Builder, Tensor, Options], Tensor]
+"""A rule of one sample."""
+
+
+def of_one(axes: int) -> Callable[[SampleRule[Options]], SampleRule[Options]]:
+    """A rule of one sample, whose `axes` begin with its batch of 1, takes it without that axis too."""
+
+    def taking(rule: SampleRule[Options]) -> SampleRule[Options]:
+        @wraps(rule)
+        def of_either(b: Builder, x: Tensor, /, *args: Options.args, **options: Options.kwargs) -> Tensor:
+            if len(x.shape) != axes - 1:
+                return rule(b, x, *args, **options)
+            y = rule(b, reshaped(b, x, (1, *x.shape)), *args, **options)
+            return reshaped(b, y, y.shape[1:])
+
+        return of_either
+
+    return taking
 
 
 def as_image(b: Builder, x: Tensor) -> Tensor:

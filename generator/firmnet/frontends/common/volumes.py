@@ -4,17 +4,26 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ...ir import Array, Tensor
+from ...ir import Array, Shape, Tensor
 from ...ops.conv2d import Conv2dAttrs
 from ...ops.pick import FILL, runs
 from ...ops.windows import Window
-from .builder import Builder
+from .builder import Builder, Unsupported
 from .movement import reshaped, transposed
 from .places import picked
 
 
+def require_volume(op: str, shape: Shape) -> None:
+    """Raise Unsupported unless the shape is one batched volume (1, channels, depth, height, width)."""
+    if len(shape) != 5 or shape[0] != 1:
+        raise Unsupported(
+            f"{op} needs one volume of shape (1, channels, depth, height, width), got {shape}: export with "
+            "batch 1, and fold no other axis into the first one"
+        )
+
+
 def convolved_volume(
-    b: Builder, x: Tensor, weight: Array, bias: Array, window: Sequence[Window], groups: int
+    b: Builder, x: Tensor, weight: Array, bias: Array | None, window: Sequence[Window], groups: int
 ) -> Tensor:
     """x (1, C, depth, height, width) and weight (O, C/groups, kd, kh, kw) → (1, O, depth, height, width).
 
@@ -44,7 +53,8 @@ def convolved_volume(
     image = reshaped(b, image, (1, out_depth * tall, width, kd * channels))
     filters = weight.transpose(0, 3, 4, 2, 1).reshape(n_out, kh, kw, kd * each)
     attrs = Conv2dAttrs(over.stride, (0, 0, left, right), over.dilation, groups)
-    constants = b.constant(f"{b.layer}_weight", filters), b.constant(f"{b.layer}_bias", bias)
+    shift = np.zeros(n_out) if bias is None else bias
+    constants = b.constant(f"{b.layer}_weight", filters), b.constant(f"{b.layer}_bias", shift)
     y = b.add("conv2d", attrs, image, *constants)
     kept = np.arange(out_depth)[:, None] * (tall // step) + np.arange(out_height)
     y = picked(b, y, {1: runs(kept.ravel())}, name=f"{b.layer}_rows")

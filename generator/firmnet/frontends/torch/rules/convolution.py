@@ -1,7 +1,6 @@
 """How do PyTorch's convolutions of images and lines read?"""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -10,16 +9,17 @@ from ....ops.conv2d import Conv2dAttrs
 from ....ops.conv_transpose2d import ConvTranspose2dAttrs
 from ....ops.windows import Padding, Pair, Window
 from ...common.arguments import Rule
-from ...common.builder import Builder, Unsupported, Value
-from ...common.images import as_image, as_lines, require_image
+from ...common.builder import Builder, Value
+from ...common.images import as_image, as_lines, of_one, require_image
 from ...common.movement import reshaped, to_nchw, to_nhwc, transposed
-from ...common.volumes import convolved_volume, spread_volume
+from ...common.volumes import convolved_volume, require_volume, spread_volume
 from ...common.windows import columns_of
 from .arithmetic import from_aten_add
 from .matrices import from_aten_matmul
 from .options import PerAxis, lying, pair, symmetric, triple
 
 
+@of_one(axes=4)
 def from_aten_conv2d(
     b: Builder,
     x: Tensor,
@@ -31,52 +31,38 @@ def from_aten_conv2d(
     groups: int = 1,
 ) -> Tensor:
     """weight (O, I/groups, kh, kw) as in PyTorch; padding may be "same" or "valid"."""
-    if len(x.shape) == 3:
-        image = reshaped(b, x, (1, *x.shape))
-        y = from_aten_conv2d(b, image, weight, bias, stride, padding, dilation, groups)
-        return reshaped(b, y, y.shape[1:])
-    if isinstance(weight, Tensor) or isinstance(bias, Tensor):
-        return _by_computed(b, x, weight, bias, stride, padding, dilation, groups)
+    kernel, apart = (weight.shape[2], weight.shape[3]), pair(dilation)
+    window = Window(kernel, pair(stride), _around(padding, kernel, apart), apart)
+    if isinstance(weight, Tensor):
+        return _plus(b, _by_computed(b, x, weight, window, groups), bias)
+    if isinstance(bias, Tensor):
+        return _plus(b, _by_constant(b, x, weight, None, window, groups), bias)
     if len(x.shape) == 4 and x.shape[0] > 1:
-        return _of_several(b, x, weight, bias, stride, padding, dilation, groups)
+        return _of_several(b, x, weight, bias, window, groups)
+    return _by_constant(b, x, weight, bias, window, groups)
+
+
+def _by_constant(
+    b: Builder, x: Tensor, weight: Array, bias: Array | None, window: Window, groups: int
+) -> Tensor:
     require_image("conv2d", x.shape)
-    attrs = Conv2dAttrs(pair(stride), (0, 0, 0, 0), pair(dilation), groups)
-    kernel = (weight.shape[2], weight.shape[3])
-    if isinstance(padding, str):
-        padding_4 = _named_padding(padding, kernel, attrs.dilation)
-    else:
-        padding_4 = symmetric(padding)
+    attrs = Conv2dAttrs(window.stride, window.padding, window.dilation, groups)
     w = b.constant(f"{b.layer}_weight", weight.transpose(0, 2, 3, 1))
     c = b.constant(f"{b.layer}_bias", np.zeros(len(weight)) if bias is None else bias)
-    return to_nchw(b, b.add("conv2d", replace(attrs, padding=padding_4), to_nhwc(b, x), w, c))
+    return to_nchw(b, b.add("conv2d", attrs, to_nhwc(b, x), w, c))
 
 
-def _by_computed(
-    b: Builder,
-    x: Tensor,
-    weight: Value,
-    bias: Value | None,
-    stride: PerAxis,
-    padding: PerAxis | str,
-    dilation: PerAxis,
-    groups: int,
-) -> Tensor:
+def _by_computed(b: Builder, x: Tensor, weight: Tensor, window: Window, groups: int) -> Tensor:
     """By weights that the network computes: a product of them and the columns of all windows."""
     require_image("conv2d", x.shape)
-    if isinstance(weight, np.ndarray):
-        y = from_aten_conv2d(b, x, weight, None, stride, padding, dilation, groups)
-    else:
-        n_out, each, kh, kw = weight.shape
-        around = (
-            _named_padding(padding, (kh, kw), pair(dilation))
-            if isinstance(padding, str)
-            else symmetric(padding)
-        )
-        window = Window((kh, kw), pair(stride), around, pair(dilation))
-        columns = columns_of(b, x, window)
-        rows = reshaped(b, weight, (groups, n_out // groups, each * kh * kw))
-        product = from_aten_matmul(b, rows, reshaped(b, columns, (groups, each * kh * kw, columns.shape[2])))
-        y = reshaped(b, product, (1, n_out, *window.output(*x.shape[2:])))
+    n_out, each, kh, kw = weight.shape
+    columns = columns_of(b, x, window)
+    rows = reshaped(b, weight, (groups, n_out // groups, each * kh * kw))
+    product = from_aten_matmul(b, rows, reshaped(b, columns, (groups, each * kh * kw, columns.shape[2])))
+    return reshaped(b, product, (1, n_out, *window.output(*x.shape[2:])))
+
+
+def _plus(b: Builder, y: Tensor, bias: Value | None) -> Tensor:
     if bias is None:
         return y
     shape = (*bias.shape, 1, 1)
@@ -84,23 +70,15 @@ def _by_computed(
 
 
 def _of_several(
-    b: Builder,
-    x: Tensor,
-    weight: Array,
-    bias: Array | None,
-    stride: PerAxis,
-    padding: PerAxis | str,
-    dilation: PerAxis,
-    groups: int,
+    b: Builder, x: Tensor, weight: Array, bias: Array | None, window: Window, groups: int
 ) -> Tensor:
     """Images (n, channels, height, width) as the slices of a volume that no window joins."""
     volume = reshaped(b, transposed(b, x, (1, 0, 2, 3)), (1, x.shape[1], x.shape[0], *x.shape[2:]))
-    options = [(upright, *pair(sizes)) for sizes, upright in ((stride, 1), (dilation, 1))]
-    around = padding if isinstance(padding, str) else (0, *pair(padding))
-    y = from_aten_conv3d(b, volume, weight[:, :, None], bias, options[0], around, options[1], groups)
+    y = convolved_volume(b, volume, weight[:, :, None], bias, (Window((1, 1)), window), groups)
     return transposed(b, reshaped(b, y, y.shape[1:]), (1, 0, 2, 3))
 
 
+@of_one(axes=5)
 def from_aten_conv3d(
     b: Builder,
     x: Tensor,
@@ -112,27 +90,15 @@ def from_aten_conv3d(
     groups: int = 1,
 ) -> Tensor:
     """weight (O, I/groups, kd, kh, kw)."""
-    if len(x.shape) == 4:
-        volume = reshaped(b, x, (1, *x.shape))
-        y = from_aten_conv3d(b, volume, weight, bias, stride, padding, dilation, groups)
-        return reshaped(b, y, y.shape[1:])
-    if len(x.shape) != 5 or x.shape[0] != 1:
-        raise Unsupported(
-            f"conv3d needs one volume of shape (1, channels, depth, height, width), got {x.shape}: export "
-            "with batch 1, and fold no other axis into the first one"
-        )
-    kernel, step, apart = weight.shape[2:], triple(stride), triple(dilation)
-    if isinstance(padding, str):
-        in_depth = _named_padding(padding, (kernel[0], 1), (apart[0], 1))
-        around = _named_padding(padding, (kernel[1], kernel[2]), (apart[1], apart[2]))
-    else:
-        front, top, left = triple(padding)
-        in_depth, around = (front, front, 0, 0), (top, top, left, left)
+    require_volume("conv3d", x.shape)
+    (kd, kh, kw), (sd, *step), (dd, dh, dw) = weight.shape[2:], triple(stride), triple(dilation)
+    in_depth: PerAxis | str = padding if isinstance(padding, str) else (triple(padding)[0], 0)
+    over: PerAxis | str = padding if isinstance(padding, str) else triple(padding)[1:]
     windows = (
-        Window((kernel[0], 1), (step[0], 1), in_depth, (apart[0], 1)),
-        Window((kernel[1], kernel[2]), (step[1], step[2]), around, (apart[1], apart[2])),
+        Window((kd, 1), (sd, 1), _around(in_depth, (kd, 1), (dd, 1)), (dd, 1)),
+        Window((kh, kw), pair(step), _around(over, (kh, kw), (dh, dw)), (dh, dw)),
     )
-    return convolved_volume(b, x, weight, np.zeros(len(weight)) if bias is None else bias, windows, groups)
+    return convolved_volume(b, x, weight, bias, windows, groups)
 
 
 def from_aten_conv1d(
@@ -172,6 +138,7 @@ def from_aten_convolution(
     return rule(b, x, weight, bias, stride, padding, dilation, groups)
 
 
+@of_one(axes=4)
 def from_aten_conv_transpose2d(
     b: Builder,
     x: Tensor,
@@ -184,11 +151,6 @@ def from_aten_conv_transpose2d(
     dilation: PerAxis = 1,
 ) -> Tensor:
     """weight (I, O/groups, kh, kw) as in PyTorch; with a stride of 1 it is a convolution, turned around."""
-    if len(x.shape) == 3:
-        image = reshaped(b, x, (1, *x.shape))
-        options = stride, padding, output_padding, groups, dilation
-        y = from_aten_conv_transpose2d(b, image, weight, bias, *options)
-        return reshaped(b, y, y.shape[1:])
     require_image("conv_transpose2d", x.shape)
     n_in, each, kh, kw = weight.shape
     split = weight.reshape(groups, n_in // groups, each, kh, kw)
@@ -223,6 +185,7 @@ def from_aten_conv_transpose1d(
     return as_lines(b, from_aten_conv_transpose2d(b, as_image(b, x), weight[:, :, None], bias, *options), x)
 
 
+@of_one(axes=5)
 def from_aten_conv_transpose3d(
     b: Builder,
     x: Tensor,
@@ -235,16 +198,7 @@ def from_aten_conv_transpose3d(
     dilation: PerAxis = 1,
 ) -> Tensor:
     """weight (I, O/groups, kd, kh, kw) as in PyTorch."""
-    if len(x.shape) == 4:
-        volume = reshaped(b, x, (1, *x.shape))
-        options = stride, padding, output_padding, groups, dilation
-        y = from_aten_conv_transpose3d(b, volume, weight, bias, *options)
-        return reshaped(b, y, y.shape[1:])
-    if len(x.shape) != 5 or x.shape[0] != 1:
-        raise Unsupported(
-            f"conv_transpose3d needs one volume of shape (1, channels, depth, height, width), got {x.shape}: "
-            "export with batch 1, and fold no other axis into the first one"
-        )
+    require_volume("conv_transpose3d", x.shape)
     depth, rows, columns = zip(*map(triple, (stride, padding, output_padding, dilation)), strict=True)
     step, left, right, apart = columns
 
@@ -255,11 +209,11 @@ def from_aten_conv_transpose3d(
     return spread_volume(b, x, weight, (depth, rows), groups, spread)
 
 
-def _named_padding(name: str, kernel: Pair, dilation: Pair) -> Padding:
-    """PyTorch's "same" puts the odd row or column behind."""
-    if name == "valid":
-        return 0, 0, 0, 0
-    total_h, total_w = (d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
+def _around(padding: PerAxis | str, kernel: Pair, dilation: Pair) -> Padding:
+    """PyTorch's "same" puts the odd row or column behind; "valid" is none."""
+    if not isinstance(padding, str):
+        return symmetric(padding)
+    total_h, total_w = (d * (k - 1) * (padding == "same") for k, d in zip(kernel, dilation, strict=True))
     return total_h // 2, total_h - total_h // 2, total_w // 2, total_w - total_w // 2
 
 
