@@ -46,6 +46,7 @@ DISTANCE: Sequence[Callable[[Tensor], Any]] = (
     lambda x: F.bilinear(x, x[:, :5], PAIRS, POINTS.flatten()[:4]) + torch.ones(6, 5).mul(x.mT).trace(),
     lambda x: torch.einsum("bgi,gio->bgo", x.view(1, 2, 3), PAIRS[:2, :3]),
     lambda x: F.conv2d(x.view(1, 2, 1, 3), x.view(2, 1, 1, 3), x[0, :2], padding="same", groups=2),
+    lambda x: torch.atan2(x[:, :3], x[:, 3:]),
     lambda x: torch.kron(x, torch.ones(1, 2)) + torch.block_diag(x, x).sum(0),
 )
 LOSS: Sequence[Callable[[Tensor], Any]] = (

@@ -14,7 +14,15 @@ from ....ops.prelu import PReluAttrs
 from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
-from .arithmetic import from_aten_add
+from .arithmetic import (
+    from_aten_add,
+    from_aten_div,
+    from_aten_maximum,
+    from_aten_minimum,
+    from_aten_mul,
+    from_aten_sub,
+)
+from .choices import from_aten_where
 
 
 def function(name: str, *options: float) -> Rule:
@@ -34,11 +42,9 @@ def function(name: str, *options: float) -> Rule:
 
 
 def from_aten_atan2(b: Builder, x: Value, other: Value) -> Tensor:
-    """Of one activation and a constant, in either order; the angle behind the back is a half turn more."""
+    """The angle of (other, x); behind the back it is a half turn more."""
     if isinstance(x, Tensor) and isinstance(other, Tensor):
-        raise Unsupported(
-            "an angle of two activations: atan(x / y) may do, or the network gets both as they are"
-        )
+        return _angle(b, x, other)
     constant = np.asarray(other if isinstance(x, Tensor) else x)
     if not constant.all():
         raise Unsupported("an angle with a constant that is zero: leave those out")
@@ -52,6 +58,20 @@ def from_aten_atan2(b: Builder, x: Value, other: Value) -> Tensor:
         return angle
     upper = affine(b, b.add("compare", CompareAttrs("ge", 0.0), x), 2 * behind, -behind)
     return from_aten_add(b, angle, upper)
+
+
+def _angle(b: Builder, y: Tensor, x: Tensor) -> Tensor:
+    """Of two activations: that of the lesser magnitude over the greater, turned to where the point lies."""
+    up, across = (b.add("table", single("abs"), each) for each in (y, x))
+    greater = from_aten_maximum(b, from_aten_maximum(b, up, across), LEAST_GREATER)
+    slope = from_aten_div(b, from_aten_minimum(b, up, across), greater)
+    angle = b.add("table", single("atan"), slope)
+    steep = b.add("compare", CompareAttrs("gt", 0.0), from_aten_sub(b, up, across))
+    angle = from_aten_where(b, steep, affine(b, angle, -1.0, np.pi / 2), angle)
+    behind = b.add("compare", CompareAttrs("lt", 0.0), x)
+    angle = from_aten_where(b, behind, affine(b, angle, -1.0, np.pi), angle)
+    below = b.add("compare", CompareAttrs("lt", 0.0), y)
+    return from_aten_mul(b, angle, affine(b, below, -2.0, 1.0))
 
 
 def from_aten_celu(b: Builder, x: Tensor, alpha: float = 1.0) -> Tensor:
@@ -105,6 +125,8 @@ def from_aten_threshold(b: Builder, x: Tensor, threshold: float, value: float) -
     return b.add("table", single("threshold", float(threshold), float(value)), x)
 
 
+LEAST_GREATER = 1e-6
+"""By which a point at (0, 0) is divided, whose angle is then 0."""
 SELU = 1.6732632423543772, 1.0507009873554805
 """Its alpha and its scale, by which activations keep mean 0 and variance 1."""
 
