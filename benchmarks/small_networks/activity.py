@@ -156,3 +156,25 @@ def gesture_excited() -> nn.Module:
 def radar_gesture() -> nn.Module:
     """Range and Doppler of one frame of radar."""
     return nn.Sequential(conv2d(1, 8), nn.AvgPool2d(2), conv2d(8, 16), nn.AvgPool2d(2), pooled(16, 5))
+
+
+class Skeleton(nn.Module):
+    """Joints that pass on to their neighbours, by three kinds of edges, then time (Yan et al., 2018)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("edges", (torch.rand(3, 9, 9) < 0.3).float() / 3)
+        self.importance = nn.Parameter(torch.ones(3, 9, 9))
+        self.spread, self.time = nn.Conv2d(3, 18, 1), nn.Conv2d(6, 6, (5, 1), padding=(2, 0))
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.spread(x).view(1, 3, 6, *x.shape[2:])
+        y = torch.einsum("nkctv,kvw->nctw", y, self.edges * self.importance)
+        z: torch.Tensor = self.head(torch.relu(self.time(torch.relu(y))).mean((2, 3)))
+        return z
+
+
+@network((3, 20, 9))
+def skeleton() -> nn.Module:
+    return Skeleton()

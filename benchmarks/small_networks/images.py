@@ -99,3 +99,63 @@ def fsrcnn() -> nn.Module:
         nn.PReLU(16),
         nn.ConvTranspose2d(16, 1, 9, 2, 4, output_padding=1),
     )
+
+
+class BicubicSkip(nn.Module):
+    """Adds what is missing to a bicubic enlargement (Dong et al., 2016, with sub-pixels)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv2d(1, 8, 5), conv2d(8, 8), nn.Conv2d(8, 4, 3, padding=1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        sharp: torch.Tensor = F.pixel_shuffle(self.body(x), 2)
+        return sharp + F.interpolate(x, scale_factor=2, mode="bicubic")
+
+
+@network((1, 16, 16))
+def bicubic_skip() -> nn.Module:
+    return BicubicSkip()
+
+
+class VolumeUNet(nn.Module):
+    """A volume segmented (Cicek et al., 2016): up by a transposed convolution, beside it between values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv3d(1, 4, 3, padding=1), nn.Conv3d(4, 8, 3, 2, 1)
+        self.norm, self.up = nn.InstanceNorm3d(4, affine=True), nn.ConvTranspose3d(8, 4, 2, 2)
+        self.beside = nn.Upsample(scale_factor=2, mode="trilinear")
+        self.head, self.coarse = nn.Conv3d(8, 2, 1), nn.Conv3d(8, 2, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        one = F.leaky_relu(self.norm(self.one(x)))
+        two = F.leaky_relu(self.two(one))
+        coarse: torch.Tensor = self.beside(self.coarse(two))
+        return coarse + self.head(torch.cat([one, self.up(two)], 1))
+
+
+@network((1, 6, 10, 10))
+def volume_unet() -> nn.Module:
+    return VolumeUNet()
+
+
+class Undistorted(nn.Module):
+    """A lens corrected by a grid that is measured once, then edges."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        place = torch.linspace(-1, 1, 20)
+        y, x = torch.meshgrid(place, place, indexing="ij")
+        grow = 1 + 0.15 * (x * x + y * y)
+        self.register_buffer("grid", torch.stack([x * grow, y * grow], -1)[None])
+        self.body = nn.Sequential(conv2d(1, 6), nn.Conv2d(6, 1, 3, padding=1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.body(F.grid_sample(x, self.grid, align_corners=True))
+        return y
+
+
+@network((1, 20, 20))
+def undistorted() -> nn.Module:
+    return Undistorted()

@@ -103,3 +103,37 @@ class Critic(nn.Module):
 @network((9,), (3,))
 def twin_critic() -> nn.Module:
     return Critic()
+
+
+class Allowed(nn.Module):
+    """Probabilities of the actions that a second input allows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp(10, 32, 6)
+
+    def forward(self, x: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.body(x)
+        return scores.masked_fill(allowed < 0, -1e9).softmax(-1)
+
+
+@network((10,), (6,))
+def allowed_actions() -> nn.Module:
+    return Allowed()
+
+
+class Heading(nn.Module):
+    """Where to go, as an angle, and how fast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp(9, 32, 32, 3)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        across, up, speed = self.body(x).unbind(1)
+        return torch.atan2(up, across), F.softplus(speed)
+
+
+@network((9,))
+def heading() -> nn.Module:
+    return Heading()

@@ -92,3 +92,73 @@ class Experts(nn.Module):
 @network((10,))
 def experts() -> nn.Module:
     return Experts()
+
+
+class Sparsemax(nn.Module):
+    """Columns chosen by a softmax that reaches 0 (Martins and Astudillo, 2016; as in TabNet)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choice, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+        self.register_buffer("place", torch.arange(1.0, 9.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        z = self.choice(x)
+        falling = torch.sort(z, 1, descending=True)[0]
+        support = (1 + self.place * falling > falling.cumsum(1)).float()
+        count = support.sum(1, keepdim=True)
+        threshold = ((support * falling).sum(1, keepdim=True) - 1) / count
+        y: torch.Tensor = self.head(torch.relu(z - threshold) * x)
+        return y
+
+
+@network((8,))
+def sparsemax() -> nn.Module:
+    return Sparsemax()
+
+
+class SoftTree(nn.Module):
+    """Eight leaves, each reached with a probability (Frosst and Hinton, 2017)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gates, self.leaves = nn.Linear(13, 7), nn.Parameter(torch.randn(8, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        right = torch.sigmoid(self.gates(x))
+        ways, reached = torch.stack([right, 1 - right], 2), torch.ones(1, 1, 1)
+        for depth in range(3):
+            first = 2**depth - 1
+            reached = reached.view(1, -1, 1) * ways[:, first : 2 * first + 1]
+        return reached.view(1, 8) @ self.leaves
+
+
+@network((13,))
+def soft_tree() -> nn.Module:
+    return SoftTree()
+
+
+class Splines(nn.Module):
+    """A cubic spline on every edge (Liu et al., 2024: a KAN)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("knots", torch.linspace(-2.2, 2.2, 9).expand(inputs, -1).contiguous())
+        self.base, self.weight = nn.Linear(inputs, outputs), nn.Parameter(torch.randn(outputs, inputs * 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        at, t = x.unsqueeze(-1), self.knots
+        basis = ((at >= t[:, :-1]) & (at < t[:, 1:])).to(x.dtype)
+        for k in (1, 2, 3):
+            rising = (at - t[:, : -k - 1]) / (t[:, k:-1] - t[:, : -k - 1])
+            falling = (t[:, k + 1 :] - at) / (t[:, k + 1 :] - t[:, 1:-k])
+            basis = rising * basis[:, :, :-1] + falling * basis[:, :, 1:]
+        y: torch.Tensor = self.base(nn.functional.silu(x)) + nn.functional.linear(
+            basis.flatten(1), self.weight
+        )
+        return y
+
+
+@network((4,))
+def splines() -> nn.Module:
+    return nn.Sequential(Splines(4, 3), nn.Tanh(), Splines(3, 2))

@@ -322,3 +322,69 @@ class Siamese(nn.Module):
 @network((1, 16, 16), (1, 16, 16))
 def siamese() -> nn.Module:
     return Siamese()
+
+
+class Capsules(nn.Module):
+    """Votes of small capsules for ten digits, routed twice by how they agree (Sabour et al., 2017)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.primary = nn.Conv2d(1, 12, 3), nn.Conv2d(12, 16, 3, 2)
+        self.votes = nn.Parameter(torch.randn(1, 16, 10, 6, 4) / 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        low = self.squashed(self.primary(torch.relu(self.conv(x))).view(1, 16, 4))
+        votes = (self.votes @ low[:, :, None, :, None]).squeeze(-1)
+        logits = torch.zeros(1, 16, 10)
+        for _ in range(2):
+            high = self.squashed((votes * logits.softmax(2).unsqueeze(-1)).sum(1))
+            logits = logits + (votes * high.unsqueeze(1)).sum(-1)
+        return high.norm(dim=-1)
+
+    @staticmethod
+    def squashed(x: torch.Tensor) -> torch.Tensor:
+        size = x.square().sum(-1, keepdim=True)
+        return x * size.sqrt() / (1 + size)
+
+
+@network((1, 8, 8))
+def capsules() -> nn.Module:
+    return Capsules()
+
+
+class Conditional(nn.Module):
+    """Filters mixed for each image from two sets (Yang et al., 2019)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.routing, self.head = conv2d(3, 6, 3, 2), nn.Linear(6, 2), nn.Linear(8, 4)
+        self.experts = nn.Parameter(torch.randn(2, 8 * 6 * 9) / 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        filters = torch.sigmoid(self.routing(x.mean((2, 3)))) @ self.experts
+        x = torch.relu(F.conv2d(x, filters.view(8, 6, 3, 3), padding=1))
+        y: torch.Tensor = self.head(x.mean((2, 3)))
+        return y
+
+
+@network((3, 20, 20))
+def conditional() -> nn.Module:
+    return Conditional()
+
+
+class Prototypes(nn.Module):
+    """Classes by the distance to one point for each (Snell et al., 2017)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv2d(1, 8), nn.MaxPool2d(2), conv2d(8, 8), nn.MaxPool2d(2), nn.Flatten())
+        self.register_buffer("points", torch.rand(5, 32))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.log_softmax(-torch.cdist(self.body(x), self.points).square(), 1)
+
+
+@network((1, 8, 8))
+def prototypes() -> nn.Module:
+    return Prototypes()
