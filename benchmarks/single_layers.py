@@ -792,6 +792,8 @@ _WIDE = {
     *("softmax 10", "softmax rows 16x16"),
 }
 """Labels of layers that are swept with int16 too."""
+_MIXED = {"add 16 16x16", "mul 16 16x16", "mul by channel 16 16x16", "mul by pixel 16 16x16"}
+"""And whose second input is int8 then."""
 
 
 def _of_int16() -> Iterator[Layer]:
@@ -803,15 +805,18 @@ def _of_int16() -> Iterator[Layer]:
     for layer in every:
         if layer.label in _WIDE:
             yield replace(layer, label=f"int16 {layer.label}", make=partial(_widened, layer))
+        if layer.label in _MIXED:
+            make = partial(_widened, layer, but="x1")
+            yield replace(layer, label=f"int16 with int8 {layer.label}", make=make)
     for n_in, n_out in ((16, 16), (64, 32), (3, 8)):
         layer = _conv(f"int16 conv1x1 {n_in}->{n_out} 16x16", (1, 1), (n_in, n_out), (16, 16))
         yield replace(layer, make=partial(_widened, layer))
 
 
-def _widened(layer: Layer) -> Graph:
-    """The layer with activations of int16 over the same real ranges, or with what its op dictates."""
+def _widened(layer: Layer, but: str = "") -> Graph:
+    """The layer with activations of int16 over the same real ranges, or as its op dictates; `but` one."""
     graph = layer.make()
-    tensors = {name: _finer(tensor) for name, tensor in graph.tensors.items()}
+    tensors = {name: tensor if name == but else _finer(tensor) for name, tensor in graph.tensors.items()}
     for node in graph.nodes:
         fixed = OPS[node.op].output_qparams(node.attrs, Dtype.INT16)
         tensors[node.output] = replace(tensors[node.output], qparams=fixed or tensors[node.output].q)

@@ -62,6 +62,17 @@ def widened(case: Case, x: Dtype, y: Dtype) -> Case:
     return Case(label, Call(call.attrs, inputs, tuple(_typed(t, y) for t in call.outputs)))
 
 
+def among_int8(case: Case, *wide: str) -> Case:
+    """The int8 case with these of its activations of int16, over the same real ranges."""
+
+    def typed(tensors: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(_typed(t, Dtype.INT16) if t.name in wide else t for t in tensors)
+
+    call = case.call
+    named = f"{case.label}_{'_'.join(wide)}_int16"
+    return Case(named, Call(call.attrs, typed(call.inputs), typed(call.outputs)))
+
+
 def mixtures(cases: Iterable[Case], labels: Sequence[str]) -> Iterator[Case]:
     """Of these int8 cases: reading and writing int16, and going from one to the other."""
     chosen = {case.label: case for case in cases}

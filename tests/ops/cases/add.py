@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, mixtures, of, repeated
+from casework import Case, activation, among_int8, mixtures, of, repeated
 
 from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops.add import AddAttrs
@@ -12,6 +12,11 @@ def cases() -> Iterator[Case]:
     yield from _narrow()
     every = [*mixtures(_narrow(), ["one_value", "three_relu6", "33x17_between", "seven", "relu6"])]
     yield from (case for case in every if "_to_" in case.label)
+    some = {case.label: case for case in _narrow()}
+    yield among_int8(some["5x7x3"], "a", "y")
+    yield among_int8(some["33x17_between"], "b", "y")
+    yield among_int8(some["b_less_a_relu"], "a")
+    yield among_int8(some["less_one_value"], "a", "y")
 
 
 def _narrow() -> Iterator[Case]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from casework import Case, activation, mixtures, repeated, widened
+from casework import Case, activation, among_int8, mixtures, repeated, widened
 
 from firmnet.ir import Call, Dtype, Shape
 from firmnet.ops.mul import MulAttrs
@@ -24,6 +24,11 @@ def cases() -> Iterator[Case]:
     yield from mixtures(_narrow(), labels)
     gates = {"gate_of_5x3_pixels", "gate_behind_leading_4", "gate_of_7_relu6", "gate_of_one_value"}
     yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _narrow() if case.label in gates)
+    some = {case.label: case for case in _narrow()}
+    yield among_int8(some["gate_of_5_channels"], "a", "y")
+    yield among_int8(some["gate_of_7_relu6"], "b", "y")
+    yield among_int8(some["gate_of_5x3_pixels"], "a")
+    yield among_int8(some["leading_4x3x5x3"], "b")
 
 
 def _narrow() -> Iterator[Case]:

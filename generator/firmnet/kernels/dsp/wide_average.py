@@ -35,15 +35,15 @@ class WideAverages(Averages):
 
 
 class WideAvgPool2d(AvgPool2d):
-    """Any windows."""
+    """Any windows of int16, to either type."""
 
     name = "wide"
     isa = Isa.DSP
-    dtypes = (Dtype.INT16,)
+    dtypes = (Dtype.INT8, Dtype.INT16)
 
     def accepts(self, call: Call) -> bool:
         channels, r = call.output.shape[3], requant_of(call)
-        return channels >= 2 and not r.long
+        return channels >= 2 and not r.long and call.inputs[0].dtype is Dtype.INT16
 
     def cycles(self, call: Call) -> float:
         """Unrolled windows take 3.3 cycles per word, others 5 or more."""
@@ -61,6 +61,8 @@ class WideAvgPool2d(AvgPool2d):
         return 80 + 45 * len(rows) + inside + outside
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
+        if call.output.dtype is not Dtype.INT16:
+            return (None,)
         _, _, width, channels = call.inputs[0].shape
         rows, columns = ([span.start for span in found] for found in spans(call))
         return (pooled_overlap(rows, columns, width, 2 * channels),)

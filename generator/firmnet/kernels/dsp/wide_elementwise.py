@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...ir import Call, Dtype
 from ...ops import OPS
+from ...ops.add import narrow
 from ...ops.rescale import by_table
 from ...ops.spec import Constants
 from ...targets import Isa
@@ -26,11 +27,12 @@ MOST_ADDED = 2**30
 class WideRows(portable.Broadcast):
     """a is walked in order, in rows of `n` values; `outer`: loops around them, as (size, what b moves after).
 
-    `still`: all values of a row meet one of b, else each its own.
+    `still`: all values of a row meet one of b, else each its own. `mixed`: one of them is int8.
     """
 
     n: int
     still: bool
+    mixed: bool
     outer: tuple[tuple[int, int], ...]
 
 
@@ -46,7 +48,9 @@ class _Pairwise(portable.Pairwise):
     def cycles(self, call: Call) -> float:
         rows = self.layout(call, {})
         each, around = (self.still, 9.0) if rows.still else (self.along, 7.0)
-        return 50 + each * call.output.size + call.output.size // rows.n * (2 * (rows.n % 2) + around)
+        single = 9 * (rows.n % 4) if rows.mixed else 2 * (rows.n % 2)
+        each += 0.3 * rows.mixed
+        return 50 + each * call.output.size + call.output.size // rows.n * (single + around)
 
     def layout(self, call: Call, k: Constants) -> WideRows:
         loops = portable.broadcast(*(tensor.shape for tensor in call.inputs))
@@ -55,23 +59,27 @@ class _Pairwise(portable.Pairwise):
         for size, each in reversed(outer):
             walks.append((size, each - moved))
             moved = size * each
-        return WideRows(loops, call.output.size, n, not step, tuple(reversed(walks)))
+        types = {tensor.dtype for tensor in (*call.inputs, call.output)}
+        return WideRows(loops, call.output.size, n, not step, len(types) > 1, tuple(reversed(walks)))
 
 
 class AddWide(_Pairwise):
     op = "add"
-    dtypes = (Dtype.INT16,)
+    dtypes = (Dtype.INT8, Dtype.INT16)
     along, still = 5.75, 4.25
+
+    def accepts(self, call: Call) -> bool:
+        return not narrow(call)
 
 
 class MulWide(_Pairwise):
     op = "mul"
-    dtypes = (Dtype.INT16,)
+    dtypes = (Dtype.INT8, Dtype.INT16)
     along, still = 5.75, 5.25
 
     def accepts(self, call: Call) -> bool:
-        r = OPS["mul"].prepare(call)["requant"]
-        return not r.long and not r.pre_shift
+        r, mixed = OPS["mul"].prepare(call)["requant"], self.layout(call, {}).mixed
+        return not narrow(call) and not r.long and (mixed or not r.pre_shift)
 
 
 class MaximumWide(_Pairwise):
