@@ -18,7 +18,7 @@ from .depthwise_bands import MOST_RAM, Bands, Grid, Way, bands
 from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycles, direct_stream
 from .depthwise_looped import Looped, looped
 from .depthwise_quads import Quads, quads, quads_stream
-from .depthwise_shift import doubled_alike
+from .depthwise_shift import alike, doubled_alike
 from .depthwise_whole import Whole, whole, whole_stream
 from .packing import depthwise_stream, dot_over, joinable, lane_order, pair_stream
 from .planes import WORTH, Planes, planes
@@ -195,8 +195,7 @@ class DepthwiseConv2d(Kernel):
         return _known(call)
 
     def alike(self, call: Call, k: Constants) -> Hashable:
-        layout = _known(call)
-        return doubled_alike(layout, k) if layout.resident else None
+        return alike(_known(call), k)
 
 
 class LoopedConv2d(Kernel):
@@ -224,6 +223,9 @@ class LoopedConv2d(Kernel):
 
     def layout(self, call: Call, k: Constants) -> Looped:
         return self._found(call)
+
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        return alike(self._found(call), k)
 
     def _found(self, call: Call) -> Looped:
         return looped(call, self.turned)

@@ -1,7 +1,8 @@
-"""Which depthwise layers share functions although their shifts differ? Those whose weights can be doubled.
+"""Which depthwise layers share functions although their shifts differ?
 
-A function shifts by the largest shift of the layers that share it; one with a smaller shift doubles the
-weights of a channel in registers, and its bias, that much more.
+Where the weights of a channel stay in registers, a function shifts by the largest shift of the layers that
+share it; one with a smaller shift doubles weights and bias that much more. Where they are read again for each
+tile, a register has room for the shift.
 """
 
 from collections.abc import Hashable
@@ -9,11 +10,18 @@ from collections.abc import Hashable
 import numpy as np
 
 from ...ops.spec import Constants
+from .depthwise import Depthwise
+from .depthwise_looped import Looped
 
 MOST_DOUBLED = 7
 """Of weights in registers, and the bias: so a smaller shift is made up for where layers share a function."""
 USUAL_SHIFT = 4
 """Networks have shifts of 4 to 11; they are not cut in between."""
+
+
+def alike(layout: Depthwise | Looped, k: Constants) -> Hashable:
+    """Kernel.alike of a depthwise layer over lanes."""
+    return doubled_alike(layout, k) if layout.resident else (layout, k["x_zero_point"])
 
 
 def doubled_alike(layout: Hashable, k: Constants) -> Hashable:
