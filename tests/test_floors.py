@@ -34,7 +34,7 @@ FLOORS = {
     4: ("frontends", "passes", "quantize"),
     5: ("codegen",),
     6: ("build", "devices"),
-    7: ("measured", "verify", "profile"),
+    7: ("measured", "verdict", "verify", "inputs", "profile"),
     9: ("api", "__init__", "cli", "demo", "doctor", "pytest_plugin"),
 }
 ROOMS = {

@@ -1,6 +1,5 @@
 """What does a Python program call? compile() a network for a board, then save, build, flash and verify it."""
 
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,11 @@ from . import build as builder
 from . import devices
 from .artifact import Artifact
 from .codegen.firmware import Firmware, Footprint, firmware
-from .coverage import clipped_share, most_telling
 from .errors import QualityWarning, UserError
-from .ir import Array, Graph, unwrapped, wrapped
+from .inputs import integers, kept
+from .ir import Array, Graph
 from .manifest import Edge
-from .ops import numbered
 from .passes import optimize
-from .qmath import quantize_input
 from .quantize import (
     Accuracy,
     Asked,
@@ -33,7 +30,6 @@ from .quantize import (
     Progress,
     check_ranges,
     check_samples,
-    check_shape,
     check_test,
     lost_events,
     measure_accuracy,
@@ -44,7 +40,7 @@ from .quantize import (
     read_samples,
 )
 from .targets import Board, known_boards, load_board
-from .verify import Verdict
+from .verdict import Verdict
 from .verify import verify as compare
 
 if TYPE_CHECKING:
@@ -53,12 +49,6 @@ if TYPE_CHECKING:
 
 SHOWN_LAYERS = 12
 """Layers that the repr of a deployment names."""
-KEPT_INPUTS = 24
-"""Inputs that travel in the artifact, so that it can be verified with no data at hand; by what they reach."""
-KEPT_SAMPLES, NOISE, ENDS = 12, 4, 2
-"""Of these so many are calibration samples, noise, and constant, whatever they reach."""
-MORE = 6
-"""So many more samples, and as much noise, may be chosen for what they reach."""
 
 
 @dataclass(repr=False, eq=False)
@@ -137,7 +127,7 @@ class Deployment:
         """Compare the device's every output with the oracle's; `device` as in `open`."""
         artifact = self.artifact or self.save()
         with open(device, artifact) as opened:
-            values, clipped = _integers(artifact, inputs)
+            values, clipped = integers(artifact, inputs)
             return compare(artifact, opened, values, layers=layers, clipped=clipped)
 
     def deploy(
@@ -243,7 +233,7 @@ def compile(
         float_graph=graph,
         board=target,
         quality=quantized.quality,
-        samples=_kept(quantized.graph, made.manifest.inputs, samples),
+        samples=kept(quantized.graph, made.manifest.inputs, samples),
         firmware=made,
         test=test,
         accuracy=measure_accuracy(graph, quantized.graph, test, progress) if test else None,
@@ -316,7 +306,7 @@ def verify(
 ) -> Verdict:
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
     opened = _opened(artifact)
-    values, clipped = _integers(opened, inputs)
+    values, clipped = integers(opened, inputs)
     address = "qemu" if emulate else port or devices.find_port(opened.board)
     with open(address, opened) as device:
         return compare(opened, device, values, layers=layers, progress=progress, clipped=clipped)
@@ -341,93 +331,7 @@ def inputs_for(artifact: Artifact, inputs: Any = None) -> Any:
     file of either, all of shape (N, …) in the model's own order. A model with several inputs takes and is
     given a tuple of as many arrays, or takes a dict of them by the inputs' names, or an .npz that holds them.
     """
-    return _integers(artifact, inputs)[0]
-
-
-def _integers(artifact: Artifact, inputs: Any) -> tuple[Any, float | None]:
-    """What `inputs_for` gives, and of float inputs the share of values that their type does not hold."""
-    if inputs is None:
-        return artifact.samples, None
-    graph, edges = artifact.graph, artifact.manifest.inputs
-    if isinstance(inputs, str | Path):
-        _check_no_device(str(inputs))
-        inputs = read_samples(inputs, [edge.name for edge in edges])
-    given = check_shape(inputs, graph, "input data")
-    arrays = _with_numbers(graph, wrapped(given, len(edges)))
-    if all(x.dtype == edge.dtype.numpy for x, edge in zip(arrays, edges, strict=True)):
-        return unwrapped(arrays), None
-    odd = next((x for x in arrays if x.dtype.kind in "iub"), None)
-    if odd is not None:
-        types = " or ".join(dict.fromkeys(edge.dtype for edge in edges))
-        raise UserError(
-            f"input data is {odd.dtype.name}: give floats as for the model, e.g. "
-            f"x.astype('float32') / 255, or {types} that is quantized already"
-        )
-    samples = wrapped(check_samples(unwrapped(arrays), graph, "input data"), len(edges))
-    quantized = [quantize_input(x, edge.q) for x, edge in zip(samples, edges, strict=True)]
-    return unwrapped(quantized), clipped_share(samples, [edge.q for edge in edges])
-
-
-def _with_numbers(graph: Graph, arrays: Sequence[Array]) -> tuple[Array, ...]:
-    """Inputs that name rows of a table may be whole numbers of any type: they are real values as they are."""
-    named = numbered(graph)
-    return tuple(
-        x.astype(np.float32)
-        if port.tensor in named and x.dtype.kind in "iu" and x.dtype != graph.tensors[port.tensor].dtype.numpy
-        else x
-        for port, x in zip(graph.inputs, arrays, strict=True)
-    )
-
-
-def _check_no_device(given: str) -> None:
-    """UserError for what is a device where input data belongs."""
-    if (
-        given in devices.KINDS
-        or "://" in given
-        or given.startswith("/dev/")
-        or re.fullmatch(r"COM\d+", given)
-    ):
-        kind = f"device={given!r}" if given in devices.KINDS else f"port={given!r}"
-        raise UserError(f"{given!r} is a device, not a file of input data: write verify({kind})")
-
-
-def _kept(graph: Graph, edges: Sequence[Edge], samples: Any) -> Any:
-    """What travels in the artifact, quantized, in the model's own order: enough that every layer varies.
-
-    Calibration samples from all over, seeded noise and both extremes; the rest are those of more samples and
-    fainter noise that move most channels which had not varied yet. Of a model with states: its first steps.
-    """
-    arrays = wrapped(samples, len(edges))
-    if graph.states:
-        return unwrapped(
-            [quantize_input(x[:KEPT_INPUTS], edge.q) for x, edge in zip(arrays, edges, strict=True)]
-        )
-    pools = [_pool(edge, x, seed) for seed, (edge, x) in enumerate(zip(edges, arrays, strict=True))]
-    certain = min(len(arrays[0]), KEPT_SAMPLES) + NOISE + ENDS
-    stored = zip(*(edge.stored(pool) for edge, pool in zip(edges, pools, strict=True)), strict=True)
-    chosen = most_telling(graph, list(stored), certain, KEPT_INPUTS)
-    return unwrapped([pool[chosen] for pool in pools])
-
-
-def _pool(edge: Edge, samples: Array, seed: int) -> Array:
-    """Samples of one input to choose from: those that are certain first, see _kept.
-
-    Each input has noise of its own, for what two of them have in common shows no difference between them.
-    """
-    shape, dtype = samples.shape[1:], edge.dtype
-    spread = quantize_input(_spread(samples, KEPT_SAMPLES + MORE), edge.q)
-    noise = np.random.default_rng(seed).integers(dtype.low, dtype.high + 1, (MORE, *shape))
-    faint = [np.clip(noise // 2**n + edge.zero_point, dtype.low, dtype.high) for n in (1, 2, 3, 5)]
-    first = _spread(spread, KEPT_SAMPLES)
-    ends = [np.full((1, *shape), end) for end in (dtype.low, dtype.high)]
-    pool = [first, noise[:NOISE], *ends, spread, noise[NOISE:], *(some[:2] for some in faint)]
-    return np.concatenate([part.astype(dtype.numpy) for part in pool])
-
-
-def _spread(samples: Array, count: int) -> Array:
-    """At most `count` of the samples, evenly over all."""
-    chosen: Array = samples[np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int))]
-    return chosen
+    return integers(artifact, inputs)[0]
 
 
 def _example(samples: Any) -> Any:

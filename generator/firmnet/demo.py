@@ -10,7 +10,7 @@ from .assets import assets
 from .build import BuildReport
 from .errors import UserError
 from .quantize import share_right
-from .verify import Verdict
+from .verdict import Verdict
 
 BOARD = "netduinoplus2"
 MODEL = "digits.py:model"

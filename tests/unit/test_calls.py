@@ -15,7 +15,8 @@ from firmnet.calls import expected_info, real_samples, wrong_info
 from firmnet.devices import serial
 from firmnet.errors import UserError, VerificationError
 from firmnet.qmath import quantize_input
-from firmnet.verify import Verdict, verify
+from firmnet.verdict import Verdict
+from firmnet.verify import verify
 
 
 @pytest.fixture

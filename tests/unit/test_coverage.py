@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from casework import activation, bias, output_scale, weight
 
-from firmnet.api import KEPT_INPUTS, NOISE, _kept
 from firmnet.coverage import Coverage, Reached, clipped_share, most_telling
+from firmnet.inputs import KEPT_INPUTS, NOISE, kept
 from firmnet.interpret import int_values
 from firmnet.ir import Array, Graph, Node, Port, QParams, Tensor
 from firmnet.manifest import edges_of
@@ -135,6 +135,6 @@ def test_inputs_that_are_alike_are_not_verified_with_the_same_noise() -> None:
     ports = Port("x", "x"), Port("y", "y")
     graph = Graph("net", (node,), {t.name: t for t in (x, y, total)}, ports, (Port("total", "total"),))
     given = np.linspace(-1, 1, 120, dtype=np.float32).reshape(20, 6)
-    left, right = _kept(graph, edges_of(graph, graph.inputs), (given, given))
+    left, right = kept(graph, edges_of(graph, graph.inputs), (given, given))
     assert left.shape == right.shape == (KEPT_INPUTS, 6)
     assert (left != right).any(axis=1).sum() >= NOISE
