@@ -17,6 +17,7 @@ _CASES: list[tuple[str, Shape, tuple[int, int], tuple[int, int], tuple[int, int]
     ("line", (1, 1, 9, 4), (1, 27), (0, -ONE // 3), (ONE, ONE // 3), 0.04),
     ("one_pixel", (1, 1, 1, 3), (3, 2), (-ONE // 3, -ONE // 4), (ONE // 3, ONE // 2), 0.05),
     ("one_value", (1, 1, 1, 1), (1, 1), (0, 0), (ONE, ONE), 0.04),
+    ("twice_17_channels", (1, 3, 2, 17), (6, 4), (-ONE // 4, -ONE // 4), (ONE // 2, ONE // 2), 0.05),
     ("far_outside", (1, 2, 3, 2), (5, 6), (-3 * ONE, ONE), (ONE, ONE), 0.06),
 ]
 
