@@ -888,7 +888,7 @@ def _picked() -> Iterator[Layer]:
     permuted = runs(np.random.default_rng(0).permutation(32))
     yield pick("pick channels of 32 in any order 8x8", (1, 8, 8, 32), {3: permuted})
     yield pick("pick reflect 2 around 6 1x128", (1, 1, 128, 6), {2: padded(128, 2, 2, "reflect")})
-    for c, n in [(16, 8), (8, 16), (3, 16)]:
+    for c, n in [(16, 8), (8, 16), (3, 16), (1, 16)]:
         one = 1 << PLACE_BITS
         attrs = InterpolateAttrs((2 * n, 2 * n), (-one // 4, -one // 4), (one // 2, one // 2))
         yield Layer(
@@ -899,6 +899,15 @@ def _picked() -> Iterator[Layer]:
 
 
 def _reduced() -> Iterator[Layer]:
+    for label, shape in [("4096 values", (1, 1, 4096, 1)), ("21x37 values", (1, 21, 37, 1))]:
+        window = shape[1], shape[2]
+        pools = [
+            ("mean", "avg_pool2d", AvgPool2dAttrs(adaptive=(1, 1))),
+            ("largest", "max_pool2d", MaxPool2dAttrs(window, (1, 1))),
+        ]
+        for name, op, attrs in pools:
+            make = partial(_of_activations, op, attrs, [shape], same=True)
+            yield Layer(f"{name} of {label}", "reduction", make)
     cases: list[tuple[str, Shape, tuple[int, ...]]] = [
         ("of channels 64 8x8", (1, 8, 8, 64), (3,)),
         ("of an image 16 16x16", (1, 16, 16, 16), (1, 2)),

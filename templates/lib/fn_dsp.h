@@ -548,6 +548,12 @@ static inline uint32_t fn_uqsub8(uint32_t a, uint32_t b) /* a - b in every byte,
     __asm__("uqsub8 %0, %1, %2" : "=r"(r) : "r"(a), "r"(b));
     return r;
 }
+static inline uint32_t fn_larger(uint32_t a, uint32_t b) /* of each byte, signed */
+{
+    uint32_t r;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(r) : "r"(a), "r"(b));
+    return r;
+}
 static inline uint32_t fn_uxtb16(uint32_t w)
 {
     uint32_t r;
@@ -629,6 +635,15 @@ static inline uint32_t fn_uqsub8(uint32_t a, uint32_t b)
     for (int32_t at = 0; at < 32; at += 8) {
         const uint32_t one = a >> at & 0xffu, other = b >> at & 0xffu;
         r |= (one > other ? one - other : 0) << at;
+    }
+    return r;
+}
+static inline uint32_t fn_larger(uint32_t a, uint32_t b)
+{
+    uint32_t r = 0;
+    for (int32_t at = 0; at < 32; at += 8) {
+        const int8_t one = (int8_t)(uint8_t)(a >> at), other = (int8_t)(uint8_t)(b >> at);
+        r |= (uint32_t)(uint8_t)(one > other ? one : other) << at;
     }
     return r;
 }

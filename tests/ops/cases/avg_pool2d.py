@@ -56,6 +56,8 @@ _CASES: list[tuple[str, Shape, dict[str, Any]]] = [
         (1, 8, 7, 1),
         {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 1, 1), "ceil_mode": True},
     ),
+    ("all_of_70_and_around", (1, 1, 70, 1), {"kernel": (3, 72), "stride": (1, 1), "padding": (1,) * 4}),
+    ("all_of_3x13", (1, 3, 13, 1), {"adaptive": (1, 1)}),
     ("divisor_override", (1, 4, 6, 5), {"kernel": (2, 3), "stride": (2, 3), "divisor_override": 5}),
     ("adaptive_3x5", (1, 7, 8, 3), {"adaptive": (3, 5)}),
     ("whole_image_relu", (1, 7, 7, 9), {"adaptive": (1, 1), "lo": 0.0}),

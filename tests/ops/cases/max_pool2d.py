@@ -35,6 +35,8 @@ def _narrow() -> Iterator[Case]:
             (1, 2, 5, 3),
             {"kernel": (3, 3), "stride": (2, 2), "ceil_mode": True},
         ),
+        ("all_of_3x13", (1, 3, 13, 1), {"kernel": (3, 13), "stride": (1, 1)}),
+        ("all_of_70_and_around", (1, 1, 70, 1), {"kernel": (3, 72), "stride": (1, 1), "padding": (1,) * 4}),
         ("pad_0213", (1, 5, 4, 1), {"kernel": (3, 3), "stride": (1, 1), "padding": (0, 2, 1, 1)}),
         ("2x2_of_16_channels", (1, 6, 9, 16), {"kernel": (2, 2), "stride": (2, 2)}),
         (

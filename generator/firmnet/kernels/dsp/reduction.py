@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 
 from ...ir import Call
+from ...ops import OPS
 from ...ops.reduce import count
 from ...ops.spec import Constants
 from ...targets import Isa
 from ..portable import reduction as portable
 from ..portable.movement import COMPILER_UNROLLS
-from ..portable.reduction import Reduction, reduction
+from ..portable.reduction import Normalization, Reduction, reduction
 from ..spec import register
 
+LARGEST_NORM = 2**26
 WORD_VALUES = 4
 """Values in it, and the fewest of a lane of neighbours, or lanes side by side."""
 VALUE_IN_LANE_CYCLES = {
@@ -19,7 +21,7 @@ VALUE_IN_LANE_CYCLES = {
 }
 """Of a value, by the lanes of a word and the kind: where the compiler makes no loop of a lane, and else."""
 LANE_CYCLES = {
-    "one": {"l1": 25, "l2": 105, "var": 40, "std": 170},
+    "one": {"l1": 25, "l2": 105, "var": 40, "std": 200},
     "four": {"l1": 35, "l2": 140, "var": 45, "std": 180},
 }
 """Around the values of a lane."""
@@ -60,6 +62,16 @@ def _by_words(call: Call) -> WordReduction:
     return WordReduction(found.kept, found.reduced, found.count, found.kind, found.wide, neighbours)
 
 
+@dataclass(frozen=True)
+class WordNormalization(Normalization):
+    """A norm is at most 2^26, so what 2^31 leaves divided by it may be shifted by 6 bits."""
+
+    @property
+    def more_bits(self) -> int:
+        """Of a reciprocal, beside the 31 that one division gives."""
+        return 7 + self.shift + self.fraction_bits - 31
+
+
 class Normalize(portable.Normalize):
     """Lanes of neighbours."""
 
@@ -67,11 +79,16 @@ class Normalize(portable.Normalize):
 
     def accepts(self, call: Call) -> bool:
         found = reduction(call, "l2")
-        return not found.wide and found.count >= WORD_VALUES and found.reduced == ((found.count, 1),)
+        small = not found.wide and OPS["normalize"].prepare(call)["least"] <= LARGEST_NORM
+        return bool(small and found.count >= WORD_VALUES and found.reduced == ((found.count, 1),))
 
     def cycles(self, call: Call) -> float:
         lanes = call.output.size / count(call)
-        return 40 + 9.0 * call.output.size + 220 * lanes
+        return 40 + 9.0 * call.output.size + 170 * lanes
+
+    def layout(self, call: Call, k: Constants) -> WordNormalization:
+        found = super().layout(call, k)
+        return WordNormalization(found.over, found.fraction_bits, found.shift)
 
 
 for kernel in (Reduce(), Normalize()):
