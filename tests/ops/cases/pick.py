@@ -48,6 +48,7 @@ def _rows() -> Iterator[tuple[str, Shape, PickAttrs]]:
         (1, 9, 5),
         _of((1, 9, 5), {1: runs([3, 8, FILL, 0, 0, 7, 1, FILL, FILL]), 2: (Run(4, 2, -3),)}),
     )
+    yield "windows_of_2_and_3", (3, 9), _of((3, 9), {1: runs([0, 1, 6, 7, 8])})
     yield "one_value", (1, 1), _of((1, 1), {1: _around(1, 1, 1)}, -6.0)
     yield "leading_3x2", (3, 2), _of((3, 2), {0: (Run(2, 3, -1),), 1: _times(2, 2)})
     yield "tables_leading", (7, 6), _of((7, 6), {a: runs([3, 0, 4, 4, 2, 5, 1, 1, FILL]) for a in (0, 1)})

@@ -156,7 +156,7 @@ def _as_windows(axis: PickedAxis) -> tuple[PickedAxis, int]:
     which = places(axis.runs)
     begins = np.flatnonzero(np.diff(which, prepend=which[0] - 2) != 1)
     count = len(which) // len(begins)
-    equal = len(begins) > 1 and np.array_equal(begins, np.arange(len(begins)) * count)
+    equal = len(begins) > 1 and np.array_equal(np.diff(begins, append=len(which)), [count] * len(begins))
     if count == 1 or not equal or FILL in which:
         return axis, 1
     starts = which[begins]
