@@ -40,6 +40,15 @@ def test_the_shape_asked_for_is_the_models_own_not_the_stored_one() -> None:
         check_samples(images().transpose(0, 2, 3, 1), stored)
 
 
+def test_an_input_that_nothing_reads_takes_numbers_of_any_type() -> None:
+    both = {name: Tensor(name, (1, 3)) for name in "xz"}
+    one_unread = Graph("net", (), both, (Port("x", "x"), Port("z", "z")), (Port("x", "x"),))
+    x, z = np.random.default_rng(2).normal(size=(4, 3)), np.arange(12).reshape(4, 3)
+    np.testing.assert_array_equal(check_samples((x, z), one_unread)[1], z)
+    with pytest.raises(UserError, match="of 'x' is int64"):
+        check_samples((z, z), one_unread)
+
+
 def with_value(index: int, value: float) -> np.ndarray:
     x = images()
     x[index, 1, 2, 3] = value

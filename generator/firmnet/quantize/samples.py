@@ -103,13 +103,13 @@ def rows(samples: Any, graph: Graph) -> Sequence[tuple[Array, ...]]:
 def _of_each(samples: Any, graph: Graph, what: str, check: Callable[[Array, str], Array]) -> Any:
     """What `check` makes of the samples of each input, which have its shape; as many of each."""
     found, tables = [], numbered(graph)
+    read = {name for node in graph.nodes for name in node.inputs} | {port.tensor for port in graph.outputs}
     for port, given, told in _by_port(samples, graph, what):
-        tensor = graph.tensors[port.tensor]
-        judge = (
-            partial(_checked_numbers, rows=tables[port.tensor][0])
-            if port.tensor in tables and check is _checked
-            else check
-        )
+        tensor, judge = graph.tensors[port.tensor], check
+        if check is _checked and port.tensor in tables:
+            judge = partial(_checked_numbers, rows=tables[port.tensor][0])
+        elif check is _checked and port.tensor not in read:
+            judge = _checked_unread
         found.append(judge(_as_batch(_as_array(given, told), model_shape(tensor, port.order), told), told))
     if len({len(array) for array in found}) > 1:
         counts = ", ".join(f"{len(x)} of {p.name!r}" for x, p in zip(found, graph.inputs, strict=True))
@@ -151,6 +151,11 @@ def _checked(array: Array, what: str) -> Array:
         values = np.ascontiguousarray(array, np.float32)
     _check_finite(values, what)
     return values
+
+
+def _checked_unread(array: Array, what: str) -> Array:
+    """Of an input that nothing reads: numbers of any type, for the model alone knows which it would want."""
+    return _checked(array.astype(np.float32) if array.dtype.kind in "iub" else array, what)
 
 
 def _checked_numbers(array: Array, what: str, rows: int) -> Array:
