@@ -20,6 +20,7 @@ CALLS: list[Call] = [
     ("group_norm.default", (2, 6, 5), (X, 3)),
     ("native_group_norm.default", IMAGE, (X, Values((4,)), Values((4,)), 1, 4, 72, 2, 1e-5)),
     ("instance_norm.default", IMAGE, (X, None, None, None, None, True, 0.1, 1e-5, False)),
+    ("instance_norm.default", (2, 4, 9), (X, None, None, None, None, True, 0.1, 1e-5, False)),
     ("instance_norm.default", (1, 4, 9), (X, *NORM[:2], None, None, True, 0.1, 1e-5, False)),
     ("instance_norm.default", IMAGE, (X, *NORM, False, 0.1, 1e-5, False)),
 ]
@@ -35,5 +36,5 @@ REFUSED: list[Refused] = [
     ("batch_norm.default", IMAGE, (X, *NORM, True, 0.1, 1e-3, False), "the statistics of its input"),
     ("batch_norm.default", IMAGE, (X, None, None, None, None, False, 0.1, 1e-3, False), "running statistics"),
     ("layer_norm.default", (1, 6), (X, [6], X), "'weight' is computed by the network"),
-    ("instance_norm.default", (2, 4, 9), (X, None, None, None, None, True, 0.1, 1e-5, False), "one sample"),
+    ("instance_norm.default", (2, 4), (X, None, None, None, None, True, 0.1, 1e-5, False), "each channel"),
 ]

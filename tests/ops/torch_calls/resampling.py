@@ -28,6 +28,7 @@ CALLS: list[Call] = [
     *(("grid_sampler.default", IMAGE, (X, GRID, 0, outside, False)) for outside in (0, 1, 2)),
     ("grid_sampler.default", IMAGE, (X, GRID, 0, 0, True)),
     ("grid_sampler.default", IMAGE, (X, GRID, 1, 0, False)),
+    ("grid_sampler.default", (2, 3, 4, 5), (X, Grid((2, 3, 3, 2)), 0, 0, False)),
     ("grid_sampler.default", IMAGE, (X, GRID, 2, 1, False)),
 ]
 

@@ -11,8 +11,8 @@ from .places import picked
 
 
 def columns_of(b: Builder, x: Tensor, window: Window) -> Tensor:
-    """Every window of an image (1, C, height, width) as one column: (1, C·kh·kw, windows)."""
-    _, channels, height, width = x.shape
+    """Every window of images (n, C, height, width) as one column: (n, C·kh·kw, windows)."""
+    count, channels, height, width = x.shape
     (kh, kw), step, apart, around = window.kernel, window.stride, window.dilation, window.padding
     rows, columns = window.output(height, width)
     along = {
@@ -20,8 +20,8 @@ def columns_of(b: Builder, x: Tensor, window: Window) -> Tensor:
         3: runs(_windows(width, columns, kw, step[1], apart[1], around[2])),
     }
     windows = picked(b, x, along, name=f"{b.layer}_windows")
-    split = reshaped(b, windows, (channels, rows, kh, columns, kw))
-    return reshaped(b, transposed(b, split, (0, 2, 4, 1, 3)), (1, channels * kh * kw, rows * columns))
+    split = reshaped(b, windows, (count * channels, rows, kh, columns, kw))
+    return reshaped(b, transposed(b, split, (0, 2, 4, 1, 3)), (count, channels * kh * kw, rows * columns))
 
 
 def _windows(size: int, count: int, kernel: int, stride: int, dilation: int, before: int) -> Array:

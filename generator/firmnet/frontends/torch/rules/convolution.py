@@ -11,8 +11,8 @@ from ....ops.windows import Padding, Pair, Window
 from ...common.arguments import Rule
 from ...common.builder import Builder, Value
 from ...common.images import as_image, as_lines, of_one, require_image
-from ...common.movement import reshaped, to_nchw, to_nhwc, transposed
-from ...common.volumes import convolved_volume, require_volume, spread_volume
+from ...common.movement import reshaped, to_nchw, to_nhwc
+from ...common.volumes import convolved_volume, require_volumes, spread_volume
 from ...common.windows import columns_of
 from .arithmetic import from_aten_add
 from .matrices import from_aten_matmul
@@ -72,10 +72,10 @@ def _plus(b: Builder, y: Tensor, bias: Value | None) -> Tensor:
 def _of_several(
     b: Builder, x: Tensor, weight: Array, bias: Array | None, window: Window, groups: int
 ) -> Tensor:
-    """Images (n, channels, height, width) as the slices of a volume that no window joins."""
-    volume = reshaped(b, transposed(b, x, (1, 0, 2, 3)), (1, x.shape[1], x.shape[0], *x.shape[2:]))
-    y = convolved_volume(b, volume, weight[:, :, None], bias, (Window((1, 1)), window), groups)
-    return transposed(b, reshaped(b, y, y.shape[1:]), (1, 0, 2, 3))
+    """Images (n, channels, height, width) as volumes of one slice."""
+    volumes = reshaped(b, x, (*x.shape[:2], 1, *x.shape[2:]))
+    y = convolved_volume(b, volumes, weight[:, :, None], bias, (Window((1, 1)), window), groups)
+    return reshaped(b, y, (*y.shape[:2], *y.shape[3:]))
 
 
 @of_one(axes=5)
@@ -90,7 +90,7 @@ def from_aten_conv3d(
     groups: int = 1,
 ) -> Tensor:
     """weight (O, I/groups, kd, kh, kw)."""
-    require_volume("conv3d", x.shape)
+    require_volumes("conv3d", x.shape)
     (kd, kh, kw), (sd, *step), (dd, dh, dw) = weight.shape[2:], triple(stride), triple(dilation)
     in_depth: PerAxis | str = padding if isinstance(padding, str) else (triple(padding)[0], 0)
     over: PerAxis | str = padding if isinstance(padding, str) else triple(padding)[1:]
@@ -151,6 +151,8 @@ def from_aten_conv_transpose2d(
     dilation: PerAxis = 1,
 ) -> Tensor:
     """weight (I, O/groups, kh, kw) as in PyTorch; with a stride of 1 it is a convolution, turned around."""
+    if len(x.shape) == 4 and x.shape[0] > 1:
+        return _spread_several(b, x, weight, bias, stride, padding, output_padding, groups, dilation)
     require_image("conv_transpose2d", x.shape)
     n_in, each, kh, kw = weight.shape
     split = weight.reshape(groups, n_in // groups, each, kh, kw)
@@ -167,6 +169,25 @@ def from_aten_conv_transpose2d(
         return to_nchw(b, b.add("conv2d", attrs, to_nhwc(b, x), w, c))
     spread = ConvTranspose2dAttrs(step, crop, apart, groups)
     return to_nchw(b, b.add("conv_transpose2d", spread, to_nhwc(b, x), w, c))
+
+
+def _spread_several(
+    b: Builder,
+    x: Tensor,
+    weight: Array,
+    bias: Array | None,
+    stride: PerAxis,
+    padding: PerAxis,
+    output_padding: PerAxis,
+    groups: int,
+    dilation: PerAxis,
+) -> Tensor:
+    """Images (n, channels, height, width) as volumes of one slice."""
+    volumes = reshaped(b, x, (*x.shape[:2], 1, *x.shape[2:]))
+    step, around, further = (1, *pair(stride)), (0, *pair(padding)), (0, *pair(output_padding))
+    options = step, around, further, groups, (1, *pair(dilation))
+    y = from_aten_conv_transpose3d(b, volumes, weight[:, :, None], bias, *options)
+    return reshaped(b, y, (*y.shape[:2], *y.shape[3:]))
 
 
 def from_aten_conv_transpose1d(
@@ -198,7 +219,7 @@ def from_aten_conv_transpose3d(
     dilation: PerAxis = 1,
 ) -> Tensor:
     """weight (I, O/groups, kd, kh, kw) as in PyTorch."""
-    require_volume("conv_transpose3d", x.shape)
+    require_volumes("conv_transpose3d", x.shape)
     depth, rows, columns = zip(*map(triple, (stride, padding, output_padding, dilation)), strict=True)
     step, left, right, apart = columns
 

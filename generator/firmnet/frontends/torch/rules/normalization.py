@@ -54,7 +54,7 @@ def from_aten_batch_norm(
     eps: float,
     cudnn_enabled: bool = False,
 ) -> Tensor:
-    if training and running_mean is None and running_var is None:
+    if training and running_mean is None and running_var is None and x.shape[0] == 1:
         return from_aten_instance_norm(b, x, weight, bias, None, None, True, momentum, eps)
     if training:
         raise Unsupported("it takes the statistics of its input")
@@ -73,15 +73,12 @@ def from_aten_instance_norm(
     eps: float,
     cudnn_enabled: bool = False,
 ) -> Tensor:
-    """Each channel of the one sample by itself; with the statistics of training it is a batch norm."""
+    """Each channel of each sample by itself; with the statistics of training it is a batch norm."""
     if not use_input_stats:
         return from_aten_inference(b, x, weight, bias, running_mean, running_var, momentum, eps)
     rank = len(x.shape)
-    if rank < 3 or x.shape[0] > 1:
-        raise Unsupported(
-            f"statistics of each channel of one sample need (1, channels, …, …), got {x.shape}: export "
-            "with batch 1"
-        )
+    if rank < 3:
+        raise Unsupported(f"statistics of each channel need (1, channels, …, …), got {x.shape}")
     return _normalized(b, x, LayerNormAttrs(tuple(range(2, rank)), (1,), eps), weight, bias)
 
 

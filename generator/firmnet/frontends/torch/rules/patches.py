@@ -9,7 +9,7 @@ from ....ops.pick import runs
 from ....ops.windows import Window
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
-from ...common.images import require_image
+from ...common.images import of_one
 from ...common.movement import reshaped, transposed
 from ...common.places import picked
 from ...common.windows import columns_of
@@ -32,6 +32,7 @@ def from_aten_unfold(b: Builder, x: Tensor, dimension: int, size: int, step: int
     return transposed(b, split, [*range(axis + 1), *range(axis + 2, rank + 1), axis + 1])
 
 
+@of_one(axes=4)
 def from_aten_im2col(
     b: Builder,
     x: Tensor,
@@ -40,7 +41,8 @@ def from_aten_im2col(
     padding: PerAxis,
     stride: PerAxis,
 ) -> Tensor:
-    require_image("unfold", x.shape)
+    if len(x.shape) != 4:
+        raise Unsupported(f"unfold needs images (n, channels, height, width), got {x.shape}")
     return columns_of(b, x, Window(pair(kernel_size), pair(stride), symmetric(padding), pair(dilation)))
 
 

@@ -17,8 +17,10 @@ from ...common.images import require_image
 from ...common.movement import reshaped, transposed
 from ...common.places import picked
 from .enlarging import Factors, Sizes
+from .joining import from_aten_cat
 from .matrices import from_aten_linear
 from .pooling import from_aten_sum
+from .selection import from_aten_split
 
 MOST_AT_A_TIME = 2**22
 """Weights of a sampling that are looked at together."""
@@ -64,9 +66,13 @@ def from_aten_grid_sampler(
     b: Builder, x: Tensor, grid: Array, interpolation_mode: int, padding_mode: int, align_corners: bool
 ) -> Tensor:
     """Each value is a weighted sum of so many neighbours: they are picked, weighed and added up."""
+    options = interpolation_mode, padding_mode, align_corners
+    if len(x.shape) == 4 and x.shape[0] > 1:
+        images = zip(from_aten_split(b, x, 1), np.split(grid, len(grid)), strict=True)
+        return from_aten_cat(b, [from_aten_grid_sampler(b, image, own, *options) for image, own in images])
     require_image("grid_sample", x.shape)
     _, channels, height, width = x.shape
-    where, weights = _neighbours(height, width, grid, (interpolation_mode, padding_mode, align_corners))
+    where, weights = _neighbours(height, width, grid, options)
     count, places = where.shape
     lines = reshaped(b, x, (channels, height * width))
     near = picked(b, lines, {1: runs(where.ravel())}, name=f"{b.layer}_places")
