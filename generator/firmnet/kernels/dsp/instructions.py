@@ -2,3 +2,5 @@
 
 MAX_OFFSET = 4095
 """Bytes that a load or store may lie behind its pointer."""
+WORD_VALUES = 4
+"""int8 in a word."""

@@ -11,10 +11,9 @@ from ..portable import reduction as portable
 from ..portable.movement import COMPILER_UNROLLS
 from ..portable.reduction import Normalization, Reduction, reduction
 from ..spec import register
+from .instructions import WORD_VALUES
 
 LARGEST_NORM = 2**26
-WORD_VALUES = 4
-"""Values in it, and the fewest of a lane of neighbours, or lanes side by side."""
 VALUE_IN_LANE_CYCLES = {
     "one": {"l1": (1.0, 2.0), "l2": (1.8, 2.5), "var": (1.9, 3.0), "std": (1.9, 3.0)},
     "four": {"l1": (4.3, 4.3), "l2": (3.2, 3.2), "var": (4.5, 4.5), "std": (4.5, 4.5)},
