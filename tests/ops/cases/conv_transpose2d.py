@@ -71,6 +71,7 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
         {"stride": (2, 2), "groups": 6, "crop": (1, 0, 1, 0)},
     ),
     ("depthwise_5x2_s2x3", (1, 7, 6, 4), (4, 5, 2, 1), {"stride": (2, 3), "groups": 4, "crop": (3, 1, 1, 2)}),
+    ("depthwise_1x3_s3x4", (1, 3, 8, 4), (8, 1, 3, 1), {"stride": (3, 4), "groups": 4, "crop": (0, 1, 1, 0)}),
     ("depthwise_1x8_s4", (1, 1, 37, 9), (9, 1, 8, 1), {"stride": (1, 4), "groups": 9, "crop": (0, 0, 2, 2)}),
     ("depthwise_2x2_s2", (1, 9, 8, 33), (33, 2, 2, 1), {"stride": (2, 2), "groups": 33, "lo": 0.0}),
     ("3x3_s2_24_to_40", (1, 3, 4, 24), (40, 3, 3, 24), {"stride": (2, 2), "crop": (1, 0, 1, 0)}),

@@ -304,7 +304,7 @@ class Bands:
         first = self.lead - grid.left
         return first // (2 * d) * d * PAIR_BYTES, first % (2 * d)
 
-    @property
+    @cached_property
     def code(self) -> tuple[OutputLine, ...]:
         """Of each grid."""
         return _code(replace(self, rows=1))
@@ -487,12 +487,12 @@ def _bodies(way: Way) -> Iterator[Bands]:
     """With bands of one row."""
     d = way.dilation[1]
     left = max(0, *(grid.left for grid in way.grids))
-    columns = min(grid.columns for grid in way.grids)
+    columns, most = (choose(grid.columns for grid in way.grids) for choose in (min, max))
     for lead in (-(-left // d) * d, -(-left // d) * d + d):
         if d > NEAR_DILATION and (d % 4 or lead % (2 * d) or way.width % (2 * d)):
             continue
-        if columns <= max(BODIES):
-            yield Bands(way, 1, lead, columns)
+        if most <= max(BODIES):
+            yield Bands(way, 1, lead, most)
         for body in BODIES:
             if body <= columns and body * way.stride[1] % (2 * d) == 0:
                 yield Bands(way, 1, lead, body)
