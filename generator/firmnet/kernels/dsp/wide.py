@@ -17,6 +17,8 @@ from ..portable.conv2d import gathers
 from ..spec import Kernel, register
 from .packing import pair_words
 
+WRITTEN_OUT = 16
+"""Inputs of a sum up to which the compiler writes all steps out."""
 PART = 512
 """Inputs whose products with the largest weights int32 holds: longer sums that may leave it are cut there."""
 
@@ -78,8 +80,9 @@ class WideLinear(Wide):
         found = self.layout(call, {})
         alone, pairs = found.rows % 2, -(-found.n_out // 2)
         expand = found.rows * (12 + 4 * found.n_in) if found.expands else 0
-        two = found.rows // 2 * pairs * (45 + 5.6 * found.n_in)
-        return 60 + expand + two + alone * pairs * (35 + 4 * found.n_in)
+        short = found.n_in < WRITTEN_OUT  # without loops
+        two = found.rows // 2 * pairs * (45 + (3.5 if short else 5.6) * found.n_in)
+        return 60 + expand + two + alone * pairs * (35 + (2.1 if short else 4) * found.n_in)
 
     def scratch_bytes(self, call: Call) -> int:
         found = self.layout(call, {})
@@ -108,7 +111,8 @@ class WideConv2d(Wide):
         from_int8 = call.inputs[0].dtype is Dtype.INT8
         each_copy = 14 + 3.5 * found.depth if from_int8 else 24 + min(0.9 * found.depth, 30)
         copy = 2 * taps * each_copy if found.copies else 0
-        return 80 + columns * found.groups * (30 + copy + found.pairs * (42 + 5.6 * found.n_in))
+        each = (3.5 if found.n_in < WRITTEN_OUT else 5.6) * found.n_in
+        return 80 + columns * found.groups * (30 + copy + found.pairs * (42 + each))
 
     def scratch_bytes(self, call: Call) -> int:
         found = self.layout(call, {})

@@ -158,7 +158,7 @@ class PReluWide(portable_prelu.PReluWide):
     def cycles(self, call: Call) -> float:
         found = self.layout(call, OPS["prelu"].prepare(call))
         rows = found.outer * found.rows
-        return 60 + (7.0 if found.still else 8.0) * call.output.size + rows * (14 + 6 * (found.n % 2))
+        return 60 + (6.5 if found.still else 7.5) * call.output.size + rows * (14 + 6 * (found.n % 2))
 
     def layout(self, call: Call, k: Constants) -> WideBends:
         found, rounding, shift = super().layout(call, k), k["rounding"], k["shift"]
@@ -177,7 +177,7 @@ class TableWide(portable.TableWide):
     dtypes = (Dtype.INT16,)
 
     def cycles(self, call: Call) -> float:
-        return 60 + 12 * call.output.size
+        return 60 + 11.5 * call.output.size
 
 
 for kernel in (

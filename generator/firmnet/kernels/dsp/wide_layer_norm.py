@@ -24,7 +24,7 @@ class WideLayerNorm(portable.LayerNorm):
 
     def cycles(self, call: Call) -> float:
         found = portable.groups(call, portable.varies(call))
-        return 50 + call.output.size // found.n * (190 + (12.3 if found.gains else 9.5) * found.n)
+        return 50 + call.output.size // found.n * (190 + (11.4 if found.gains else 8.6) * found.n)
 
 
 def _most_shift(call: Call) -> int:
