@@ -12,6 +12,7 @@ from pathlib import Path
 from test_torch_rules import imported
 from torch_calls import CALLS, Y
 
+from firmnet.frontends.torch.spellings import spellings
 from firmnet.ir import Dtype
 from firmnet.kernels.spec import KERNELS
 from firmnet.ops import OPS
@@ -38,7 +39,10 @@ def page() -> str:
     rows = [_row(name, made[name]) for name in sorted(OPS)]
     table = _table(("op", "PyTorch", "int8", "int16", "portable", "DSP"), rows)
     nothing = ", ".join(f"`{name}`" for name in sorted(made[""]))
-    return f"{HEAD}\n{table}\n\nNo layer at all: {nothing}.\n"
+    ruled = set().union(*made.values())
+    spelled = {str(operator).split(".")[1].strip("_") for operator in spellings()}
+    taken_apart = _named(spelled - ruled)
+    return f"{HEAD}\n{table}\n\nNo layer at all: {nothing}.\n\nMade up of others: {taken_apart}.\n"
 
 
 def made_of() -> dict[str, set[str]]:
