@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Dtype, Shape
+from ..ir import Array, Call, Dtype
 from ..qmath import MAX_SHIFT, clamp_bounds
-from .spec import Constants, Op, Stripe, register
-from .stripes import cut
+from .broadcasting import BroadcastOp
+from .spec import Constants, register
 from .weighted import clamped
 
 MULTIPLIER_MAX = 2**15 - 1
@@ -32,25 +32,16 @@ class AddAttrs:
     b: float = 1.0
 
 
-class Add(Op):
+class Add(BroadcastOp):
     name = "add"
     attrs = AddAttrs
     clamps = True
     dtypes = (Dtype.INT8, Dtype.INT16)
     mixes = True
 
-    def shape(self, attrs: AddAttrs, *inputs: Shape) -> Shape:
-        a, b = inputs
-        if len(a) != len(b) or any(n not in (m, 1) for m, n in zip(a, b, strict=True)):
-            raise ValueError(f"add needs two equal shapes, or one with sizes of 1 instead, got {a} and {b}")
-        return a
-
     def run_float(self, call: Call, *inputs: Array) -> Array:
         a, b = inputs
         return clamped(call.attrs.a * a + call.attrs.b * b, call.attrs.lo, call.attrs.hi)
-
-    def remap(self, attrs: AddAttrs, order: Shape) -> AddAttrs:
-        return attrs
 
     def prepare(self, call: Call) -> Constants:
         """|a·ma| + |b·mb| + |bias| < 2·2^22 + 2·2^22 + 2^29 + 2^21: far from the end of int32."""
@@ -74,10 +65,6 @@ class Add(Op):
             "hi": hi,
             "dtype": y.dtype,
         }
-
-    def stripe(self, call: Call, rows: range) -> Stripe | None:
-        """Of a b without rows, its only one."""
-        return cut(call, rows, *[range(1) if t.shape[1:2] == (1,) else rows for t in call.inputs])
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)

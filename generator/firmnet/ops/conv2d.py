@@ -1,11 +1,11 @@
 """conv2d: y = clamp(Σ over a window and its channels of x · w, + b), channels-last, padding reads as zero."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from .exchange import exchangeable, turned, turned_padding, turned_pair
+from .exchange import with_turned_weight
 from .spec import Constants, Op, Stripe, register
 from .stripes import window_rows
 from .weighted import clamped, fold, requantized
@@ -59,18 +59,7 @@ class Conv2d(Op):
         return window_rows(call, rows, window_of(call))
 
     def exchanged(self, call: Call) -> Call | None:
-        if not exchangeable(call):
-            return None
-        (x, w, b), attrs = call.inputs, call.attrs
-        n_out, kh, kw, depth = w.shape
-        weight = replace(w, shape=(n_out, kw, kh, depth), data=w.values.transpose(0, 2, 1, 3))
-        options = replace(
-            attrs,
-            stride=turned_pair(attrs.stride),
-            padding=turned_padding(attrs.padding),
-            dilation=turned_pair(attrs.dilation),
-        )
-        return Call(options, (turned(x), weight, b), (turned(call.output),))
+        return with_turned_weight(call, padding=call.attrs.padding)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs

@@ -1,13 +1,13 @@
 """conv_transpose2d: every input adds its product with the kernel to a window of the output, + b, clamped."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
 from ..limits import MAX_ELEMENTS
 from ..qmath import check_accumulator, int32
-from .exchange import exchangeable, turned, turned_padding, turned_pair
+from .exchange import with_turned_weight
 from .spec import Constants, Op, Stripe, register
 from .stripes import cut
 from .weighted import clamped, fold, requantized
@@ -109,18 +109,7 @@ class ConvTranspose2d(Op):
         return cut(call, rows, range(first, last + 1), crop=crop)
 
     def exchanged(self, call: Call) -> Call | None:
-        if not exchangeable(call):
-            return None
-        (x, w, b), attrs = call.inputs, call.attrs
-        n_out, kh, kw, depth = w.shape
-        weight = replace(w, shape=(n_out, kw, kh, depth), data=w.values.transpose(0, 2, 1, 3))
-        options = replace(
-            attrs,
-            stride=turned_pair(attrs.stride),
-            crop=turned_padding(attrs.crop),
-            dilation=turned_pair(attrs.dilation),
-        )
-        return Call(options, (turned(x), weight, b), (turned(call.output),))
+        return with_turned_weight(call, crop=call.attrs.crop)
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         x = inputs[0].astype(np.float64) - k["x_zero_point"]

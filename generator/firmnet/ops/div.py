@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Array, Call, Dtype, Shape
+from ..ir import Array, Call, Dtype
 from ..qmath import INVERSE_BITS, reciprocals
 from .add import narrow
-from .spec import Constants, Op, Stripe, register
-from .stripes import cut
+from .broadcasting import BroadcastOp
+from .spec import Constants, register
 from .tables import LEVELS
 
 SHIFT = 14
@@ -28,7 +28,7 @@ class DivAttrs:
     """No options."""
 
 
-class Div(Op):
+class Div(BroadcastOp):
     """Dividing by zero saturates, by the sign of a; 0 / 0 is 0."""
 
     name = "div"
@@ -36,23 +36,10 @@ class Div(Op):
     dtypes = (Dtype.INT8, Dtype.INT16)
     mixes = True
 
-    def shape(self, attrs: DivAttrs, *inputs: Shape) -> Shape:
-        a, b = inputs
-        if len(a) != len(b) or any(n not in (m, 1) for m, n in zip(a, b, strict=True)):
-            raise ValueError(f"div needs two equal shapes, or one with sizes of 1 instead, got {a} and {b}")
-        return a
-
     def run_float(self, call: Call, *inputs: Array) -> Array:
         with np.errstate(all="ignore"):
             y: Array = inputs[0] / inputs[1]
         return y
-
-    def remap(self, attrs: DivAttrs, order: Shape) -> DivAttrs:
-        return attrs
-
-    def stripe(self, call: Call, rows: range) -> Stripe | None:
-        """Of a b without rows, its only one."""
-        return cut(call, rows, *[range(1) if t.shape[1:2] == (1,) else rows for t in call.inputs])
 
     def prepare(self, call: Call) -> Constants:
         """|a|·|entry| + |rounding| < 2^8·2^23 + 2^21: within int32."""

@@ -12,6 +12,21 @@ def exchangeable(call: Call) -> bool:
     return all(is_image(tensor.shape) and 1 in tensor.shape[1:3] for tensor in activations)
 
 
+def with_turned_weight(call: Call, **edges: Padding) -> Call | None:
+    """A call of x, weight (O, kh, kw, C/groups) and bias, with a stride and dilation, exchanged.
+
+    `edges`: the option that says what is at the edges of the image, by its name.
+    """
+    if not exchangeable(call):
+        return None
+    (x, w, b), attrs = call.inputs, call.attrs
+    n_out, kh, kw, depth = w.shape
+    weight = replace(w, shape=(n_out, kw, kh, depth), data=w.values.transpose(0, 2, 1, 3))
+    options = {name: turned_padding(each) for name, each in edges.items()}
+    windows = {"stride": turned_pair(attrs.stride), "dilation": turned_pair(attrs.dilation)}
+    return Call(replace(attrs, **options, **windows), (turned(x), weight, b), (turned(call.output),))
+
+
 def turned(tensor: Tensor) -> Tensor:
     """An activation of an exchangeable call, (1, height, width, channels), as it lies in the other call."""
     _, height, width, channels = tensor.shape

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from ..qmath import clamp_bounds, requant_of_sums
-from .rescale import farthest
+from .mul import of_products
 from .spec import Constants, Op, register
 from .weighted import clamped, requantized
 
@@ -63,23 +62,7 @@ class Matmul(Op):
         )
 
     def prepare(self, call: Call) -> Constants:
-        """Raises OverflowError where neither 32 nor 64 bits hold the sum of all products."""
-        (a, b), y = call.inputs, call.output
-        worst = a.shape[call.attrs.a_order[-1]] * farthest(a) * farthest(b)
-        r = requant_of_sums(np.array([a.scale * b.scale / y.scale]), worst)
-        lo, hi = clamp_bounds(y.q, call.attrs.lo, call.attrs.hi)
-        return {
-            "a_zero_point": a.zero_point,
-            "b_zero_point": b.zero_point,
-            "requant": r,
-            "multiplier": int(r.multiplier[0]),
-            "zero_point": y.zero_point,
-            "lo": lo,
-            "hi": hi,
-            "a_dtype": a.dtype,
-            "b_dtype": b.dtype,
-            "dtype": y.dtype,
-        }
+        return of_products(call, self._depth(call))
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         a, b = (x.astype(np.int64) for x in inputs)
@@ -87,8 +70,12 @@ class Matmul(Op):
         return requantized(acc, k).reshape(acc.shape)
 
     def macs(self, call: Call) -> int:
+        return call.output.size * self._depth(call)
+
+    def _depth(self, call: Call) -> int:
+        """Products of each sum."""
         depth: int = call.inputs[0].shape[call.attrs.a_order[-1]]
-        return call.output.size * depth
+        return depth
 
 
 def _product(attrs: MatmulAttrs, a: Array, b: Array) -> Array:
