@@ -1,6 +1,7 @@
 """How does plain C enlarge an image between its values? Four products for each, with weights per pixel."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...ir import Call, Dtype
 from ...ops.add import narrow
@@ -51,7 +52,7 @@ class InterpolateWide(Kernel):
 
     op = "interpolate"
     name = "wide"
-    dtypes = (Dtype.INT8, Dtype.INT16)
+    dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8, Dtype.INT16)
 
     def accepts(self, call: Call) -> bool:
         return not narrow(call)
