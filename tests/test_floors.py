@@ -35,7 +35,7 @@ FLOORS = {
     5: ("codegen",),
     6: ("build", "devices"),
     7: ("measured", "verdict", "verify", "inputs", "profile"),
-    9: ("api", "__init__", "cli", "demo", "doctor", "pytest_plugin"),
+    9: ("api", "__init__", "options", "faults", "cli", "demo", "doctor", "pytest_plugin"),
 }
 ROOMS = {
     "torch": ("frontends/torch",),

@@ -4,12 +4,9 @@ Exit codes: 0 done, 1 a check ran and failed, 2 bad input or a missing tool, 70 
 130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP.
 """
 
-import errno
 import os
-import re
 import shlex
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -20,9 +17,29 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .cache import cache_dir
 from .clean import KEEP_BYTES, KEEP_DAYS
-from .errors import QualityWarning, UserError, VerificationError
+from .errors import QualityWarning, UserError
+from .faults import FAILED_CHECK, INTERRUPTED, told
+from .options import (
+    ArtifactDir,
+    BoardOption,
+    BoardsFolder,
+    Calib,
+    Emulate,
+    Inputs,
+    Json,
+    Layers,
+    ModelArgument,
+    NameOption,
+    Out,
+    PortOption,
+    PrecisionOption,
+    RamLimit,
+    RangesOption,
+    TargetAccuracy,
+    TargetSnr,
+    byte_count,
+)
 from .processes import AskedToEnd, end_in_order
 from .screen import Screen
 from .toolchain import find
@@ -30,8 +47,6 @@ from .toolchain import find
 if TYPE_CHECKING:
     from . import targets
     from .quantize import Precision
-
-BAD_INPUT, FAILED_CHECK, INTERNAL_FAULT, INTERRUPTED = 2, 1, 70, 130
 
 screen = Screen()
 app = typer.Typer(
@@ -50,121 +65,6 @@ class Outcome:
 
     data: Any
     ok: bool = True
-
-
-ModelArgument = Annotated[
-    str,
-    typer.Argument(
-        help="A torch.export file (model.pt2), read as data; or file.py:function, code of yours that is run.",
-        metavar="MODEL",
-    ),
-]
-ArtifactDir = Annotated[
-    Path, typer.Argument(help="The directory `firmnet generate` wrote.", metavar="ARTIFACT")
-]
-BoardOption = Annotated[
-    str, typer.Option("--board", "-b", help="Board to build for; `firmnet boards` lists them.", metavar="ID")
-]
-BoardsFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--boards",
-        help="Folder of your own board files (<id>.toml); default: FIRMNET_BOARDS, else your settings.",
-        metavar="DIR",
-    ),
-]
-Calib = Annotated[
-    Path | None,
-    typer.Option(
-        "--calib",
-        help="Samples to calibrate with (.npy or .npz); default: the model file's own.",
-        metavar="FILE",
-    ),
-]
-Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="Artifact directory; default: build/<model>-<board>.", metavar="DIR"),
-]
-NameOption = Annotated[
-    str | None, typer.Option("--name", help="Name to import on the board; default: the model's.")
-]
-RangesOption = Annotated[
-    Literal["auto", "mse", "percentile", "minmax"],
-    typer.Option(
-        "--ranges",
-        help="How ranges inside the network are chosen: minmax covers all values, percentile and mse cut "
-        "rare ones off, auto takes what gives the best outputs.",
-    ),
-]
-
-
-PrecisionOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--precision",
-        help="Of activations: int8 (the default), int16, or auto: int16 where the outputs need it; "
-        "NAME=int16 for one layer, input or state. May be given several times.",
-        metavar="TYPE",
-    ),
-]
-TargetSnr = Annotated[
-    float | None,
-    typer.Option(
-        "--target-snr",
-        help="With --precision auto: the signal-to-noise that the outputs are to have; default: 30.",
-        metavar="DB",
-    ),
-]
-TargetAccuracy = Annotated[
-    float | None,
-    typer.Option(
-        "--target-accuracy",
-        help="With --precision auto: the fraction of the model's test set that is to be right (0.97).",
-        metavar="FRACTION",
-    ),
-]
-
-
-def _bytes(text: str) -> int:
-    """ "40960" or "40K" (KB, KiB: 1,024 bytes), with M and G likewise."""
-    found = re.fullmatch(r"(\d+) ?(?:([kmg])(?:i?b)?)?", text.strip().lower())
-    if not found or not int(found[1]):
-        raise typer.BadParameter(f"{text!r} is not a size in bytes: write it like 40960, 40K or 2M")
-    return int(found[1]) << 10 * " kmg".index(found[2] or " ")
-
-
-RamLimit = Annotated[
-    int | None,
-    typer.Option(
-        "--ram-limit",
-        parser=_bytes,
-        help="Most RAM for activations, scratch and stack (40960 or 40K): the fastest plan within is chosen. "
-        "Default: the smallest plan that costs next to no time.",
-        metavar="BYTES",
-    ),
-]
-Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
-PortOption = Annotated[
-    str | None,
-    typer.Option(
-        "--port",
-        "-p",
-        help="Serial port or pyserial URL (socket://host:port); default: the board's.",
-        metavar="URL",
-    ),
-]
-Inputs = Annotated[
-    Path | None,
-    typer.Option(
-        "--inputs",
-        help="Samples to verify with (.npy or .npz); default: those kept in the artifact.",
-        metavar="FILE",
-    ),
-]
-Layers = Annotated[bool, typer.Option("--layers", help="Also compare a checksum of every layer.")]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -469,7 +369,10 @@ def clean(
     max_size: Annotated[
         int | None,
         typer.Option(
-            "--max-size", parser=_bytes, help="Most that may stay (500M, 2G); default: 1G.", metavar="BYTES"
+            "--max-size",
+            parser=byte_count,
+            help="Most that may stay (500M, 2G); default: 1G.",
+            metavar="BYTES",
         ),
     ] = None,
     everything: Annotated[
@@ -575,7 +478,7 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     """Say in one sentence what went wrong; the exit code for it."""
     if os.environ.get("FIRMNET_TRACEBACK") == "1":
         traceback.print_exception(error)
-    sentence, code = _sentence(error, arguments)
+    sentence, code = told(error, arguments)
     if sentence:
         screen.error(sentence)
         try:
@@ -583,34 +486,3 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
         except OSError:  # the sentence is on stderr
             _give_up_stdout()
     return code
-
-
-def _sentence(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
-    """What to tell the user about an error, and the exit code."""
-    if isinstance(error, UserError):
-        return str(error), BAD_INPUT
-    if isinstance(error, VerificationError):
-        return str(error), FAILED_CHECK
-    if hasattr(error, "format_message"):  # a wrong command line; typer does not export the class
-        command = getattr(getattr(error, "ctx", None), "command_path", "firmnet")
-        complaint = error.format_message().rstrip(".")  # empty after `firmnet` alone, which showed its help
-        return complaint and f"{complaint}: see `{command} --help`", BAD_INPUT
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.ENOSPC, errno.EROFS):
-        where = error.filename or "a file"
-        return f"{where}: {error.strerror}: choose a place that can be read and written", BAD_INPUT
-    return _internal_fault(error, arguments), INTERNAL_FAULT
-
-
-def _internal_fault(error: Exception, arguments: Sequence[str]) -> str:
-    """Keep the traceback in a log and say where."""
-    head = f"firmnet {version('firmnet')}: firmnet {' '.join(arguments)}\n"
-    text = head + "".join(traceback.format_exception(error))
-    try:
-        log = cache_dir() / "fault.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text, errors="backslashreplace")
-    except OSError:
-        log = Path(tempfile.mkdtemp(prefix="firmnet-")) / "fault.log"
-        log.write_text(text, errors="backslashreplace")
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"firmnet itself failed ({what}): please report it with {log}; FIRMNET_TRACEBACK=1 shows where"

@@ -1,0 +1,118 @@
+"""Which options and arguments have commands in common, and what does their help say?"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def byte_count(text: str) -> int:
+    """ "40960" or "40K" (KB, KiB: 1,024 bytes), with M and G likewise."""
+    found = re.fullmatch(r"(\d+) ?(?:([kmg])(?:i?b)?)?", text.strip().lower())
+    if not found or not int(found[1]):
+        raise typer.BadParameter(f"{text!r} is not a size in bytes: write it like 40960, 40K or 2M")
+    return int(found[1]) << 10 * " kmg".index(found[2] or " ")
+
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A torch.export file (model.pt2), read as data; or file.py:function, code of yours that is run.",
+        metavar="MODEL",
+    ),
+]
+ArtifactDir = Annotated[
+    Path, typer.Argument(help="The directory `firmnet generate` wrote.", metavar="ARTIFACT")
+]
+BoardOption = Annotated[
+    str, typer.Option("--board", "-b", help="Board to build for; `firmnet boards` lists them.", metavar="ID")
+]
+BoardsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--boards",
+        help="Folder of your own board files (<id>.toml); default: FIRMNET_BOARDS, else your settings.",
+        metavar="DIR",
+    ),
+]
+Calib = Annotated[
+    Path | None,
+    typer.Option(
+        "--calib",
+        help="Samples to calibrate with (.npy or .npz); default: the model file's own.",
+        metavar="FILE",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Artifact directory; default: build/<model>-<board>.", metavar="DIR"),
+]
+NameOption = Annotated[
+    str | None, typer.Option("--name", help="Name to import on the board; default: the model's.")
+]
+RangesOption = Annotated[
+    Literal["auto", "mse", "percentile", "minmax"],
+    typer.Option(
+        "--ranges",
+        help="How ranges inside the network are chosen: minmax covers all values, percentile and mse cut "
+        "rare ones off, auto takes what gives the best outputs.",
+    ),
+]
+PrecisionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--precision",
+        help="Of activations: int8 (the default), int16, or auto: int16 where the outputs need it; "
+        "NAME=int16 for one layer, input or state. May be given several times.",
+        metavar="TYPE",
+    ),
+]
+TargetSnr = Annotated[
+    float | None,
+    typer.Option(
+        "--target-snr",
+        help="With --precision auto: the signal-to-noise that the outputs are to have; default: 30.",
+        metavar="DB",
+    ),
+]
+TargetAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        "--target-accuracy",
+        help="With --precision auto: the fraction of the model's test set that is to be right (0.97).",
+        metavar="FRACTION",
+    ),
+]
+RamLimit = Annotated[
+    int | None,
+    typer.Option(
+        "--ram-limit",
+        parser=byte_count,
+        help="Most RAM for activations, scratch and stack (40960 or 40K): the fastest plan within is chosen. "
+        "Default: the smallest plan that costs next to no time.",
+        metavar="BYTES",
+    ),
+]
+Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
+PortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--port",
+        "-p",
+        help="Serial port or pyserial URL (socket://host:port); default: the board's.",
+        metavar="URL",
+    ),
+]
+Inputs = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        help="Samples to verify with (.npy or .npz); default: those kept in the artifact.",
+        metavar="FILE",
+    ),
+]
+Layers = Annotated[bool, typer.Option("--layers", help="Also compare a checksum of every layer.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")
+]
