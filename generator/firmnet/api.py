@@ -334,22 +334,23 @@ def inputs_for(artifact: Artifact, inputs: Any = None) -> Any:
     return integers(artifact, inputs)[0]
 
 
-def _example(samples: Any) -> Any:
+def _example(samples: Any, axes: int = 2) -> Any:
     """The first sample, float32 with a batch of 1: what torch.export traces a module with.
 
-    Of several inputs a tuple or dict of their first samples, as the samples are.
+    Of several inputs a tuple or dict of their first samples, as the samples are. `axes`: the least that they
+    have, 1 where one of several is a number in each sample; alone, a line of numbers is no set of samples.
     """
     if isinstance(samples, Mapping):
-        return {name: _example(each) for name, each in samples.items()}
+        return {name: _example(each, 1 if len(samples) > 1 else axes) for name, each in samples.items()}
     if isinstance(samples, tuple):
-        return tuple(_example(each) for each in samples)
+        return tuple(_example(each, 1 if len(samples) > 1 else axes) for each in samples)
     try:
         array = np.asarray(samples)
     except ValueError:
         raise UserError("calibration data must be float samples of one shape, not a ragged list") from None
     if array.ndim and not len(array):
         raise UserError("calibration data is empty: give at least one sample")
-    if array.ndim < 2 or array.dtype.kind != "f":
+    if array.ndim < axes or array.dtype.kind != "f":
         shown = f"{array.dtype} {array.shape}"
         numbers = (
             "; where the model takes whole numbers (an embedding), give one sample of them in int64, of "
@@ -357,7 +358,7 @@ def _example(samples: Any) -> Any:
         )
         raise UserError(
             f"calibration data must be float samples of shape (N, …), not {shown}"
-            f"{numbers if array.dtype.kind in 'iu' and array.ndim >= 2 else ''}"
+            f"{numbers if array.dtype.kind in 'iu' and array.ndim >= axes else ''}"
         )
     return array[:1].astype(np.float32)
 

@@ -1,6 +1,7 @@
 """Do models of whole numbers (words, sensors' states) work from PyTorch to the prompt?"""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +119,36 @@ def test_an_input_that_is_also_reckoned_with_is_refused() -> None:
 
     with pytest.raises(UserError, match="is int64: firmnet takes float32, but for numbers that an embedding"):
         load(Reckoned(), example=torch.zeros(1, 3, dtype=torch.int64))
+
+
+class Columns(nn.Module):
+    """Categories beside each other, each with a table of its own, and a number of a label in each sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.tables = nn.ModuleList(nn.Embedding(rows, 3) for rows in (4, 300, 9))
+        self.label, self.head = nn.Embedding(5, 9), nn.Linear(9, 2)
+
+    def forward(self, categories: Tensor, label: Tensor, gain: Tensor) -> Tensor:
+        rows = torch.cat([table(categories[:, i]) for i, table in enumerate(self.tables)], 1)
+        return self.head(rows * self.label(label)) * gain[:, None]
+
+
+def columns() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    gains = rng.uniform(0.5, 2, 16).astype(np.float32)
+    return rng.integers(0, (4, 300, 9), (16, 3)), rng.integers(0, 5, 16), gains
+
+
+def test_each_column_has_the_rows_of_its_own_table(tmp_path: Path) -> None:
+    given = columns()
+    example = tuple(x[:1] for x in given)
+    made = firmnet.compile(Columns().eval(), given, board="nucleo_f446re", name="columns", example=example)
+    assert made.graph.tensors[made.graph.inputs[0].tensor].dtype is Dtype.INT16
+    made.save(tmp_path / "columns")
+    assert made.verify(device="host", layers=True).ok
+    assert made.verify(given).ok
+    given[0][3, 2] = 9
+    with pytest.raises(UserError, match=r"sample 3 holds 9, .* has rows 0 to 8"):
+        made.verify(given)

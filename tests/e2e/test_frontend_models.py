@@ -351,8 +351,9 @@ def test_one_tensor_may_be_wrapped_in_anything(wrapped: Any) -> None:
         (lambda x: (x - torch.arange(4.0).view(4, 1, 1)) / 3 + torch.zeros_like(x), {"conv2d"}),
         (lambda x: x * x.mean((2, 3), keepdim=True).expand_as(x), {"avg_pool2d", "mul"}),
         (lambda x: torch.relu_(x + x).unflatten(1, (2, 2)).swapaxes(1, 2).contiguous(), {"table"}),
+        (lambda x: torch.cat([x, torch.ones(1, 1, 6, 6).type_as(x) - 0.5], 1), {"concat"}),
     ],
-    ids=range(32),
+    ids=range(33),
 )
 def test_other_spellings_are_what_they_spell(function: Any, expected: set[str]) -> None:
     module = function if isinstance(function, nn.Module) else nn.Sequential(Only(function))
@@ -471,3 +472,21 @@ def test_what_is_composed_of_other_layers_is_bit_exact_too(tmp_path: Path) -> No
     deployment.save(tmp_path / "composed")
     assert deployment.verify(device="host", layers=True).ok
     assert deployment.quality[-1].snr_db > 25
+
+
+class Attribute(nn.Module):
+    """A plain attribute that is no buffer; what is the same everywhere is divided by its rounding noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = torch.eye(7).flip(0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        written = torch.zeros(1, 7)
+        written[:, :] = x @ self.turn + 0.1
+        centred = written - written.mean(-1, keepdim=True)
+        return centred / (centred.std(-1, keepdim=True) + 1e-8)
+
+
+def test_a_doubt_of_float32_is_settled_though_an_attribute_is_float32() -> None:
+    assert load(Attribute(), example=torch.randn(1, 7)).graph.nodes

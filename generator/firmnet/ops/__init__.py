@@ -3,10 +3,20 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .numbers import counted, numbered
+from .numbers import counted, least_rows, numbered
 from .spec import OPS, Op, Stripe, check_quantized, check_states, check_types
 
 for _module in sorted(m.name for m in iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")
 
-__all__ = ["OPS", "Op", "Stripe", "check_quantized", "check_states", "check_types", "counted", "numbered"]
+__all__ = [
+    "OPS",
+    "Op",
+    "Stripe",
+    "check_quantized",
+    "check_states",
+    "check_types",
+    "counted",
+    "least_rows",
+    "numbered",
+]

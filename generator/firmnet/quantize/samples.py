@@ -13,10 +13,10 @@ import numpy as np
 
 from ..arrays import npz_names, open_plain, read_member, read_npy
 from ..errors import UserError, first_line
-from ..interpret import model_shape
+from ..interpret import in_model_order, model_shape
 from ..ir import Array, Graph, Port, Shape, key_of, unwrapped, wrapped
 from ..limits import MAX_SAMPLES_BYTES
-from ..ops import numbered
+from ..ops import least_rows
 
 KEY = "x"
 
@@ -102,12 +102,12 @@ def rows(samples: Any, graph: Graph) -> Sequence[tuple[Array, ...]]:
 
 def _of_each(samples: Any, graph: Graph, what: str, check: Callable[[Array, str], Array]) -> Any:
     """What `check` makes of the samples of each input, which have its shape; as many of each."""
-    found, tables = [], numbered(graph)
+    found, tables = [], least_rows(graph)
     read = {name for node in graph.nodes for name in node.inputs} | {port.tensor for port in graph.outputs}
     for port, given, told in _by_port(samples, graph, what):
         tensor, judge = graph.tensors[port.tensor], check
         if check is _checked and port.tensor in tables:
-            judge = partial(_checked_numbers, rows=tables[port.tensor][0])
+            judge = partial(_checked_numbers, rows=in_model_order(port, tables[port.tensor]))
         elif check is _checked and port.tensor not in read:
             judge = _checked_unread
         found.append(judge(_as_batch(_as_array(given, told), model_shape(tensor, port.order), told), told))
@@ -158,18 +158,19 @@ def _checked_unread(array: Array, what: str) -> Array:
     return _checked(array.astype(np.float32) if array.dtype.kind in "iub" else array, what)
 
 
-def _checked_numbers(array: Array, what: str, rows: int) -> Array:
-    """Numbers of rows of a table, as float32: whole ones that it has."""
+def _checked_numbers(array: Array, what: str, rows: Array) -> Array:
+    """Numbers of rows of a table, as float32: whole ones that it has, `rows` for each value of a sample."""
     if array.dtype.kind not in "iuf":
         raise UserError(f"{what} has dtype {array.dtype.name}: give whole numbers, e.g. of int64")
     values = np.ascontiguousarray(array, np.float32)
     _check_finite(values, what)
-    wrong = (values != np.floor(values)) | (values < 0) | (values >= rows)
+    limits = np.broadcast_to(rows.reshape(values.shape[1:]), values.shape)
+    wrong = (values != np.floor(values)) | (values < 0) | (values >= limits)
     if wrong.any():
         sample = int(np.argmax(wrong.reshape(len(values), -1).any(axis=1)))
         raise UserError(
             f"{what}: sample {sample} holds {values[wrong].flat[0]:g}, and the table that it names rows of "
-            f"has rows 0 to {rows - 1}: repair it"
+            f"has rows 0 to {limits[wrong].flat[0] - 1}: repair it"
         )
     return values
 

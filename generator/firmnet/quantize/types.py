@@ -56,7 +56,7 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
 
 def _of_their_own(graph: Graph) -> dict[str, Dtype]:
     """Types that ops have whatever is asked: of whole numbers, and of what is written in one only."""
-    found = {name: counted(most).dtype for name, (_, most) in numbered(graph).items()}
+    found = {name: counted(most).dtype for name, most in numbered(graph).items()}
     written: set[str] = set()
     for node in graph.nodes:
         q, other = (OPS[node.op].output_qparams(node.attrs, dtype) for dtype in (Dtype.INT8, Dtype.INT16))

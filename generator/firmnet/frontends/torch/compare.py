@@ -5,7 +5,7 @@ a layer in place behind it then overwrites; it keeps one branch of Python code, 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from math import prod
 from typing import Any
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch.func import functional_call
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 from ...errors import UserError, first_line
-from ...interpret import model_shape, run_float
+from ...interpret import in_model_order, model_shape, run_float
 from ...ir import Array, Graph, Shape, key_of, wrapped
-from ...ops import numbered
+from ...ops import least_rows
 from .containers import tensors_of
 from .examples import Caller
 from .source import quiet
@@ -122,9 +124,23 @@ def _run(module: torch.nn.Module, call: Caller, dtype: torch.dtype | None, sampl
             own = [*module.named_parameters(), *module.named_buffers()]
             copies = {k: t.detach().clone().to(dtype if t.is_floating_point() else t.dtype) for k, t in own}
             converted = [x.to(dtype) if x.is_floating_point() else x for x in given]
-            returned = functional_call(_Called(module, call), _prefixed(copies), (converted,))
+            with _Widened() if dtype is torch.float64 else nullcontext():
+                returned = functional_call(_Called(module, call), _prefixed(copies), (converted,))
     found = tensors_of(returned)
     return tuple(tensor.detach().cpu().to(torch.float64).numpy() for tensor in found)
+
+
+class _Widened(TorchFunctionMode):
+    """Float32 becomes float64: tensors that a module has as plain attributes, and those its forward makes."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        args, kwargs = pytree.tree_map(_widened, (args, kwargs or {}))
+        return pytree.tree_map(_widened, func(*args, **kwargs))
+
+
+def _widened(value: Any) -> Any:
+    single = isinstance(value, torch.Tensor) and value.dtype is torch.float32
+    return value.to(torch.float64) if single else value
 
 
 class _Called(torch.nn.Module):
@@ -201,7 +217,10 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     """
     places = any(node.op == "argmax" for node in graph.nodes)
     shapes = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.inputs]
-    tables = [numbered(graph).get(port.tensor, (0, 0))[0] for port in graph.inputs]
+    named = least_rows(graph)
+    tables = [
+        in_model_order(port, named[port.tensor]) if port.tensor in named else None for port in graph.inputs
+    ]
     known = [_samples(shape, data) for shape, data in zip(shapes, _by_port(graph, calibration), strict=True)]
     if places:
         known = [x[np.ptp(x.reshape(len(x), prod(x.shape[1:])), axis=1) > 0] for x in known]
@@ -218,7 +237,7 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     for i, sample in enumerate(made):
         yield tuple(
             x.astype(np.float32)
-            if not rows
+            if rows is None
             else _rows(x if i < of_data else rng.integers(rows, size=x.shape), rows)
             for x, rows in zip(sample, tables, strict=True)
         )
@@ -228,7 +247,7 @@ def _spread(count: int) -> Array:
     return np.linspace(0, count - 1, min(COMPARED, count)).astype(int)
 
 
-def _rows(x: Array, rows: int) -> Array:
+def _rows(x: Array, rows: Array) -> Array:
     """Numbers that name rows of a table."""
     return np.clip(x, 0, rows - 1).astype(np.int64)
 

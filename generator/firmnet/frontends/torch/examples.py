@@ -76,7 +76,10 @@ def _bound(
 
 
 def _one_sample(leaf: Any, source: str) -> torch.Tensor:
-    """The first sample of what was given with a batch of 1: float32, or whole numbers as they are."""
+    """The first sample of what was given with a batch of 1: float32, or whole numbers as they are.
+
+    Shape (1,) is a batch of one number; a longer line is taken for a sample without a batch, and refused.
+    """
     if not isinstance(leaf, torch.Tensor | np.ndarray):
         raise UserError(f"{source}: the example input is a {type(leaf).__name__}: give one float32 tensor")
     tensor = torch.as_tensor(leaf).detach()
@@ -85,7 +88,7 @@ def _one_sample(leaf: Any, source: str) -> torch.Tensor:
             f"{source}: the example input is {dtype_name(tensor.dtype)}: "
             "firmnet takes float32 inputs, so convert it with .float()"
         )
-    if tensor.ndim < 2 or 0 in tensor.shape:
+    if 0 in tensor.shape or (tensor.ndim < 2 and tensor.shape != (1,)):
         raise UserError(
             f"{source}: the example input has shape {tuple(tensor.shape)}: "
             "give a batch of one, e.g. x.unsqueeze(0)"

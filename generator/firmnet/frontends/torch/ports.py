@@ -51,7 +51,7 @@ def _fits(node: FxNode, refusals: Refusals) -> bool:
             f"takes an input {node.name!r} that is {dtype_name(value.dtype)}: firmnet takes float32, "
             "so export with a float32 example"
         )
-    if value.ndim < 2 or value.shape[0] != 1 or 0 in value.shape:
+    if value.ndim < 1 or value.shape[0] != 1 or 0 in value.shape:
         refusals.because(
             f"takes an input {node.name!r} that has shape {tuple(value.shape)}: "
             "export with an example of batch 1"

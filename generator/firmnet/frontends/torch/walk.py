@@ -134,6 +134,7 @@ class Import:
             self.refuse(node, f"this form of it is not supported ({first_line(error)})")
             return
         several, made = isinstance(node.meta["val"], list | tuple), _as_list(built)
+        made = [_to_torch(value, result) for value, result in zip(made, results, strict=False)]
         for result, shape in zip(made, expected, strict=False):
             if result.shape != shape:
                 self.refuse(node, f"firmnet would make {result.shape} of it, and not {shape}")
@@ -143,7 +144,7 @@ class Import:
             self.refuse(node, f"{BESIDE}: {UNPOOLING}" if pooling else hint(str(node.target), BESIDE))
             return
         unknown = [UNKNOWN] * (len(_as_list(node.meta["val"])) - len(made))
-        self.values[node] = [*made, *unknown] if several else built
+        self.values[node] = [*made, *unknown] if several else made[0]
 
     def refuse(self, node: FxNode, advice: str) -> None:
         """Note the node, and let what follows it be looked at too."""
@@ -208,6 +209,11 @@ def _to_numpy(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _to_numpy(item) for key, item in value.items()}
     return value
+
+
+def _to_torch(value: Any, result: torch.Tensor) -> Any:
+    """A constant that a rule hands on, as PyTorch would have it; everything else as it is."""
+    return torch.as_tensor(value, dtype=result.dtype) if isinstance(value, np.ndarray) else value
 
 
 def _is_mask(value: Any) -> bool:
