@@ -5,14 +5,13 @@ a reciprocal root, then a product of 64 bits.
 """
 
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 
 from ..ir import Array, Call, Dtype, QParams, Shape
 from ..qmath import integer_root, reciprocal_roots
 from .add import narrow
-from .reduce import MOST_VALUES, too_many
+from .reduce import MOST_VALUES, too_many, values_along
 from .spec import Constants, Op, register
 
 UNIT_OUTPUT = QParams((1 / 128,), 0)
@@ -43,10 +42,8 @@ class Normalize(Op):
 
     def shape(self, attrs: NormalizeAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs
-        distinct = len({*attrs.axes}) == len(attrs.axes) > 0
-        if not distinct or any(axis not in range(len(x)) for axis in attrs.axes):
-            raise ValueError(f"normalize along axes {attrs.axes} does not fit shape {x}")
-        if not 0 <= attrs.least < 2.0**100 or prod(x[axis] for axis in {*attrs.axes}) > MOST_VALUES:
+        n = values_along("normalize", attrs.axes, x)
+        if not 0 <= attrs.least < 2.0**100 or n > MOST_VALUES:
             raise ValueError(f"normalize of more than {MOST_VALUES:,} values, or by no number")
         return x
 

@@ -3,6 +3,7 @@
 Maxima, sums and means over axes are pools (max_pool2d, avg_pool2d).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isqrt, prod, sqrt
 from typing import Literal
@@ -43,10 +44,7 @@ class Reduce(Op):
 
     def shape(self, attrs: ReduceAttrs, *inputs: Shape) -> Shape:
         (x,) = inputs
-        distinct = len({*attrs.axes}) == len(attrs.axes) > 0
-        if not distinct or any(axis not in range(len(x)) for axis in attrs.axes):
-            raise ValueError(f"reduce over axes {attrs.axes} does not fit shape {x}")
-        n = prod(x[axis] for axis in {*attrs.axes})
+        n = values_along("reduce", attrs.axes, x)
         if n > MOST_VALUES:
             raise ValueError(f"reduce of {n:,} values to one: at most {MOST_VALUES:,}")
         if attrs.kind in ("var", "std") and not 0 <= attrs.correction < n:
@@ -137,6 +135,13 @@ def _most(call: Call, fraction_bits: int, dropped_bits: int) -> int:
             return (n << DEVIATION_BITS[dtype]) ** 2 >> dropped_bits
         case _:
             return n << DEVIATION_BITS[dtype] + fraction_bits
+
+
+def values_along(op: str, axes: Sequence[int], x: Shape) -> int:
+    """How many lie along some axes of x together; ValueError unless these are axes of it, each once."""
+    if not len({*axes}) == len(axes) > 0 or any(axis not in range(len(x)) for axis in axes):
+        raise ValueError(f"{op} over axes {axes} does not fit shape {x}")
+    return prod(x[axis] for axis in axes)
 
 
 def count(call: Call) -> int:

@@ -21,13 +21,10 @@ MAX_COLUMNS = 20
 TAP_CYCLES, ROW_CYCLES, GROUP_CYCLES, OUTPUT_CYCLES = 11, 11, 40, 110
 
 
-@dataclass(frozen=True)
-class Direct:
+class InFours:
     """`whole` groups of four channels, and `left` channels for which the last four are computed once more."""
 
-    image: WindowedImage
     channels: int
-    multiplier: int
 
     @property
     def whole(self) -> int:
@@ -40,6 +37,15 @@ class Direct:
     @property
     def groups(self) -> int:
         return self.whole + (self.left > 0)
+
+
+@dataclass(frozen=True)
+class Direct(InFours):
+    """Each group reads its pixels where they lie."""
+
+    image: WindowedImage
+    channels: int
+    multiplier: int
 
     @property
     def record(self) -> int:

@@ -16,7 +16,7 @@ from ...ops.conv2d import window_of
 from ...ops.spec import Constants
 from ..images import WindowedImage, image
 from .depthwise import MAX_SUMS
-from .depthwise_direct import CHANNELS
+from .depthwise_direct import CHANNELS, InFours
 from .depthwise_tile import (
     COLUMNS,
     PASS_WORDS,
@@ -53,7 +53,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Quads:
+class Quads(InFours):
     """`rows` rows of output are straight code, again and again; with all of them at once no row is padded."""
 
     image: WindowedImage
@@ -62,16 +62,6 @@ class Quads:
     rows: int = 0
     tiles: tuple[Tile, ...] = ()
     blocks: int = 1
-
-    @property
-    def whole(self) -> int:
-        """Groups of four channels."""
-        return self.channels // CHANNELS
-
-    @property
-    def left(self) -> int:
-        """Channels for which the last four are computed once more."""
-        return self.channels % CHANNELS
 
     @property
     def resident(self) -> bool:
@@ -204,11 +194,11 @@ class Quads:
     def cycles(self) -> float:
         """What the layer takes on a Cortex-M4, about."""
         pairs = len(self.round_spreads)
-        groups = self.whole + (self.left > 0)
         spread = self.rounds * (12 * pairs + pairs % 2 + 5)
         channel = CHANNEL_CYCLES + 3 * self.words + self.loops * sum(t.cycles for t in self.tiles)
         channel += self.loops * LOOP_CYCLES if self.padded else 0
-        calls = CALL_CYCLES + 60 * (self.left > 0) + self.groups_cycles(groups, spread + CHANNELS * channel)
+        groups = self.groups_cycles(self.groups, spread + CHANNELS * channel)
+        calls = CALL_CYCLES + 60 * (self.left > 0) + groups
         return self.multiplier * calls + (self.above + self.below) * (20 + self.row_bytes / 4)
 
     @staticmethod

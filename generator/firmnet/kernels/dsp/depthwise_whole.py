@@ -10,7 +10,7 @@ import numpy as np
 
 from ...ir import Array, Call
 from ...ops.spec import Constants
-from .depthwise_direct import CHANNELS
+from .depthwise_direct import CHANNELS, InFours
 from .instructions import MAX_OFFSET
 
 MAX_PAIRS = 12
@@ -19,7 +19,7 @@ PAIR_CYCLES, SINGLE_CYCLES, LOOP_CYCLES, GROUP_CYCLES, CALL_CYCLES = 17, 13, 6, 
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(InFours):
     """`loops` times `unroll` pairs of pixels, `rest` pairs, and one pixel more if their number is odd."""
 
     pixels: int
@@ -28,20 +28,6 @@ class Whole:
     unroll: int
     loops: int
     rest: int
-
-    @property
-    def whole(self) -> int:
-        """Groups of four channels."""
-        return self.channels // CHANNELS
-
-    @property
-    def left(self) -> int:
-        """Channels for which the last four are computed once more."""
-        return self.channels % CHANNELS
-
-    @property
-    def groups(self) -> int:
-        return self.whole + (self.left > 0)
 
     @property
     def pairs(self) -> int:
