@@ -122,17 +122,22 @@ def test_an_input_that_is_also_reckoned_with_is_refused() -> None:
 
 
 class Columns(nn.Module):
-    """Categories beside each other, each with a table of its own, and a number of a label in each sample."""
+    """Categories beside each other, each with a table of its own, and all in one table by their offsets.
+
+    A label and a gain are a number in each sample.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.tables = nn.ModuleList(nn.Embedding(rows, 3) for rows in (4, 300, 9))
         self.label, self.head = nn.Embedding(5, 9), nn.Linear(9, 2)
+        self.wide = nn.EmbeddingBag(313, 2, mode="sum")
+        self.register_buffer("offsets", torch.tensor([0, 4, 304]))
 
     def forward(self, categories: Tensor, label: Tensor, gain: Tensor) -> Tensor:
         rows = torch.cat([table(categories[:, i]) for i, table in enumerate(self.tables)], 1)
-        return self.head(rows * self.label(label)) * gain[:, None]
+        return (self.head(rows * self.label(label)) + self.wide(categories + self.offsets)) * gain[:, None]
 
 
 def columns() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """How does PyTorch's choosing by constant indices read, and what moves values to constant places?"""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -97,6 +98,8 @@ def _in_place(move: Callable[..., torch.Tensor]) -> Rule:
 
 def from_aten_embedding(b: Builder, weight: Array, indices: Tensor, *options: Any) -> Tensor:
     """The rows of a table that whole numbers name; what is trained about it (padding_idx) is done."""
+    if shifted := _shifted(b, indices):
+        return reshaped(b, _rows_of_fields(b, weight, *shifted), (*indices.shape, weight.shape[1]))
     if not _counts(b, indices):
         raise Unsupported(
             "rows named by real numbers: give the network their numbers as an input of int64, or by argmax"
@@ -112,6 +115,39 @@ def _counts(b: Builder, x: Tensor) -> bool:
     while (node := made.get(name)) and OPS[node.op].keeps_qparams:
         name = node.inputs[0]
     return node is None or node.op == "argmax"
+
+
+def _shifted(b: Builder, indices: Tensor) -> tuple[Tensor, Array] | None:
+    """Whole numbers to which constants are added, and these, one for each; None: it is something else."""
+    made = {output: node for node in b.nodes for output in node.outputs}
+    node = made.get(indices.name)
+    while node and node.op == "reshape":
+        node = made.get(node.inputs[0])
+    if not node or node.op != "batch_norm":
+        return None
+    x, scale, shift = (b.tensors[name] for name in node.inputs)
+    offsets = shift.values
+    if np.any(scale.values != 1) or np.any(offsets % 1) or not _counts(b, x):
+        return None
+    behind = (1,) * (len(x.shape) - 1 - node.attrs.axis)
+    return x, np.broadcast_to(offsets.reshape(-1, *behind), x.shape).astype(np.int64)
+
+
+def _rows_of_fields(b: Builder, weight: Array, numbers: Tensor, offsets: Array) -> Tensor:
+    """(values, n): tables of several fields lie in one, each from its offset to that of the next field."""
+    begins = sorted({int(offset) for offset in offsets.ravel()})
+    if begins[0] < 0 or begins[-1] >= len(weight):
+        raise Unsupported(f"offsets {begins[0]} to {begins[-1]} in a table of {len(weight)} rows")
+    ends = dict(zip(begins, [*begins[1:], len(weight)], strict=True))
+    tables = {at: b.constant(f"{b.layer}_table", weight[at:end]) for at, end in ends.items()}
+    flat, of_each = reshaped(b, numbers, (numbers.size,)), offsets.ravel()
+    firsts = [0, *(np.flatnonzero(np.diff(of_each)) + 1), len(of_each)]
+    rows = []
+    for first, last in pairwise(firsts):
+        table = tables[int(of_each[first])]
+        field = part(b, flat, 0, int(first), int(last - first))
+        rows.append(b.add("embedding", EmbeddingAttrs(table.shape[0]), field, table))
+    return from_aten_cat(b, rows, 0)
 
 
 def from_aten_one_hot(b: Builder, x: Tensor, num_classes: int = -1) -> Tensor:
