@@ -46,6 +46,8 @@ from .toolchain import find
 
 if TYPE_CHECKING:
     from . import targets
+    from .api import Deployment
+    from .manifest import Manifest
     from .quantize import Precision
 
 screen = Screen()
@@ -186,6 +188,23 @@ def _generate(
             f"{made.name} for {made.board}: {len(made.layers)} layers, "
             f"RAM {made.arena_bytes:,} B of activations and scratch, {made.stack_bytes:,} B of stack"
         )
+    _show_made(deployment, made, ram_limit)
+    return Outcome(
+        {
+            "artifact": str(artifact.path),
+            "manifest": made,
+            "quality": deployment.quality,
+            "ranges": deployment.found_ranges,
+            "accuracy": deployment.accuracy,
+            "precision": deployment.found,
+            "cost": {"int8": deployment.narrow_cost, "chosen": deployment.firmware.cost},
+            "warnings": deployment.warnings,
+        }
+    )
+
+
+def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None) -> None:
+    """What was generated, what it costs and what quantization lost."""
     for what, edges in (("takes", made.inputs), ("gives", made.outputs)):
         if len(edges) > 1:
             screen.line(f"{what}: {', '.join(edge.title for edge in edges)}")
@@ -212,18 +231,6 @@ def _generate(
         screen.line(deployment.accuracy.line())
     for warning in deployment.warnings:
         screen.warning(warning)
-    return Outcome(
-        {
-            "artifact": str(artifact.path),
-            "manifest": made,
-            "quality": deployment.quality,
-            "ranges": deployment.found_ranges,
-            "accuracy": deployment.accuracy,
-            "precision": deployment.found,
-            "cost": {"int8": deployment.narrow_cost, "chosen": deployment.firmware.cost},
-            "warnings": deployment.warnings,
-        }
-    )
 
 
 @app.command()
