@@ -490,3 +490,20 @@ class Attribute(nn.Module):
 
 def test_a_doubt_of_float32_is_settled_though_an_attribute_is_float32() -> None:
     assert load(Attribute(), example=torch.randn(1, 7)).graph.nodes
+
+
+def boxes(x: torch.Tensor) -> torch.Tensor:
+    """Places and sizes in pixels of shares, written where these were read."""
+    y = x.sigmoid()
+    y[:, :2] = y[:, :2] * 400 - 100
+    y[:, 2:4] = y[:, 2:4] ** 2 * 300
+    return y
+
+
+def test_what_is_read_beside_a_written_part_keeps_a_range_of_its_own() -> None:
+    x = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+    made = firmnet.compile(Only(boxes), x, board="nucleo_f446re", name="boxes")
+    sizes = [row.snr_db for row in made.quality if row.op == "table"]
+    assert sizes
+    assert min(sizes) > 30
+    assert made.verify(layers=True).ok
