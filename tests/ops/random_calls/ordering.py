@@ -6,9 +6,11 @@ from .drawing import Draw, Family
 
 
 def largest(d: Draw) -> tuple[Any, ...]:
+    """Two or more where there are: where the one largest is, is chance among equals."""
     x, shape = d.ranked(1, 2, 3, 4, 5)
     axis = d.axis(shape)
-    return x, d.randint(1, min(3, shape[axis])), axis
+    count = d.randint(1, min(3, shape[axis]))
+    return x, max(count, min(2, shape[axis])), axis
 
 
 def in_order(d: Draw) -> tuple[Any, ...]:
