@@ -1,4 +1,4 @@
-"""Is any single layer slow on a Cortex-M4? A sweep of some 350: cycles, price, other kernels, RAM, code.
+"""Is any single layer slow on a Cortex-M4? A sweep of some 580: cycles, price, other kernels, RAM, code.
 
     python benchmarks/layers.py [-k PATTERN] [--json] [--jobs N] [--beside FILE] [--chosen-only]
 
