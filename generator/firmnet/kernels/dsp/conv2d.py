@@ -17,7 +17,7 @@ from .depthwise import WORKING_BYTES, Depthwise, depthwise
 from .depthwise_bands import MOST_RAM, Bands, Grid, Way, bands
 from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycles, direct_stream
 from .depthwise_looped import Looped, looped
-from .depthwise_quads import Quads, quads, quads_stream
+from .depthwise_quads import Quads, least_ram_bytes, quads, quads_stream
 from .depthwise_shift import alike, doubled_alike
 from .depthwise_whole import Whole, whole, whole_stream
 from .packing import depthwise_stream, dot_over, joinable, lane_order, pair_stream
@@ -276,11 +276,14 @@ class QuadsConv2d(Kernel):
 
     def accepts(self, call: Call) -> bool:
         """Where input, output and scratch together take little more than by another kernel."""
-        found = quads(call) if is_depthwise(call) else None
-        if found is None:
+        if not is_depthwise(call):
             return False
         strips = depthwise(call) or looped(call)
-        return found.ram_bytes <= max(MOST_RAM * strips.ram_bytes, WORKING_BYTES)
+        most = max(MOST_RAM * strips.ram_bytes, WORKING_BYTES)
+        if least_ram_bytes(call) > most:
+            return False
+        found = quads(call)
+        return found is not None and found.ram_bytes <= most
 
     def cycles(self, call: Call) -> float:
         return _quads(call).cycles

@@ -208,8 +208,17 @@ class Quads(InFours):
     @property
     def ram_bytes(self) -> int:
         """Of input, output and scratch, if nothing else is alive."""
+        return self._ram_with(self.stored_rows)
+
+    @property
+    def least_ram_bytes(self) -> int:
+        """The same without rows of padding."""
+        return self._ram_with(self.image.height)
+
+    def _ram_with(self, rows: int) -> int:
         i = self.image
-        return self.scratch_bytes + i.height * i.width * self.channels + i.out_height * i.out_width * i.n_out
+        in_and_out = i.height * i.width * self.channels + i.out_height * i.out_width * i.n_out
+        return rows * self.row_bytes + in_and_out
 
     @cached_property
     def kernel_rows(self) -> tuple[KernelRow, ...]:
@@ -259,6 +268,13 @@ def quads(call: Call) -> Quads | None:
     """The fastest layout; None where its code would be too large, or the kernel has too many taps."""
     channels = call.inputs[0].shape[3]
     return _fastest(image(call, window_of(call)), channels, call.output.shape[3] // channels)
+
+
+def least_ram_bytes(call: Call) -> int:
+    """What any layout takes: input, output, and scratch without rows of padding."""
+    channels = call.inputs[0].shape[3]
+    layout = Quads(image(call, window_of(call)), channels, call.output.shape[3] // channels)
+    return layout.least_ram_bytes
 
 
 @cache
