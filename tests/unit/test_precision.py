@@ -8,9 +8,12 @@ from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import run_float, run_int
 from firmnet.ir import Array, Dtype, Graph
 from firmnet.ops import OPS
+from firmnet.ops.argmax import ArgmaxAttrs
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.linear import LinearAttrs
+from firmnet.ops.max_pool2d import MaxPool2dAttrs
+from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.ops.softmax import SoftmaxAttrs
 from firmnet.qmath import dequantize_output, quantize_input
 from firmnet.quantize import quantize, read_precision
@@ -112,6 +115,16 @@ def test_one_type_to_compute_with_has_inputs_rescaled(monkeypatch: pytest.Monkey
 def test_names_and_types_that_cannot_be(named: dict[str, Dtype], sentence: str) -> None:
     with pytest.raises(GraphError, match=sentence):
         typed(perceptron(), named)
+
+
+def test_the_largest_of_places_is_refused_in_words_of_what_it_is() -> None:
+    b = Builder("net")
+    x = b.input("x", (1, 4, 4, 3))
+    places = b.add("argmax", ArgmaxAttrs(3), x)
+    most = b.add("max_pool2d", MaxPool2dAttrs((2, 2), (2, 2)), places)
+    graph = b.graph(x, b.add("reshape", ReshapeAttrs((1, 4)), most))
+    with pytest.raises(GraphError, match=r"is computed of places or row numbers, .*after the network"):
+        typed(graph, {})
 
 
 def test_a_layer_asked_to_be_what_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
     given = asked | _of_their_own(graph)
     while True:
         tied = groups(graph)
-        found = Typed(graph, tied, _by_group(tied, given, default))
+        found = Typed(graph, tied, _by_group(tied, given, asked, default))
         changes = ((node, change) for node in graph.nodes if (change := _change(found, node)))
         node, change = next(changes, (None, None))
         if node is None or change is None:
@@ -134,11 +134,16 @@ def by_tensor(graph: Graph, named: NamedTypes) -> Iterator[tuple[str, Dtype]]:
         yield from ((tensor, dtype) for tensor in known[name])
 
 
-def _by_group(tied: Groups, given: NamedTypes, default: Dtype) -> dict[str, Dtype]:
-    """GraphError for two types in one group."""
+def _by_group(tied: Groups, given: NamedTypes, asked: NamedTypes, default: Dtype) -> dict[str, Dtype]:
+    """GraphError for two types in one group, of which users asked for one, or none."""
     found: dict[str, Dtype] = {}
     for name, dtype in given.items():
         if found.setdefault(tied.of[name], dtype) is not dtype:
+            if asked.keys().isdisjoint(tied.members(tied.of[name])):
+                raise GraphError(
+                    f"{name!r} is computed of places or row numbers, which are returned, moved and looked "
+                    "up, and not reckoned with: leave it to what comes after the network"
+                )
             raise GraphError(
                 f"{name!r} cannot be {dtype}: it shares its values with another that is to be "
                 f"{found[tied.of[name]]}; give both the same type"
