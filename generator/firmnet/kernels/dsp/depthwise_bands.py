@@ -11,15 +11,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
+from ...ops.windows import Pair
 from .depthwise_direct import CHANNELS
 from .depthwise_quads import PAIR_BYTES, Spread
 from .depthwise_tile import (
     COLUMNS,
     PASS_WORDS,
-    Held,
     KernelRow,
     Macs,
     PairLoad,
+    ResidentWeights,
     Tile,
     lone_tap,
     pair_macs,
@@ -100,7 +101,7 @@ class OutputLine:
 
 
 @dataclass(frozen=True)
-class Bands:
+class Bands(ResidentWeights):
     """`rows` rows of output at a time, of bodies of `body` outputs; `lead` columns of zeros before the image.
 
     `folded`: the image is a line, so many outputs a dilation apart share a tile, and a loop goes over their
@@ -126,28 +127,8 @@ class Bands:
         return self.whole + (self.left > 0)
 
     @property
-    def resident(self) -> bool:
-        return True
-
-    @property
-    def row_words(self) -> int:
-        return words_of(self.way.kernel[1])
-
-    @property
-    def words(self) -> int:
-        return self.way.kernel[0] * self.row_words
-
-    @property
-    def record(self) -> int:
-        """Words of the stream per channel: weights, bias, multiplier."""
-        return self.words + 2
-
-    @property
-    def held(self) -> Held:
-        """What registers that hold no weights hold."""
-        if self.words == PASS_WORDS:
-            return Held()
-        return Held("r4", "r5", "r6") if self.words == 1 else Held("", "r6", "r7")
+    def kernel(self) -> Pair:
+        return self.way.kernel
 
     # --- what lies in scratch
 

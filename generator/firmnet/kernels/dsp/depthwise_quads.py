@@ -14,23 +14,24 @@ import numpy as np
 from ...ir import Array, Call
 from ...ops.conv2d import window_of
 from ...ops.spec import Constants
+from ...ops.windows import Pair
 from ..images import WindowedImage, image
 from .depthwise import MAX_SUMS
 from .depthwise_direct import CHANNELS, InFours
 from .depthwise_tile import (
     COLUMNS,
     PASS_WORDS,
-    Held,
     KernelRow,
     Macs,
     PairLoad,
+    ResidentWeights,
     Tile,
     lone_tap,
     pair_macs,
     pair_tile,
 )
 from .instructions import MAX_OFFSET
-from .packing import PIECE, depthwise_stream, words_of
+from .packing import PIECE, depthwise_stream
 
 PAIR_BYTES = 4 * CHANNELS
 CODE_BYTES, MAX_CODE_BYTES = 1000, 1250
@@ -53,7 +54,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Quads(InFours):
+class Quads(InFours, ResidentWeights):
     """`rows` rows of output are straight code, again and again; with all of them at once no row is padded."""
 
     image: WindowedImage
@@ -64,21 +65,8 @@ class Quads(InFours):
     blocks: int = 1
 
     @property
-    def resident(self) -> bool:
-        return True
-
-    @property
-    def row_words(self) -> int:
-        return words_of(self.image.kernel[1])
-
-    @property
-    def words(self) -> int:
-        return self.image.kernel[0] * self.row_words
-
-    @property
-    def record(self) -> int:
-        """Words of the stream per channel: weights, bias, multiplier."""
-        return self.words + 2
+    def kernel(self) -> Pair:
+        return self.image.kernel
 
     @property
     def loops(self) -> int:
@@ -131,13 +119,6 @@ class Quads(InFours):
     @property
     def y_step(self) -> int:
         return self.rows * self.image.out_width * self.image.n_out
-
-    @property
-    def held(self) -> Held:
-        """What registers that hold no weights hold."""
-        if self.words == PASS_WORDS:
-            return Held()
-        return Held("r4", "r5", "r6") if self.words == 1 else Held("", "r6", "r7")
 
     @cached_property
     def lone(self) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from ...ops.windows import Pair
 from .instructions import MAX_OFFSET
 from .packing import words_of
 
@@ -154,6 +155,39 @@ class Held:
     bias: str = ""
     multiplier: str = ""
     rounding: str = ""
+
+
+class ResidentWeights:
+    """A layout whose weights of a channel stay in registers: how many words of what it takes."""
+
+    @property
+    def kernel(self) -> Pair:
+        """(rows, columns) of the filter."""
+        raise NotImplementedError
+
+    @property
+    def resident(self) -> bool:
+        return True
+
+    @property
+    def row_words(self) -> int:
+        return words_of(self.kernel[1])
+
+    @property
+    def words(self) -> int:
+        return self.kernel[0] * self.row_words
+
+    @property
+    def record(self) -> int:
+        """Words of the stream per channel: weights, bias, multiplier."""
+        return self.words + 2
+
+    @property
+    def held(self) -> Held:
+        """What registers that hold no weights hold."""
+        if self.words == PASS_WORDS:
+            return Held()
+        return Held("r4", "r5", "r6") if self.words == 1 else Held("", "r6", "r7")
 
 
 @dataclass(frozen=True)
