@@ -138,17 +138,6 @@ def reciprocal_roots(squares: Array) -> tuple[Array, Array]:
     return root.astype(np.int64), half_bits
 
 
-INVERSE_BITS = 39
-"""A reciprocal of 24 bits is 2^39 over a value of 16."""
-
-
-def reciprocals(values: Array) -> tuple[Array, Array]:
-    """1/value of int64 values, 1 to 2^16 - 1, as reciprocal · 2^-39 · 2^up: 2^23 to 2^24, and up, int64."""
-    up = 16 - np.frexp(values.astype(np.float64))[1].astype(np.int64)
-    found: Array = (np.int64(1) << INVERSE_BITS) // (values << up)
-    return found, up
-
-
 def logarithms(values: Array) -> Array:
     """log2 of int64 values, 1 to 2^32 - 1, in units of 2^-16, as int64: below it by at most two of these."""
     whole = (values[..., None] >> np.arange(1, 32) > 0).sum(axis=-1)

@@ -57,20 +57,19 @@ static inline int32_t fn_shifted(int64_t sum, int32_t shift, int32_t lo, int32_t
     return (int32_t)(v < lo ? lo : v > hi ? hi : v);
 }
 
-/* a / b in steps of the result: 1 / b as a reciprocal of 24 bits in two divisions, one product, one rounding. A zero b
- * saturates by the sign of a. |b| < 2^16, multiplier < 2^22. */
-static inline int32_t fn_quotient(int32_t a, int32_t b, int32_t multiplier, int32_t shift, int32_t zero_point, int32_t lo, int32_t hi)
+/* a / b in steps of the result: a times its multiplier, requantized by a quotient of 2^31 - 1 and b, which is not 0. `half` is 2^31
+ * where there is no shift. |a| < 2^16, 0 <= multiplier < 2^31, 0 <= doublings <= 16. */
+static inline int32_t fn_quotient(int32_t a, int32_t b, int32_t multiplier, int32_t doublings, int64_t half, int32_t rounding, int32_t shift)
 {
-    if (b == 0) {
-        return a > 0 ? hi : a < 0 ? lo : zero_point;
-    }
-    const uint32_t size = (uint32_t)(b < 0 ? -b : b);
-    const int32_t up = __builtin_clz(size) - 16, drop = shift - up;
-    const uint32_t divisor = size << up, whole = UINT32_C(0x80000000) / divisor, rest = UINT32_C(0x80000000) % divisor;
-    const int32_t reciprocal = (int32_t)((whole << 8) + (rest << 8) / divisor);
-    const int64_t product = (int64_t)(b < 0 ? -a : a) * reciprocal * multiplier;
-    const int64_t v = ((product + (INT64_C(1) << (drop - 1))) >> drop) + zero_point;
-    return (int32_t)(v < lo ? lo : v > hi ? hi : v);
+    const int64_t wide = ((int64_t)a * multiplier >> 16) * (INT64_C(1) << doublings);
+    const int32_t scaled = (int32_t)(wide < INT32_MIN ? INT32_MIN : wide > INT32_MAX ? INT32_MAX : wide);
+    return ((int32_t)(((int64_t)scaled * (INT32_MAX / b) + half) >> 32) + rounding) >> shift;
+}
+
+/* a / 0: what saturates, by the sign of a. */
+static inline int32_t fn_by_zero(int32_t a, int32_t zero_point, int32_t lo, int32_t hi)
+{
+    return a > 0 ? hi : a < 0 ? lo : zero_point;
 }
 
 /* e^-d for a distance of 16 bits: the product of what its upper and its lower 8 bits stand for, rounded. */

@@ -1,7 +1,7 @@
 """div: y = a / b of two activations, b repeated where it has size 1.
 
-int8: a times the entry of a table of 1/b. Where int16 is read or written: a times a reciprocal, for which it
-divides.
+int8: a times the entry of a table of 1/b. Where int16 is read or written: a in steps of the result,
+requantized by the quotient of 2^31 - 1 and b.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Call, Dtype
-from ..qmath import INVERSE_BITS, reciprocals
+from ..qmath import INT32_MAX, to_requant
 from .add import narrow
 from .broadcasting import BroadcastOp
 from .spec import Constants, register
@@ -18,9 +18,8 @@ from .tables import LEVELS
 SHIFT = 14
 LARGEST = 2**23 - 1
 """Of an entry: it turns the least a above its zero point into 512 steps, beyond either end."""
-QUOTIENT_BITS = 22
-QUOTIENT_SHIFTS = range(60, 16, -1)
-"""Of a product of a, the reciprocal of b and the factor; b takes up to 15 bits off it."""
+KEPT = 15
+"""Bits by which a in steps of the result is less than its quotient with b: 31 of the reciprocal, less 16."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +65,14 @@ class Div(BroadcastOp):
 
 
 def _wide(call: Call) -> Constants:
-    """|a|·reciprocal·|multiplier| ≤ 2^15·2^24·2^22, and at most 2^59 for rounding: within 63 bits."""
+    """a·multiplier is below 2^46; what is left of it is saturated to int32, and meets 1/b below 2^62."""
     (a, b), y = call.inputs, call.output
-    factor = a.scale / (b.scale * y.scale)
-    shift = next((s for s in QUOTIENT_SHIFTS if factor * 2.0 ** (s - INVERSE_BITS) < 2**QUOTIENT_BITS - 1), 0)
-    if not shift:
-        raise ValueError(f"layer {y.name!r}: the output range is far too small for its inputs")
+    r = to_requant(np.array([a.scale / (b.scale * y.scale) * 2.0**-KEPT]))
     return {
-        "multiplier": round(factor * 2.0 ** (shift - INVERSE_BITS)),
-        "shift": shift,
+        "multiplier": int(r.multiplier[0]),
+        "doublings": r.pre_shift,
+        "shift": r.shift,
+        "rounding": r.rounding(y.zero_point),
         "a_zero_point": a.zero_point,
         "b_zero_point": b.zero_point,
         "zero_point": y.zero_point,
@@ -88,10 +86,10 @@ def _wide(call: Call) -> Constants:
 
 def _quotients(a: Array, b: Array, k: Constants) -> Array:
     """Of int64 values less their zero points."""
-    inverse, up = reciprocals(np.maximum(np.abs(b), 1))
-    drop = k["shift"] - up
-    product = np.sign(b) * a * inverse * k["multiplier"]
-    y = ((product + (np.int64(1) << (drop - 1))) >> drop) + k["zero_point"]
+    inverse = np.sign(b) * (INT32_MAX // np.maximum(np.abs(b), 1))
+    scaled = np.clip((a * k["multiplier"] >> 16) << k["doublings"], -INT32_MAX - 1, INT32_MAX)
+    half = 0 if k["shift"] else 1 << 31
+    y = (((scaled * inverse + half) >> 32) + k["rounding"]) >> k["shift"]
     by_zero = np.select([a > 0, a < 0], [k["hi"], k["lo"]], k["zero_point"])
     made: Array = np.clip(np.where(b == 0, by_zero, y), k["lo"], k["hi"]).astype(k["dtype"].numpy)
     return made

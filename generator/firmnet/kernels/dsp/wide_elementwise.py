@@ -44,10 +44,12 @@ class _Pairwise(portable.Pairwise):
     along: float
     still: float
     """Cycles of a value."""
+    one_b: float = 2.0
+    """Of what is made ready for a row that meets one of b."""
 
     def cycles(self, call: Call) -> float:
         rows = self.layout(call, {})
-        each, around = (self.still, 9.0) if rows.still else (self.along, 7.0)
+        each, around = (self.still, 7.0 + self.one_b) if rows.still else (self.along, 7.0)
         single = 9 * (rows.n % 4) if rows.mixed else 2 * (rows.n % 2)
         each += 0.3 * rows.mixed
         return 50 + each * call.output.size + call.output.size // rows.n * (single + around)
@@ -88,6 +90,22 @@ class MaximumWide(_Pairwise):
     op = "maximum"
     dtypes = (Dtype.INT16,)
     along, still = 3.2, 2.5
+
+
+MOST_DOUBLINGS = 2
+"""Of a in steps of a quotient: each is code between a branch and where it goes, which is near."""
+
+
+class DivWide(_Pairwise):
+    """A division for each divisor that is met, of a row's values at once or of one after the other."""
+
+    op = "div"
+    dtypes = (Dtype.INT16,)
+    along, still, one_b = 15.5, 4.9, 19.5
+
+    def accepts(self, call: Call) -> bool:
+        k: Constants = OPS["div"].prepare(call)
+        return bool(k["doublings"] <= MOST_DOUBLINGS)
 
 
 @dataclass(frozen=True)
@@ -181,7 +199,7 @@ class TableWide(portable.TableWide):
 
 
 for kernel in (
-    *(AddWide(), MulWide(), MaximumWide(), PReluWide(), TableWide()),
+    *(AddWide(), MulWide(), DivWide(), MaximumWide(), PReluWide(), TableWide()),
     *map(Scale, ("rescale", "clamp")),
 ):
     register(kernel)

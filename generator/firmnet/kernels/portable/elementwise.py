@@ -80,7 +80,7 @@ class DivWide(Pairwise):
         return not narrow(call)
 
     def cycles(self, call: Call) -> float:
-        return 30 + 68 * call.output.size
+        return 30 + 36.5 * call.output.size
 
 
 class Table(Kernel):
