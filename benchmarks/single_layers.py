@@ -600,6 +600,7 @@ def _layer_norms() -> Iterator[Layer]:
     yield norm("in 4 groups 16 8x8", (1, 8, 8, 4, 4), LayerNormAttrs((1, 2, 4), (3, 4)), 15.0)
     yield norm("all channels 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (3,)), 15.0)
     yield norm("of each channel 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2), (3,)), 15.0)
+    yield norm("channels first 64 7x7", (1, 64, 49), LayerNormAttrs((1,), (1,)), 15.0)
     yield norm("of each channel 32 4x4", (1, 4, 4, 32), LayerNormAttrs((1, 2), (3,)), None)
 
 
@@ -789,6 +790,7 @@ _WIDE = {
     *("l1 of channels 64 8x8", "l2 of channels 64 8x8", "std of an image 16 16x16", "var of a vector 128"),
     *("normalize of channels 64 8x8", "normalize of an image 16 16x16", "matmul 32x32 by 32x32"),
     *("matmul 32x32 by 32x32 turned", "layer norm 64 of 16 rows", "layer norm of each channel 16 8x8"),
+    "layer norm channels first 64 7x7",
     *("softmax 10", "softmax rows 16x16"),
 }
 """Labels of layers that are swept with int16 too."""

@@ -39,6 +39,8 @@ ROWS: list[Row] = [
     ("rms_of_channels_17x17x3", (1, 17, 17, 3), Norm((1, 2), centred=False, lo=0.0)),
     ("all_channels_6x5", (1, 6, 5), Norm((1, 2), (2,))),
     ("planes_of_3x4x5", (1, 3, 4, 5), Norm((2, 3), (1,))),
+    ("channels_first_13x3", (1, 13, 3), Norm((1,), (1,))),
+    ("channels_first_and_pixels_5x4x6", (1, 5, 4, 6), Norm((1, 3), (1, 3))),
     ("rank_5", (1, 2, 3, 2, 5), Norm((3, 4), (4,))),
 ]
 
@@ -49,6 +51,7 @@ def cases() -> Iterator[Case]:
     yield _row("saturates", (1, 3, 20), Norm((2,), (2,)), y_scale=0.004)
     yield _row("far_zero_point_rms", (1, 3, 20), Norm((2,), (2,), centred=False), zero_point=-128)
     wide = ["tokens_7x13", "relu", "rms_5x24", "instance_affine_7x3", "two_numbers", "image_4x3x6"]
+    wide += ["instance_5x4x3", "channels_first_13x3", "channels_first_and_pixels_5x4x6"]
     yield from mixtures(narrow, wide)
     yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in narrow if case.label == "relu6")
 

@@ -6,6 +6,7 @@ from ...ir import Call, Dtype
 from ...ops import OPS
 from ...ops.spec import Constants
 from ...targets import Isa
+from ..loops import Walk
 from ..portable import layer_norm as portable
 from ..portable.layer_norm import NormGroups
 from ..spec import register
@@ -14,6 +15,8 @@ from .instructions import MAX_OFFSET
 SIZES = range(8, 2**16 + 1)
 """Values of a group whose squares 32 bits hold."""
 STATISTICS_CYCLES = 70
+FURTHEST_GAIN = 1020
+"""Bytes by which an LDRD moves on."""
 
 
 class LayerNorm(portable.LayerNorm):
@@ -71,11 +74,13 @@ class ShortLayerNorm(portable.LayerNorm):
 class StridedGroups(NormGroups):
     """A group has `lanes`, `lane_step` apart and their gains `gain_step`, of `count` values `step` apart.
 
-    `wide`: its spread takes more than 32 bits.
+    Values of a lane have gains `each_gain` apart, 0: one for all. `wide`: a group's spread takes more than 32
+    bits.
     """
 
     count: int
     step: int
+    each_gain: int
     lanes: int
     lane_step: int
     gain_step: int
@@ -83,25 +88,21 @@ class StridedGroups(NormGroups):
 
 
 class StridedLayerNorm(portable.LayerNorm):
-    """Channels of an image by themselves or in groups: values of one gain lie strided."""
+    """Channels of an image by themselves or in groups, or all channels of a place that come first: values lie
+    strided.
+    """
 
     name = "strided"
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
         found = _groups(call)
-        lanes = _lanes(found)
-        return (
-            _narrow(call)
-            and 2 <= found.n <= SIZES[-1]
-            and lanes is not None
-            and 3 * lanes[1] <= MAX_OFFSET
-            and _keeps_within_a_word(call)
-        )
+        sized = 2 <= found.n <= SIZES[-1]
+        return _narrow(call) and sized and walkable(found, 1) and _keeps_within_a_word(call)
 
     def cycles(self, call: Call) -> float:
-        found = self.layout(call, {})
-        lane = 20 + 9.6 * found.count
+        found = strided(call)
+        lane = 20 + (11.8 if found.each_gain else 9.6) * found.count
         return 50 + call.output.size // found.n * (STATISTICS_CYCLES + 35 + lane * found.lanes)
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
@@ -110,26 +111,32 @@ class StridedLayerNorm(portable.LayerNorm):
         return (None if behind is None else _groups(call).n,)
 
     def layout(self, call: Call, k: Constants) -> StridedGroups:
-        found = _groups(call)
-        lanes = _lanes(found)
-        assert lanes is not None
-        return StridedGroups(found.outer, found.inner, found.n, found.gains, *lanes, _wide(call))
+        return strided(call)
+
+
+def walkable(found: NormGroups, value_bytes: int) -> bool:
+    """Whether a group has no more than two loops, whose steps instructions can take."""
+    _, step, each_gain = _longest(found)
+    reached = 3 * step * value_bytes <= MAX_OFFSET and 8 * each_gain <= FURTHEST_GAIN
+    return len(found.inner) <= 2 and reached
+
+
+def strided(call: Call) -> StridedGroups:
+    """Of values that are `walkable`."""
+    found = _groups(call)
+    longest = _longest(found)
+    others = [loop for loop in found.inner if loop is not longest] or [(1, 0, 0)]
+    wide = call.inputs[0].dtype is Dtype.INT8 and _wide(call)
+    return StridedGroups(found.outer, found.inner, found.n, found.gains, *longest, *others[0], wide)
+
+
+def _longest(found: NormGroups) -> Walk:
+    """The longest loop of one gain, else the longest of all."""
+    return max(found.inner, key=lambda loop: (loop[2] == 0, loop))
 
 
 def _groups(call: Call) -> NormGroups:
     return portable.groups(call, portable.varies(call))
-
-
-def _lanes(found: NormGroups) -> tuple[int, int, int, int, int] | None:
-    """Count, step, lanes, lane_step, gain_step of a group: the longest loop of one gain, and the other."""
-    if len(found.inner) > 2:
-        return None
-    walked = [loop for loop in found.inner if loop[2] == 0]
-    if not walked:
-        return None
-    count, step, _ = longest = max(walked)
-    others = [loop for loop in found.inner if loop is not longest] or [(1, 0, 0)]
-    return (count, step, *others[0])
 
 
 def _narrow(call: Call) -> bool:

@@ -2,9 +2,11 @@
 
 from ...ir import Call, Dtype
 from ...ops import OPS
+from ...ops.spec import Constants
 from ...targets import Isa
 from ..portable import layer_norm as portable
 from ..spec import register
+from .layer_norm import StridedGroups, strided, walkable
 
 MOST_DROPPED = 32
 """By which a product is shifted that becomes a normal value: its factor is then a whole number of 2^-32."""
@@ -27,6 +29,26 @@ class WideLayerNorm(portable.LayerNorm):
         return 50 + call.output.size // found.n * (190 + (11.4 if found.gains else 8.6) * found.n)
 
 
+class WideStridedLayerNorm(portable.LayerNorm):
+    """Values lie strided, and are walked lane by lane."""
+
+    name = "wide_strided"
+    isa = Isa.DSP
+    dtypes = (Dtype.INT16,)
+
+    def accepts(self, call: Call) -> bool:
+        found = portable.groups(call, portable.varies(call))
+        return found.n >= 2 and walkable(found, 2) and _most_shift(call) <= MOST_DROPPED
+
+    def cycles(self, call: Call) -> float:
+        found = strided(call)
+        lane = 30 + (13.6 if found.each_gain else 11.2) * found.count
+        return 50 + call.output.size // found.n * (200 + lane * found.lanes)
+
+    def layout(self, call: Call, k: Constants) -> StridedGroups:
+        return strided(call)
+
+
 def _most_shift(call: Call) -> int:
     """Of a group as far apart as values of int16 can be."""
     k = OPS["layer_norm"].prepare(call)
@@ -34,4 +56,5 @@ def _most_shift(call: Call) -> int:
     return int((squares.bit_length() + 1) // 2 + 30 - k["fraction"] - k["finer"])
 
 
-register(WideLayerNorm())
+for kernel in (WideLayerNorm(), WideStridedLayerNorm()):
+    register(kernel)
