@@ -39,7 +39,7 @@ from .quantize import (
     read_precision,
     read_samples,
 )
-from .targets import Board, known_boards, load_board
+from .targets import Board, find_port, known_boards, load_board, path_of
 from .verdict import Verdict
 from .verify import verify as compare
 
@@ -131,14 +131,19 @@ class Deployment:
             return compare(artifact, opened, values, layers=layers, clipped=clipped)
 
     def deploy(
-        self, path: str | Path | None = None, *, emulate: bool = False, port: str | None = None
+        self,
+        path: str | Path | None = None,
+        *,
+        emulate: bool = False,
+        port: str | None = None,
+        protocol: str | None = None,
     ) -> Verdict:
         """Save, build, flash (unless emulated, or behind a connection) and verify."""
-        flashes = check_target(self.board, emulate=emulate, port=port)
+        flashes = check_target(self.board, emulate=emulate, port=port, protocol=protocol)
         self.build(path, emulate=emulate)
         assert self.artifact is not None
         if flashes:
-            port = flash(self.artifact, port)
+            port = flash(self.artifact, port, protocol=protocol)
         return verify(self.artifact, emulate=emulate, port=port)
 
 
@@ -270,7 +275,9 @@ def build(
     return builder.build(_opened(artifact), emulate=emulate, progress=progress)
 
 
-def check_target(board: str | Board, *, emulate: bool = False, port: str | None = None) -> bool:
+def check_target(
+    board: str | Board, *, emulate: bool = False, port: str | None = None, protocol: str | None = None
+) -> bool:
     """Whether a deployment to this board will flash it; a connection (socket://…) is only verified over.
 
     UserError, in seconds, for a target that cannot be had: no emulator, board, uploader or such URL.
@@ -286,13 +293,25 @@ def check_target(board: str | Board, *, emulate: bool = False, port: str | None 
     if port and builder.is_connection(port):
         devices.check_url(port)
         return False
-    builder.check_flashable(target, devices.ports, port)
+    builder.check_flashable(target, devices.computer(), port, protocol)
     return True
 
 
-def flash(artifact: Artifact | str | Path, port: str | None = None) -> str:
-    """Upload the built firmware and return the port on which the board came back."""
-    return builder.flash(_opened(artifact), devices.ports, port=port)
+def flash(
+    artifact: Artifact | str | Path,
+    port: str | None = None,
+    *,
+    protocol: str | None = None,
+    progress: Callable[[str, int], None] | None = None,
+) -> str:
+    """Write the built firmware and return the port on which the board came back; "" where it has none.
+
+    `port` names the board by port, drive, serial number or place on USB, `protocol` one of the ways that it
+    offers. `progress` is called with what is going on, and how many lines an uploader has printed.
+    """
+    return builder.flash(
+        _opened(artifact), devices.computer(), port=port, protocol=protocol, progress=progress
+    )
 
 
 def verify(
@@ -307,7 +326,7 @@ def verify(
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
     opened = _opened(artifact)
     values, clipped = integers(opened, inputs)
-    address = "qemu" if emulate else port or devices.find_port(opened.board)
+    address = "qemu" if emulate else _port(opened.board, port)
     with open(address, opened) as device:
         return compare(opened, device, values, layers=layers, progress=progress, clipped=clipped)
 
@@ -361,6 +380,14 @@ def _example(samples: Any, axes: int = 2) -> Any:
             f"{numbers if array.dtype.kind in 'iu' and array.ndim >= axes else ''}"
         )
     return array[:1].astype(np.float32)
+
+
+def _port(board: Board, port: str | None) -> str:
+    """Where the board talks: a port by any of its names, a URL, or the only port that it can be."""
+    if port and builder.is_connection(port):
+        return port
+    seen = devices.computer().plugged()
+    return path_of(seen, port) if port else find_port(board, seen)
 
 
 def _board(board: str | Board) -> Board:

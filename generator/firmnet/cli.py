@@ -9,16 +9,16 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from .clean import KEEP_BYTES, KEEP_DAYS
-from .errors import QualityWarning, UserError
+from .errors import QualityWarning, SeveralBoards, UserError
 from .faults import FAILED_CHECK, INTERRUPTED, told
 from .options import (
     ArtifactDir,
@@ -34,6 +34,7 @@ from .options import (
     Out,
     PortOption,
     PrecisionOption,
+    ProtocolOption,
     RamLimit,
     RangesOption,
     TargetAccuracy,
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from .api import Deployment
     from .manifest import Manifest
     from .quantize import Precision
+
+Found = TypeVar("Found")
 
 screen = Screen()
 app = typer.Typer(
@@ -94,6 +97,7 @@ def deploy(
     out: Out = None,
     emulate: Emulate = False,
     port: PortOption = None,
+    protocol: ProtocolOption = None,
     inputs: Inputs = None,
     name: NameOption = None,
     ranges: RangesOption = "auto",
@@ -111,8 +115,12 @@ def deploy(
 
     target = _board(board, folder)
     _check_tools(emulate)
-    with screen.waiting("looking for the board"):
-        flashes = api.check_target(target, emulate=emulate, port=port)
+
+    def look(port: str | None) -> bool:
+        with screen.waiting("looking for the board"):
+            return api.check_target(target, emulate=emulate, port=port, protocol=protocol)
+
+    flashes, port = _of_one_board(look, port)
     if not emulate and not flashes:
         screen.line(f"flashing is skipped: behind {port} there must be a board with this very firmware")
     if inputs:
@@ -123,7 +131,7 @@ def deploy(
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
     built = build(artifact, emulate)
-    flashed = flash(artifact, port).data if flashes else None
+    flashed = flash(artifact, port, protocol).data if flashes else None
     screen.line(f"artifact  {artifact}")
     verified = verify(artifact, inputs, emulate, flashed["port"] if flashed else port, layers)
     return Outcome(
@@ -251,13 +259,19 @@ def build(artifact: ArtifactDir, emulate: Emulate = False, json: Json = False) -
 
 
 @app.command()
-def flash(artifact: ArtifactDir, port: PortOption = None, json: Json = False) -> Outcome:
+def flash(
+    artifact: ArtifactDir, port: PortOption = None, protocol: ProtocolOption = None, json: Json = False
+) -> Outcome:
     """Write a built firmware to the board that is plugged in."""
     from . import api
 
-    with screen.step("flash") as step:
-        found = api.flash(artifact, port)
-        step.summary = found or "done; it talks over a UART: `firmnet verify` wants its adapter as --port"
+    def write(port: str | None) -> str:
+        with screen.step("flash") as step:
+            found = api.flash(artifact, port, protocol=protocol, progress=step.note)
+            step.summary = found or "done; it talks over a UART: `firmnet verify` wants its adapter as --port"
+        return found
+
+    found, _ = _of_one_board(write, port)
     return Outcome({"port": found})
 
 
@@ -426,6 +440,22 @@ def _board(id: str, folder: Path | None) -> "targets.Board":
     board = found.named(id)
     _tell(found.notes(id))
     return board
+
+
+def _of_one_board(act: Callable[[str | None], Found], port: str | None) -> tuple[Found, str | None]:
+    """What `act` does with the board at `port`, and that port.
+
+    Where it could be several, the person at the terminal is asked; without a terminal it stays an error.
+    """
+    while True:
+        try:
+            return act(port), port
+        except SeveralBoards as several:
+            heading = f"these could all be {several.what}:"
+            chosen = screen.choose(heading, [title for _, title in several.choices])
+            if chosen is None or several.choices[chosen][0] == port:
+                raise
+            port = several.choices[chosen][0]
 
 
 def _tell(notes: Sequence[str]) -> None:

@@ -149,6 +149,7 @@ def serial_ports() -> Check:
     """The ports, and which known board each looks like."""
     known = {usb: board.id for board in _boards() for usb in board.link.usb_ids}
     shown = [
-        f"{port.path} ({known.get(port.usb_id, port.usb_id or 'no USB id')})" for port in devices.ports()
+        f"{port.path} ({known.get(port.usb_id, port.usb_id or 'no USB id')})"
+        for port in devices.computer().plugged().ports
     ]
     return Check("serial ports", "ok" if shown else "none", ", ".join(shown) or "no board connected")

@@ -5,6 +5,15 @@ class UserError(Exception):
     """Bad input or a missing tool: the message names the thing and the fix. The CLI exits with 2."""
 
 
+class SeveralBoards(UserError):
+    """More than one thing may be `what`; of each what `--port` calls it, and how it differs."""
+
+    def __init__(self, what: str, choices: tuple[tuple[str, str], ...]) -> None:
+        self.what, self.choices = what, choices
+        shown = " and ".join(title for _, title in choices)
+        super().__init__(f"{shown} could all be {what}: choose one with --port")
+
+
 class GraphError(UserError, ValueError):
     """A graph that some stage cannot carry: names the layer or tensor, and what to do."""
 

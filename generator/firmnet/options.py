@@ -100,8 +100,18 @@ PortOption = Annotated[
     typer.Option(
         "--port",
         "-p",
-        help="Serial port or pyserial URL (socket://host:port); default: the board's.",
-        metavar="URL",
+        help="The board: its port by any name, its drive, serial number or place on USB (1-4), or a pyserial "
+        "URL (socket://host:port); default: the only one there is.",
+        metavar="PORT",
+    ),
+]
+ProtocolOption = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        help="How to flash: stlink, dfu, sam-ba, uf2 or msd (a file copied onto its drive), pyocd, as far as "
+        "the board offers it; default: its usual way.",
+        metavar="WAY",
     ),
 ]
 Inputs = Annotated[

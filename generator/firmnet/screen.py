@@ -6,6 +6,7 @@ and only on a terminal, and leave nothing behind: a step leaves one line with it
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -100,6 +101,23 @@ class Screen:
             step = Stage(bars, bars.add_task(name, total=None, note=""))
             yield step
         self.line(f"{time.monotonic() - began:6.1f} s  {name:<{NAME_WIDTH}}{step.summary}".rstrip())
+
+    def choose(self, heading: str, choices: Sequence[str]) -> int | None:
+        """Which of the choices the person at the terminal wants, from 0; None: none, or nobody is there."""
+        if self.json or not (sys.stdin and sys.stdin.isatty() and self.errors.is_terminal):
+            return None
+        self.errors.print(Text(heading))
+        for number, choice in enumerate(choices, 1):
+            self.errors.print(Text(f"  {number}  {choice}"))
+        while True:
+            try:
+                said = self.errors.input(f"which one? (1-{len(choices)}, Enter for none) ").strip()
+            except EOFError:
+                return None
+            if not said:
+                return None
+            if said.isdecimal() and 1 <= int(said) <= len(choices):
+                return int(said) - 1
 
     def waiting(self, text: str) -> AbstractContextManager[object]:
         """A spinner for a short wait that needs no line of its own."""

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,8 @@ from torch import manual_seed, nn
 import firmnet
 from firmnet.artifact import Artifact
 from firmnet.build import BuildReport, FirmwareSizes, build, flash, read_report
-from firmnet.devices import PortInfo
 from firmnet.provenance import file_digest
+from firmnet.targets import Plugged, PortInfo
 from firmnet.toolchain import cache_dir
 
 RECORDER = """#!{python}
@@ -24,6 +24,39 @@ with open({record!r}, "w") as file:
 """
 FIRST = PortInfo("/dev/ttyACM0", "STM32 STLink", "0483:374b", "1-3:1.2", "066AFF111111")
 SECOND = PortInfo("/dev/ttyACM1", "STM32 STLink", "0483:374b", "1-4:1.2", "066AFF222222")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A computer with these ports and nothing else."""
+
+    ports: tuple[PortInfo, ...]
+
+    def plugged(self) -> Plugged:
+        return Plugged(self.ports)
+
+    def touch(self, port: PortInfo) -> None:
+        raise AssertionError(f"nobody asked for {port}")
+
+
+@dataclass
+class Restarting:
+    """A board that, touched, is away, then a bootloader, and then its application again."""
+
+    application: PortInfo
+    bootloader: PortInfo
+    looks: int | None = None
+
+    def plugged(self) -> Plugged:
+        if self.looks is None:
+            return Plugged((self.application,))
+        self.looks += 1
+        away = () if self.looks == 1 else (self.bootloader,)
+        return Plugged(away if self.looks < 3 else (self.application,))
+
+    def touch(self, port: PortInfo) -> None:
+        assert port == self.application
+        self.looks = 0
 
 
 def generated(board: str, folder: Path) -> Artifact:
@@ -56,7 +89,7 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("chosen", [FIRST, SECOND], ids=["first", "second"])
 def test_the_chosen_probe_reaches_openocd(nucleo: Artifact, record: Path, chosen: PortInfo) -> None:
-    assert flash(nucleo, lambda: [FIRST, SECOND], port=chosen.path) == chosen.path
+    assert flash(nucleo, Desk((FIRST, SECOND)), port=chosen.path) == chosen.path
     given = json.loads(record.read_text())
     assert given[:2] == ["-c", f"adapter serial {chosen.serial_number}"]
     assert given[2:6] == ["-f", "interface/stlink.cfg", "-f", "target/stm32f4x.cfg"]
@@ -69,7 +102,7 @@ def test_what_was_published_is_uploaded_even_if_something_else_was_compiled_sinc
     compiled.write_bytes(b"somebody's experiment")
     (nucleo.firmware / "src" / "added.c").write_text("/* PlatformIO would throw its build folder away */\n")
     try:
-        flash(nucleo, lambda: [FIRST])
+        flash(nucleo, Desk((FIRST,)))
     finally:
         (nucleo.firmware / "src" / "added.c").unlink()
     script = json.loads(record.read_text())[-1]
@@ -86,7 +119,7 @@ def test_an_upload_needs_neither_compiler_nor_micropython(
     kept = nucleo.firmware / "lib" / "micropython"
     kept.rename(nucleo.path / "away")
     try:
-        flash(nucleo, lambda: [FIRST])
+        flash(nucleo, Desk((FIRST,)))
     finally:
         (nucleo.path / "away").rename(kept)
     assert json.loads(record.read_text())
@@ -162,8 +195,9 @@ def test_bossac_gets_the_bytes_of_the_bin(
     )
     (artifact.path / "build.json").write_text(json.dumps(asdict(report)))
     nano = PortInfo("/dev/ttyACM0", "Nano 33 BLE", "2341:805a", "1-2:1.0")
-    assert flash(artifact, lambda: [nano]) == nano.path
+    desk = Restarting(nano, replace(nano, path="/dev/ttyACM1", usb_id="2341:005a", serial_number="0"))
+    assert flash(artifact, desk) == nano.path
     given = json.loads((tmp_path / "record.json").read_text())
-    assert given[:2] == ["--port", "/dev/ttyACM0"]
+    assert given[:2] == ["--port", "/dev/ttyACM1"]
     assert Path(given[-1]).name == "firmware.bin"
     assert file_digest(Path(given[-1])) == published["firmware.bin"]

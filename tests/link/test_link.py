@@ -29,7 +29,7 @@ from firmnet.devices.frames import Frame, Message, Receiver, step_payload
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import int_values, run_int
 from firmnet.ir import Graph
-from firmnet.targets import load_board
+from firmnet.targets import Plugged, PortInfo, find_port, load_board
 from firmnet.verify import verify
 
 
@@ -543,22 +543,20 @@ def test_a_request_the_board_cannot_meet_is_explained(artifact: Artifact, url: s
         (["1234:5678"], r"no Arduino Nano 33 BLE found.*/dev/tty0 \(thing\)"),
         (
             ["2341:805a"] * 2,
-            r"several ports may be the Arduino Nano 33 BLE: choose with --port /dev/tty0 or --port /dev/tty1",
+            r"/dev/tty0 and /dev/tty1 could all be Arduino Nano 33 BLE: choose one with --port",
         ),
     ],
     ids=["none", "another", "two"],
 )
-def test_a_port_is_never_guessed(monkeypatch: pytest.MonkeyPatch, usb_ids: list[str], said: str) -> None:
-    seen = [serial.PortInfo(f"/dev/tty{i}", "thing", usb_id) for i, usb_id in enumerate(usb_ids)]
-    monkeypatch.setattr(serial, "ports", lambda: seen)
+def test_a_port_is_never_guessed(usb_ids: list[str], said: str) -> None:
+    seen = tuple(PortInfo(f"/dev/tty{i}", "thing", usb_id) for i, usb_id in enumerate(usb_ids))
     with pytest.raises(UserError, match=said):
-        serial.find_port(load_board("nano33ble"))
+        find_port(load_board("nano33ble"), Plugged(seen))
 
 
-def test_the_only_port_with_the_boards_usb_id_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = [serial.PortInfo("/dev/ttyS0", "n/a"), serial.PortInfo("/dev/ttyACM3", "Nano", "2341:805a")]
-    monkeypatch.setattr(serial, "ports", lambda: seen)
-    assert serial.find_port(load_board("nano33ble")) == "/dev/ttyACM3"
+def test_the_only_port_with_the_boards_usb_id_is_taken() -> None:
+    seen = PortInfo("/dev/ttyS0", "n/a"), PortInfo("/dev/ttyACM3", "Nano", "2341:805a")
+    assert find_port(load_board("nano33ble"), Plugged(seen)) == "/dev/ttyACM3"
 
 
 def test_a_missing_emulator_comes_with_the_line_that_installs_it(
@@ -577,7 +575,7 @@ def test_a_port_that_another_program_has_open_is_not_shared() -> None:
     try:
         with (
             serial.open_port(os.ttyname(line), 115_200),
-            pytest.raises(UserError, match="another program has it open: close its terminal or monitor"),
+            pytest.raises(UserError, match="another program has it open: close its terminal, monitor"),
         ):
             serial.open_port(os.ttyname(line), 115_200)
     finally:

@@ -1,8 +1,10 @@
 """Is a board flashed only when it is surely that board, and every refusal explained?"""
 
+import functools
+import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -14,11 +16,23 @@ from firmnet import cli
 from firmnet.api import check_target
 from firmnet.artifact import BOARD_FILE, Artifact
 from firmnet.build import BuildReport, FirmwareSizes, check_flashable, flash
-from firmnet.build.target import Target, find_target, returned
-from firmnet.devices import PortInfo, find_port, ports
-from firmnet.errors import UserError
+from firmnet.devices import in_place_of_this
+from firmnet.devices.computer import ThisComputer, linux_drives, serial_ports, usb_devices
+from firmnet.errors import SeveralBoards, UserError
 from firmnet.manifest import Edge, Manifest
-from firmnet.targets import board_to_json, load_board
+from firmnet.targets import (
+    Drive,
+    Plugged,
+    PortInfo,
+    Target,
+    UsbDevice,
+    board_to_json,
+    find_port,
+    find_target,
+    load_board,
+    path_of,
+    returned,
+)
 
 CONSOLE = PortInfo("/dev/ttyS0", "ttyS0")
 NANO = PortInfo("/dev/ttyACM0", "Nano 33 BLE", "2341:805a", "1-2:1.0")
@@ -27,6 +41,27 @@ STLINK = PortInfo("/dev/ttyACM2", "STM32 STLink", "0483:374b", "1-4:1.2", "066AF
 STLINK_V3 = PortInfo("/dev/ttyACM3", "STLINK-V3", "0483:374e", "1-5:1.2", "003B0041")
 BLACK_PILL = PortInfo("/dev/ttyACM4", "BLACKPILL_F411CE", "0483:5740", "1-6:1.0", "3457")
 ADAPTER = PortInfo("/dev/ttyUSB0", "FT232R", "0403:6001", "1-7:1.0", "A1")
+STLINK_V2 = UsbDevice("0483:3748", "1-9", "STM32 STLink")
+"""It has no serial port."""
+
+
+@dataclass
+class Desk:
+    """A computer with these ports and nothing else."""
+
+    ports: Sequence[PortInfo]
+    usb: tuple[UsbDevice, ...] | None = None
+    touched: list[str] = field(default_factory=list)
+
+    def plugged(self) -> Plugged:
+        return Plugged(tuple(self.ports), self.usb)
+
+    def touch(self, port: PortInfo) -> None:
+        self.touched.append(port.path)
+
+
+def seen(*ports: PortInfo, usb: tuple[UsbDevice, ...] | None = None) -> Plugged:
+    return Plugged(ports, usb)
 
 
 def built(path: Path, board: str, env: str) -> Artifact:
@@ -42,7 +77,7 @@ def built(path: Path, board: str, env: str) -> Artifact:
 
 def refusal(path: Path, board: str, env: str, ports: Sequence[PortInfo], port: str | None = None) -> str:
     with pytest.raises(UserError) as caught:
-        flash(built(path, board, env), lambda: ports, port=port)
+        flash(built(path, board, env), Desk(ports), port=port)
     return str(caught.value)
 
 
@@ -58,7 +93,10 @@ def test_no_port_at_all_is_said(tmp_path: Path) -> None:
 
 def test_two_boards_are_not_guessed_between(tmp_path: Path) -> None:
     said = refusal(tmp_path, "nano33ble", "nano33ble", [NANO, CONSOLE, NANO_BOOTLOADER])
-    assert said == ("/dev/ttyACM0 and /dev/ttyACM1 could all be Arduino Nano 33 BLE: choose one with --port")
+    assert said == (
+        "/dev/ttyACM0 (at USB 1-2) and /dev/ttyACM1 (at USB 1-3) could all be Arduino Nano 33 BLE: "
+        "choose one with --port"
+    )
 
 
 def test_a_port_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -81,16 +119,16 @@ def test_what_is_not_built_is_not_flashed(tmp_path: Path) -> None:
     artifact = built(tmp_path, "nano33ble", "nano33ble")
     (tmp_path / "build.json").unlink()
     with pytest.raises(UserError, match="is not built yet: run `firmnet build"):
-        flash(artifact, lambda: [NANO])
+        flash(artifact, Desk([NANO]))
 
 
 def test_a_failing_upload_shows_what_platformio_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRMNET_CACHE", str(tmp_path / "cache"))
     artifact = built(tmp_path, "nano33ble", "nano33ble")
     with pytest.raises(
-        UserError, match=r"flashing Arduino Nano 33 BLE failed(.|\n)*--upload-port /dev/ttyACM0"
+        UserError, match=r"flashing Arduino Nano 33 BLE failed(.|\n)*--upload-port /dev/ttyACM1"
     ):
-        flash(artifact, lambda: [CONSOLE, NANO])
+        flash(artifact, Desk([CONSOLE, NANO_BOOTLOADER]))
 
 
 @pytest.mark.parametrize("edited", [b"garbage\n[env]\n", b"[env]\xa7\xff", b"[env"])
@@ -98,7 +136,7 @@ def test_settings_that_cannot_be_read_are_named(tmp_path: Path, edited: bytes) -
     artifact = built(tmp_path, "nucleo_f446re", "nucleo_f446re")
     (artifact.firmware / "platformio.ini").write_bytes(edited)
     with pytest.raises(UserError, match=r"platformio\.ini cannot be read .*generate it again"):
-        flash(artifact, lambda: [STLINK])
+        flash(artifact, Desk([STLINK]))
 
 
 # ---- which port ----
@@ -138,8 +176,8 @@ def test_ports_are_what_pyserial_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     listed.vid, listed.pid, listed.serial_number = 0x0483, 0x374B, "066AFF485257"
     listed.location, listed.description = "1-4:1.2", "STM32 STLink"
     monkeypatch.setattr(list_ports, "comports", lambda: [listed, ListPortInfo("/dev/ttyS0")])
-    assert ports() == [STLINK, PortInfo("/dev/ttyS0", "n/a")]
-    assert find_port(load_board("nucleo_f446re")) == STLINK.path
+    assert serial_ports() == [STLINK, PortInfo("/dev/ttyS0", "n/a")]
+    assert find_port(load_board("nucleo_f446re"), seen(*serial_ports())) == STLINK.path
 
 
 @pytest.mark.parametrize("foreign", [CONSOLE, STLINK, ADAPTER], ids=["console", "probe", "adapter"])
@@ -166,14 +204,17 @@ def test_the_probe_is_known_by_its_serial_number() -> None:
     nucleo = load_board("nucleo_f446re")
     for env in nucleo.envs:
         for stlink in (STLINK, STLINK_V3):
-            target = find_target(nucleo, env, "stlink", [CONSOLE, STLINK, STLINK_V3, NANO], stlink.path)
+            target = find_target(nucleo, env, "stlink", seen(CONSOLE, STLINK, STLINK_V3, NANO), stlink.path)
             assert (target.port, target.probe) == (stlink, stlink.serial_number)
-        assert find_target(nucleo, env, "stlink", [CONSOLE, STLINK], None).probe == STLINK.serial_number
+        assert find_target(nucleo, env, "stlink", seen(CONSOLE, STLINK), None).probe == STLINK.serial_number
 
 
 def test_two_probes_are_not_guessed_between(tmp_path: Path) -> None:
     said = refusal(tmp_path, "nucleo_f446re", "nucleo_f446re", [STLINK, STLINK_V3])
-    assert said == "/dev/ttyACM2 and /dev/ttyACM3 could all be ST Nucleo-F446RE: choose one with --port"
+    assert said == (
+        "/dev/ttyACM2 (serial number 066AFF485257, at USB 1-4) and /dev/ttyACM3 (serial number 003B0041, at "
+        "USB 1-5) could all be ST Nucleo-F446RE: choose one with --port"
+    )
 
 
 def test_probes_that_cannot_be_told_apart_are_not_used(tmp_path: Path) -> None:
@@ -187,48 +228,101 @@ def test_probes_that_cannot_be_told_apart_are_not_used(tmp_path: Path) -> None:
 def test_two_ports_of_one_probe_are_no_two_probes() -> None:
     second = replace(STLINK_V3, path="/dev/ttyACM9", location="1-5:1.4")
     target = find_target(
-        load_board("nucleo_f446re"), "nucleo_f446re", "stlink", [STLINK_V3, second], second.path
+        load_board("nucleo_f446re"), "nucleo_f446re", "stlink", seen(STLINK_V3, second), second.path
     )
     assert (target.port, target.probe) == (second, STLINK_V3.serial_number)
 
 
-@pytest.fixture
-def bus(tmp_path: Path) -> Path:
-    """What Linux tells of USB: a hub, and an ST-Link/V2, which has no serial port."""
-    for place, vendor, product in (("usb1", "1d6b", "0002"), ("1-9", "0483", "3748")):
-        (tmp_path / "bus" / place).mkdir(parents=True)
-        (tmp_path / "bus" / place / "idVendor").write_text(vendor + "\n")
-        (tmp_path / "bus" / place / "idProduct").write_text(product + "\n")
-    return tmp_path / "bus"
-
-
-def test_a_blank_board_behind_a_probe_needs_no_port(bus: Path) -> None:
+def test_a_blank_board_behind_a_probe_needs_no_port() -> None:
     board = load_board("blackpill_f411ce")
-    assert find_target(board, board.id, "stlink", [CONSOLE], None, bus) == Target(None)
-    assert find_target(board, board.id, "stlink", [CONSOLE, BLACK_PILL], None, bus) == Target(BLACK_PILL)
+    on_usb = (STLINK_V2,)
+    assert find_target(board, board.id, "stlink", seen(CONSOLE, usb=on_usb)) == Target(None)
+    assert find_target(board, board.id, "stlink", seen(CONSOLE, BLACK_PILL, usb=on_usb)) == Target(BLACK_PILL)
 
 
-def test_another_boards_probe_is_not_taken_for_a_probe_without_a_port(bus: Path) -> None:
+def test_another_boards_probe_is_not_taken_for_a_probe_without_a_port() -> None:
+    board, there = load_board("blackpill_f411ce"), seen(STLINK, BLACK_PILL, usb=(STLINK_V2,))
+    with pytest.raises(SeveralBoards) as asked:
+        find_target(board, board.id, "stlink", there)
+    assert str(asked.value) == (
+        "/dev/ttyACM2 (serial number 066AFF485257, at USB 1-4) and STM32 STLink 1-9 could all be the ST-Link "
+        "behind which WeAct Black Pill F411CE is: choose one with --port"
+    )
+    for name in (STLINK.path, "066AFF485257", "1-4"):
+        assert find_target(board, board.id, "stlink", there, name).probe == STLINK.serial_number
+    with pytest.raises(UserError, match="the ST-Link at 1-9 has no serial number of its own"):
+        find_target(board, board.id, "stlink", there, "1-9")
+
+
+def test_without_any_probe_nothing_is_begun() -> None:
     board = load_board("blackpill_f411ce")
-    with pytest.raises(UserError, match=r"there are 2 ST-Links \(USB 1-4, 1-9\), and WeAct Black Pill"):
-        find_target(board, board.id, "stlink", [STLINK, BLACK_PILL], None, bus)
-    chosen = find_target(board, board.id, "stlink", [STLINK, BLACK_PILL], STLINK.path, bus)
-    assert chosen.probe == STLINK.serial_number
-
-
-def test_without_any_probe_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = load_board("blackpill_f411ce")
-    monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(
         UserError, match=r"no ST-Link is connected, which flashes WeAct Black Pill F411CE: found /"
     ):
-        find_target(board, board.id, "stlink", [BLACK_PILL], None, tmp_path)
+        find_target(board, board.id, "stlink", seen(BLACK_PILL, usb=()))
+    find_target(board, board.id, "stlink", seen(BLACK_PILL))  # a system that does not tell of probes
 
 
-def test_a_build_without_usb_talks_where_the_user_says(bus: Path) -> None:
+def test_a_build_without_usb_talks_where_the_user_says() -> None:
     board = load_board("blackpill_f411ce")
-    target = find_target(board, board.baremetal_env, "stlink", [ADAPTER, CONSOLE], ADAPTER.path, bus)
+    there = seen(ADAPTER, CONSOLE, usb=(STLINK_V2,))
+    target = find_target(board, board.baremetal_env, "stlink", there, ADAPTER.path)
     assert target == Target(None, line=ADAPTER.path)
+
+
+# ---- what a system tells ----
+
+
+def tree(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_linux_tells_what_is_on_usb_without_a_port(tmp_path: Path) -> None:
+    bus = tree(
+        tmp_path,
+        {
+            "usb1/idVendor": "1d6b\n", "usb1/idProduct": "0002\n",
+            "1-9/idVendor": "0483\n", "1-9/idProduct": "3748\n", "1-9/product": "STM32 STLink\n",
+            "1-9:1.0/bInterfaceClass": "ff\n",
+        },
+    )  # fmt: skip
+    assert usb_devices(bus) == (STLINK_V2, UsbDevice("1d6b:0002", "usb1"))
+    assert usb_devices(bus / "nowhere") is None
+
+
+def test_linux_tells_which_drive_belongs_to_which_board(tmp_path: Path) -> None:
+    """One that is mounted below a name with a blank, one that is not, a partition, and a computer's disk."""
+    pico = tree(tmp_path / "media" / "RPI RP2", {"INFO_UF2.TXT": "UF2 Bootloader v3.0\nBoard-ID: RPI-RP2\n"})
+    places = {"sda": "pci/nvme", "sdb": "pci/usb1/1-3/1-3:1.0/host6", "sdc": "pci/usb1/1-4.2/1-4.2:1.1/host7"}
+    for name, place in places.items():
+        tree(tmp_path / "devices" / place / name, {"size": "262144\n", f"{name}1/size": "262080\n"})
+        if name == "sdb":
+            tree(tmp_path / "devices" / place / name / f"{name}1", {"partition": "1\n"})
+        blocks = tmp_path / "block"
+        blocks.mkdir(exist_ok=True)
+        (blocks / name).symlink_to(tmp_path / "devices" / place / name)
+    (blocks / "sdb1").symlink_to(tmp_path / "devices" / places["sdb"] / "sdb" / "sdb1")
+    bus = tree(tmp_path / "bus", {"1-3/serial": "E0C9125B0D9B\n", "1-4.2/serial": "066A\n"})
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sdb1 {tmp_path}/media/RPI\\040RP2 vfat rw 0 0\nproc /proc proc rw 0 0\n")
+    assert list(linux_drives(blocks, mounts, bus)) == [
+        Drive("/dev/sdb1", pico, "", "RPI-RP2", "1-3", "E0C9125B0D9B"),
+        Drive("/dev/sdc", None, "", "", "1-4.2", "066A"),
+    ]
+
+
+def test_this_computer_can_be_looked_at() -> None:
+    assert isinstance(ThisComputer().plugged(), Plugged)
+
+
+def test_a_port_is_also_known_by_its_serial_number_and_place() -> None:
+    there = seen(CONSOLE, NANO, STLINK)
+    assert path_of(there, "066AFF485257") == path_of(there, "1-4") == STLINK.path
+    assert path_of(there, "socket://here:1") == "socket://here:1"
+    assert find_target(load_board("nano33ble"), "nano33ble", "sam-ba", there, "1-2").port == NANO
 
 
 # ---- which port it has afterwards ----
@@ -272,13 +366,13 @@ def program(folder: Path, name: str) -> None:
 
 def test_no_way_onto_a_board_is_said_first(offline: Path) -> None:
     with pytest.raises(UserError, match="there is no way onto the Arduino Nano 33 BLE from here"):
-        check_flashable(load_board("nano33ble"), lambda: [NANO])
+        check_flashable(load_board("nano33ble"), Desk([NANO]))
 
 
 def test_an_emulator_is_advised_only_where_there_is_one(offline: Path) -> None:
     board = replace(load_board("nano33ble"), emulator=None)
     with pytest.raises(UserError, match=r"there is no way onto .* connect to the network once$"):
-        check_flashable(board, lambda: [NANO])
+        check_flashable(board, Desk([NANO]))
 
 
 def test_a_missing_board_is_said_first(offline: Path) -> None:
@@ -290,9 +384,9 @@ def test_a_missing_board_is_said_first(offline: Path) -> None:
 def test_a_missing_uploader_is_said_first(offline: Path) -> None:
     nucleo = load_board("nucleo_f446re")
     with pytest.raises(UserError, match="openocd is not installed: install it with `sudo apt-get install"):
-        check_flashable(nucleo, lambda: [STLINK])
+        check_flashable(nucleo, Desk([STLINK]))
     program(offline, "openocd")
-    check_flashable(nucleo, lambda: [STLINK])
+    check_flashable(nucleo, Desk([STLINK]))
 
 
 def test_a_missing_uploader_of_an_official_platform_is_said_first(
@@ -300,23 +394,23 @@ def test_a_missing_uploader_of_an_official_platform_is_said_first(
 ) -> None:
     monkeypatch.setenv("FIRMNET_CACHE", str(tmp_path))
     monkeypatch.setenv("FIRMNET_PLATFORMIO", "registry")
-    monkeypatch.setattr(import_module("firmnet.build.flash"), "registry_answers", lambda platform: False)
+    monkeypatch.setattr(import_module("firmnet.build.ways"), "registry_answers", lambda platform: False)
     platform = tmp_path / "platformio" / "platforms" / "nordicnrf52"
     platform.mkdir(parents=True)
     (platform / "platform.json").write_text('{"packages": {"tool-bossac-nordicnrf52": {"type": "uploader"}}}')
     with pytest.raises(
         UserError, match="flashed by PlatformIO's package tool-bossac-nordicnrf52, which is not"
     ):
-        check_flashable(load_board("nano33ble"), lambda: [NANO])
+        check_flashable(load_board("nano33ble"), Desk([NANO]))
     (tmp_path / "platformio" / "packages" / "tool-bossac-nordicnrf52").mkdir(parents=True)
-    check_flashable(load_board("nano33ble"), lambda: [NANO])
+    check_flashable(load_board("nano33ble"), Desk([NANO]))
 
 
 def test_damaged_settings_are_one_sentence(tmp_path: Path) -> None:
     artifact = built(tmp_path, "nucleo_f446re", "nucleo_f446re")
     (artifact.firmware / "platformio.ini").write_text("upload_protocol = dfu")
     with pytest.raises(UserError, match=r"platformio.ini cannot be read .*: generate it again"):
-        flash(artifact, lambda: [STLINK])
+        flash(artifact, Desk([STLINK]))
 
 
 @pytest.mark.parametrize("described", ["", "[1]", '{"packages": 3}', "{" * 9])
@@ -328,16 +422,50 @@ def test_a_damaged_platform_names_no_packages(
     platform = tmp_path / "platformio" / "platforms" / "nordicnrf52"
     platform.mkdir(parents=True)
     (platform / "platform.json").write_text(described)
-    check_flashable(load_board("nano33ble"), lambda: [NANO])
+    check_flashable(load_board("nano33ble"), Desk([NANO]))
 
 
 def test_a_build_without_usb_asks_for_its_adapter_first(
     offline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(offline, "openocd")
-    probe = replace(STLINK, location="1-4:1.2")
     with pytest.raises(UserError, match="talks over a UART, not over USB: connect a serial adapter"):
-        check_flashable(load_board("blackpill_f411ce"), lambda: [probe])
+        check_flashable(load_board("blackpill_f411ce"), Desk([STLINK]))
+
+
+# ---- asked about ----
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "probe"), [("2\n", STLINK_V3), ("7\nx\n1\n", STLINK)])
+def test_on_a_terminal_the_person_is_asked(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    typed: str, probe: PortInfo,
+) -> None:  # fmt: skip
+    program(offline, "openocd")
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    monkeypatch.setattr(cli.screen.errors, "_force_terminal", True)
+    look = functools.partial(api_check, Desk([STLINK, STLINK_V3]))
+    assert cli._of_one_board(look, None) == (True, probe.path)
+    said = capsys.readouterr().err
+    assert "these could all be ST Nucleo-F446RE:\n  1  /dev/ttyACM2 (serial number 066AFF485257" in said
+
+
+@pytest.mark.parametrize("typed", ["\n", ""])
+def test_nobody_is_forced_to_choose(offline: Path, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    monkeypatch.setattr(cli.screen.errors, "_force_terminal", True)
+    with pytest.raises(SeveralBoards):
+        cli._of_one_board(functools.partial(api_check, Desk([STLINK, STLINK_V3])), None)
+
+
+def api_check(desk: Desk, port: str | None) -> bool:
+    with in_place_of_this(desk):
+        return check_target("nucleo_f446re", port=port)
 
 
 @pytest.mark.parametrize("board", ["nucleo_f446re", "nano33ble", "netduinoplus2"])

@@ -3,12 +3,10 @@
 from .compile import BuildReport, build, choose_env, read_report
 from .flash import check_flashable, flash, is_connection
 from .sizes import FirmwareSizes
-from .target import SerialPort
 
 __all__ = [
     "BuildReport",
     "FirmwareSizes",
-    "SerialPort",
     "build",
     "check_flashable",
     "choose_env",

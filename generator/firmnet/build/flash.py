@@ -1,30 +1,36 @@
-"""How does a firmware get onto a real board? PlatformIO uploads it to the one board that is surely meant."""
+"""How does a firmware get onto a real board? By a way that it offers, onto the one that is surely meant."""
 
-import configparser
-import json
-import shutil
 import time
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable
 
 from ..artifact import Artifact
-from ..cache import cache_dir, check_writable, in_use
-from ..errors import UserError, VerificationError, first_line
-from ..folder import lock
+from ..cache import check_writable, in_use
+from ..errors import UserError, VerificationError
+from ..folder import lock, say
+from ..image import read_image
 from ..provenance import built, check_unchanged
-from ..targets import Board
-from ..toolchain import find, pio, registry_answers
+from ..targets import (
+    BUTTONS,
+    Board,
+    Computer,
+    Plugged,
+    Target,
+    Thing,
+    find_target,
+    fits,
+    listed,
+    owns_port,
+    returned,
+)
 from .compile import choose_env, read_report
-from .project import Workplace, workplace
-from .target import SerialPort, SerialPorts, Target, find_target, listed, owns_port, returned
+from .drive import LOOKS_S, Copy
+from .project import Show, workplace
+from .uf2 import uf2
+from .uploaders import platformio_upload, pyocd_upload
+from .ways import check_tool, choose_protocol, no_way
 
 APPEAR_S = 10.0
-"""How long a board may take to show its application's USB id after an upload."""
-
-SYSTEM_TOOLS = {"stlink": "openocd", "dfu": "dfu-util"}
-"""How our own platform uploads: by protocol, the program on PATH."""
-PACKAGED_TOOLS = {"stlink": "tool-openocd", "dfu": "tool-dfuutil", "sam-ba": "tool-bossac-nordicnrf52"}
-"""How the official ones do: by protocol, the package that PlatformIO downloads for the first upload."""
+"""How long a board may take to show another USB id: its bootloader's, and after it the application's."""
 
 
 def is_connection(port: str | None) -> bool:
@@ -32,19 +38,19 @@ def is_connection(port: str | None) -> bool:
     return port is not None and "://" in port
 
 
-def check_flashable(board: Board, ports: SerialPorts, port: str | None = None) -> None:
+def check_flashable(
+    board: Board, computer: Computer, port: str | None = None, protocol: str | None = None
+) -> None:
     """UserError, in seconds, for all that is sure to fail after the minutes of a build.
 
     No way onto the board from here, a missing uploader, no board, several, another one; see `flash`.
     """
     if not board.flashable:
-        raise UserError(f"{board.name} is supported in the emulator only: use --emulate, or another board")
+        raise no_way(board, board.baremetal_env)
     env = choose_env(board)
-    if env == board.baremetal_env and not board.baremetal.upload_protocol:
-        raise _no_way(board)
-    protocol = _protocol(board, env)
-    target = find_target(board, env, protocol, ports(), port)
-    _check_uploader(board, env, protocol)
+    chosen = choose_protocol(board, env, protocol)
+    target = find_target(board, env, chosen, computer.plugged(), port)
+    check_tool(board, env, chosen)
     if not target.line and not owns_port(board, env):
         raise UserError(
             f"{board.name} without its official platform talks over a UART, not over USB: connect a serial "
@@ -54,16 +60,19 @@ def check_flashable(board: Board, ports: SerialPorts, port: str | None = None) -
 
 def flash(
     artifact: Artifact,
-    ports: SerialPorts,
+    computer: Computer,
     *,
     port: str | None = None,
-    on_line: Callable[[str], None] | None = None,
+    protocol: str | None = None,
+    progress: Show | None = None,
+    notice: Callable[[str], None] = say,
 ) -> str:
-    """Upload the built firmware and return the serial port it has afterwards, or "" where none is its own.
+    """Write the built firmware and return the serial port it has afterwards, or "" where none is its own.
 
-    `ports` lists the serial ports that can be seen; `port` names the board's, else there must be exactly one
-    with the board's USB ids. UserError when there is none or several, or when this board cannot be flashed;
-    VerificationError when it does not come back.
+    `port` names the board (see find_target), else there must be exactly one that it can be. `notice` is told
+    whom this waits for, and what became of the board when it is interrupted. UserError when there is none or
+    several, or when this board cannot be flashed; VerificationError when the board did not take it, or does
+    not come back.
     """
     board = artifact.board
     env = _flashable_env(artifact, board)
@@ -73,88 +82,38 @@ def flash(
             f"{port} is a connection, not a port of this machine: run `firmnet flash` where the board is "
             f"plugged in, then `firmnet verify {artifact.path} --port {port}` works from here"
         )
-    protocol = _protocol(board, env, artifact.firmware / "platformio.ini")
-    target = find_target(board, env, protocol, ports(), port)
-    _check_uploader(board, env, protocol)
+    chosen = choose_protocol(board, env, protocol, artifact.firmware / "platformio.ini")
+    target = find_target(board, env, chosen, computer.plugged(), port)
+    check_tool(board, env, chosen)
     check_writable()
-    with in_use(), lock(artifact.path), workplace(artifact.firmware) as place:
+    with in_use(), lock(artifact.path, notice):
         _check_unchanged(artifact)  # again: whoever was waited for may have built it anew
-        place.put(env)
-        _upload(place, board, env, protocol, target, on_line)
+        show = progress or (lambda *_: None)
+        target = _in_bootloader(board, chosen, target, computer, show)
+        try:
+            doubt = _write(artifact, env, chosen, target, computer, show)
+        except Exception:
+            raise
+        except BaseException:
+            notice(_interrupted(board, chosen))
+            raise
     if target.line or not owns_port(board, env):
         return target.line
-    return _wait_for_application(board, target.port, ports)
-
-
-# ---- which way ----
+    show(f"waiting for {board.name} to start", 0)
+    return _wait_for_application(board, target.before, computer, doubt)
 
 
 def _flashable_env(artifact: Artifact, board: Board) -> str:
     """The environment that was built; UserError when it cannot be put on a real board."""
     report = read_report(artifact)
     if not board.flashable:
-        raise UserError(f"{board.name} is supported in the emulator only: use --emulate, or another board")
-    if report.env == board.baremetal_env and not board.baremetal.upload_protocol:
+        raise no_way(board, board.baremetal_env)
+    if not board.protocols(report.env):
         raise UserError(
             f"{artifact.path} was built as {report.env}, which only the emulator runs: where PlatformIO's "
             f"registry can be reached, `FIRMNET_PLATFORMIO=registry firmnet build {artifact.path}`"
         )
     return report.env
-
-
-def _no_way(board: Board) -> UserError:
-    """The error for a board that only an official platform can reach, when that cannot be had."""
-    assert board.platformio
-    platform = board.platformio.platform.split("@")[0]
-    return UserError(
-        f"there is no way onto the {board.name} from here: only PlatformIO's {platform} can flash it, "
-        "which is not installed, and PlatformIO's registry does not answer: connect to the network once"
-        + (", or use --emulate" if board.emulator else "")
-    )
-
-
-def _protocol(board: Board, env: str, project: Path | None = None) -> str:
-    """How that environment uploads: as the project's platformio.ini says, else as the board file."""
-    official = board.platformio.upload_protocol if board.platformio else ""
-    default = board.baremetal.upload_protocol if env == board.baremetal_env else official
-    settings = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        settings.read(project or ())
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{project} cannot be read ({first_line(error)}): generate it again") from None
-    return settings.get(f"env:{env}", "upload_protocol", fallback=default)
-
-
-def _check_uploader(board: Board, env: str, protocol: str) -> None:
-    """UserError when the program that uploads is not there and cannot be fetched."""
-    if env == board.baremetal_env:
-        if protocol in SYSTEM_TOOLS:
-            find(SYSTEM_TOOLS[protocol])
-        return
-    assert board.platformio
-    platform = board.platformio.platform.split("@")[0]
-    tool = PACKAGED_TOOLS.get(protocol, "")
-    if tool not in _packages(platform):
-        return
-    here = any((cache_dir() / "platformio" / "packages").glob(f"{tool}*"))
-    if not here and not registry_answers(platform):
-        raise UserError(
-            f"{board.name} is flashed by PlatformIO's package {tool}, which is not installed, and its "
-            "registry does not answer: connect to the network once, for the first flash"
-        )
-
-
-def _packages(platform: str) -> Collection[str]:
-    """The packages that an installed platform names; none when it is not installed or damaged."""
-    described = cache_dir() / "platformio" / "platforms" / platform / "platform.json"
-    try:
-        packages = json.loads(described.read_bytes())["packages"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return ()
-    return packages if isinstance(packages, dict) else ()
-
-
-# ---- writing ----
 
 
 def _check_unchanged(artifact: Artifact) -> None:
@@ -163,57 +122,128 @@ def _check_unchanged(artifact: Artifact) -> None:
         check_unchanged(artifact.firmware / name, wanted, artifact)
 
 
-def _upload(
-    place: Workplace,
-    board: Board,
-    env: str,
-    protocol: str,
-    target: Target,
-    on_line: Callable[[str], None] | None,
-) -> None:
-    arguments = ["run", "-e", env, "-t", "nobuild", "-t", "upload", "--disable-auto-clean"]
-    if target.port and board.link.touch_1200:
-        arguments += ["--upload-port", target.port.path]
-    settings = place.variables(board, env)
-    if target.probe:
-        settings["PLATFORMIO_UPLOAD_FLAGS"] = f"-c\nadapter serial {target.probe}"
-    image = place.built(env) / "firmware.bin"
-    if protocol == "sam-ba" and image.is_file():
-        # nordicnrf52 wants a .hex to be there, whatever is uploaded; platformio.ini names the .bin
-        shutil.copyfile(image, image.with_suffix(".hex"))
-    what = f"flashing {board.name}"
-    try:
-        pio(*arguments, what=what, cwd=place.folder, timeout_s=300.0, env=settings, on_line=on_line)
-    except UserError as error:
-        if "HTTPClientError" not in str(error):
-            raise
-        raise UserError(
-            f"{what} needs packages of PlatformIO's registry, which does not answer: connect this machine to "
-            "the internet once, for the first flash"
-        ) from None
+# ---- before ----
+
+
+def _in_bootloader(board: Board, protocol: str, target: Target, computer: Computer, show: Show) -> Target:
+    """The board as its bootloader shows it; one that still runs its firmware is touched first."""
+    port = target.port
+    if protocol not in BUTTONS or target.drive or target.bootloader or not board.link.touch_1200 or not port:
+        return target
+    if port.usb_id in board.link.bootloader_usb_ids:
+        return target
+    show(f"starting the bootloader of {board.name}", 0)
+    earlier = computer.plugged()
+    computer.touch(port)
+    deadline = time.monotonic() + APPEAR_S
+    while time.monotonic() < deadline:
+        if found := _bootloader_at(board, protocol, port, earlier, computer):
+            return found
+        time.sleep(LOOKS_S)
+    raise UserError(
+        f"{board.name} at {port.path} was asked to start its bootloader and did not within {APPEAR_S:g} s: "
+        f"{BUTTONS[protocol]}, and run this again"
+    )
+
+
+def _bootloader_at(
+    board: Board, protocol: str, before: Thing, earlier: Plugged, computer: Computer
+) -> Target | None:
+    """What the board shows now, at the place that it had; where no places are told, what is new."""
+    seen = computer.plugged()
+    ids = board.link.bootloader_usb_ids
+
+    def same(thing: Thing) -> bool:
+        if before.place and thing.place:
+            return thing.place == before.place
+        alike = bool(before.serial_number) and thing.serial_number == before.serial_number
+        return alike or thing not in list(earlier)
+
+    if protocol == "uf2":
+        drives = [drive for drive in seen.drives if fits(board, drive) and same(drive) and drive.folder]
+        return Target(drive=drives[0]) if len(drives) == 1 else None
+    if protocol == "dfu":
+        devices = [device for device in seen.usb or () if device.usb_id in ids and same(device)]
+        return Target(bootloader=devices[0]) if len(devices) == 1 else None
+    ports = [port for port in seen.ports if port.usb_id in ids and same(port)]
+    return Target(ports[0]) if len(ports) == 1 else None
+
+
+# ---- writing ----
+
+
+def _write(
+    artifact: Artifact, env: str, protocol: str, target: Target, computer: Computer, show: Show
+) -> str:
+    """Write by that way; what is not sure afterwards, "" when nothing is."""
+    board = artifact.board
+    if protocol in ("uf2", "msd"):
+        assert target.drive
+        name, data = _file_for(artifact, protocol)
+        show(f"copying {name} to {target.drive.name}", 0)
+        return Copy(board, target.drive, name, data, protocol == "msd", computer).make()
+    lines = 0
+
+    def on_line(line: str) -> None:
+        nonlocal lines
+        lines += 1
+        show(line[:60], lines)
+
+    if protocol == "pyocd":
+        pyocd_upload(artifact.firmware, board, target, on_line)
+        return ""
+    with workplace(artifact.firmware) as place:
+        place.put(env)
+        platformio_upload(place, board, env, protocol, target, on_line)
+    return ""
+
+
+def _file_for(artifact: Artifact, protocol: str) -> tuple[str, bytes]:
+    """What a drive takes: UF2 blocks of what lies in flash; of a probe's, ST's a .bin, others a .hex."""
+    board, firmware = artifact.board, artifact.firmware
+    if protocol == "uf2":
+        chip = board.chip
+        assert board.flash.uf2_family is not None
+        inside = range(chip.flash_origin, chip.flash_origin + chip.flash_bytes)
+        regions = [r for r in read_image(firmware / "firmware.elf").regions if r.address in inside]
+        return "firmware.uf2", uf2(regions, board.flash.uf2_family)
+    names = ("firmware.bin", "firmware.hex")
+    for name in names if board.chip.mcu.startswith("stm32") else reversed(names):
+        if (firmware / name).is_file():
+            return name, (firmware / name).read_bytes()
+    raise UserError(f"{firmware} holds no firmware.bin and no firmware.hex: build it again")
+
+
+def _interrupted(board: Board, protocol: str) -> str:
+    """What to tell then: a board that is half written does nothing, which looks like a broken one."""
+    how = f"; if it is not found then, {BUTTONS[protocol]}" if protocol in BUTTONS else ""
+    return (
+        f"interrupted: the firmware of {board.name} may be incomplete, which does the board no harm: "
+        f"flash it again{how}"
+    )
 
 
 # ---- afterwards ----
 
 
-def _wait_for_application(board: Board, before: SerialPort | None, ports: SerialPorts) -> str:
+def _wait_for_application(board: Board, before: Thing | None, computer: Computer, doubt: str) -> str:
     """The port with the application's id, at the place the board had; its name may have changed."""
     deadline = time.monotonic() + APPEAR_S
     while True:
-        alike = [port for port in ports() if port.usb_id in board.link.usb_ids]
+        alike = [port for port in computer.plugged().ports if port.usb_id in board.link.usb_ids]
         found = returned(before, alike) if before else alike
         if len(found) == 1:
             return found[0].path
         if time.monotonic() > deadline:
             break
-        time.sleep(0.1)
+        time.sleep(LOOKS_S)
     if len(found) > 1:
         raise UserError(
             f"{board.name} was flashed, and {listed(found)} could all be it: run `firmnet verify` with one "
             "of them as --port"
         )
+    where, unsure = "where it was " if before else "", f" ({doubt})" if doubt else ""
     raise VerificationError(
-        f"{board.name} was flashed, but no USB {' or '.join(board.link.usb_ids)} appeared "
-        f"{'where it was ' if before else ''}within {APPEAR_S:g} s: unplug it, plug it in again and run "
-        "`firmnet verify`"
+        f"{board.name} was flashed{unsure}, but no USB {' or '.join(board.link.usb_ids)} appeared {where}"
+        f"within {APPEAR_S:g} s: unplug it, plug it in again and run `firmnet verify`"
     )

@@ -3,8 +3,9 @@
 from importlib import import_module
 
 from ..artifact import Artifact
+from .computer import computer, in_place_of_this
 from .device import Counters, Device, RunResult, RunsDone
-from .serial import PortInfo, check_url, find_port, ports
+from .serial import check_url
 
 KINDS = ("host", "core", "qemu")
 """Devices that need no address; every other name is a serial port or pyserial URL."""
@@ -21,11 +22,10 @@ __all__ = [
     "KINDS",
     "Counters",
     "Device",
-    "PortInfo",
     "RunResult",
     "RunsDone",
     "check_url",
-    "find_port",
+    "computer",
+    "in_place_of_this",
     "open",
-    "ports",
 ]

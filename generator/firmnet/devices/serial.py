@@ -1,25 +1,22 @@
 """How is a board reached? Over any pyserial URL: /dev/ttyACM0, COM3, socket://host:port, rfc2217://…"""
 
 import errno
-import os
-import re
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import serial  # pyserial, not this file
-from serial.tools import list_ports
 
 from ..artifact import Artifact
 from ..calls import Prediction
 from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array, unwrapped
 from ..manifest import Manifest
-from ..targets import Board
+from ..targets import remedy
+from .computer import computer
 from .device import Closing, Counters, RunResult, RunsDone, alone, real, side_by_side, stored, taken_apart
 from .frames import COUNTERS, CRC, IMAGE, TEXT_LIMIT_BYTES, Message, step_payload
 from .link import Hello, Link
@@ -38,61 +35,6 @@ SCHEMES = ("alt", "cp2110", "loop", "rfc2217", "socket", "spy")
 """What pyserial makes ports of, beside the system's own."""
 BAD_URL = (ValueError, TypeError, AttributeError, LookupError, ImportError, NotImplementedError)
 """What pyserial raises for an URL that it cannot make a port of, beside OSError."""
-
-
-@dataclass(frozen=True)
-class PortInfo:
-    """One serial port of this machine: `usb_id` is "vid:pid" in hex, `location` its place on the bus."""
-
-    path: str
-    description: str
-    usb_id: str = ""
-    location: str = ""
-    serial_number: str = ""
-
-    def is_called(self, name: str) -> bool:
-        """Whether `name` means this port: as it is listed, a link to it, COM5 as com5, tty. as cu."""
-        return _canonical(self.path) == _canonical(name)
-
-
-def _canonical(name: str) -> str:
-    """One name for a port of many: links are followed, Windows ignores case, macOS has two files for each."""
-    windows = re.fullmatch(r"(?:\\\\\.\\)?(com\d+):?", name, re.IGNORECASE)
-    if windows:
-        return windows[1].upper()
-    path = name if "/" in name else f"/dev/{name}"
-    return re.sub(r"^/dev/tty\.", "/dev/cu.", os.path.realpath(path))
-
-
-def ports() -> list[PortInfo]:
-    """The serial ports that can be seen now."""
-    return [
-        PortInfo(
-            path=p.device,
-            description=p.description,
-            usb_id=f"{p.vid:04x}:{p.pid:04x}" if p.vid is not None else "",
-            location=p.location or "",
-            serial_number=p.serial_number or "",
-        )
-        for p in sorted(list_ports.comports())
-    ]
-
-
-def find_port(board: Board) -> str:
-    """The one port that shows one of the board's USB ids; UserError when there are none or several."""
-    seen = ports()
-    fitting = [p.path for p in seen if p.usb_id in board.link.usb_ids]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise UserError(
-            f"several ports may be the {board.name}: choose with --port {' or --port '.join(fitting)}"
-        )
-    listed = ", ".join(f"{p.path} ({p.description})" for p in seen) or "none"
-    emulate = " or --emulate" if board.emulator else ""
-    raise UserError(
-        f"no {board.name} found on USB: connect it, or give --port{emulate}; serial ports seen here: {listed}"
-    )
 
 
 def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> "SerialDevice":
@@ -162,21 +104,13 @@ def _settling(error: Exception) -> bool:
 
 def _remedy(error: Exception, scheme: str) -> str:
     said = str(error)
-    if "Permission denied" in said:
-        return (
-            "add yourself to its group with `sudo usermod -aG dialout $USER` and log in again, or allow the "
-            "board in a udev rule"
-        )
-    if any(sign in said for sign in ("lock port", "busy", "PermissionError")):
-        return (
-            "another program has it open: close its terminal or monitor and try again; ModemManager, where "
-            "it runs, holds every new port for some seconds (`sudo systemctl stop ModemManager`)"
-        )
+    if known := remedy(said):
+        return known
     if scheme == "rfc2217" and "RFC2217" in said:
         return "nothing there speaks RFC 2217: for a plain TCP port give socket:// instead"
     if scheme and isinstance(error, BAD_URL):
         return "write it as socket://host:port, rfc2217://host:port, or give the name of a serial port"
-    seen = ", ".join(f"{p.path} ({p.description})" for p in ports()) or "none"
+    seen = ", ".join(f"{p.path} ({p.description})" for p in computer().plugged().ports) or "none"
     return f"connect the board and give its port with --port; serial ports seen here: {seen}"
 
 

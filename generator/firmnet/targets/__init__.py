@@ -1,23 +1,57 @@
 """What is built for? Boards, ours and the user's, what their cores can do, which machines emulate them."""
 
-from .board import Board
+from .board import OWN_WAYS, Board
 from .board_file import board_of_json, board_to_json
 from .boards import Boards, board_ids, known_boards, load_board, user_folder
 from .isa import Isa, core_named, isa
 from .machines import MACHINES, Machine
+from .meant import (
+    BUTTONS,
+    Target,
+    find_port,
+    find_target,
+    fits,
+    listed,
+    owns_port,
+    path_of,
+    returned,
+)
+from .plugged import Computer, Drive, Plugged, PortInfo, Thing, UsbDevice
+from .remedy import BUSY, FORBIDDEN, HELD, REFUSED, remedy
 
 __all__ = [
+    "BUSY",
+    "BUTTONS",
+    "FORBIDDEN",
+    "HELD",
     "MACHINES",
+    "OWN_WAYS",
+    "REFUSED",
     "Board",
     "Boards",
+    "Computer",
+    "Drive",
     "Isa",
     "Machine",
+    "Plugged",
+    "PortInfo",
+    "Target",
+    "Thing",
+    "UsbDevice",
     "board_ids",
     "board_of_json",
     "board_to_json",
     "core_named",
+    "find_port",
+    "find_target",
+    "fits",
     "isa",
     "known_boards",
+    "listed",
     "load_board",
+    "owns_port",
+    "path_of",
+    "remedy",
+    "returned",
     "user_folder",
 ]

@@ -90,7 +90,7 @@ class Baremetal:
     clock_hz: Hertz
     uart_irq: Annotated[int, Field(ge=0, lt=112, strict=True)]
     defines: Mapping[Define, UInt32] = field(default_factory=dict)
-    upload_protocol: Literal["", "stlink", "dfu"] = ""
+    upload_protocol: Literal["", "stlink", "dfu", "uf2", "msd"] = ""
     openocd_cfg: tuple[OpenocdConfig, ...] = ()
 
     def __post_init__(self) -> None:
@@ -111,6 +111,31 @@ class Connection:
     usb_ids: tuple[UsbId, ...] = ()
     bootloader_usb_ids: tuple[UsbId, ...] = ()
     touch_1200: bool = False
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class Flashing:
+    """How else a board can be flashed than by the `upload_protocol` of its builds.
+
+    `protocols` are PlatformIO's names of its own uploaders, and ours: uf2 and msd copy a file onto a drive,
+    pyocd goes through a probe to `pyocd_target`. `drives`: by which label, or Board-ID in INFO_UF2.TXT, its
+    drive is known. `uf2_family`: the number by which a UF2 bootloader knows what is for its chip.
+    """
+
+    protocols: tuple[PlainWord, ...] = ()
+    drives: tuple[PlainWord, ...] = ()
+    uf2_family: UInt32 | None = None
+    pyocd_target: PlainWord | Literal[""] = ""
+
+    def __post_init__(self) -> None:
+        if "pyocd" in self.protocols and not self.pyocd_target:
+            raise ValueError("'flash.protocols' has pyocd, which wants 'flash.pyocd_target'")
+
+
+OWN_WAYS = ("uf2", "msd", "pyocd")
+"""How firmnet itself writes; every other protocol is one of PlatformIO's uploaders."""
+BAREMETAL_WAYS = ("stlink", "dfu", *OWN_WAYS)
+"""How a build of our own platform can be written."""
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -164,6 +189,7 @@ class Board:
     micropython: MicroPython
     baremetal: Baremetal = EMULATED_ONLY
     platformio: PlatformIO | None = None
+    flash: Flashing = Flashing()
     emulator: Emulator | None = None
 
     def __post_init__(self) -> None:
@@ -171,6 +197,9 @@ class Board:
         if kept >= self.chip.ram_bytes:
             raise ValueError(f"'micropython': heap and stack ({kept:,} bytes) leave nothing of the RAM")
         _check_glue(self.baremetal, self.chip)
+        ways = [*self.flash.protocols, self.baremetal.upload_protocol]
+        if "uf2" in ways and (not self.flash.drives or self.flash.uf2_family is None):
+            raise ValueError("'uf2' wants 'flash.drives' and 'flash.uf2_family': by what its drive is known")
         if self.emulator:
             _check_emulator(self.emulator, self.baremetal, self.chip)
 
@@ -203,6 +232,20 @@ class Board:
     def flashable(self) -> bool:
         """Whether one of its environments can be put on a real board; else only an emulator runs it."""
         return self.platformio is not None or bool(self.baremetal.upload_protocol)
+
+    def protocols(self, env: str) -> tuple[str, ...]:
+        """How a build of that environment can be written to a board, the usual way first; none: not at all.
+
+        "platformio" where PlatformIO chooses.
+        """
+        if env != self.baremetal_env:
+            usual = self.platformio.upload_protocol if self.platformio else ""
+            return tuple(dict.fromkeys([usual or "platformio", *self.flash.protocols]))
+        usual = self.baremetal.upload_protocol
+        able = [way for way in self.flash.protocols if way in BAREMETAL_WAYS]
+        if not self.baremetal.openocd_cfg:
+            able = [way for way in able if way != "stlink"]
+        return tuple(dict.fromkeys([usual, *able])) if usual else ()
 
     @property
     def envs(self) -> tuple[str, ...]:
