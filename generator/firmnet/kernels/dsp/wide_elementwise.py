@@ -5,11 +5,14 @@ SMULBB and SMULTT multiply halves of words where they lie, SMLAWB and SMLAWT hal
 
 from dataclasses import dataclass
 
-from ...ir import Call, Dtype
+import numpy as np
+
+from ...ir import Array, Call, Dtype
 from ...ops import OPS
 from ...ops.add import narrow
 from ...ops.rescale import by_table
 from ...ops.spec import Constants
+from ...qmath import INT32_MAX
 from ...targets import Isa
 from ..portable import elementwise as portable
 from ..portable import prelu as portable_prelu
@@ -198,8 +201,38 @@ class TableWide(portable.TableWide):
         return 60 + 11.5 * call.output.size
 
 
+MOST_LINES = 2**10
+"""For they take twice the flash of entries: 8 KB."""
+
+
+class TableLines(portable.TableWide):
+    """The line through two entries as one of x itself: where it meets zero and its slope are in flash."""
+
+    name = "lines"
+    isa = Isa.DSP
+    dtypes = (Dtype.INT16,)
+
+    def accepts(self, call: Call) -> bool:
+        lines = _lines(OPS[self.op].prepare(call))
+        return len(lines) <= MOST_LINES and bool(np.abs(lines).max() <= INT32_MAX)
+
+    def cycles(self, call: Call) -> float:
+        return 60 + 7.65 * call.output.size
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"lines": _lines(k).astype(np.int32).ravel()}
+
+
+def _lines(k: Constants) -> Array:
+    """int64 (segments, 2): (line[0] + (x·line[1] >> 16)) is the line between the entries of x's segment."""
+    entries = k["entries"].astype(np.int64)
+    rise, number = np.diff(entries), np.arange(len(entries) - 1)
+    at_zero = entries[:-1] - rise * (number - len(rise) // 2)
+    return np.stack([at_zero, rise * len(rise)], axis=1)
+
+
 for kernel in (
-    *(AddWide(), MulWide(), DivWide(), MaximumWide(), PReluWide(), TableWide()),
+    *(AddWide(), MulWide(), DivWide(), MaximumWide(), PReluWide(), TableWide(), TableLines()),
     *map(Scale, ("rescale", "clamp")),
 ):
     register(kernel)

@@ -111,7 +111,7 @@ class TableWide(Kernel):
     dtypes = (Dtype.INT16,)
 
     def cycles(self, call: Call) -> float:
-        return 40 + 15 * call.output.size
+        return 40 + 25 * call.output.size
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         return (0,)
