@@ -39,7 +39,7 @@ from .quantize import (
     read_precision,
     read_samples,
 )
-from .targets import Board, find_port, known_boards, load_board, path_of
+from .targets import AskedRuntime, Board, find_port, known_boards, load_board, path_of
 from .verdict import Verdict
 from .verify import verify as compare
 
@@ -90,6 +90,7 @@ class Deployment:
             *([self.accuracy.line()] if self.accuracy else []),
             *(self.found.lines() if self.found else []),
             *self.cost_lines,
+            *([f"runtime   C: {self.firmware.note}"] if self.firmware.note else []),
             *(f"warning   {sentence}" for sentence in self.warnings),
             f"artifact  {self.artifact.path if self.artifact else 'not saved yet: call save()'}",
         ]
@@ -179,6 +180,7 @@ def compile(
     precision: Asked = None,
     target_snr_db: float | None = None,
     target_accuracy: float | None = None,
+    runtime: AskedRuntime = "auto",
     progress: Progress | None = None,
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
@@ -198,7 +200,10 @@ def compile(
     showed, "percentile" 99.99 % of them, "mse" those that make the squared error least, and "auto" takes what
     gives the outputs the best signal-to-noise.
     Within `ram_limit_bytes` for activations, scratch and stack the program is the fastest; without a limit
-    it is the smallest that costs next to no time. Raises UserError for a board, model or calibration set that
+    it is the smallest that costs next to no time.
+    `runtime`: "micropython" gives the board a prompt; "c" the link alone, in 6 KB of flash; "auto" takes
+    MicroPython where it fits, and `Deployment.firmware.note` says so where it does not.
+    Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
     target, asked = _board(board), read_precision(precision, target_snr_db, target_accuracy)
@@ -232,7 +237,7 @@ def compile(
             "a target for the signal-to-noise"
         )
     quantized = quantize(graph, samples, ranges, progress, precision=asked, test=test)
-    made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes)
+    made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes, runtime)
     deployment = Deployment(
         graph=quantized.graph,
         float_graph=graph,
@@ -243,7 +248,7 @@ def compile(
         test=test,
         accuracy=measure_accuracy(graph, quantized.graph, test, progress) if test else None,
         found=quantized.found,
-        narrow_cost=_cost(quantized.narrow, target, ram_limit_bytes) if quantized.narrow else None,
+        narrow_cost=_cost(quantized.narrow, target, ram_limit_bytes, runtime) if quantized.narrow else None,
         lost=quantized.lost,
         found_ranges=quantized.found_ranges,
     )
@@ -252,10 +257,10 @@ def compile(
     return deployment
 
 
-def _cost(graph: Graph, board: Board, ram_limit_bytes: int | None) -> Footprint | None:
+def _cost(graph: Graph, board: Board, ram_limit_bytes: int | None, runtime: AskedRuntime) -> Footprint | None:
     """What a graph would take of a board; None: it has no room there."""
     try:
-        return firmware(graph, board, ram_limit_bytes=ram_limit_bytes).cost
+        return firmware(graph, board, ram_limit_bytes=ram_limit_bytes, runtime=runtime).cost
     except UserError:
         return None
 

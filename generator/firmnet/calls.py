@@ -156,13 +156,17 @@ def _difference(right: Prediction, said: Prediction, i: int) -> str:
 def expected_info(artifact: Artifact) -> dict[str, Any]:
     """What info() must say of the firmware; what depends on the moment (free heap) is left out."""
     manifest = artifact.manifest
-    return {
+    whole = {
         "name": manifest.name,
         "board": artifact.board.name,
         "firmnet": manifest.firmnet,
         "fingerprint": manifest.fingerprint,
         "labels": manifest.labels,
         "arena_bytes": manifest.arena_bytes,
+    }
+    if manifest.runtime == "c":  # hello tells its inputs, outputs and states, but not their scales
+        return whole
+    return whole | {
         "states": tuple(state.name for state in manifest.states),
         "inputs": tuple(_told(edge) | {"pixels": pixel_divisor(edge.q)} for edge in manifest.inputs),
         "outputs": tuple(map(_told, manifest.outputs)),

@@ -37,6 +37,7 @@ from .options import (
     ProtocolOption,
     RamLimit,
     RangesOption,
+    RuntimeOption,
     TargetAccuracy,
     TargetSnr,
     byte_count,
@@ -105,6 +106,7 @@ def deploy(
     precision: PrecisionOption = None,
     target_snr: TargetSnr = None,
     target_accuracy: TargetAccuracy = None,
+    runtime: RuntimeOption = "auto",
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
@@ -126,7 +128,7 @@ def deploy(
     if inputs:
         read_samples(inputs, None)
     aim = read_precision(precision, target_snr, target_accuracy)
-    generated = _generate(model, target, calib, out, name, ranges, ram_limit, aim)
+    generated = _generate(model, target, calib, out, name, ranges, ram_limit, aim, runtime)
     artifact = Path(generated.data["artifact"])
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
@@ -152,13 +154,14 @@ def generate(
     precision: PrecisionOption = None,
     target_snr: TargetSnr = None,
     target_accuracy: TargetAccuracy = None,
+    runtime: RuntimeOption = "auto",
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
     from .quantize import read_precision
 
     aim = read_precision(precision, target_snr, target_accuracy)
-    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit, aim)
+    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit, aim, runtime)
     place = outcome.data["artifact"]
     screen.line(f"artifact in {place}; next: `firmnet build {shlex.quote(place)}`")
     return outcome
@@ -173,6 +176,7 @@ def _generate(
     ranges: Literal["auto", "mse", "percentile", "minmax"],
     ram_limit: int | None,
     precision: "Precision",
+    runtime: "targets.AskedRuntime",
 ) -> Outcome:
     from . import api
     from .artifact import check_place
@@ -188,6 +192,7 @@ def _generate(
             ranges=ranges,
             ram_limit_bytes=ram_limit,
             precision=precision,
+            runtime=runtime,
             progress=step.advance,
         )
         artifact = deployment.save(out)
@@ -219,7 +224,8 @@ def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None
     for cascade in made.cascades:
         screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
     if made.ram_limit_bytes != ram_limit:
-        screen.line(f"planned within {made.ram_limit_bytes:,} B, what MicroPython leaves of the RAM")
+        runtime = "MicroPython" if made.runtime == "micropython" else "the C runtime"
+        screen.line(f"planned within {made.ram_limit_bytes:,} B, what {runtime} leaves of the RAM")
     elif ram_limit is not None:
         spare = ram_limit - made.arena_bytes - made.stack_bytes
         cost = sum(cascade.extra_cycles for cascade in made.cascades)
@@ -237,6 +243,8 @@ def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None
             screen.line(line)
     if deployment.accuracy:
         screen.line(deployment.accuracy.line())
+    if deployment.firmware.note:
+        screen.line(f"note: {deployment.firmware.note}")
     for warning in deployment.warnings:
         screen.warning(warning)
 

@@ -13,6 +13,7 @@ from .graph_file import Axes, Extents, Name, Text
 from .ir import Array, Dtype, Graph, Node, Port, QParams, Shape
 from .kernels import EXCHANGED, KERNELS
 from .ops import OPS
+from .targets import Runtime
 
 FORMAT = 4
 RECORDS = ("graph.json", "constants.npz", "samples.npy")
@@ -178,6 +179,7 @@ class Manifest:
     states: tuple[Remembered, ...] = ()
     ram_limit_bytes: Count | None = None  # as asked for, or what the board has room for
     cascades: tuple[CascadeEntry, ...] = ()
+    runtime: Runtime = "micropython"
     files: Mapping[Inside, Sha256] = field(default_factory=dict)  # every other file written → its SHA-256
 
     @property

@@ -94,6 +94,14 @@ RamLimit = Annotated[
         metavar="BYTES",
     ),
 ]
+RuntimeOption = Annotated[
+    Literal["auto", "micropython", "c"],
+    typer.Option(
+        "--runtime",
+        help="What the board runs beside the model: MicroPython with a prompt, or c, the link alone in 6 KB "
+        "of flash; auto: MicroPython where it fits.",
+    ),
+]
 Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
 PortOption = Annotated[
     str | None,

@@ -10,7 +10,13 @@
 #endif
 
 extern "C" {
+#if FN_HEAP_BYTES > 0
 uint32_t fn_heap[FN_HEAP_BYTES / 4]; // `firmnet build` reads its size by this name
+#define HEAP_END (fn_heap + sizeof fn_heap / sizeof fn_heap[0])
+#else // the C runtime needs none
+static uint32_t *const fn_heap = nullptr;
+#define HEAP_END nullptr
+#endif
 }
 
 // How long a host that has the port open may take nothing before what is written is dropped.
@@ -77,7 +83,7 @@ void setup(void)
 
 void loop(void)
 {
-    fn_micropython(fn_heap, fn_heap + sizeof fn_heap / sizeof fn_heap[0], FN_STACK_BYTES);
+    fn_runtime(fn_heap, HEAP_END, FN_STACK_BYTES);
 }
 
 #endif

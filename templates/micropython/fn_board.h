@@ -1,4 +1,4 @@
-/* fn_board.h: what does MicroPython need from a board? A serial port, a clock, a heap; each glue file answers it. */
+/* fn_board.h: what does a firmware need from a board? A serial port and a clock; each glue file answers it. */
 #ifndef FN_BOARD_H
 #define FN_BOARD_H
 
@@ -23,8 +23,8 @@ void fn_received(uint8_t byte);
 /* Whether fn_received() has a place for one more byte: a glue that can make the sender wait asks first. */
 int fn_receives(void);
 
-/* Runs MicroPython for ever on the given heap. */
-void fn_micropython(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes);
+/* Runs for ever, MicroPython or the C runtime, on the memory that is left. */
+void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes);
 
 #ifdef __cplusplus
 }

@@ -8,8 +8,6 @@ extern const fn_model *const fn_deployed;
 extern const char *const fn_version; /* of firmnet */
 extern const uint32_t fn_run_stack_bytes; /* the most that its run() takes */
 
-extern uintptr_t fn_stack_bottom; /* below it lies other memory, such as the heap */
-
 int fn_read_byte(void);
 void fn_wait(void);
 

@@ -12,7 +12,7 @@
 #define STACK_MARGIN_BYTES 2048u
 #define STACK_ABOVE_BYTES 256u /* what main() and its callers hold of the stack already */
 
-uintptr_t fn_stack_bottom;
+uintptr_t fn_stack_bottom; /* see fn_run.h */
 
 void gc_collect(void)
 {
@@ -37,7 +37,7 @@ static void prompt(void)
     }
 }
 
-void fn_micropython(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
+void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 {
     fn_stack_bottom = (uintptr_t)__builtin_frame_address(0) + STACK_ABOVE_BYTES - stack_bytes;
     mp_cstack_init_with_sp_here(stack_bytes - STACK_ABOVE_BYTES - STACK_MARGIN_BYTES);
@@ -57,7 +57,7 @@ extern uint32_t __heap_start[], __heap_end[], __stack_bytes[];
 int main(void)
 {
     fn_board_init();
-    fn_micropython(__heap_start, __heap_end, (uint32_t)__stack_bytes);
+    fn_runtime(__heap_start, __heap_end, (uint32_t)__stack_bytes);
     return 0;
 }
 #endif

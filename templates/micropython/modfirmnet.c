@@ -5,14 +5,11 @@
 #include "fn_board.h"
 #include "fn_crc.h"
 #include "fn_firmware.h"
+#include "fn_run.h"
 #include "py/binary.h"
 #include "py/mphal.h"
 #include "py/objarray.h"
 #include "py/runtime.h"
-
-static uint32_t last_us;
-static uint32_t stack_peak_bytes;
-static uint32_t steps; /* runs since the model was reset */
 
 /* ---- inputs and outputs by number, sizes ---- */
 
@@ -67,18 +64,9 @@ static uint32_t layer_index(mp_obj_t index_in)
     return numbered("layer", index_in, fn_deployed->layer_count);
 }
 
-/* ---- running, timed; now and then with the stack below painted, to see how deep it goes ---- */
+/* ---- running ---- */
 
-#define PAINT 0x5AFEC0DEu
-#define PAINTED_BYTES 4096u
 #define SPARE_BYTES 512u /* beside the model's own stack: for what watches its layers, and for interrupts */
-
-static uintptr_t stack_pointer(void)
-{
-    uintptr_t sp;
-    __asm volatile("mov %0, sp" : "=r"(sp));
-    return sp;
-}
 
 /* Python checks the stack only where it calls Python, so run() may be called with hardly any of it left. */
 static void expect_stack(void)
@@ -89,43 +77,13 @@ static void expect_stack(void)
     }
 }
 
-static void timed_run(fn_observer observer, void *context)
-{
-    const uint32_t start = fn_board_us();
-    fn_deployed->run(observer, context);
-    last_us = fn_board_us() - start;
-    steps++;
-}
-
-/* Takes some thousand instructions more, so not every run is one: a model takes the same stack every time. */
-static __attribute__((noinline)) void painted_run(fn_observer observer, void *context)
-{
-    expect_stack();
-    const uintptr_t sp = stack_pointer();
-    const uintptr_t bottom = sp - fn_stack_bottom > PAINTED_BYTES ? sp - PAINTED_BYTES : fn_stack_bottom;
-    volatile uint32_t *low = (volatile uint32_t *)((bottom + 3u) & ~(uintptr_t)3);
-    volatile uint32_t *high = (volatile uint32_t *)(sp & ~(uintptr_t)3);
-    for (volatile uint32_t *word = low; word < high; word++) {
-        *word = PAINT;
-    }
-    timed_run(observer, context);
-    volatile uint32_t *word = low;
-    while (word < high && *word == PAINT) {
-        word++;
-    }
-    const uint32_t used = (uint32_t)((uintptr_t)high - (uintptr_t)word);
-    if (used > stack_peak_bytes) {
-        stack_peak_bytes = used;
-    }
-}
-
 /* run(): the first is painted, so that the peak of the stack is known after any run. */
 static mp_obj_t firmnet_run(void)
 {
+    expect_stack();
     if (!stack_peak_bytes) {
         painted_run(NULL, NULL);
     } else {
-        expect_stack();
         timed_run(NULL, NULL);
     }
     return mp_const_none;
@@ -149,6 +107,7 @@ static mp_obj_t firmnet_run_crc(mp_obj_t buffer_in)
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
     expect_bytes(4u * fn_deployed->layer_count, buffer.len);
     memset(buffer.buf, 0, buffer.len);
+    expect_stack();
     painted_run(continue_crc, buffer.buf);
     return mp_const_none;
 }
@@ -176,6 +135,7 @@ static mp_obj_t firmnet_dump(mp_obj_t layer_in, mp_obj_t buffer_in)
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
     expect_bytes(fn_deployed->layers[layer].bytes, buffer.len);
     copy_request request = {layer, buffer.buf};
+    expect_stack();
     painted_run(copy_piece, &request);
     return mp_const_none;
 }

@@ -18,7 +18,7 @@ from firmnet.build import BuildReport, build
 from firmnet.devices import qemu
 from firmnet.errors import UserError, VerificationError
 from firmnet.plan import ram_room
-from firmnet.targets import Board, board_ids, load_board
+from firmnet.targets import Board, board_ids, load_board, needs
 from firmnet.verify import verify
 
 Made = tuple[Artifact, BuildReport]
@@ -56,9 +56,11 @@ def test_firmware_links_and_fits(make: Callable[[str], Made], board: str) -> Non
     artifact, report = make(board)
     chip, sizes = load_board(board).chip, report.sizes
     assert report.env == load_board(board).baremetal_env
-    assert 100_000 < sizes.flash_bytes < chip.flash_bytes
+    runtime = artifact.manifest.runtime
+    assert runtime == ("c" if board == "bluepill_f103c8" else "micropython")
+    assert needs(load_board(board), runtime).flash_bytes < sizes.flash_bytes < chip.flash_bytes
     assert sizes.arena_bytes == artifact.manifest.arena_bytes
-    assert sizes.heap_bytes >= load_board(board).micropython.heap_bytes
+    assert sizes.heap_bytes >= needs(load_board(board), runtime).heap_bytes
     assert 0 <= chip.ram_bytes - sizes.ram_bytes - sizes.heap_bytes < 16
     weights = sum(layer.flash_bytes for layer in artifact.manifest.layers)
     assert weights < sizes.model_flash_bytes < weights + 8192

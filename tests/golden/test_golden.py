@@ -98,11 +98,14 @@ def test_a_firmware_names_no_date_and_no_place() -> None:
 def test_another_board_or_label_is_another_fingerprint() -> None:
     boards = [load_board(id) for id in board_ids()]
     prints = {
-        firmware(tiny(), board, labels).manifest.fingerprint for board in boards for labels in ((), ("a",))
+        firmware(tiny(), board, labels, runtime="auto").manifest.fingerprint
+        for board in boards
+        for labels in ((), ("a",))
     }
     assert len(prints) == 2 * len(boards)
 
 
 def firmwares() -> dict[str, dict[str, str]]:
     """Board → every generated file of tiny's firmware."""
-    return {id: dict(firmware(tiny(), load_board(id), ("a", "b", "c", "d")).files) for id in board_ids()}
+    labels = ("a", "b", "c", "d")
+    return {id: dict(firmware(tiny(), load_board(id), labels, runtime="auto").files) for id in board_ids()}

@@ -23,7 +23,7 @@ from serial.urlhandler import protocol_socket
 
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
-from firmnet.calls import FLOAT_SAMPLES
+from firmnet.calls import FLOAT_SAMPLES, TIMES
 from firmnet.devices import Counters, frames, link, qemu, serial, transparency
 from firmnet.devices.frames import Frame, Message, Receiver, step_payload
 from firmnet.errors import UserError, VerificationError
@@ -119,13 +119,30 @@ def test_a_length_that_is_damage_is_not_waited_for() -> None:
     assert received(huge + Frame(1, 1, 1, b"x").encode()) == [Frame(1, 1, 1, b"x")]
 
 
-def test_both_sides_use_the_same_numbers() -> None:
+def test_all_sides_use_the_same_numbers() -> None:
     source = (assets("runtime_micropython") / "firmnet_link.py").read_text()
     scope: dict[str, object] = {}
     for line in re.findall(r"^[A-Z_, ]+ = [^#\n]*", source, re.MULTILINE):
         exec(line, scope)
-    assert {kind.name: scope[kind.name] for kind in Message} == {kind.name: int(kind) for kind in Message}
+    by_c_alone = {Message.PREDICT, Message.INFO}  # MicroPython has a prompt for them
+    kinds = {kind.name: int(kind) for kind in Message}
+    assert {kind: scope.get(kind) for kind in kinds} == {
+        **kinds,
+        **dict.fromkeys(kind.name for kind in by_c_alone),
+    }
     assert [scope[n] for n in ("MAGIC", "VERSION", "ANSWER")] == [frames.MAGIC, frames.VERSION, frames.ANSWER]
+
+
+def test_the_c_runtime_uses_the_same_numbers() -> None:
+    source = (assets("templates") / "runtime_c" / "firmnet_link.c").read_text()
+    found, value = dict[str, int](), 0
+    for names in re.findall(r"^enum \{ (.*) \};", source, re.MULTILINE):
+        for name, given in re.findall(r"(\w+)(?: = (\w+))?(?:, |$)", names):
+            value = int(given, 0) if given else value + 1
+            found[name] = value
+    wanted = {kind.name: int(kind) for kind in Message}
+    assert found == {**wanted, "VERSION": frames.VERSION, "ANSWER": frames.ANSWER}
+    assert re.search(r"#define TIMES (\d+)u", source)[1] == str(TIMES)  # type: ignore[index]
 
 
 # -- a board that works

@@ -14,7 +14,7 @@ from firmnet.codegen.firmware import firmware
 from firmnet.codegen.templates import c_comment, c_string, one_line, render
 from firmnet.errors import UserError
 from firmnet.ir import Graph, Node, Port
-from firmnet.targets import load_board
+from firmnet.targets import load_board, needs
 
 HOSTILE = (
     'a"; int evil; "',
@@ -34,6 +34,7 @@ HOSTILE = (
     "1" * 300,
 )
 BOARD = load_board("netduinoplus2")
+NEEDS = needs(BOARD, "micropython")
 
 
 def named(name: str) -> Graph:
@@ -70,15 +71,15 @@ def test_a_board_of_any_name_changes_nothing_but_its_name(text: str) -> None:
     board = SimpleNamespace(
         **{**vars(BOARD), "name": text, "chip": chip, "link": link, "micropython": micropython}
     )
-    header = render("project/fn_board_config.h.j2", board=board)
-    plain = render("project/fn_board_config.h.j2", board=BOARD)
+    header = render("project/fn_board_config.h.j2", board=board, needs=NEEDS)
+    plain = render("project/fn_board_config.h.j2", board=BOARD, needs=NEEDS)
     assert len(header.splitlines()) == len(plain.splitlines())
     assert f"#define FN_BOARD_NAME {c_string(text)}\n" in header
     board.baremetal_env = BOARD.baremetal_env
-    ini = render("project/platformio.ini.j2", model="net", board=board)
+    ini = render("project/platformio.ini.j2", model="net", board=board, micropython=True)
     parsed, wanted = configparser.ConfigParser(), configparser.ConfigParser()
     parsed.read_string(ini)
-    wanted.read_string(render("project/platformio.ini.j2", model="net", board=BOARD))
+    wanted.read_string(render("project/platformio.ini.j2", model="net", board=BOARD, micropython=True))
     assert parsed == wanted
     assert "\n" not in one_line(text)
 

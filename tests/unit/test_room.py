@@ -14,9 +14,8 @@ from firmnet.ir import Graph
 from firmnet.ops.spec import OPS
 from firmnet.plan import STACK_BYTES, least, plan, plan_for, ram_room
 from firmnet.plan.arena import TooLarge
-from firmnet.plan.room import MICROPYTHON_FLASH_BYTES
 from firmnet.quantize import quantize
-from firmnet.targets import Board, Isa, isa, load_board
+from firmnet.targets import Board, Isa, isa, load_board, needs
 
 BOARD = load_board("nucleo_f446re")
 STACK = STACK_BYTES[isa(BOARD.chip.core)]
@@ -94,14 +93,15 @@ def test_a_limit_that_is_too_low_is_told_one_that_is_kept() -> None:
 
 
 def test_constants_that_leave_no_flash_for_micropython_are_refused() -> None:
+    flash_bytes = needs(BOARD, "micropython").flash_bytes
     constants = sum(layer.flash_bytes for layer in firmware(wide(), BOARD).layers)
 
     def with_flash(bytes_: int) -> Board:
         return replace(BOARD, chip=replace(BOARD.chip, flash_bytes=bytes_))
 
-    firmware(wide(), with_flash(MICROPYTHON_FLASH_BYTES + constants))
+    firmware(wide(), with_flash(flash_bytes + constants))
     with pytest.raises(UserError, match=rf"take {constants:,} of .* bytes of flash.* at least 150,000; make"):
-        firmware(wide(), with_flash(MICROPYTHON_FLASH_BYTES + constants - 1))
+        firmware(wide(), with_flash(flash_bytes + constants - 1))
 
 
 def advice(excess_bytes: int) -> str:

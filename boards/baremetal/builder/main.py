@@ -54,6 +54,7 @@ env.Append(
         define("__ram_bytes", board.get("upload.maximum_ram_size")),
         define("__stack_bytes", board.get("build.stack_bytes")),
         define("__heap_min_bytes", board.get("build.heap_min_bytes")),
+        define("__stack_is_low", board.get("build.stack_is_low")),
     ],
     LIBS=["c", "m", "gcc"],
     BUILDERS={

@@ -18,6 +18,7 @@ from ..errors import UserError, VerificationError
 from ..folder import lock, say
 from ..image import read_image
 from ..limits import MAX_JSON_BYTES
+from ..provenance import FETCHED
 from ..targets import Board
 from ..toolchain import find, pio_mode
 from .micropython import assemble, micropython_source
@@ -87,10 +88,13 @@ def _build(
         find("arm-none-eabi-gcc")
     _check_whole(artifact)
     started = time.monotonic()
-    source = micropython_source(lambda message: show(message, 0), notice)
+    source = None
+    if artifact.manifest.runtime == "micropython":
+        source = micropython_source(lambda message: show(message, 0), notice)
     try:
         _forget_firmware(artifact)
-        assemble(source, artifact.firmware / "lib" / "micropython")
+        if source:
+            assemble(source, artifact.firmware / FETCHED)
         fingerprint = _mark(artifact)
         symbol = f"{artifact.manifest.name}_fingerprint"
         with workplace(artifact.firmware) as place:
@@ -123,7 +127,7 @@ def _publish(
     artifact: Artifact, built: Path, board: Board, env: str, fingerprint: bytes, started: float
 ) -> BuildReport:
     """Measure and check what was built, put it where it can be flashed, and say so last of all."""
-    sizes = measure(built / "firmware.elf", board, artifact.manifest.name)
+    sizes = measure(built / "firmware.elf", board, artifact.manifest.name, artifact.manifest.runtime)
     check_fit(sizes, board, artifact.graph)
     if provenance.fingerprint_on_disk(artifact) != fingerprint:
         raise VerificationError(f"{artifact.firmware} was changed while it was built: build it again")

@@ -188,7 +188,7 @@ def _explain(output: str, task: Task) -> UserError | VerificationError:
     """The failure in one sentence, and what the tools themselves said."""
     manifest, graph = task.artifact.manifest, task.artifact.graph
     if excess := overflow(output):
-        sentence = too_big(task.board, *excess, manifest.arena_bytes, graph)
+        sentence = too_big(task.board, *excess, manifest.arena_bytes, graph, manifest.runtime)
         return VerificationError(f"{sentence}\n{_said(output, task.place)}")
     if NO_SPACE in output:
         return disk_full(task.place.project)

@@ -12,7 +12,7 @@ from ..codegen.symbols import is_of
 from ..errors import VerificationError
 from ..ir import Graph
 from ..plan import least
-from ..targets import Board, isa
+from ..targets import RUNTIME_NAMES, Board, Runtime, isa, needs
 
 WRITABLE, ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC: the section takes memory on the board
 ROOM = re.compile("heap|stack|reserve")
@@ -30,6 +30,7 @@ class FirmwareSizes:
 
     RAM is the model's arena, all other variables, the stack, what the Arduino core's own malloc must find,
     and MicroPython's heap: on bare metal whatever is left, under an Arduino core what the board file says.
+    The C runtime has none: `heap_bytes` is what nobody uses.
     """
 
     flash_bytes: int
@@ -41,10 +42,11 @@ class FirmwareSizes:
     stack_bytes: int
     heap_bytes: int
     malloc_bytes: int = 0
+    runtime: Runtime = "micropython"
 
     @property
     def ram_bytes(self) -> int:
-        """Everything but MicroPython's heap."""
+        """Everything but MicroPython's heap, or what nobody uses."""
         return self.arena_bytes + self.variables_bytes + self.stack_bytes + self.malloc_bytes
 
     def lines(self) -> list[str]:
@@ -54,15 +56,19 @@ class FirmwareSizes:
         model, rest = self.model_flash_bytes, self.flash_bytes - self.model_flash_bytes
         malloc = f", the core's malloc {self.malloc_bytes:,}" if self.malloc_bytes else ""
         parts = f"arena {self.arena_bytes:,}, variables {self.variables_bytes:,}, stack {self.stack_bytes:,}"
+        runtime = RUNTIME_NAMES[self.runtime]
+        left = f"MicroPython heap left {self.heap_bytes:,}"
+        if self.runtime == "c":
+            left = f"{self.ram_limit_bytes - self.ram_bytes:,} left"
         return [
-            f"flash     {flash}: the model {model:,} (code, weights, tables), MicroPython and board {rest:,}",
-            f"RAM       {ram}: {parts}{malloc}; MicroPython heap left {self.heap_bytes:,}",
+            f"flash     {flash}: the model {model:,} (code, weights, tables), {runtime} and board {rest:,}",
+            f"RAM       {ram}: {parts}{malloc}; {left}",
         ]
 
 
-def measure(elf: Path, board: Board, model: str) -> FirmwareSizes:
+def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython") -> FirmwareSizes:
     """Sizes of a linked firmware of `board` that carries `model`."""
-    chip = board.chip
+    chip, taken = board.chip, needs(board, runtime)
     with elf.open("rb") as file:
         image = ELFFile(file)
         placed = [section for section in image.iter_sections() if section["sh_flags"] & ALLOCATED]
@@ -71,7 +77,7 @@ def measure(elf: Path, board: Board, model: str) -> FirmwareSizes:
         arena = sum(size for size, writable in _local_sizes(image, f"{model}.c") if writable)
         code = sum(size for size, writable in _local_sizes(image, f"{model}.c") if not writable)
         left = next((s["st_value"] for s in _symbols(image) if s.name == "__heap_bytes"), None)
-        heap = (_symbol_bytes(image, CORE_HEAP) or board.micropython.heap_bytes) if left is None else left
+        heap = (_symbol_bytes(image, CORE_HEAP) or taken.heap_bytes) if left is None else left
         thread = _symbol_bytes(image, THREAD_STACK)
         official = board.platformio if left is None else None
         return FirmwareSizes(
@@ -81,9 +87,10 @@ def measure(elf: Path, board: Board, model: str) -> FirmwareSizes:
             ram_limit_bytes=chip.ram_bytes,
             arena_bytes=arena,
             variables_bytes=used - arena - thread - (heap if left is None else 0),
-            stack_bytes=_stack_bytes(in_ram, thread, board.micropython.stack_bytes),
+            stack_bytes=_stack_bytes(in_ram, thread, taken.stack_bytes),
             heap_bytes=heap,
             malloc_bytes=official.malloc_bytes if official else 0,
+            runtime=runtime,
         )
 
 
@@ -105,10 +112,11 @@ def _stack_bytes(in_ram: Sequence[Section], thread_bytes: int, board_bytes: int)
 def check_fit(sizes: FirmwareSizes, board: Board, graph: Graph) -> None:
     """Raise VerificationError, saying by how many bytes, unless the firmware fits the board."""
     if sizes.flash_bytes > sizes.flash_limit_bytes:
-        raise too_big(board, "flash", sizes.flash_bytes - sizes.flash_limit_bytes, sizes.arena_bytes, graph)
+        excess = sizes.flash_bytes - sizes.flash_limit_bytes
+        raise too_big(board, "flash", excess, sizes.arena_bytes, graph, sizes.runtime)
     if sizes.ram_bytes + sizes.heap_bytes > sizes.ram_limit_bytes:
         excess = sizes.ram_bytes + sizes.heap_bytes - sizes.ram_limit_bytes
-        raise too_big(board, "RAM", excess, sizes.arena_bytes, graph)
+        raise too_big(board, "RAM", excess, sizes.arena_bytes, graph, sizes.runtime)
 
 
 def overflow(said: str) -> tuple[str, int] | None:
@@ -120,7 +128,14 @@ def overflow(said: str) -> tuple[str, int] | None:
     return None
 
 
-def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int, graph: Graph) -> VerificationError:
+def too_big(
+    board: Board,
+    kind: str,
+    excess_bytes: int,
+    arena_bytes: int,
+    graph: Graph,
+    runtime: Runtime = "micropython",
+) -> VerificationError:
     """The sentence for a firmware that is `excess_bytes` over the board's flash or RAM.
 
     It advises a RAM limit only where `graph` can be planned to keep it.
@@ -128,13 +143,16 @@ def too_big(board: Board, kind: str, excess_bytes: int, arena_bytes: int, graph:
     fix = "make the network smaller or choose a larger board (`firmnet boards`)"
     room = f"{board.chip.flash_bytes:,} of flash"
     if kind == "RAM":
-        room = f"{board.chip.ram_bytes:,} of RAM with {board.micropython.heap_bytes:,} of heap"
+        heap_bytes = needs(board, runtime).heap_bytes
+        room = f"{board.chip.ram_bytes:,} of RAM" + (f" with {heap_bytes:,} of heap" if heap_bytes else "")
         smallest = least(graph, isa=isa(board.chip.core))
         left = arena_bytes + smallest.stack_bytes - excess_bytes
         if left >= smallest.ram_bytes:
             fix = f"generate it with --ram-limit {left}, {fix}"
         else:
             fix = f"the model cannot be planned for less than {smallest.ram_bytes:,} bytes, {fix}"
+    if kind == "flash" and runtime == "micropython":
+        fix = f"generate it with --runtime c, which has no prompt and takes little, {fix}"
     return VerificationError(
         f"the firmware does not fit {board.name}: {excess_bytes:,} bytes more than its {room}; {fix}"
     )

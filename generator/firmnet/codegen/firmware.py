@@ -1,20 +1,21 @@
 """What is the whole firmware of a model, as text? Library, board project and their fingerprint."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..errors import UserError
 from ..graph_file import printable
 from ..ir import Graph
 from ..manifest import FORMAT, LayerEntry, Manifest, edges_of, states_of
 from ..ops import check_quantized
-from ..plan import check_flash, plan_for
+from ..plan import check_flash, plan_for, sample_bytes
 from ..provenance import digest, fingerprint, fingerprint_file
-from ..targets import Board, isa
+from ..targets import AskedRuntime, Board, isa
 from . import symbols
 from .blocks import cascade_entry
 from .layers import Layer
 from .model import fingerprint_source, library
-from .project import project_files
+from .project import c_project_files, project_files
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Firmware:
     manifest: Manifest
     layers: tuple[Layer, ...]
     cost: Footprint
+    note: str = ""
+    """For people: why it has another runtime than MicroPython, where nobody asked for one."""
 
 
 def firmware(
@@ -44,18 +47,25 @@ def firmware(
     labels: Sequence[str] = (),
     version: str = "0",
     ram_limit_bytes: int | None = None,
+    runtime: AskedRuntime = "micropython",
 ) -> Firmware:
     """Generate everything for one board from a quantized graph; the same input gives the same bytes.
 
+    `runtime` "auto" takes MicroPython, or the C runtime where that does not fit; `Firmware.note` says why.
     Raises UserError when the model cannot run in `ram_limit_bytes`, or surely does not fit the board.
     """
     check_quantized(graph)
-    program, limit_bytes = plan_for(graph, board, ram_limit_bytes)
+    if runtime == "auto":
+        return _that_fits(graph, board, labels, version, ram_limit_bytes)
+    program, limit_bytes = plan_for(graph, board, ram_limit_bytes, runtime)
     lib = library(graph, isa=isa(board.chip.core), program=program)
     flash_bytes = sum(layer.flash_bytes for layer in lib.layers)
-    check_flash(graph.name, flash_bytes, board)
+    check_flash(graph.name, flash_bytes, board, runtime)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
-    files |= project_files(graph, board, lib.program.stack_bytes, labels, version)
+    if runtime == "c":
+        files |= c_project_files(graph, board, sample_bytes(graph, board, program), labels, version)
+    else:
+        files |= project_files(graph, board, lib.program.stack_bytes, labels, version)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
     identity = fingerprint(sources, graph.name)
     files[fingerprint_file(graph.name)] = fingerprint_source(graph.name, identity)
@@ -75,9 +85,23 @@ def firmware(
         stack_bytes=lib.program.stack_bytes,
         ram_limit_bytes=limit_bytes,
         cascades=tuple(map(cascade_entry, lib.program.cascades)),
+        runtime=runtime,
     )
     cost = Footprint(lib.program.ram_bytes, flash_bytes, round(lib.program.cycles))
     return Firmware(files, manifest, lib.layers, cost)
+
+
+def _that_fits(
+    graph: Graph, board: Board, labels: Sequence[str], version: str, ram_limit_bytes: int | None
+) -> Firmware:
+    """With MicroPython, or where that does not fit with the C runtime."""
+    try:
+        return firmware(graph, board, labels, version, ram_limit_bytes)
+    except UserError as misfit:
+        without = str(misfit)
+    made = firmware(graph, board, labels, version, ram_limit_bytes, "c")
+    why = without.partition(": ")[2].partition(": make ")[0].partition("; make ")[0]
+    return replace(made, note=f"the C runtime is used, for MicroPython does not fit {board.name} ({why})")
 
 
 def _entry(model: str, layer: Layer) -> LayerEntry:

@@ -1,4 +1,4 @@
-"""What surrounds the model in a firmware? A PlatformIO project: board, MicroPython glue, frozen modules."""
+"""What surrounds the model in a firmware? A PlatformIO project: board, and MicroPython or the C runtime."""
 
 import json
 import keyword
@@ -13,13 +13,22 @@ from ..assets import assets
 from ..errors import UserError
 from ..interpret import model_shape
 from ..ir import Graph, Port, Tensor
+from ..ops import OPS
 from ..qmath import pixel_divisor
-from ..targets import Board, board_to_json, core_named
+from ..targets import Board, Runtime, board_to_json, core_named, needs
 from .templates import render
 
-INCLUDES = ("fn_board.h", "fn_firmware.h", "mpconfigport.h", "mphalport.h")
+INCLUDES = ("fn_board.h", "fn_firmware.h", "fn_run.h", "mpconfigport.h", "mphalport.h")
 SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "frozen.c", "arduino.cpp")
 SCRIPTS = ("object_cache.py", "micropython_sources.py", "micropython_headers.py")
+C_INCLUDES = (
+    "micropython/fn_board.h",
+    "micropython/fn_run.h",
+    "runtime_c/firmnet_link.h",
+    "runtime_c/fn_served.h",
+)
+C_SOURCES = ("runtime_c/main.c", "runtime_c/firmnet_link.c", "micropython/arduino.cpp")
+"""Of templates/: what a firmware without MicroPython is made of."""
 PLATFORM = ("platform.json", "platform.py", "builder/main.py", "cortexm.ld", "startup.c", "glue/systick.h")
 
 PYTHON_MODULES = (
@@ -48,33 +57,69 @@ def project_files(
 
     Raises UserError for a model whose name means something else in the firmware.
     """
-    reserved = graph.name in (*PYTHON_MODULES, *C_HEADERS) or f"{graph.name}_".startswith(("fn_", "_"))
-    if reserved or keyword.iskeyword(graph.name) or not re.fullmatch(r"[a-z]\w*", graph.name, re.ASCII):
-        raise UserError(f"a model cannot be called {graph.name!r}, the firmware has its own: choose another")
-    files = {"platformio.ini": render("project/platformio.ini.j2", model=graph.name, board=board)}
-    files[BOARD_FILE] = board_to_json(board)
-    files["include/fn_board_config.h"] = render("project/fn_board_config.h.j2", board=board)
+    _check_name(graph.name)
+    files = _any_project(graph, board, "micropython")
     files |= {f"include/{name}": _text("templates", "micropython", name) for name in INCLUDES}
     files |= {f"src/{name}": _text("templates", "micropython", name) for name in SOURCES}
     files["src/deployed.c"] = render(
         "micropython/deployed.c.j2", name=graph.name, version=version, stack_bytes=stack_bytes
     )
     files |= {f"scripts/{name}": _text("templates", "project", "scripts", name) for name in SCRIPTS}
-    files |= _platform(board)
     files |= _frozen(graph, board, labels, version)
     return files
 
 
-def _platform(board: Board) -> dict[str, str]:
+def c_project_files(
+    graph: Graph, board: Board, sample_bytes: int, labels: Sequence[str] = (), version: str = "0"
+) -> dict[str, str]:
+    """The same for a firmware without MicroPython; `sample_bytes` are reserved for real numbers."""
+    _check_name(graph.name)
+    files = _any_project(graph, board, "c")
+    for folder, names in (("include", C_INCLUDES), ("src", C_SOURCES)):
+        files |= {f"{folder}/{Path(name).name}": _text("templates", *name.split("/")) for name in names}
+    states = [graph.tensors[state.tensor].byte_count for state in graph.states]
+    files["src/deployed.c"] = render(
+        "runtime_c/deployed.c.j2",
+        name=graph.name,
+        version=version,
+        labels=[str(label) for label in labels],
+        layer_count=len([node for node in graph.nodes if not OPS[node.op].view]),
+        state_words=-(-sum(states) // 4),
+        sample_bytes=sample_bytes,
+    )
+    files["scripts/object_cache.py"] = _text("templates", "project", "scripts", "object_cache.py")
+    return files
+
+
+def _check_name(name: str) -> None:
+    reserved = name in (*PYTHON_MODULES, *C_HEADERS) or f"{name}_".startswith(("fn_", "_"))
+    if reserved or keyword.iskeyword(name) or not re.fullmatch(r"[a-z]\w*", name, re.ASCII):
+        raise UserError(f"a model cannot be called {name!r}, the firmware has its own: choose another")
+
+
+def _any_project(graph: Graph, board: Board, runtime: Runtime) -> dict[str, str]:
+    """What projects of both runtimes have."""
+    taken = needs(board, runtime)
+    return {
+        "platformio.ini": render(
+            "project/platformio.ini.j2", model=graph.name, board=board, micropython=runtime == "micropython"
+        ),
+        BOARD_FILE: board_to_json(board),
+        "include/fn_board_config.h": render("project/fn_board_config.h.j2", board=board, needs=taken),
+        **_platform(board, runtime),
+    }
+
+
+def _platform(board: Board, runtime: Runtime) -> dict[str, str]:
     """Our PlatformIO platform, with the one glue file and the one board definition that the board needs."""
     names = (*PLATFORM, f"glue/{board.baremetal.glue}.c")
     files = {f"platform/{name}": _text("boards", "baremetal", name) for name in names}
-    return files | {f"platform/boards/{board.id}.json": _board_json(board)}
+    return files | {f"platform/boards/{board.id}.json": _board_json(board, runtime)}
 
 
-def _board_json(board: Board) -> str:
+def _board_json(board: Board, runtime: Runtime) -> str:
     """The board as PlatformIO knows boards; `build` also carries what builder/main.py asks for."""
-    chip, bare = board.chip, board.baremetal
+    chip, bare, taken = board.chip, board.baremetal, needs(board, runtime)
     build = {
         "mcu": chip.mcu,
         "cpu": chip.core.removesuffix("f"),
@@ -84,8 +129,9 @@ def _board_json(board: Board) -> str:
         "glue": bare.glue,
         "flash_origin": f"{chip.flash_origin:#x}",
         "ram_origin": f"{chip.ram_origin:#x}",
-        "stack_bytes": board.micropython.stack_bytes,
-        "heap_min_bytes": board.micropython.heap_bytes,
+        "stack_bytes": taken.stack_bytes,
+        "heap_min_bytes": taken.heap_bytes,
+        "stack_is_low": int(runtime == "c"),
     }
     upload = {
         "maximum_size": chip.flash_bytes,

@@ -4,7 +4,7 @@ A frame is a header of 20 bytes (magic, kind, version, session, number, length, 
 payload, and the CRC-32 continued over the payload; integers are little-endian. An answer has its request's
 session and number, kind + 0x80, and a payload that begins with the request's last CRC-32: it says what it
 answers.
-The board's half is runtime_micropython/firmnet_link.py.
+The board's half is runtime_micropython/firmnet_link.py, or templates/runtime_c/firmnet_link.c.
 """
 
 import struct
@@ -25,6 +25,8 @@ HELLO = struct.Struct("<32s4I")
 STEP_HEAD = struct.Struct("<3I")
 COUNTERS = struct.Struct("<IIIII")
 IMAGE = struct.Struct("<III")
+PREDICTION = struct.Struct("<IIIf")
+INFO = struct.Struct("<III")
 EVERY_BYTE = bytes(range(255, -1, -1))
 """What a hello may carry both ways, to test the line. XOFF comes before the XON that ends it."""
 
@@ -33,7 +35,7 @@ TEXT_LIMIT_BYTES = 1024
 PROSE_LIMIT_BYTES = 1 << 20
 """So much text without the end that was waited for is no answer."""
 GAP_S = 0.3
-"""A silence inside a frame that means its rest is lost."""
+"""How long a board that sends what it has already may be silent inside a frame."""
 LEAST_BYTES_PER_S = 100
 """A frame that has begun and comes more slowly is given up at the deadline."""
 STRAY_BYTES = 400
@@ -51,6 +53,8 @@ class Message(IntEnum):
     AGAIN = 7  # -> the answer to the request of this number, from memory; NAK when there is none
     IMAGE = 8  # address, bytes, CRC-32 to continue -> CRC-32 of the board's memory there
     RESTART = 9  # -> nothing; the model's states are as at the beginning, the next step is 0
+    PREDICT = 10  # real numbers -> CRC-32 of inputs and outputs, index and score of the largest (C runtime)
+    INFO = 11  # -> arena bytes, room for PREDICT, steps, board, labels (C runtime)
     NAK = 0x15  # send it again: damage, or the last request that arrived whole has the number in the header
     READY = 0x16  # the board begins to serve
     STRANGER = 0x17  # no hello has opened this session
@@ -105,6 +109,8 @@ class Receiver:
         self._buffer = bytearray()
         self.limit_bytes = TEXT_LIMIT_BYTES
         """The longest payload that can be right. A longer one with a sound header is a VerificationError."""
+        self.gap_s = GAP_S
+        """A silence inside a frame that means its rest is lost."""
         self.stray = bytearray()
         """The last bytes that belonged to no frame: text of the REPL, noise."""
         self.received_bytes = 0
@@ -128,7 +134,7 @@ class Receiver:
                 return None
             now = time.monotonic()
             late = now >= deadline + max(0, len(self._buffer) - HEADER.size + missing) / LEAST_BYTES_PER_S
-            if late or (self._buffer and now - silent_since > GAP_S):
+            if late or (self._buffer and now - silent_since > self.gap_s):
                 self.discard()
                 return None
             if self.read(missing):

@@ -1,4 +1,4 @@
-"""How do host and board talk over one serial line that is also the board's REPL?
+"""How do host and board talk over one serial line, which may also be the board's REPL?
 
 The host asks, the board answers, nobody speaks out of turn. An answer counts only when it belongs to the
 request that was just sent: to its session, its number and, by a CRC-32, its very bytes. What is damaged or
@@ -8,8 +8,8 @@ twice.
 
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ..errors import VerificationError, escaped
@@ -38,6 +38,8 @@ HELLO_BYTES = 200
 """About as long is a hello."""
 AWAKE_S = 3.0
 """The board leaves serve() after 5 s without a valid frame: after 3 s of silence the host knocks again."""
+HELLOS_ALONE = 3
+"""So many times a board without a REPL is greeted before it may be another one, that has one."""
 DAMAGE_LIMIT = 8
 """So often in a row one request may fail before the line itself is examined."""
 REMEMBERED = 64
@@ -90,7 +92,8 @@ class Link:
     `line` names the port in error sentences. `timeout_s` is how long the board may be silent when it should
     answer, beside the time the bytes need at `bytes_per_s` and `work_s` where it computes; then a
     VerificationError says what was sent, what came back and what to try. `check` is called with every hello,
-    after a reconnection too, and raises when it is not the board that is wanted.
+    after a reconnection too, and raises when it is not the board that is wanted. `prompts`: the board should
+    have a REPL; else it serves from the start, and keys are sent only to one that does not answer.
     """
 
     def __init__(
@@ -103,9 +106,10 @@ class Link:
         bytes_per_s: float = BYTES_PER_S,
         work_s: float = 0.0,
         greeting_bytes: int = TEXT_LIMIT_BYTES,
+        prompts: bool = True,
     ) -> None:
         self._port, self._line, self._check = port, line, check
-        self._timeout_s, self._work_s = timeout_s, work_s
+        self._timeout_s, self._work_s, self._prompts = timeout_s, work_s, prompts
         self._bytes_per_s = min(bytes_per_s, BYTES_PER_S)
         self._receiver = Receiver(port)
         self._receiver.limit_bytes = self._greeting_bytes = max(greeting_bytes, TEXT_LIMIT_BYTES)
@@ -123,7 +127,7 @@ class Link:
     # -- a conversation
 
     def enter(self) -> Hello:
-        """Interrupt what the board does, start its serve loop and return its greeting.
+        """Make the board serve, at its REPL where it has one, and return its greeting.
 
         VerificationError when the board was reset since it was last entered.
         """
@@ -132,9 +136,10 @@ class Link:
         self._session = secrets.randbits(32) or 1
         began = time.monotonic()
         deadline = began + self._timeout_s
-        patience_s, rounds, complaints = 0.5, 0, 0
+        patience_s, rounds, complaints, hellos = 0.5, 0, 0, 0
         while time.monotonic() < deadline:
-            if self._raw_repl(patience_s):
+            knocks = self._prompts or hellos >= HELLOS_ALONE
+            if knocks and self._raw_repl(patience_s):
                 rounds += 1
                 complaint = self._start_serving(deadline)
                 complaints += bool(complaint)
@@ -156,14 +161,26 @@ class Link:
                 return hello if self._passes_every_byte() else self.enter()
             if rounds == 3:
                 self._blame_line()
+            hellos += 1
             patience_s *= 1.5
         self._blame_line()
-        raise self._silence("Ctrl-C, Ctrl-A and a hello frame", time.monotonic() - began)
+        sent = "Ctrl-C, Ctrl-A and a hello frame" if knocks else "hello frames"
+        raise self._silence(sent, time.monotonic() - began)
 
     def leave(self) -> None:
         """Send the board back to its REPL, to stay; a board that no longer answers is left alone."""
         self._pause()
         self._session = 0
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """Meanwhile a board without a REPL may compute in the middle of an answer."""
+        usual_s = self._receiver.gap_s
+        self._receiver.gap_s += 0 if self._prompts else self.work_s
+        try:
+            yield
+        finally:
+            self._receiver.gap_s = usual_s
 
     @property
     def work_s(self) -> float:
@@ -378,12 +395,14 @@ class Link:
         return escaped(next((line.strip() for line in reversed(lines) if line.strip(" .>")), ""))
 
     def _pause(self) -> None:
-        """Give the board's REPL the port."""
+        """Give the board's REPL the port, if there is one."""
         with suppress(VerificationError):
             if time.monotonic() - self._heard < AWAKE_S:
                 self._ask(Message.RESET, b"", 0, time.monotonic() + 2.0)
-                self._until(EXECUTED, time.monotonic() + 0.5)
-            self._write(FRIENDLY_REPL)
+                if self._prompts or self._prompted:
+                    self._until(EXECUTED, time.monotonic() + 0.5)
+            if self._prompts or self._prompted:
+                self._write(FRIENDLY_REPL)
         self._heard = float("-inf")
 
     def _back_at_prompt(self) -> bool:

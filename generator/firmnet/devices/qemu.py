@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from ..artifact import Artifact
 from ..errors import UserError, VerificationError
 from ..processes import end, start
 from ..provenance import built, published
-from ..targets import MACHINES, Board
+from ..targets import MACHINES, Board, Machine
 from ..targets.board import Emulator
 from ..toolchain import clean_environment, find
 from .serial import TIMEOUT_S, SerialDevice, open_port
@@ -130,12 +131,31 @@ def _fitting(board: Board, elf: Path) -> list[str]:
     if machine is None:
         return told
     before_ours = board.baremetal.defines.get("FN_USART", 1) - 1
+    _check_memory(machine, elf)
     told += ["-serial", "null"] * (before_ours - emulator.arguments.count("-serial"))
     if machine.vectors != board.chip.flash_origin:
         with elf.open("rb") as file:
             entry = ELFFile(file).header["e_entry"]
         told += ["-device", f"loader,addr={entry:#x},cpu-num=0"]
     return told
+
+
+def _check_memory(machine: Machine, elf: Path) -> None:
+    """UserError where a firmware takes RAM that a machine with a part of its family's does not have."""
+    if not machine.part:
+        return
+    with elf.open("rb") as file:
+        taken = [
+            section["sh_addr"] + section["sh_size"]
+            for section in ELFFile(file).iter_sections()
+            if section["sh_flags"] & SH_FLAGS.SHF_ALLOC and section["sh_addr"] >= machine.ram.origin
+        ]
+    excess = max(taken, default=0) - machine.ram.end
+    if excess > 0:
+        raise UserError(
+            f"this firmware takes {excess:,} bytes of RAM more than the {machine.ram.size_bytes:,} of QEMU's "
+            f"{machine.name}: verify it on the board, or emulate another board with more"
+        )
 
 
 def _ending(code: int, said: bytes) -> str:

@@ -18,7 +18,16 @@ from ..manifest import Manifest
 from ..targets import remedy
 from .computer import computer
 from .device import Closing, Counters, RunResult, RunsDone, alone, real, side_by_side, stored, taken_apart
-from .frames import COUNTERS, CRC, IMAGE, TEXT_LIMIT_BYTES, Message, step_payload
+from .frames import (
+    COUNTERS,
+    CRC,
+    IMAGE,
+    INFO,
+    PREDICTION,
+    TEXT_LIMIT_BYTES,
+    Message,
+    step_payload,
+)
 from .link import Hello, Link
 from .prompt import BoardPrompt
 
@@ -30,6 +39,8 @@ CYCLES_PER_MAC = 20
 """No kernel that is worth waiting for is slower."""
 APPEARS_S = 3.0
 """A port that has just appeared may be missing, closed to us or busy for so long."""
+NOT_KNOWN = 2**32 - 1
+"""What a board says of its free RAM where nobody has told it."""
 SETTLING = (errno.ENOENT, errno.EACCES, errno.EPERM, errno.EBUSY, errno.EAGAIN)
 SCHEMES = ("alt", "cp2110", "loop", "rfc2217", "socket", "spy")
 """What pyserial makes ports of, beside the system's own."""
@@ -126,8 +137,10 @@ class SerialDevice(Closing):
         self._port = port
         self._refusal = ""
         self._known = False
+        self._prompts = artifact.manifest.runtime == "micropython"
         self._python: BoardPrompt | None = None
         self._step: int | None = None  # the next; None: the model may have run meanwhile, reset it first
+        self._info_bytes = TEXT_LIMIT_BYTES + sum(4 * len(label) + 1 for label in artifact.manifest.labels)
         self._output_bytes = sum(edge.byte_count for edge in artifact.manifest.outputs)
         self._layer_bytes = [layer.byte_count for layer in artifact.manifest.layers]
         board = artifact.board
@@ -140,6 +153,7 @@ class SerialDevice(Closing):
             work_s=CYCLES_PER_MAC
             * sum(layer.macs for layer in artifact.manifest.layers)
             / min(map(board.clock_hz, board.envs)),
+            prompts=self._prompts,
             greeting_bytes=TEXT_LIMIT_BYTES // 2 + sum(1 + len(port) for port in ports_of(artifact.manifest)),
         )
         try:
@@ -181,20 +195,52 @@ class SerialDevice(Closing):
 
     def dump(self, x: Any, layer: int) -> Array:
         (row,) = side_by_side(stored(self._manifest.inputs, alone(x)))
-        answer = self._ask_step(Message.DUMP, row.tobytes(), self._layer_bytes[layer], layer)
+        with self.link.patient():
+            answer = self._ask_step(Message.DUMP, row.tobytes(), self._layer_bytes[layer], layer)
         return self._manifest.layers[layer].values(answer)
 
     def predict(self, samples: Any) -> tuple[Prediction, ...]:
-        """See HasCalls.predict: by the board's own module, at its prompt."""
+        """See HasCalls.predict: by the board's own module, at its prompt, or by the C runtime."""
         self._step = None
         given = real(self._manifest.inputs, samples)
-        return self._prompt().predict(given)
+        return self._prompt().predict(given) if self._prompts else self._predict(given)
 
     def info(self) -> dict[str, Any]:
         """See HasCalls.info; the board serves again after it."""
+        if not self._prompts:
+            return self._told()[1]
         said = self._prompt().info()
         self.hello = self.link.enter()
         return said
+
+    def _predict(self, samples: Sequence[Array]) -> tuple[Prediction, ...]:
+        """By the C runtime, which says index and score of the largest output."""
+        room_bytes, told = self._told()
+        if sum(x[0].nbytes for x in samples) > room_bytes:
+            return ()
+        found, labels = [], told["labels"]
+        for sample in zip(*samples, strict=True):
+            payload = b"".join(x.astype("<f4").tobytes() for x in sample)
+            answer = self._ask(Message.PREDICT, payload, PREDICTION.size)
+            input_crc, output_crc, index, score = PREDICTION.unpack(answer)
+            label = labels[index] if index < len(labels) else index
+            found.append(Prediction(input_crc, output_crc, index, score, label))
+        return tuple(found)
+
+    def _told(self) -> tuple[int, dict[str, Any]]:
+        """The C runtime's room for a sample, and what it says of its firmware."""
+        answer = self.link.request(Message.INFO, answer_bytes=self._info_bytes)
+        arena_bytes, room_bytes, steps = INFO.unpack_from(answer.ljust(INFO.size, b"\0"))
+        board, *labels = [text.decode(errors="replace") for text in answer[INFO.size :].split(b"\0")]
+        return room_bytes, {
+            "name": self.hello.model,
+            "board": board,
+            "firmnet": self.hello.firmnet,
+            "fingerprint": self.hello.fingerprint.hex(),
+            "labels": tuple(labels),
+            "arena_bytes": arena_bytes,
+            "steps": steps,
+        }
 
     def _prompt(self) -> BoardPrompt:
         self._python = self._python or BoardPrompt(self.link, self._manifest)
@@ -202,14 +248,18 @@ class SerialDevice(Closing):
 
     def counters(self) -> Counters:
         answer = self._ask(Message.COUNTERS, b"", COUNTERS.size)
-        return Counters(*COUNTERS.unpack(answer))
+        runs, bad_frames, free_bytes, stack_bytes, last_us = COUNTERS.unpack(answer)
+        known = None if free_bytes == NOT_KNOWN else free_bytes
+        return Counters(runs, bad_frames, known, stack_bytes, last_us)
 
     def memory_crc(self, address: int, size: int, crc: int) -> int:
         answer = self._ask(Message.IMAGE, IMAGE.pack(address, size, crc), CRC.size)
         return int(CRC.unpack(answer)[0])
 
     def repl(self, code: str) -> str:
-        """What `code` prints when the board's MicroPython executes it."""
+        """What `code` prints when the board's MicroPython executes it; UserError where it has none."""
+        if not self._prompts:
+            raise UserError(f"{self._name} runs the C runtime, which has no prompt to execute code at")
         self._step = None
         return self.link.execute(code)
 

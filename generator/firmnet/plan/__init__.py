@@ -2,7 +2,7 @@
 
 from .arena import STACK_BYTES, Program, least, plan
 from .cascade import Cascade, Piece, Rows, Striper
-from .room import check_flash, plan_for, ram_room
+from .room import check_flash, plan_for, ram_room, sample_bytes
 from .step import Step
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "plan",
     "plan_for",
     "ram_room",
+    "sample_bytes",
 ]

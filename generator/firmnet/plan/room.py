@@ -2,21 +2,18 @@
 
 from ..errors import UserError
 from ..ir import Graph
-from ..targets import Board, isa
+from ..targets import RUNTIME_NAMES, Board, Runtime, isa, needs
 from .arena import SMALLER, STACK_BYTES, Program, TooLarge, largest, least, plan
 
-MICROPYTHON_FLASH_BYTES = 150_000
-"""MicroPython, the link and the start of the board: 163,088 on bare metal, with Arduino cores more."""
-MICROPYTHON_VARIABLES_BYTES = 2_560
-"""Their variables: 2,888 on bare metal, with Arduino cores 5,152 and more."""
 
-
-def plan_for(graph: Graph, board: Board, ram_limit_bytes: int | None) -> tuple[Program, int | None]:
+def plan_for(
+    graph: Graph, board: Board, ram_limit_bytes: int | None, runtime: Runtime = "micropython"
+) -> tuple[Program, int | None]:
     """The program within the limit, or within what the board has where that is less; and the limit it keeps.
 
     Raises UserError where there is none, naming the least RAM that the model can run in.
     """
-    instructions, room = isa(board.chip.core), ram_room(board)
+    instructions, room = isa(board.chip.core), ram_room(board, runtime, link_bytes(graph, runtime))
     try:
         found = plan(graph, isa=instructions, ram_limit_bytes=ram_limit_bytes)
         if found.ram_bytes <= room:
@@ -25,34 +22,61 @@ def plan_for(graph: Graph, board: Board, ram_limit_bytes: int | None) -> tuple[P
     except TooLarge:
         smallest = least(graph, isa=instructions)
         if smallest.ram_bytes > room:
-            raise _without_room(graph, board, smallest, room) from None
+            raise _without_room(graph, board, runtime, smallest, room) from None
         raise
 
 
-def ram_room(board: Board) -> int:
+def ram_room(board: Board, runtime: Runtime = "micropython", link_bytes: int = 0) -> int:
     """Bytes left at most for the arena and the stack of run(), which is a part of the board's stack."""
-    micropython = board.micropython
-    taken = MICROPYTHON_VARIABLES_BYTES + micropython.heap_bytes + micropython.stack_bytes
+    least_of_all = needs(board, runtime)
+    taken = least_of_all.variables_bytes + least_of_all.heap_bytes + least_of_all.stack_bytes + link_bytes
     return board.chip.ram_bytes - taken + STACK_BYTES[isa(board.chip.core)]
 
 
-def check_flash(name: str, constants_bytes: int, board: Board) -> None:
-    """Raise UserError when a model's constants alone leave no room for MicroPython; code comes to it."""
-    flash_bytes = board.chip.flash_bytes
-    if constants_bytes + MICROPYTHON_FLASH_BYTES > flash_bytes:
+def link_bytes(graph: Graph, runtime: Runtime) -> int:
+    """RAM that the link needs for a model: MicroPython takes it of its heap, the C runtime has it reserved.
+
+    A checksum of every layer, and a copy of all states.
+    """
+    if runtime == "micropython":
+        return 0
+    states = sum(graph.tensors[state.tensor].byte_count for state in graph.states)
+    return 4 * len(graph.nodes) + states
+
+
+def sample_bytes(graph: Graph, board: Board, program: Program) -> int:
+    """RAM that the C runtime reserves for a call with real numbers: one float for each value of all inputs,
+    or of the largest output; 0 where there is none left, and calls are not verified.
+    """
+    sizes = [graph.tensors[port.tensor].size for port in graph.inputs]
+    wanted = 4 * max(sum(sizes), *(graph.tensors[port.tensor].size for port in graph.outputs))
+    left = ram_room(board, "c", link_bytes(graph, "c")) - program.ram_bytes
+    return wanted if wanted + (ARDUINO_BYTES if board.platformio else 0) <= left else 0
+
+
+ARDUINO_BYTES = 6_144
+"""What Arduino cores may take more of the RAM than our own start of the board."""
+
+
+def check_flash(name: str, constants_bytes: int, board: Board, runtime: Runtime = "micropython") -> None:
+    """Raise UserError when a model's constants alone leave no room for the runtime; code comes to it."""
+    flash_bytes, taken = board.chip.flash_bytes, needs(board, runtime).flash_bytes
+    if constants_bytes + taken > flash_bytes:
+        smaller = ", generate it with --runtime c" if runtime == "micropython" else ""
         raise UserError(
             f"model {name!r} does not fit {board.name}: its weights and tables take {constants_bytes:,} of "
-            f"{flash_bytes:,} bytes of flash, and MicroPython at least {MICROPYTHON_FLASH_BYTES:,}; "
-            "make the network smaller or choose a larger board (`firmnet boards`)"
+            f"{flash_bytes:,} bytes of flash, and {RUNTIME_NAMES[runtime]} at least {taken:,}; "
+            f"make the network smaller{smaller} or choose a larger board (`firmnet boards`)"
         )
 
 
-def _without_room(graph: Graph, board: Board, smallest: Program, room: int) -> UserError:
-    heap, stack = board.micropython.heap_bytes, board.micropython.stack_bytes
+def _without_room(graph: Graph, board: Board, runtime: Runtime, smallest: Program, room: int) -> UserError:
+    taken = needs(board, runtime)
+    heap = f"heap {taken.heap_bytes:,}, " if taken.heap_bytes else ""
     return UserError(
         f"model {graph.name!r} does not fit {board.name}: with any --ram-limit it needs at least "
         f"{smallest.ram_bytes:,} bytes of RAM ({smallest.arena_bytes:,} of arena, {smallest.stack_bytes} of "
-        f"stack), and MicroPython leaves {max(room, 0):,} of {board.chip.ram_bytes:,} (heap {heap:,}, "
-        f"stack {stack:,}): make {largest(graph, smallest)} smaller ({SMALLER}), or choose a larger board "
-        "(`firmnet boards`)"
+        f"stack), and {RUNTIME_NAMES[runtime]} leaves {max(room, 0):,} of {board.chip.ram_bytes:,} ({heap}"
+        f"stack {taken.stack_bytes:,}): make {largest(graph, smallest)} smaller ({SMALLER}), or choose a "
+        "larger board (`firmnet boards`)"
     )

@@ -18,6 +18,7 @@ from .meant import (
 )
 from .plugged import Computer, Drive, Plugged, PortInfo, Thing, UsbDevice
 from .remedy import BUSY, FORBIDDEN, HELD, REFUSED, remedy
+from .runtimes import RUNTIME_NAMES, AskedRuntime, Needs, Runtime, needs
 
 __all__ = [
     "BUSY",
@@ -27,14 +28,18 @@ __all__ = [
     "MACHINES",
     "OWN_WAYS",
     "REFUSED",
+    "RUNTIME_NAMES",
+    "AskedRuntime",
     "Board",
     "Boards",
     "Computer",
     "Drive",
     "Isa",
     "Machine",
+    "Needs",
     "Plugged",
     "PortInfo",
+    "Runtime",
     "Target",
     "Thing",
     "UsbDevice",
@@ -49,6 +54,7 @@ __all__ = [
     "known_boards",
     "listed",
     "load_board",
+    "needs",
     "owns_port",
     "path_of",
     "remedy",

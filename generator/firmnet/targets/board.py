@@ -86,7 +86,7 @@ class PlatformIO:
 class Baremetal:
     """The board on our own platform: which glue file, the clock it runs at, and how it would be flashed."""
 
-    glue: Literal["stm32f4_usart", "cmsdk_uart"]
+    glue: Literal["stm32f1_usart", "stm32f4_usart", "cmsdk_uart"]
     clock_hz: Hertz
     uart_irq: Annotated[int, Field(ge=0, lt=112, strict=True)]
     defines: Mapping[Define, UInt32] = field(default_factory=dict)
@@ -223,9 +223,10 @@ class Board:
         why = ""
         if env == self.baremetal_env:
             emulated = ", the emulated machine's" if self.emulator else ", but nothing runs this build"
-            why = ", as it is out of reset" if self.baremetal_clock_hz else emulated
+            own = "" if self.baremetal.clock_hz == self.chip.clock_hz else ", as it is out of reset"
+            why = own if self.baremetal_clock_hz else emulated
             official = f"the official core sets {self.chip.clock_hz / 1e6:g} MHz"
-            why += f"; {official}" if self.platformio else ""
+            why += f"; {official}" if self.platformio and why else ""
         return f"clock     {self.clock_hz(env) / 1e6:g} MHz{why}"
 
     @property
@@ -255,7 +256,7 @@ class Board:
 
 @dataclass(frozen=True)
 class _Glue:
-    """Which chips a glue drives: how their names begin, their cores, their clock out of reset.
+    """Which chips a glue drives: how their names begin, their cores, the clock at which they run.
 
     `interrupts`: of each USART that FN_USART may be.
     """
@@ -266,7 +267,10 @@ class _Glue:
     interrupts: Mapping[int, int]
 
 
-_GLUES = {"stm32f4_usart": _Glue("stm32f4", ("cortex-m4", "cortex-m4f"), 16_000_000, {1: 37, 2: 38})}
+_GLUES = {
+    "stm32f1_usart": _Glue("stm32f103", ("cortex-m3",), 72_000_000, {1: 37, 2: 38}),
+    "stm32f4_usart": _Glue("stm32f4", ("cortex-m4", "cortex-m4f"), 16_000_000, {1: 37, 2: 38}),
+}
 """The other glue drives an emulator's own UART."""
 
 

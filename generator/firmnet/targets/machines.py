@@ -33,7 +33,8 @@ class Machine:
     """A machine, its core, where code and data may lie, and which glue drives its UART ("": none does).
 
     `runs`: the cores whose code it executes. `vectors`: where it looks for what to do after reset.
-    `counter`: its TIM2 can count instructions.
+    `counter`: its TIM2 can count instructions. `part`: it has less RAM than others of its family, and runs
+    what takes no more (devices/qemu.py looks at each firmware).
     """
 
     name: str
@@ -44,6 +45,7 @@ class Machine:
     vectors: int
     glue: str
     counter: bool = False
+    part: bool = False
 
 
 _CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies=2)
@@ -61,6 +63,16 @@ MACHINES = {
             0x0800_0000,
             "stm32f4_usart",
             counter=True,
+        ),
+        Machine(
+            "stm32vldiscovery",
+            "cortex-m3",
+            ("cortex-m0plus", "cortex-m3"),
+            Memory(0x0800_0000, 128 << 10),
+            Memory(0x2000_0000, 8 << 10),
+            0x0800_0000,
+            "stm32f1_usart",
+            part=True,
         ),
         Machine("mps2-an385", "cortex-m3", ("cortex-m0plus", "cortex-m3"), _CODE, _DATA, 0, "cmsdk_uart"),
         Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart"),
@@ -98,6 +110,6 @@ def misfit(machine: str, glue: str, core: str, flash: Memory, ram: Memory) -> st
         return f"it has a {known.core}, which does not run code for {core}"
     if not known.flash.holds(Memory(flash.origin, 1)):
         return f"it has no code at 'chip.flash_origin' = {flash.origin:#x}, but {known.flash}"
-    if not known.ram.holds(ram):
+    if not known.ram.holds(Memory(ram.origin, 1) if known.part else ram):
         return f"it has no {ram.size_bytes:,} bytes at 'chip.ram_origin' = {ram.origin:#x}, but {known.ram}"
     return ""

@@ -1,0 +1,656 @@
+/* firmnet_link.c: how does a board without an interpreter answer the host's frames? (Twins: generator/firmnet/devices/frames.py,
+ * runtime_micropython/firmnet_link.py.)
+ *
+ * It serves for ever: whatever arrives damaged is answered by NAK and changes nothing, and a hello opens a session at any time.
+ * A request to run says which step it is since the model was reset: the next one is computed, the last one, repeated, is
+ * answered from memory, in another session too, and every other one refused. So no step is ever computed twice; only a dump,
+ * for which there is no memory, is made once more from what the model remembered before it.
+ */
+#include "firmnet_link.h"
+
+#include <string.h>
+
+#include "fn_board_config.h"
+#include "fn_crc.h"
+#include "fn_run.h"
+#include "fn_served.h"
+
+enum { VERSION = 3, ANSWER = 0x80 };
+enum { HELLO = 1, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART, PREDICT, INFO };
+enum { NAK = 0x15, READY, STRANGER, FAULT };
+
+#define GAP_MS 250u  /* so much silence inside a frame means its rest is lost */
+#define QUIET_MS 30u /* so much silence after damage means the host has stopped sending */
+#define TIMES 2u     /* so often a model that remembers is given a sample: that it does shows in the second answer */
+
+#define HEAD_BYTES 20u
+#define COVERED_BYTES 14u /* of the header, behind the magic: what its CRC covers */
+#define ASKED_BYTES 12u   /* how the payload of a step begins: its number, a layer, the CRC-32 of the inputs */
+
+static const uint8_t MAGIC[2] = {0xF1, 0x4E};
+
+uint32_t fn_link_free_bytes = UINT32_MAX;
+uintptr_t fn_stack_bottom;
+
+static struct {
+    uint8_t head[HEAD_BYTES];
+    uint8_t asked[ASKED_BYTES]; /* how its payload begins */
+    uint8_t tail[4];
+    uint32_t at; /* bytes that have come of it */
+    uint32_t crc;
+    uint8_t *to; /* where the next value of the payload goes, unless NULL */
+    uint32_t room_bytes;
+    uint32_t input; /* the one that is there */
+    uint32_t heard_ms;
+    uint8_t damaged;
+    uint8_t typed; /* what came is no frame but a person's Enter */
+} request;
+
+static struct {
+    uint32_t number; /* 0: none */
+    uint8_t kind;    /* 0: none */
+    uint32_t asked_crc;
+    uint8_t asked[ASKED_BYTES];
+    uint32_t crc; /* of its parts */
+} kept; /* the last answer, which lies in the memory of the outputs */
+
+static struct {
+    uint8_t valid;
+    uint8_t asked[ASKED_BYTES];
+} dumped;
+
+static uint32_t session; /* the host's, by its hello; 0 since the board began */
+static uint32_t session_before;
+static uint32_t runs, bad_frames;
+
+static uint32_t word(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return value;
+}
+
+static uint8_t kind(void)
+{
+    return request.head[2];
+}
+
+static uint32_t number(void)
+{
+    return word(request.head + 8);
+}
+
+static uint32_t length(void)
+{
+    return word(request.head + 12);
+}
+
+/* ---- answers: their parts are put twice, first to be counted ---- */
+
+static struct {
+    uint8_t counting;
+    uint32_t bytes;
+    uint32_t crc;
+} answer;
+
+static void put(const void *data, uint32_t n)
+{
+    answer.bytes += n;
+    if (!answer.counting) {
+        answer.crc = fn_crc32(answer.crc, data, n);
+        fn_board_write((const uint8_t *)data, n);
+    }
+}
+
+static void put_word(uint32_t value)
+{
+    put(&value, sizeof value);
+}
+
+static void put_text(const char *text)
+{
+    put(text, (uint32_t)strlen(text));
+}
+
+static void begin(uint8_t what, uint32_t to, uint32_t bytes)
+{
+    uint8_t head[HEAD_BYTES];
+    memcpy(head, MAGIC, sizeof MAGIC);
+    head[2] = what;
+    head[3] = VERSION;
+    memcpy(head + 4, &session, 4u);
+    memcpy(head + 8, &to, 4u);
+    memcpy(head + 12, &bytes, 4u);
+    answer.counting = 0;
+    answer.crc = fn_crc32(0u, head + 2, COVERED_BYTES);
+    memcpy(head + 16, &answer.crc, 4u);
+    fn_board_write(head, sizeof head);
+}
+
+static void end(void)
+{
+    const uint32_t crc = answer.crc;
+    fn_board_write((const uint8_t *)&crc, sizeof crc);
+}
+
+typedef void (*parts)(void);
+
+static void nothing(void)
+{
+}
+
+/* A frame that answers no request. */
+static void tell(uint8_t what, uint32_t to)
+{
+    begin(what, to, 0u);
+    end();
+}
+
+static uint32_t counted(parts body)
+{
+    answer.counting = 1;
+    answer.bytes = 0u;
+    body();
+    return answer.bytes;
+}
+
+/* An answer's payload begins with the CRC-32 of the request that it answers. */
+static void send(uint8_t what, uint32_t asked_crc, parts body)
+{
+    begin(what, number(), 4u + counted(body));
+    put_word(asked_crc);
+    body();
+    end();
+}
+
+static void reply(parts body)
+{
+    send((uint8_t)(kind() | ANSWER), request.crc, body);
+}
+
+static const char *complaint;
+
+static void complain(void)
+{
+    put_text(complaint);
+}
+
+static void refuse(const char *why)
+{
+    complaint = why;
+    send(FAULT, request.crc, complain);
+}
+
+/* ---- who this is ---- */
+
+static void put_number(uint32_t n)
+{
+    char digits[10];
+    uint32_t i = sizeof digits;
+    do {
+        digits[--i] = (char)('0' + n % 10u);
+        n /= 10u;
+    } while (n);
+    put(digits + i, (uint32_t)sizeof digits - i);
+}
+
+static void put_port(const char *what, const char *name, fn_dtype dtype, uint32_t bytes)
+{
+    static const char types[4][8] = {" int8 ", " uint8 ", " int16 ", " int32 "}; /* in the order of fn_dtype */
+    put("", 1u);
+    put_text(what);
+    put_text(name);
+    put_text(types[dtype]);
+    put_number(bytes);
+}
+
+static void greet(void)
+{
+    const fn_model *const model = fn_deployed;
+    uint32_t sizes = 0u;
+    for (uint32_t i = 0; i < model->layer_count; i++) {
+        sizes = fn_crc32(sizes, &model->layers[i].bytes, 4u);
+    }
+    put(model->fingerprint, 32u);
+    put_word(model->layer_count);
+    put_word(sizes);
+    put_word(session_before);
+    put_word(runs);
+    put(model->name, (uint32_t)strlen(model->name) + 1u);
+    put_text(fn_version);
+    for (uint32_t i = 0; i < model->input_count; i++) {
+        put_port("input ", model->inputs[i].name, model->inputs[i].dtype, model->inputs[i].bytes);
+    }
+    for (uint32_t i = 0; i < model->output_count; i++) {
+        put_port("output ", model->outputs[i].name, model->outputs[i].dtype, model->outputs[i].bytes);
+    }
+    for (uint32_t i = 0; i < model->state_count; i++) {
+        put_port("state ", model->states[i].name, model->states[i].dtype, model->states[i].bytes);
+    }
+    for (uint32_t value = length() ? 256u : 0u; value-- > 0u;) { /* a hello with a payload tests the line */
+        const uint8_t byte = (uint8_t)value;
+        put(&byte, 1u);
+    }
+}
+
+static void hello(void)
+{
+    const uint32_t theirs = word(request.head + 4);
+    if (theirs != session) {
+        session_before = session;
+        session = theirs;
+        kept.number = 0u;
+    }
+    reply(greet);
+}
+
+static void count(void)
+{
+    put_word(runs);
+    put_word(bad_frames);
+    put_word(fn_link_free_bytes);
+    put_word(stack_peak_bytes);
+    put_word(last_us);
+}
+
+static void inform(void)
+{
+    put_word(fn_deployed->arena_bytes);
+    put_word(fn_sample_bytes);
+    put_word(steps);
+    put_text(FN_BOARD_NAME);
+    for (uint32_t i = 0; i < fn_label_count; i++) {
+        put("", 1u);
+        put_text(fn_labels[i]);
+    }
+}
+
+/* ---- what lies in memory, so that the host can compare it with what was built ---- */
+
+static int lies_in(uint32_t origin, uint32_t size)
+{
+    const uint32_t address = word(request.asked), bytes = word(request.asked + 4);
+    return bytes <= size && address - origin <= size - bytes; /* below the origin the difference wraps round */
+}
+
+static void put_image(void)
+{
+    if (!answer.counting) {
+        const void *const at = (const void *)(uintptr_t)word(request.asked);
+        put_word(fn_crc32(word(request.asked + 8), at, word(request.asked + 4)));
+    } else {
+        answer.bytes += 4u;
+    }
+}
+
+/* ---- steps ---- */
+
+static uint32_t input_bytes(void)
+{
+    uint32_t bytes = 0u;
+    for (uint32_t i = 0; i < fn_deployed->input_count; i++) {
+        bytes += fn_deployed->inputs[i].bytes;
+    }
+    return bytes;
+}
+
+static int is_step(void)
+{
+    return kind() >= RUN && kind() <= DUMP && length() == ASKED_BYTES + input_bytes();
+}
+
+/* Whether the last step was this dump, whose answer got lost. */
+static int is_dump_again(void)
+{
+    return dumped.valid && kind() == DUMP && word(request.asked) + 1u == steps
+        && memcmp(dumped.asked, request.asked, ASKED_BYTES) == 0;
+}
+
+static int is_next(void)
+{
+    return word(request.asked) == steps || is_dump_again();
+}
+
+static void put_outputs(void)
+{
+    for (uint32_t i = 0; i < fn_deployed->output_count; i++) {
+        put(fn_deployed->outputs[i].data, fn_deployed->outputs[i].bytes);
+    }
+}
+
+static void put_kept(void)
+{
+    if (kept.kind == RUN) {
+        put_outputs();
+        put_word(last_us);
+    } else if (kept.kind == CHECKSUMS) {
+        put_outputs();
+        put(fn_checksums, 4u * fn_deployed->layer_count);
+    }
+}
+
+static uint32_t kept_crc(void)
+{
+    uint32_t crc = 0u;
+    for (uint32_t i = 0; i < fn_deployed->output_count; i++) {
+        crc = fn_crc32(crc, fn_deployed->outputs[i].data, fn_deployed->outputs[i].bytes);
+    }
+    return fn_crc32(crc, fn_checksums, 4u * fn_deployed->layer_count);
+}
+
+static void forget(void)
+{
+    kept.number = 0u;
+    kept.kind = 0u;
+    dumped.valid = 0u;
+}
+
+/* Answer, and remember the answer. */
+static void keep(void)
+{
+    kept.number = number();
+    kept.kind = kind();
+    kept.asked_crc = request.crc;
+    memcpy(kept.asked, request.asked, ASKED_BYTES);
+    kept.crc = kept_crc();
+    reply(put_kept);
+}
+
+static void continue_crc(void *context, uint32_t layer, const void *output, uint32_t bytes)
+{
+    (void)context;
+    fn_checksums[layer] = fn_crc32(fn_checksums[layer], output, bytes);
+}
+
+/* Layer by layer as they come: the answer is on its way while the model runs. */
+static void put_piece(void *context, uint32_t layer, const void *output, uint32_t bytes)
+{
+    uint32_t *const missing = (uint32_t *)context;
+    if (layer == word(request.asked + 4)) {
+        if (*missing == fn_deployed->layers[layer].bytes) {
+            begin(DUMP | ANSWER, number(), 4u + *missing);
+            put_word(request.crc);
+        }
+        put(output, bytes);
+        *missing -= bytes;
+    }
+}
+
+static void copy_states(int back)
+{
+    uint8_t *copy = (uint8_t *)fn_states_before;
+    for (uint32_t i = 0; i < fn_deployed->state_count; i++) {
+        const fn_state *const state = &fn_deployed->states[i];
+        if (back) {
+            memcpy(state->data, copy, state->bytes);
+        } else {
+            memcpy(copy, state->data, state->bytes);
+        }
+        copy += state->bytes;
+    }
+}
+
+static void dump(void)
+{
+    uint32_t missing = fn_deployed->layers[word(request.asked + 4)].bytes;
+    if (is_dump_again()) {
+        copy_states(1);
+        steps--;
+    } else {
+        copy_states(0);
+        runs++;
+    }
+    forget();
+    painted_run(put_piece, &missing);
+    end();
+    memcpy(dumped.asked, request.asked, ASKED_BYTES);
+    dumped.valid = 1u;
+}
+
+static void compute(void)
+{
+    if (kind() == DUMP) {
+        if (word(request.asked + 4) < fn_deployed->layer_count) {
+            dump();
+        } else {
+            refuse("the model has no such layer");
+        }
+        return;
+    }
+    forget();
+    runs++;
+    if (kind() == RUN && stack_peak_bytes) {
+        timed_run(0, 0);
+    } else if (kind() == RUN) {
+        painted_run(0, 0);
+    } else {
+        memset(fn_checksums, 0, 4u * fn_deployed->layer_count);
+        painted_run(continue_crc, 0);
+    }
+    keep();
+}
+
+/* ---- a call with real numbers ---- */
+
+static struct {
+    uint32_t input_crc, output_crc, index;
+    float score;
+} predicted;
+
+static void put_prediction(void)
+{
+    put(&predicted, sizeof predicted);
+}
+
+/* Whether the sample is of finite numbers; it is given to the model then. */
+static int load_sample(void)
+{
+    const float *x = fn_sample;
+    for (uint32_t i = 0; i < fn_deployed->input_count; i++) {
+        const fn_input *const input = &fn_deployed->inputs[i];
+        if (input->quantize(x) >= 0) {
+            return 0;
+        }
+        x += input->bytes / fn_dtype_bytes(input->dtype);
+    }
+    return 1;
+}
+
+static void predict(void)
+{
+    if (!load_sample()) {
+        refuse("a value is NaN or infinite: the model takes finite numbers");
+        return;
+    }
+    predicted.input_crc = predicted.output_crc = 0u;
+    for (uint32_t i = 0; i < fn_deployed->input_count; i++) {
+        predicted.input_crc = fn_crc32(predicted.input_crc, fn_deployed->inputs[i].data, fn_deployed->inputs[i].bytes);
+    }
+    fn_deployed->reset();
+    steps = 0u;
+    for (uint32_t i = fn_deployed->state_count ? TIMES : 1u; i > 0u; i--) {
+        load_sample();
+        timed_run(0, 0);
+        runs++;
+    }
+    predicted.index = fn_deployed->outputs[0].best(&predicted.score);
+    for (uint32_t i = 0; i < fn_deployed->output_count; i++) {
+        const fn_output *const output = &fn_deployed->outputs[i];
+        output->dequantize(fn_sample);
+        predicted.output_crc = fn_crc32(predicted.output_crc, fn_sample, 4u * (output->bytes / fn_dtype_bytes(output->dtype)));
+    }
+    reply(put_prediction);
+}
+
+static uint32_t sample_bytes(void)
+{
+    uint32_t bytes = 0u;
+    for (uint32_t i = 0; i < fn_deployed->input_count; i++) {
+        bytes += 4u * (fn_deployed->inputs[i].bytes / fn_dtype_bytes(fn_deployed->inputs[i].dtype));
+    }
+    return bytes;
+}
+
+static int is_sample(void)
+{
+    return kind() == PREDICT && length() == sample_bytes() && length() <= fn_sample_bytes;
+}
+
+/* ---- requests ---- */
+
+static void respond(void)
+{
+    const int is_kept = kept.kind && number() == kept.number;
+    if (kind() == HELLO) {
+        hello();
+    } else if (word(request.head + 4) != session) {
+        tell(STRANGER, number());
+    } else if (kind() == RESET) {
+        reply(nothing);
+    } else if (kind() == COUNTERS) {
+        reply(count);
+    } else if (kind() == INFO) {
+        reply(inform);
+    } else if (kind() == IMAGE && length() == ASKED_BYTES) {
+        if (lies_in(FN_FLASH_ORIGIN, FN_FLASH_BYTES) || lies_in(FN_RAM_ORIGIN, FN_RAM_BYTES)) {
+            reply(put_image);
+        } else {
+            refuse("neither in flash nor in RAM");
+        }
+    } else if (is_kept && (kind() == AGAIN || request.crc == kept.asked_crc)) {
+        send(kept.kind | ANSWER, kept.asked_crc, put_kept);
+    } else if (kind() == AGAIN) {
+        tell(NAK, kept.number);
+    } else if (number() == kept.number) {
+        refuse("the number is taken or zero");
+    } else if (kind() == RESTART && !length()) {
+        fn_deployed->reset();
+        steps = 0u;
+        forget();
+        keep();
+    } else if (is_sample()) {
+        forget();
+        predict();
+    } else if (!is_step()) {
+        refuse(kind() == PREDICT ? "there is no room for such a sample" : "no such request, or its payload has another length");
+    } else if (kept.kind == kind() && memcmp(kept.asked, request.asked, ASKED_BYTES) == 0
+        && word(request.asked) + 1u == steps && kept_crc() == kept.crc) {
+        keep(); /* asked once more, after the answer was lost */
+    } else if (!is_next()) {
+        refuse("another step was asked for than the next one of the model: reset it");
+    } else {
+        compute();
+    }
+}
+
+/* ---- bytes ---- */
+
+static void next_input(void)
+{
+    const fn_input *const input = &fn_deployed->inputs[request.input];
+    request.to = (uint8_t *)input->data;
+    request.room_bytes = input->bytes;
+}
+
+static int is_sound(void)
+{
+    request.crc = fn_crc32(0u, request.head + 2, COVERED_BYTES);
+    return word(request.head + 16) == request.crc && request.head[3] == VERSION && length() < UINT32_MAX / 2u;
+}
+
+static void open_payload(void)
+{
+    request.to = 0;
+    if (word(request.head + 4) == session && is_sample()) {
+        forget();
+        request.to = (uint8_t *)fn_sample;
+        request.room_bytes = length();
+        request.input = fn_deployed->input_count - 1u;
+    }
+}
+
+/* Only the inputs of the next step go into the arena, for there they overwrite the answer to the last one. */
+static void open_inputs(void)
+{
+    if (is_step() && word(request.head + 4) == session && number() != kept.number && is_next()) {
+        kept.number = 0u;
+        kept.kind = 0u;
+        request.input = 0u;
+        next_input();
+    }
+}
+
+static void take(uint32_t offset, uint8_t byte)
+{
+    request.crc = fn_crc32(request.crc, &byte, 1u);
+    if (request.to) {
+        *request.to++ = byte;
+        if (--request.room_bytes == 0u) {
+            request.to = 0;
+            if (++request.input < fn_deployed->input_count) {
+                next_input();
+            }
+        }
+    } else if (offset < ASKED_BYTES) {
+        request.asked[offset] = byte;
+        if (offset == ASKED_BYTES - 1u) {
+            open_inputs();
+        }
+    }
+}
+
+void fn_link_receive(uint8_t byte)
+{
+    request.heard_ms = fn_board_ms();
+    if (request.damaged) {
+        return;
+    }
+    const uint32_t at = request.at++;
+    if (at < HEAD_BYTES) {
+        request.head[at] = byte;
+        request.typed = at == 0u && (byte == '\r' || byte == '\n');
+        request.damaged = at < sizeof MAGIC ? byte != MAGIC[at] : at == HEAD_BYTES - 1u && !is_sound();
+        if (at == HEAD_BYTES - 1u && !request.damaged) {
+            open_payload();
+        }
+    } else if (at - HEAD_BYTES < length()) {
+        take(at - HEAD_BYTES, byte);
+    } else {
+        const uint32_t offset = at - HEAD_BYTES - length();
+        request.tail[offset] = byte;
+        if (offset == sizeof request.tail - 1u) {
+            request.damaged = word(request.tail) != request.crc;
+            if (!request.damaged) {
+                request.at = 0u;
+                respond();
+            }
+        }
+    }
+}
+
+/* A person at a terminal, who looks for a prompt. */
+static void say_who(void)
+{
+    static const char rest[] = ": firmnet's C runtime has no prompt; `firmnet verify` talks to it\r\n";
+    fn_board_write((const uint8_t *)fn_deployed->name, (uint32_t)strlen(fn_deployed->name));
+    fn_board_write((const uint8_t *)rest, sizeof rest - 1u);
+}
+
+void fn_link_idle(void)
+{
+    const uint32_t silent_ms = fn_board_ms() - request.heard_ms;
+    if (request.damaged ? silent_ms >= QUIET_MS : request.at && silent_ms >= GAP_MS) {
+        request.at = 0u;
+        request.damaged = 0u;
+        bad_frames++;
+        if (request.typed) {
+            say_who();
+        }
+        tell(NAK, kept.number);
+    }
+}
+
+void fn_link_begin(void)
+{
+    tell(READY, 0u);
+}

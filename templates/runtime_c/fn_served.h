@@ -1,0 +1,17 @@
+/* fn_served.h: the one model of this firmware and the memory that the link needs for it; deployed.c defines them. */
+#ifndef FN_SERVED_H
+#define FN_SERVED_H
+
+#include "fn_model.h"
+
+extern const fn_model *const fn_deployed;
+extern const char *const fn_version; /* of firmnet */
+extern const char *const fn_labels[]; /* of the output's values, if there are any */
+extern const uint32_t fn_label_count;
+
+extern uint32_t fn_checksums[];     /* one of each layer */
+extern uint32_t fn_states_before[]; /* what the model remembered before the last dump, that it can be made once more */
+extern float fn_sample[];           /* room for real numbers: the inputs, then an output */
+extern const uint32_t fn_sample_bytes; /* 0: there is none */
+
+#endif
