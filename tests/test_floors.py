@@ -35,7 +35,18 @@ FLOORS = {
     5: ("codegen",),
     6: ("build", "devices"),
     7: ("measured", "verdict", "verify", "inputs", "profile"),
-    9: ("api", "__init__", "options", "faults", "cli", "demo", "doctor", "pytest_plugin"),
+    9: (
+        "api",
+        "__init__",
+        "options",
+        "faults",
+        "cli",
+        "demo",
+        "doctor",
+        "under_test",
+        "bench",
+        "pytest_plugin",
+    ),
 }
 ROOMS = {
     "torch": ("frontends/torch",),
@@ -213,9 +224,10 @@ def test_a_broken_rule_is_seen(unit: str, source: str, why: str) -> None:
     [
         ("import firmnet", {"torch", "numpy", "jinja2", "serial"}),
         ("import firmnet.cli", {"torch", "numpy", "jinja2", "serial", "sklearn"}),
+        ("import firmnet.pytest_plugin", {"torch", "numpy", "jinja2", "serial", "pydantic"}),
         ("import firmnet.verify, firmnet.devices, firmnet.build", {"torch", "sklearn", "unicorn"}),
     ],
-    ids=["package", "command-line", "hardware-test-host"],
+    ids=["package", "command-line", "pytest-plugin", "hardware-test-host"],
 )
 def test_heavy_libraries_are_not_loaded_before_they_are_needed(command: str, absent: set[str]) -> None:
     code = f"{command}\nimport sys\nprint(*sys.modules)"

@@ -331,7 +331,7 @@ def verify(
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
     opened = _opened(artifact)
     values, clipped = integers(opened, inputs)
-    address = "qemu" if emulate else _port(opened.board, port)
+    address = "qemu" if emulate else port_of(opened.board, port)
     with open(address, opened) as device:
         return compare(opened, device, values, layers=layers, progress=progress, clipped=clipped)
 
@@ -387,8 +387,11 @@ def _example(samples: Any, axes: int = 2) -> Any:
     return array[:1].astype(np.float32)
 
 
-def _port(board: Board, port: str | None) -> str:
-    """Where the board talks: a port by any of its names, a URL, or the only port that it can be."""
+def port_of(board: Board, port: str | None = None) -> str:
+    """Where the board talks: a port by any of its names, a URL, or the only port that it can be.
+
+    UserError where there is none, or several that it could be.
+    """
     if port and builder.is_connection(port):
         return port
     seen = devices.computer().plugged()

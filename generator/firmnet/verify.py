@@ -45,6 +45,17 @@ class Questions:
     predictions: tuple[Prediction, ...]
 
 
+@dataclass(frozen=True)
+class Golden:
+    """An artifact's samples and the outputs that are right for them, as a device takes and gives them.
+
+    Arrays (N, *sample shape) in the model's own order, quantized; of several inputs or outputs a tuple.
+    """
+
+    inputs: Any
+    outputs: Any
+
+
 def verify(
     artifact: Artifact,
     device: Device,
@@ -205,6 +216,17 @@ def oracle(
     each = [np.concatenate(rows) for rows in zip(*outputs, strict=True)]
     ordered = [edge.samples(rows) for edge, rows in zip(artifact.manifest.outputs, each, strict=True)]
     return Expected(_flat(artifact, unwrapped(ordered)), np.array(checksums, np.uint32))
+
+
+def golden(artifact: Artifact) -> Golden:
+    """The golden vectors of an artifact; UserError when what the oracle computes from was changed."""
+    check_oracle(artifact)
+    graph, samples = artifact.graph, artifact.samples
+    runs = Stepper(graph)
+    rows = [runs(*sample) for sample in zip(*stored(artifact.manifest.inputs, samples), strict=True)]
+    each = (np.concatenate([row[port.tensor].reshape(1, -1) for row in rows]) for port in graph.outputs)
+    edges = artifact.manifest.outputs
+    return Golden(samples, unwrapped([e.samples(x) for e, x in zip(edges, each, strict=True)]))
 
 
 def made(node: Node, values: Mapping[str, Array]) -> bytes:

@@ -1,7 +1,7 @@
-"""Does a real board do what the emulated one does? Needs --firmnet-port URL --firmnet-artifact DIR."""
+"""Does a real board do what the emulated one does? Needs --firmnet-device serial --firmnet-artifact DIR."""
 
 from board_checks import BoardChecks
 
 
 class TestBoard(BoardChecks):
-    """The board at --firmnet-port."""
+    """Every device of --firmnet-device."""

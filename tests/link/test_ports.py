@@ -3,7 +3,6 @@
 import errno
 import os
 import select
-import socket
 import threading
 import time
 import tty
@@ -15,9 +14,9 @@ from typing import Any
 
 import pytest
 import serial as pyserial
-from board_twin import BoardTwin, inputs, listening, powered, save_artifact, two_layers
-from serial import rfc2217
+from board_twin import BoardTwin, inputs, powered, save_artifact, two_layers
 from serial.urlhandler import protocol_socket
+from shared_port import shared
 
 from firmnet.artifact import Artifact
 from firmnet.devices import serial
@@ -65,40 +64,6 @@ def wired(board: BoardTwin) -> Iterator[str]:
         os.close(line)
         thread.join(timeout=5)
         os.close(end)
-
-
-@contextmanager
-def shared(board: str) -> Iterator[str]:
-    """An RFC 2217 server that shares the port at URL `board`, as ser2net or a terminal server does."""
-
-    def serve(client: socket.socket) -> None:
-        with pyserial.serial_for_url(board, timeout=0.02) as port:
-            lock = threading.Lock()
-
-            def write(data: bytes) -> None:
-                with lock:
-                    client.sendall(data)
-
-            manager = rfc2217.PortManager(port, SimpleNamespace(write=write))
-            open_still = threading.Event()
-
-            def back() -> None:
-                with suppress(OSError):
-                    while not open_still.is_set():
-                        data = port.read(port.in_waiting or 1)
-                        if data:
-                            write(b"".join(manager.escape(data)))
-
-            thread = threading.Thread(target=back, daemon=True)
-            thread.start()
-            with suppress(OSError):
-                while data := client.recv(1024):
-                    port.write(b"".join(manager.filter(data)))
-            open_still.set()
-            thread.join()
-
-    with listening(serve) as url:
-        yield url.replace("socket://", "rfc2217://")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from ..artifact import Artifact
 from .computer import computer, in_place_of_this
-from .device import Counters, Device, RunResult, RunsDone
+from .device import Counters, Device, HasClock, RunResult, RunsDone, Timed
 from .serial import check_url
 
 KINDS = ("host", "core", "qemu")
@@ -22,8 +22,10 @@ __all__ = [
     "KINDS",
     "Counters",
     "Device",
+    "HasClock",
     "RunResult",
     "RunsDone",
+    "Timed",
     "check_url",
     "computer",
     "in_place_of_this",

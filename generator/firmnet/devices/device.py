@@ -39,6 +39,14 @@ class Counters:
     last_run_us: int | None = None
 
 
+@dataclass(frozen=True)
+class Timed:
+    """Inferences that a device's own clock has timed, since it was opened: their number and their time."""
+
+    runs: int = 0
+    microseconds: int = 0
+
+
 class Device(Protocol):
     """Runs one deployed model. Inputs and outputs are quantized, in the model's own order and shape.
 
@@ -152,6 +160,13 @@ class HasCalls(Protocol):
 
     def info(self) -> dict[str, Any]:
         """What the firmware says of itself: all that info() prints at a board's prompt, or a part of it."""
+
+
+@runtime_checkable
+class HasClock(Protocol):
+    """A device that times its inferences itself."""
+
+    def timed(self) -> Timed: ...
 
 
 def real(edges: Sequence[Edge], samples: Any) -> tuple[Array, ...]:

@@ -17,7 +17,18 @@ from ..ir import Array, unwrapped
 from ..manifest import Manifest
 from ..targets import remedy
 from .computer import computer
-from .device import Closing, Counters, RunResult, RunsDone, alone, real, side_by_side, stored, taken_apart
+from .device import (
+    Closing,
+    Counters,
+    RunResult,
+    RunsDone,
+    Timed,
+    alone,
+    real,
+    side_by_side,
+    stored,
+    taken_apart,
+)
 from .frames import (
     COUNTERS,
     CRC,
@@ -139,6 +150,7 @@ class SerialDevice(Closing):
         self._known = False
         self._prompts = artifact.manifest.runtime == "micropython"
         self._python: BoardPrompt | None = None
+        self._timed = Timed()
         self._step: int | None = None  # the next; None: the model may have run meanwhile, reset it first
         self._info_bytes = TEXT_LIMIT_BYTES + sum(4 * len(label) + 1 for label in artifact.manifest.labels)
         self._output_bytes = sum(edge.byte_count for edge in artifact.manifest.outputs)
@@ -184,6 +196,7 @@ class SerialDevice(Closing):
             numbers[i] = np.frombuffer(answer, "<u4", offset=output_bytes)
             if not layers:
                 self._check_duration(int(numbers[i, 0]) / 1e6, time.monotonic() - asked)
+                self._timed = Timed(self._timed.runs + 1, self._timed.microseconds + int(numbers[i, 0]))
             if progress:
                 progress(i + 1)
         made = unwrapped(taken_apart(self._manifest.outputs, outputs))
@@ -251,6 +264,9 @@ class SerialDevice(Closing):
         runs, bad_frames, free_bytes, stack_bytes, last_us = COUNTERS.unpack(answer)
         known = None if free_bytes == NOT_KNOWN else free_bytes
         return Counters(runs, bad_frames, known, stack_bytes, last_us)
+
+    def timed(self) -> Timed:
+        return self._timed
 
     def memory_crc(self, address: int, size: int, crc: int) -> int:
         answer = self._ask(Message.IMAGE, IMAGE.pack(address, size, crc), CRC.size)
