@@ -566,6 +566,39 @@ static inline int32_t fn_usada8(uint32_t a, uint32_t b, int32_t acc) /* acc + th
     __asm__("usada8 %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
     return r;
 }
+static inline int32_t fn_smlawb(int32_t a, uint32_t b, int32_t acc) /* acc + a product of 32 and 16 bits without its last 16 */
+{
+    int32_t r;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+}
+static inline int32_t fn_smlawt(int32_t a, uint32_t b, int32_t acc)
+{
+    int32_t r;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(r) : "r"(a), "r"(b), "r"(acc));
+    return r;
+}
+static inline int64_t fn_smlald(uint32_t a, uint32_t b, int64_t acc) /* acc + two products */
+{
+    __asm__("smlald %Q0, %R0, %1, %2" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+}
+static inline int64_t fn_smlalbb(uint32_t a, uint32_t b, int64_t acc)
+{
+    __asm__("smlalbb %Q0, %R0, %1, %2" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+}
+static inline int64_t fn_smlaltt(uint32_t a, uint32_t b, int64_t acc)
+{
+    __asm__("smlaltt %Q0, %R0, %1, %2" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+}
+static inline uint32_t fn_pair(int32_t low, int32_t high) /* two int16 */
+{
+    uint32_t r;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(r) : "r"(low), "r"(high));
+    return r;
+}
 static inline int32_t fn_smmla(int32_t a, int32_t b, int32_t acc) /* acc + the upper 32 bits of a product */
 {
     int32_t r;
@@ -667,6 +700,30 @@ static inline int32_t fn_smlatt(uint32_t a, uint32_t b, int32_t acc)
 static inline int32_t fn_smlad(uint32_t a, uint32_t b, int32_t acc)
 {
     return fn_smlatt(a, b, fn_smlabb(a, b, acc));
+}
+static inline int32_t fn_smlawb(int32_t a, uint32_t b, int32_t acc)
+{
+    return acc + (int32_t)((int64_t)a * fn_bottom(b) >> 16);
+}
+static inline int32_t fn_smlawt(int32_t a, uint32_t b, int32_t acc)
+{
+    return fn_smlawb(a, b >> 16, acc);
+}
+static inline int64_t fn_smlalbb(uint32_t a, uint32_t b, int64_t acc)
+{
+    return acc + fn_bottom(a) * fn_bottom(b);
+}
+static inline int64_t fn_smlaltt(uint32_t a, uint32_t b, int64_t acc)
+{
+    return fn_smlalbb(a >> 16, b >> 16, acc);
+}
+static inline int64_t fn_smlald(uint32_t a, uint32_t b, int64_t acc)
+{
+    return fn_smlaltt(a, b, fn_smlalbb(a, b, acc));
+}
+static inline uint32_t fn_pair(int32_t low, int32_t high)
+{
+    return ((uint32_t)low & 0xffffu) | (uint32_t)high << 16;
 }
 #endif
 

@@ -17,13 +17,14 @@ _CASES: list[tuple[str, Shape, tuple[int, ...], float, int]] = [
     ("least_40", (1, 6, 3), (2,), 40.0, -128),
     ("rows_of_9", (1, 6, 9), (2,), 0.0, -128),
     ("leading_and_last", (3, 4, 5), (0, 2), 0.0, 3),
+    ("images_5x3x7", (1, 5, 3, 7), (1, 2), 0.0, -20),
     ("40000_values", (1, 40_000), (1,), 0.0, -128),
 ]
 
 
 def cases() -> Iterator[Case]:
     yield from _narrow()
-    yield from mixtures(_narrow(), ["channels", "least_1", "leading_and_last"])
+    yield from mixtures(_narrow(), ["channels", "least_1", "leading_and_last", "rows_of_9", "images_5x3x7"])
 
 
 def _narrow() -> Iterator[Case]:

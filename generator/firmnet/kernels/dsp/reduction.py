@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...ir import Call
+from ...ir import Call, Dtype
 from ...ops import OPS
 from ...ops.reduce import count
 from ...ops.spec import Constants
@@ -36,27 +36,31 @@ class WordReduction(Reduction):
     def lanes(self) -> int:
         return self.kept[-1][0]
 
+    @property
+    def side_by_side(self) -> bool:
+        return self.kept[-1][1] == 1 and self.lanes >= WORD_VALUES
+
 
 class Reduce(portable.Reduce):
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        found = _by_words(call)
-        side_by_side = found.kept[-1][1] == 1 and found.lanes >= WORD_VALUES
-        return not found.wide and (found.neighbours or side_by_side)
+        found = _by_words(call, call.attrs.kind)
+        return not found.wide and (found.neighbours or found.side_by_side)
 
     def cycles(self, call: Call) -> float:
-        found, kind = _by_words(call), call.attrs.kind
+        kind = call.attrs.kind
+        found = _by_words(call, kind)
         lanes = "one" if found.neighbours else "four"
         each = VALUE_IN_LANE_CYCLES[lanes][kind][found.count > WORD_VALUES * COMPILER_UNROLLS]
         return 40 + each * call.inputs[0].size + LANE_CYCLES[lanes][kind] * call.output.size
 
     def layout(self, call: Call, k: Constants) -> WordReduction:
-        return _by_words(call)
+        return _by_words(call, call.attrs.kind)
 
 
-def _by_words(call: Call) -> WordReduction:
-    found = reduction(call, call.attrs.kind)
+def _by_words(call: Call, kind: str) -> WordReduction:
+    found = reduction(call, kind)
     neighbours = found.count >= WORD_VALUES and found.reduced == ((found.count, 1),)
     return WordReduction(found.kept, found.reduced, found.count, found.kind, found.wide, neighbours)
 
@@ -77,9 +81,7 @@ class Normalize(portable.Normalize):
     isa = Isa.DSP
 
     def accepts(self, call: Call) -> bool:
-        found = reduction(call, "l2")
-        small = not found.wide and OPS["normalize"].prepare(call)["least"] <= LARGEST_NORM
-        return bool(small and found.count >= WORD_VALUES and found.reduced == ((found.count, 1),))
+        return _small(call) and _by_words(call, "l2").neighbours
 
     def cycles(self, call: Call) -> float:
         lanes = call.output.size / count(call)
@@ -87,8 +89,62 @@ class Normalize(portable.Normalize):
 
     def layout(self, call: Call, k: Constants) -> WordNormalization:
         found = super().layout(call, k)
-        return WordNormalization(found.over, found.fraction_bits, found.shift)
+        return WordNormalization(_by_words(call, "l2"), found.fraction_bits, found.shift)
 
 
-for kernel in (Reduce(), Normalize()):
+class NormalizeLanes(Normalize):
+    """Lanes side by side, four at a time, of an odd number some twice."""
+
+    name = "lanes"
+
+    def accepts(self, call: Call) -> bool:
+        return _small(call) and _by_words(call, "l2").side_by_side
+
+    def cycles(self, call: Call) -> float:
+        found = _by_words(call, "l2")
+        lanes = call.output.size / found.count
+        more = -(-found.lanes // WORD_VALUES) * WORD_VALUES / found.lanes
+        return 60 + more * (7.75 * call.output.size + 190 * lanes)
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (None,)
+
+
+PAIR = 2
+"""int16 in a word."""
+
+
+class NormalizeWide(portable.NormalizeWide):
+    """int16 of neighbours, or of lanes side by side two at a time, of an odd number one twice."""
+
+    isa = Isa.DSP
+    dtypes = (Dtype.INT16,)
+
+    def accepts(self, call: Call) -> bool:
+        found = _by_words(call, "l2")
+        return found.neighbours or (found.kept[-1][1] == 1 and found.lanes >= PAIR)
+
+    def cycles(self, call: Call) -> float:
+        found = _by_words(call, "l2")
+        lanes = call.output.size / found.count
+        if found.neighbours:
+            return 40 + 7.5 * call.output.size + 110 * lanes
+        more = -(-found.lanes // PAIR) * PAIR / found.lanes
+        return 60 + more * (10.8 * call.output.size + 110 * lanes)
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (0 if _by_words(call, "l2").neighbours else None,)
+
+    def layout(self, call: Call, k: Constants) -> WordNormalization:
+        found = super().layout(call, k)
+        return WordNormalization(_by_words(call, "l2"), found.fraction_bits, found.shift)
+
+
+def _small(call: Call) -> bool:
+    """Whether squares and norms keep within a word, and reciprocals take no more bits than one division."""
+    narrow = not reduction(call, "l2").wide
+    return narrow and bool(OPS["normalize"].prepare(call)["least"] <= LARGEST_NORM)
+
+
+for kernel in (Reduce(), Normalize(), NormalizeLanes(), NormalizeWide()):
     register(kernel)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 from ...ir import Call, Dtype
 from ...ops.add import narrow
@@ -71,7 +72,7 @@ class NormalizeWide(Normalize):
     """Where int16 is read or written."""
 
     name = "wide"
-    dtypes = (Dtype.INT8, Dtype.INT16)
+    dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8, Dtype.INT16)
 
     def accepts(self, call: Call) -> bool:
         return not narrow(call)
