@@ -225,6 +225,7 @@ class BoardTwin:
             best=self._best,
             dequantize=self._dequantize,
             arena_bytes=lambda: 0,
+            clock_hz=lambda: None,
             read=self._read,
             write=lambda data: self._line.sendall(data),
         )

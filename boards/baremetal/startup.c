@@ -5,6 +5,8 @@
  */
 #include <stdint.h>
 
+#include "fn_board_config.h"
+
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
 #define VTOR (*(volatile uint32_t *)0xE000ED08u)
 
@@ -24,10 +26,6 @@ void fn_trap(void)
     for (;;) {
     }
 }
-
-#if !defined(FN_UART_IRQ)
-#error "the board file must give FN_UART_IRQ, the number of the UART's receive interrupt"
-#endif
 
 /* 16 system vectors and 112 interrupts: more than any supported chip has. */
 __attribute__((section(".vectors"), used)) static const vector vectors[128] = {

@@ -1,7 +1,8 @@
 """What is kept between runs, and how does it stay whole? Checked when it is used, put in its place at once.
 
 The folder holds `micropython-…` (its source), `platformio` (a core directory of PlatformIO's), `objects`
-(compiled objects, shared by all projects), `programs` (what devices run on this machine) and fault.log.
+(compiled objects, shared by all projects), `programs` (what devices run on this machine), `emulators` (a QEMU
+that is newer than the system's) and fault.log.
 """
 
 import errno
@@ -20,7 +21,7 @@ from .errors import UserError
 
 NO_SPACE = "No space left on device"
 """How every tool says that the disk is full."""
-SHELVES = ("platformio", "objects", "programs")
+SHELVES = ("platformio", "objects", "programs", "emulators")
 STAGING = "_tmp_installing"
 """How the names begin of what is not yet in its place; PlatformIO takes no such folder for a package."""
 
@@ -97,9 +98,9 @@ def discard(folder: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def kept_program(key: str, make: Callable[[Path], Path]) -> Path:
+def kept_program(key: str, make: Callable[[Path], Path], shelf: str = "programs") -> Path:
     """The file that `make` made in a scratch folder, of this `key`; made again where missing or damaged."""
-    target = cache_dir() / "programs" / key
+    target = cache_dir() / shelf / key
     if not has_checksum(target / "program", target / "sha256"):
         discard(target)
         staging = staging_dir(target.parent)

@@ -16,7 +16,7 @@ from typing import Literal
 
 from .cache import STAGING, alone, cache_dir, has_checksum
 
-Sort = Literal["objects", "programs", "MicroPython", "PlatformIO", "leftovers"]
+Sort = Literal["objects", "programs", "emulators", "MicroPython", "PlatformIO", "leftovers"]
 
 KEEP_DAYS = 30.0
 """Objects and programs that nobody used for so long go, unless told otherwise."""
@@ -29,6 +29,7 @@ DAY_S = 24 * 3600
 _OBJECT = re.compile(r"[0-9a-f]{32,64}")
 _PROGRAM = re.compile(r"[0-9a-f]{64}")
 _SOURCE = re.compile(r"micropython-[\d.]+-[0-9a-f]{12}")
+_EMULATOR = re.compile(r"qemu-system-\w+")
 _COPY = re.compile(r"firmnet-build-\w+")
 
 
@@ -73,13 +74,22 @@ def entries() -> Iterator[Kept]:
     yield from _objects(top / "objects")
     for folder in (top / "programs", top / "compiled"):  # `compiled`: where releases before kept them
         yield from (_entry("programs", path) for path in _inside(folder) if _PROGRAM.fullmatch(path.name))
+    yield from (
+        _entry("emulators", path) for path in _inside(top / "emulators") if _EMULATOR.fullmatch(path.name)
+    )
     yield from (_entry("MicroPython", path) for path in _inside(top) if _SOURCE.fullmatch(path.name))
     for folder in (top / "platformio" / "packages", top / "platformio" / "platforms"):
         yield from (_entry("PlatformIO", path) for path in _inside(folder) if (path / ".piopm").is_file())
     if (top / "platformio" / "appstate.json").is_file():
         for name in (".cache", "appstate.json", "homestate.json"):
             yield from (_entry("PlatformIO", path) for path in [top / "platformio" / name] if path.exists())
-    places = (top, top / "programs", top / "platformio" / "packages", top / "platformio" / "platforms")
+    places = (
+        top,
+        top / "programs",
+        top / "emulators",
+        top / "platformio" / "packages",
+        top / "platformio" / "platforms",
+    )
     for path in (path for folder in places for path in _inside(folder)):
         if path.name.startswith(STAGING) and path.is_dir():
             yield _entry("leftovers", path)
@@ -137,16 +147,16 @@ def sizes(found: Iterable[Kept]) -> dict[str, int]:
 
 
 def damaged() -> dict[str, int]:
-    """How many objects and programs are not what they were when they were kept.
+    """How many objects, programs and emulators are not what they were when they were kept.
 
     One without a checksum is not counted: an older firmnet kept it, and no build believes it.
     """
-    count = {"objects": 0, "programs": 0}
+    count = {"objects": 0, "programs": 0, "emulators": 0}
     for entry in entries():
         if entry.kind in count:
             target = entry.paths[0]
             file, beside = target, target.with_name(f"{target.name}.sha256")
-            if entry.kind == "programs":
+            if entry.kind != "objects":
                 file, beside = target / "program", target / "sha256"
             count[entry.kind] += beside.exists() and not has_checksum(file, beside)
     return count

@@ -116,7 +116,8 @@ def deploy(
     from .quantize import read_precision, read_samples
 
     target = _board(board, folder)
-    _check_tools(emulate)
+    if emulate:
+        _check_tools(target)
 
     def look(port: str | None) -> bool:
         with screen.waiting("looking for the board"):
@@ -428,9 +429,11 @@ def clean(
 def demo(out: Out = None, json: Json = False) -> Outcome:
     """Train on handwritten digits, deploy to the emulated board and check all 599 held-out images."""
     from .artifact import check_place
+    from .demo import BOARD
     from .demo import demo as run
+    from .targets import load_board
 
-    _check_tools(emulate=True)
+    _check_tools(load_board(BOARD))
     if out:
         check_place(out)
     with screen.steps() as steps:
@@ -471,11 +474,13 @@ def _tell(notes: Sequence[str]) -> None:
         screen.warning(note)
 
 
-def _check_tools(emulate: bool) -> None:
+def _check_tools(board: "targets.Board") -> None:
     """Fail before minutes of work when the build or the emulator is sure to fail after it."""
-    if emulate:
-        find("arm-none-eabi-gcc")
-        find("qemu-system-arm")
+    from .emulators import emulator_for
+
+    find("arm-none-eabi-gcc")
+    if board.emulator:
+        emulator_for(board.emulator.machine, screen.line)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -4,12 +4,12 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata, util
 from pathlib import Path
 from typing import Literal
 
-from . import devices, toolchain
+from . import devices, emulators, toolchain
 from .build.micropython import RELEASE, cached_source, is_whole
 from .cache import cache_dir, check_writable
 from .clean import damaged, entries, listed, sizes
@@ -38,7 +38,8 @@ def examine() -> list[Check]:
         program("compiler", "gcc", "--version"),
         program("ARM compiler", "arm-none-eabi-gcc", "--version"),
         newlib(),
-        program("emulator", "qemu-system-arm", "--version"),
+        emulator(),
+        newer_emulator(),
         package("PlatformIO", "platformio", "pip install 'platformio>=6.2,<6.3'"),
         package("SCons", "scons", "pip install 'scons>=4.11.1,<4.12'"),
         platformio_mode(),
@@ -61,6 +62,39 @@ def program(name: str, command: str, *arguments: str) -> Check:
     except UserError:
         return Check(name, "missing", fix=toolchain.apt_line(command))
     return Check(name, "ok", said.partition("\n")[0])
+
+
+def emulator() -> Check:
+    """The system's QEMU, and which boards it runs."""
+    found = program("emulator", emulators.PROGRAM, "--version")
+    if found.state != "ok":
+        return found
+    boards = _emulated(release=emulators.release(toolchain.find(emulators.PROGRAM)), other=False)
+    return replace(found, found=f"{found.found}: {boards}")
+
+
+def newer_emulator() -> Check:
+    """The QEMU of our own for the boards that the system's is too old for, if there are any."""
+    name = "newer emulator"
+    try:
+        boards = _emulated(release=emulators.release(toolchain.find(emulators.PROGRAM)), other=True)
+    except UserError:
+        boards = ""
+    if not boards:
+        return Check(name, "none", "not needed")
+    if path := emulators.kept():
+        return Check(
+            name, "ok", f"QEMU {emulators.shown(emulators.release(str(path)))} in {path.parent}: {boards}"
+        )
+    if emulators.can_fetch():
+        return Check(name, "later", f"fetched when first needed: {boards}")
+    return Check(name, "none", f"{boards} cannot be emulated here", "install a newer qemu-system-arm")
+
+
+def _emulated(*, release: emulators.Release, other: bool) -> str:
+    """The boards with an emulator that this release runs; `other`: those that it does not."""
+    machines = {board.id: board.emulator.machine for board in _boards() if board.emulator}
+    return ", ".join(id for id, machine in machines.items() if (emulators.since(machine) > release) == other)
 
 
 def newlib() -> Check:

@@ -76,6 +76,15 @@ uint32_t fn_board_us(void)
     return micros();
 }
 
+uint32_t fn_board_clock_hz(void)
+{
+#if defined(F_CPU)
+    return F_CPU;
+#else
+    return 0;
+#endif
+}
+
 void setup(void)
 {
     fn_board_init();

@@ -16,6 +16,7 @@ void fn_board_poll(void);                             /* hands over what arrived
 void fn_board_idle(void);                             /* sleeps until something may have happened, at most 1 ms */
 uint32_t fn_board_ms(void);
 uint32_t fn_board_us(void);
+uint32_t fn_board_clock_hz(void); /* of the core, as it is set; 0 where an emulator does not tell */
 
 /* The glue calls this for every byte that arrives, in an interrupt or from fn_board_poll(). */
 void fn_received(uint8_t byte);

@@ -457,6 +457,14 @@ static mp_obj_t firmnet_image(mp_obj_t request_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_image_obj, firmnet_image);
 
+/* clock_hz(): of the core; None where an emulator does not tell. */
+static mp_obj_t firmnet_clock_hz(void)
+{
+    const uint32_t clock_hz = fn_board_clock_hz();
+    return clock_hz ? mp_obj_new_int_from_uint(clock_hz) : mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_clock_hz_obj, firmnet_clock_hz);
+
 /* ---- counters ---- */
 
 static mp_obj_t firmnet_last_us(void)
@@ -538,6 +546,7 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_layer_bytes), MP_ROM_PTR(&firmnet_layer_bytes_obj)},
     {MP_ROM_QSTR(MP_QSTR_layer_name), MP_ROM_PTR(&firmnet_layer_name_obj)},
     {MP_ROM_QSTR(MP_QSTR_image), MP_ROM_PTR(&firmnet_image_obj)},
+    {MP_ROM_QSTR(MP_QSTR_clock_hz), MP_ROM_PTR(&firmnet_clock_hz_obj)},
     {MP_ROM_QSTR(MP_QSTR_last_us), MP_ROM_PTR(&firmnet_last_us_obj)},
     {MP_ROM_QSTR(MP_QSTR_stack_peak), MP_ROM_PTR(&firmnet_stack_peak_obj)},
     {MP_ROM_QSTR(MP_QSTR_crc32), MP_ROM_PTR(&firmnet_crc32_obj)},

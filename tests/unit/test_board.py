@@ -44,7 +44,7 @@ def test_board_can_be_loaded(id: str) -> None:
         (
             "clock_hz = 16_000_000",
             "clock_hz = 84_000_000",
-            "'baremetal.clock_hz' = 84000000 must be 16000000",
+            "'baremetal.clock_hz' = 84000000 must be 16000000 (as 'stm32f446re' comes out of reset): ",
         ),
         ("FN_USART = 2", "FN_USART = 3", "wants 'baremetal.defines.FN_USART' to be 1 or 2"),
         ("FN_USART = 2", "FN_UART = 2", "wants 'baremetal.defines.FN_USART' to be 1 or 2"),
@@ -205,7 +205,8 @@ def test_what_a_board_file_must_not_say_is_named(tmp_path: Path, case: str) -> N
         ("mps2-an500", {}, ""),
         ("mps2-an505", {}, "no glue drives its UART"),
         ("netduinoplus2", {}, "the glue 'stm32f4_usart' drives its UART, 'cmsdk_uart' does not"),
-        ("b-l475e-iot01a", {}, ""),
+        ("b-l475e-iot01a", {}, "the glue 'stm32l4_usart' drives its UART, 'cmsdk_uart' does not"),
+        ("a-new-machine", {}, ""),
         ("mps2-an386", {"0x0001_0000": "0x0800_0000"}, "no code at 'chip.flash_origin' = 0x8000000"),
         ("mps2-an386", {"0x0001_0000": "0x0040_0000"}, ""),
         (
@@ -321,6 +322,7 @@ def test_an_unknown_core_is_refused() -> None:
             "clock     25 MHz, the emulated machine's; the official core sets 64 MHz",
         ),
         ("netduinoplus2", "netduinoplus2", "clock     16 MHz, as it is out of reset"),
+        ("b_l475e_iot01a", "b_l475e_iot01a_baremetal", "clock     80 MHz, by its PLL"),
     ],
 )
 def test_every_build_tells_its_clock(id: str, env: str, line: str) -> None:

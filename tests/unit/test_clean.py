@@ -68,6 +68,7 @@ def test_everything_goes_but_what_is_not_ours(cache: Path, tmp_path: Path) -> No
     foreign = names(tmp_path)
     put_object(cache, 1)
     put(cache / "programs" / ("ab" * 32) / "program")
+    put(cache / "emulators" / "qemu-system-arm" / "program")
     put(cache / "compiled" / ("ab" * 32))
     put(cache / "micropython-1.25.0-6e0da5e40249" / "py" / "vm.c")
     put(cache / "platformio" / "packages" / "tool-scons" / ".piopm")
@@ -79,7 +80,14 @@ def test_everything_goes_but_what_is_not_ours(cache: Path, tmp_path: Path) -> No
     young = put(tmp_path / "tmp" / "firmnet-build-young" / "firmware" / "half")
     freed = clean.clean(everything=True)
     assert names(tmp_path) - {"home/.lock", "home/.cleaned", str(young.relative_to(tmp_path))} == foreign
-    assert set(freed.removed) == {"objects", "programs", "MicroPython", "PlatformIO", "leftovers"}
+    assert set(freed.removed) == {
+        "objects",
+        "programs",
+        "emulators",
+        "MicroPython",
+        "PlatformIO",
+        "leftovers",
+    }
     assert freed.kept == {}
 
 
@@ -125,10 +133,12 @@ def test_a_build_cleans_once_a_day_and_only_when_it_is_alone(cache: Path) -> Non
     assert old.exists()
 
 
-def test_damaged_objects_and_programs_are_counted(cache: Path) -> None:
+def test_what_is_damaged_is_counted(cache: Path) -> None:
     put_object(cache, 1)
     put_object(cache, 2).write_bytes(b"")
-    assert clean.damaged() == {"objects": 1, "programs": 0}
+    put(cache / "emulators" / "qemu-system-arm" / "program")
+    put(cache / "emulators" / "qemu-system-arm" / "sha256")
+    assert clean.damaged() == {"objects": 1, "programs": 0, "emulators": 1}
 
 
 def test_a_program_is_made_once_and_again_when_it_is_damaged(cache: Path) -> None:

@@ -67,7 +67,7 @@ def test_c_strings_and_comments_hold_any_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_board_of_any_name_changes_nothing_but_its_name(text: str) -> None:
     link, micropython = BOARD.link, BOARD.micropython
-    chip = SimpleNamespace(**{**vars(BOARD.chip), "mcu": text})
+    chip = SimpleNamespace(**{**vars(BOARD.chip), "mcu": text, "line": BOARD.chip.line})
     board = SimpleNamespace(
         **{**vars(BOARD), "name": text, "chip": chip, "link": link, "micropython": micropython}
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from firmnet import debian
 from firmnet.build import micropython
 from firmnet.errors import UserError
 
@@ -76,7 +77,7 @@ def test_a_source_with_another_checksum_does_not_enter_the_cache(
     for command in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "x"], ["tag", "v1.25.0"]):
         subprocess.run(["git", *command], cwd=repository, check=True)
     monkeypatch.setattr(micropython, "REPOSITORY", repository.as_uri())
-    monkeypatch.setattr(micropython, "APT_SOURCES", ())
+    monkeypatch.setattr(debian, "APT_SOURCES", ())
     with pytest.raises(UserError, match=r"git: what arrived is not MicroPython 1\.25\.0"):
         micropython.micropython_source()
     assert list(empty_cache.iterdir()) == []

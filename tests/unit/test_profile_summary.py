@@ -88,10 +88,7 @@ def test_lines_tell_time_and_memory() -> None:
 
 def test_the_clock_of_the_bare_metal_build_is_told() -> None:
     told = lines(replace(PROFILE, baremetal_clock_hz=500_000, baremetal_latency_ms=10.08))
-    assert (
-        "          10.08 ms at 0.5 MHz in the bare-metal build, which leaves the clock as it is out of reset"
-        in told
-    )
+    assert "          10.08 ms at 0.5 MHz in the bare-metal build" in told
     assert not any("bare-metal" in line for line in lines(PROFILE))
 
 

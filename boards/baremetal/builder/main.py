@@ -39,7 +39,6 @@ env.Append(
     CFLAGS=["-std=gnu11"],
     CXXFLAGS=["-std=gnu++17", "-fno-exceptions", "-fno-rtti"],
     CCFLAGS=[*cpu_flags, "-Os", "-ffunction-sections", "-fdata-sections", "-Wall"],
-    CPPDEFINES=[(name, value) for name, value in sorted(board.get("build.defines").items())],
     LINKFLAGS=[
         *cpu_flags,
         "-nostartfiles",

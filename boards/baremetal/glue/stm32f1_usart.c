@@ -80,9 +80,11 @@ static void set_pin(uint32_t pin, uint32_t mode)
     *control = (*control & ~(0xFu << at)) | (mode << at);
 }
 
+static uint32_t core_hz;
+
 void fn_board_init(void)
 {
-    const uint32_t clock_hz = set_clock();
+    const uint32_t clock_hz = core_hz = set_clock();
     RCC_APB2ENR |= 1u << 2; /* port A */
 #if FN_USART == 1
     RCC_APB2ENR |= 1u << 14;
@@ -131,4 +133,9 @@ uint32_t fn_board_ms(void)
 uint32_t fn_board_us(void)
 {
     return systick_us();
+}
+
+uint32_t fn_board_clock_hz(void)
+{
+    return RCC_CR & CR_HSIRDY ? core_hz : 0u;
 }

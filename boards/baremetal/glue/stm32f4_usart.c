@@ -97,3 +97,8 @@ uint32_t fn_board_us(void)
 {
     return systick_us();
 }
+
+uint32_t fn_board_clock_hz(void)
+{
+    return RCC_CR & 2u ? FN_CLOCK_HZ : 0u;
+}

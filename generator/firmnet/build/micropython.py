@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..cache import cache_dir, discard, place, refused, staging_dir
+from ..debian import FETCH_S, apt
 from ..errors import UserError
 from ..toolchain import run
 
@@ -16,10 +17,6 @@ RELEASE = "1.25.0"
 REPOSITORY = "https://github.com/micropython/micropython"
 CHECKSUM = "6e0da5e40249b9f037efd5d4327c457878f01a182a8cba3a7eedb19392b979ea"
 """SHA-256 over the files below, paths and contents: the same for every way the source can come."""
-FETCH_S = 120.0
-"""How long apt or git may take; a firewall that drops packets would hang them for ever."""
-
-APT_SOURCES = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
 
 PATTERNS = (
     "LICENSE",
@@ -184,50 +181,18 @@ def _from_git(scratch: Path) -> Path:
 
 
 def _from_apt(scratch: Path) -> Path:
-    """Debian's source package of the release, by an apt configuration of our own: no system file changes."""
-    sources = _trixie_sources()
-    for folder in ("parts", "lists/partial", "cache/archives/partial", "state", "out"):
-        (scratch / folder).mkdir(parents=True)
-    (scratch / "parts" / "firmnet.sources").write_text(sources)
-    (scratch / "status").touch()
-    options = {
-        "Dir::Etc::SourceList": os.devnull,
-        "Dir::Etc::SourceParts": scratch / "parts",
-        "Dir::State": scratch / "state",
-        "Dir::State::Lists": scratch / "lists",
-        "Dir::State::status": scratch / "status",
-        "Dir::Cache": scratch / "cache",
-        "APT::Sandbox::User": "",
-    }
-    configuration = "".join(f'{key} "{value}";\n' for key, value in options.items())
-    hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
-    (scratch / "apt.conf").write_text("".join(f"#clear {hook};\n" for hook in hooks) + configuration)
-    apt: list[str | Path] = ["apt-get", "-c", scratch / "apt.conf", "--quiet"]
-    run([*apt, "update"], what="apt-get update", timeout_s=FETCH_S)
-    version = f"micropython={RELEASE}+ds-1"
+    """Debian's source package of the release; apt has checked its signature."""
+    apt_get = apt(scratch, "deb-src", "trixie")
+    (scratch / "out").mkdir()
     run(
-        [*apt, "source", "--download-only", version],
+        [*apt_get, "source", "--download-only", f"micropython={RELEASE}+ds-1"],
         what="apt-get source",
         timeout_s=FETCH_S,
         cwd=scratch / "out",
     )
     (archive,) = (scratch / "out").glob("*.orig.tar.xz")
     with tarfile.open(archive) as tar:
-        # The Python of Debian 12 (3.11.2) has no filters yet; apt has checked the archive's signature.
+        # The Python of Debian 12 (3.11.2) has no filters yet.
         tar.extraction_filter = getattr(tarfile, "data_filter", None)
         tar.extractall(scratch / "out")
     return scratch / "out" / f"micropython-{RELEASE}"
-
-
-def _trixie_sources() -> str:
-    """Where this machine's own packages come from, asked for the source packages of Debian 13."""
-    for path in APT_SOURCES:
-        text = path.read_text() if path.is_file() else ""
-        found = re.search(r"(?m)^URIs:\s*(\S+)", text) or re.search(
-            r"(?m)^deb\s+(?:\[.*?\]\s+)?(\S+)\s+\w+\s+.*\bmain\b", text
-        )
-        if found:
-            keyring = re.search(r"(?m)^Signed-By:\s*(\S+)|signed-by=(\S+?)[\s\]]", text)
-            signed = f"Signed-By: {keyring[1] or keyring[2]}\n" if keyring else ""
-            return f"Types: deb-src\nURIs: {found[1]}\nSuites: trixie\nComponents: main\n{signed}"
-    raise UserError("this machine has no Debian package source to derive from")

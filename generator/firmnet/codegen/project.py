@@ -125,7 +125,6 @@ def _board_json(board: Board, runtime: Runtime) -> str:
         "cpu": chip.core.removesuffix("f"),
         "f_cpu": f"{bare.clock_hz}L",
         "cpu_flags": list(core_named(chip.core).cflags),
-        "defines": {"FN_CLOCK_HZ": bare.clock_hz, "FN_UART_IRQ": bare.uart_irq, **bare.defines},
         "glue": bare.glue,
         "flash_origin": f"{chip.flash_origin:#x}",
         "ram_origin": f"{chip.ram_origin:#x}",

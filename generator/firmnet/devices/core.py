@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..artifact import Artifact
+from ..emulators import emulator_for
 from ..errors import UserError, VerificationError
 from ..ir import Array, unwrapped
 from ..targets import MACHINES, Machine, core_named
-from ..toolchain import find, run
+from ..toolchain import run
 from .compiled import Compiler, compiled
 from .device import Closing, Counters, RunResult, RunsDone, alone, side_by_side, stored, taken_apart
 from .runner import Answer, Model, Request, Runner, Wanted, from_artifact, program_files
@@ -137,11 +138,10 @@ def _compiler(machine: Machine, cflags: Sequence[str]) -> Compiler:
 
 def _boot(elf: Path, machine: Machine, speed: Sequence[str], folder: Path, timeout_s: float) -> None:
     """Run the image in `folder`; VerificationError unless it ends by itself and in peace."""
-    qemu = find("qemu-system-arm")
     screen = ("-display", "none", "-monitor", "none", "-serial", "none")
     semihosting = ("-semihosting-config", "enable=on,target=native")
     command: list[str | Path] = [
-        qemu,
+        emulator_for(machine.name),
         "-machine",
         machine.name,
         *screen,

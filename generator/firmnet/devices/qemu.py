@@ -14,15 +14,14 @@ from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
 from ..artifact import Artifact
+from ..emulators import PROGRAM, emulator_for
 from ..errors import UserError, VerificationError
 from ..processes import end, start
 from ..provenance import built, published
 from ..targets import MACHINES, Board, Machine
 from ..targets.board import Emulator
-from ..toolchain import clean_environment, find
+from ..toolchain import clean_environment
 from .serial import TIMEOUT_S, SerialDevice, open_port
-
-PROGRAM = "qemu-system-arm"
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,8 @@ def _command(board: Board, elf: Path, listener: int) -> list[str]:
     uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
     machine = ["-machine", emulator.machine, *emulator.arguments, *_fitting(board, elf)]
     quiet = ["-display", "none", "-monitor", "none", "-no-reboot"]
-    return [find(PROGRAM), *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
+    program = emulator_for(emulator.machine)
+    return [program, *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
 
 
 def _fitting(board: Board, elf: Path) -> list[str]:
@@ -130,7 +130,7 @@ def _fitting(board: Board, elf: Path) -> list[str]:
     machine = MACHINES.get(emulator.machine)
     if machine is None:
         return told
-    before_ours = board.baremetal.defines.get("FN_USART", 1) - 1
+    before_ours = machine.serials.index(board.baremetal.defines.get("FN_USART", 1))
     _check_memory(machine, elf)
     told += ["-serial", "null"] * (before_ours - emulator.arguments.count("-serial"))
     if machine.vectors != board.chip.flash_origin:

@@ -58,7 +58,8 @@ class Profile:
     `elf`. `marks`: cycles (where not modelled: instructions) that marking the ends of layers' pieces added
     to a run of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None:
     not measured). What belongs to a board is None where there is none, `one_by_one` without cascades.
-    `clock_hz` is the official core's, `baremetal_clock_hz` that of our own build on the same chip.
+    `clock_hz` is the official core's, `baremetal_clock_hz` that of our own build on the same chip
+    (None where it is the same).
     """
 
     name: str
@@ -242,7 +243,7 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
     marked = sum(seen.costs, Cost(0, 0))
     macs = sum(entry.macs for entry in subject.entries)
     clock_hz = board.chip.clock_hz if board else None
-    own_hz = board.baremetal_clock_hz if board else None
+    own_hz = board.baremetal_clock_hz if board and board.baremetal_clock_hz != clock_hz else None
     memory = image.bytes_of("data", "bss")
     tables = sum(_flash_bytes(entry, image) for entry in subject.entries if not OPS[entry.op].weighted)
     return Profile(

@@ -99,7 +99,7 @@ def _time(p: Profile) -> Iterator[str]:
     if p.baremetal_latency_ms is not None and p.baremetal_clock_hz is not None:
         yield (
             f"          {_ms(p.baremetal_latency_ms)} ms at {p.baremetal_clock_hz / 1e6:g} MHz in the "
-            "bare-metal build, which leaves the clock as it is out of reset"
+            "bare-metal build"
         )
 
 

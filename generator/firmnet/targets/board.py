@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from .isa import CoreName
-from .machines import Memory, misfit
+from .machines import LPUART1, Memory, misfit
 
 _CLOSED = ConfigDict(extra="forbid")
 
@@ -58,6 +58,11 @@ class Chip:
     flash_wait_states: Annotated[int, Field(ge=0, le=100, strict=True)] | None = None
     """Cycles that reading flash adds at clock_hz where no cache or accelerator hides them."""
 
+    @property
+    def line(self) -> str:
+        """Which chips are alike: "stm32f446", "stm32l4r5", "nrf52840"."""
+        return re.split(r"[^a-z0-9]", self.mcu.lower())[0][:9]
+
     def __post_init__(self) -> None:
         flash_end, ram_end = self.flash_origin + self.flash_bytes, self.ram_origin + self.ram_bytes
         if max(flash_end, ram_end) > 2**32:
@@ -86,7 +91,7 @@ class PlatformIO:
 class Baremetal:
     """The board on our own platform: which glue file, the clock it runs at, and how it would be flashed."""
 
-    glue: Literal["stm32f1_usart", "stm32f4_usart", "cmsdk_uart"]
+    glue: Literal["stm32f1_usart", "stm32f4_usart", "stm32l4_usart", "cmsdk_uart"]
     clock_hz: Hertz
     uart_irq: Annotated[int, Field(ge=0, lt=112, strict=True)]
     defines: Mapping[Define, UInt32] = field(default_factory=dict)
@@ -209,7 +214,7 @@ class Board:
         return self.id if self.platformio is None else f"{self.id}_baremetal"
 
     def clock_hz(self, env: str) -> int:
-        """The clock at which a build of that environment runs: ours leaves it as it is out of reset."""
+        """The clock at which a build of that environment runs on the chip."""
         return self.baremetal.clock_hz if env == self.baremetal_env else self.chip.clock_hz
 
     @property
@@ -223,10 +228,13 @@ class Board:
         why = ""
         if env == self.baremetal_env:
             emulated = ", the emulated machine's" if self.emulator else ", but nothing runs this build"
-            own = "" if self.baremetal.clock_hz == self.chip.clock_hz else ", as it is out of reset"
-            why = own if self.baremetal_clock_hz else emulated
+            why = emulated
+            if self.baremetal_clock_hz:
+                reset = self.baremetal.clock_hz == _GLUES[self.baremetal.glue].reset_hz
+                why = ", as it is out of reset" if reset else ", by its PLL"
             official = f"the official core sets {self.chip.clock_hz / 1e6:g} MHz"
-            why += f"; {official}" if self.platformio and why else ""
+            differs = self.platformio and self.chip.clock_hz != self.baremetal.clock_hz
+            why += f"; {official}" if differs else ""
         return f"clock     {self.clock_hz(env) / 1e6:g} MHz{why}"
 
     @property
@@ -256,20 +264,48 @@ class Board:
 
 @dataclass(frozen=True)
 class _Glue:
-    """Which chips a glue drives: how their names begin, their cores, the clock at which they run.
+    """Which chips a glue drives: how their names begin, their cores, the clocks that it sets up.
 
-    `interrupts`: of each USART that FN_USART may be.
+    `reset_hz`: that which it may leave. `most_hz`: by how the names begin, the longest counts.
+    `interrupts`: of each UART that FN_USART may be.
     """
 
     chips: str
     cores: tuple[CoreName, ...]
-    clock_hz: int
+    reset_hz: int | None
+    most_hz: Mapping[str, int]
     interrupts: Mapping[int, int]
+    least_hz: int = 1
+    step_hz: int = 1_000_000
+
+    def most_for(self, chip: Chip) -> int:
+        """The highest clock of that chip."""
+        return self.most_hz[max((name for name in self.most_hz if chip.mcu.startswith(name)), key=len)]
 
 
+_M4: tuple[CoreName, ...] = ("cortex-m4", "cortex-m4f")
+_L4_PLUS = {f"stm32l4{letter}": 120_000_000 for letter in "pqrs"}
 _GLUES = {
-    "stm32f1_usart": _Glue("stm32f103", ("cortex-m3",), 72_000_000, {1: 37, 2: 38}),
-    "stm32f4_usart": _Glue("stm32f4", ("cortex-m4", "cortex-m4f"), 16_000_000, {1: 37, 2: 38}),
+    "stm32f1_usart": _Glue(
+        "stm32f103",
+        ("cortex-m3",),
+        reset_hz=None,
+        least_hz=72_000_000,
+        most_hz={"stm32f103": 72_000_000},
+        interrupts={1: 37, 2: 38},
+    ),
+    "stm32f4_usart": _Glue(
+        "stm32f4", _M4, reset_hz=16_000_000, most_hz={"stm32f4": 0}, interrupts={1: 37, 2: 38}
+    ),
+    "stm32l4_usart": _Glue(
+        "stm32l4",
+        _M4,
+        reset_hz=4_000_000,
+        step_hz=2_000_000,
+        least_hz=32_000_000,
+        most_hz={"stm32l4": 80_000_000, **_L4_PLUS},
+        interrupts={1: 37, 2: 38, LPUART1: 70},
+    ),
 }
 """The other glue drives an emulator's own UART."""
 
@@ -286,11 +322,14 @@ def _check_glue(own: Baremetal, chip: Chip) -> None:
     if chip.core not in glue.cores:
         cores = " or ".join(map(repr, glue.cores))
         raise ValueError(f"'chip.core' = {chip.core!r} is not what {chip.mcu!r} has: it is {cores}")
-    if own.clock_hz != glue.clock_hz:
+    clocks = range(glue.least_hz, glue.most_for(chip) + 1, glue.step_hz)
+    if own.clock_hz != glue.reset_hz and own.clock_hz not in clocks:
+        may = [f"{glue.reset_hz} (as {chip.mcu!r} comes out of reset)"] if glue.reset_hz else []
+        may += [f"{clocks[0]} to {clocks[-1]} in steps of {glue.step_hz}"] if clocks else []
         raise ValueError(
-            f"'baremetal.clock_hz' = {own.clock_hz} must be {glue.clock_hz}: this glue sets up no other clock"
+            f"'baremetal.clock_hz' = {own.clock_hz} must be {' or '.join(may)}: this glue sets up no other"
         )
-    usart = own.defines.get("FN_USART", 0)
+    usart = own.defines.get("FN_USART", -1)
     if usart not in glue.interrupts:
         known = " or ".join(map(str, glue.interrupts))
         raise ValueError(f"{name} wants 'baremetal.defines.FN_USART' to be {known}")

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from .isa import CoreName
 
+LPUART1 = 0
+"""What FN_USART is for a low-power UART, which is counted apart from the others."""
 _M4F: tuple[CoreName, ...] = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m4f")
 
 
@@ -34,7 +36,8 @@ class Machine:
 
     `runs`: the cores whose code it executes. `vectors`: where it looks for what to do after reset.
     `counter`: its TIM2 can count instructions. `part`: it has less RAM than others of its family, and runs
-    what takes no more (devices/qemu.py looks at each firmware).
+    what takes no more (devices/qemu.py looks at each firmware). `serials`: which UART (FN_USART) each
+    `-serial` of QEMU is. `since`: the first release of QEMU's in which a firmware can run there; (0, 0): any.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Machine:
     glue: str
     counter: bool = False
     part: bool = False
+    serials: tuple[int, ...] = (1,)
+    since: tuple[int, int] = (0, 0)
 
 
 _CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies=2)
@@ -63,6 +68,18 @@ MACHINES = {
             0x0800_0000,
             "stm32f4_usart",
             counter=True,
+            serials=(1, 2, 3, 4, 5, 6),
+        ),
+        Machine(
+            "b-l475e-iot01a",
+            "cortex-m4f",
+            _M4F,
+            Memory(0x0800_0000, 1 << 20),
+            Memory(0x2000_0000, 96 << 10),
+            0x0800_0000,
+            "stm32l4_usart",
+            serials=(1, 2, 3, 4, 5, LPUART1),
+            since=(9, 1),  # 9.0 has no UART there
         ),
         Machine(
             "stm32vldiscovery",
@@ -73,6 +90,7 @@ MACHINES = {
             0x0800_0000,
             "stm32f1_usart",
             part=True,
+            serials=(1, 2, 3),
         ),
         Machine("mps2-an385", "cortex-m3", ("cortex-m0plus", "cortex-m3"), _CODE, _DATA, 0, "cmsdk_uart"),
         Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart"),

@@ -1,0 +1,96 @@
+"""Which QEMU runs a machine? The system's if it is new enough, else Debian's newer one from the cache."""
+
+import platform
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+
+from .cache import cache_dir, has_checksum, kept_program
+from .debian import FETCH_S, apt
+from .errors import UserError, first_line
+from .targets import MACHINES
+from .toolchain import Line, find, run
+
+PROGRAM = "qemu-system-arm"
+SHELF = "emulators"
+"""Where in the cache."""
+
+Release = tuple[int, int]
+"""(9, 1) of QEMU 9.1.2; (0, 0): any."""
+
+
+def emulator_for(machine: str, say: Line = lambda sentence: None) -> str:
+    """The path of a QEMU that emulates the machine; where the system's is too old a newer is fetched.
+
+    UserError with what to install where there is none.
+    """
+    needed = since(machine)
+    own = find(PROGRAM)
+    if needed <= (0, 0) or release(own) >= needed:
+        return own
+    try:
+        path = str(kept_program(PROGRAM, lambda made: _fetch(made, needed, say), SHELF))
+        if release(path) >= needed:
+            return path
+        why = f"the one in the cache is {shown(release(path))}: `firmnet clean --all` takes it away"
+    except UserError as error:
+        why = first_line(error)
+    raise UserError(
+        f"the machine {machine!r} needs QEMU {shown(needed)} or newer; {own} is {shown(release(own))}, and a "
+        f"newer one could not be had ({why}): install one, or connect the board and give its --port"
+    )
+
+
+def since(machine: str) -> Release:
+    """The first release that emulates the machine as far as a firmware needs it."""
+    return MACHINES[machine].since if machine in MACHINES else (0, 0)
+
+
+def kept() -> Path | None:
+    """The newer QEMU in the cache, if there is one and it is whole; nothing is fetched."""
+    folder = cache_dir() / SHELF / PROGRAM
+    return folder / "program" if has_checksum(folder / "program", folder / "sha256") else None
+
+
+def can_fetch() -> bool:
+    """Whether there are the programs that would bring a newer QEMU."""
+    return all(map(shutil.which, ("apt-get", "dpkg-deb")))
+
+
+@cache
+def release(path: str) -> Release:
+    """What the program says of itself; UserError when it does not run, as where a library is missing."""
+    said = run([path, "--version"], what=f"{path} --version", timeout_s=20).stdout
+    found = re.search(r"version (\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def shown(release: Release) -> str:
+    """(9, 1) → "9.1"."""
+    return ".".join(map(str, release))
+
+
+def _fetch(scratch: Path, needed: Release, say: Line) -> Path:
+    """Debian's package for this release from its backports; of it the one program, which wants no files.
+
+    Its libraries are those of the system's own QEMU.
+    """
+    say(f"fetching QEMU {shown(needed)} or newer from Debian's backports (10 MB, once)")
+    scratch.mkdir()
+    apt_get = apt(scratch, "deb", f"{_codename()}-backports")
+    run([*apt_get, "download", PROGRAM], what="apt-get download", timeout_s=FETCH_S, cwd=scratch)
+    (package,) = scratch.glob("*.deb")
+    run(["dpkg-deb", "--extract", package, scratch / "out"], what="dpkg-deb")
+    program = scratch / "out" / "usr" / "bin" / PROGRAM
+    if release(str(program)) < needed:
+        raise UserError(f"Debian's backports have {shown(release(str(program)))}")
+    return program
+
+
+def _codename() -> str:
+    """ "bookworm"; UserError on a system that does not tell."""
+    try:
+        return platform.freedesktop_os_release()["VERSION_CODENAME"]
+    except (OSError, KeyError):
+        raise UserError("this system does not tell which release of Debian it is") from None
