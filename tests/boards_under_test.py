@@ -66,7 +66,9 @@ def ran(folder: Path, *options: str | Path, tests: str = TESTS, conftest: str = 
 def run_in(folder: Path, *options: str | Path) -> Ran:
     """Run the tests of a project that is there."""
     report = folder / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-rs", f"--junitxml={report}", f"--basetemp={folder / 'tmp'}"]
+    command = [sys.executable, "-m", "pytest", "-rs", f"--basetemp={folder / 'tmp'}"]
+    if "--junitxml" not in options:
+        command.append(f"--junitxml={report}")
     variables = {**os.environ, "PYTHONPATH": str(PACKAGE)}
     variables = {name: value for name, value in variables.items() if not name.startswith("PYTEST")}
     ended = subprocess.run(

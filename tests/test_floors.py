@@ -46,6 +46,7 @@ FLOORS = {
         "under_test",
         "bench",
         "pytest_plugin",
+        "starter",
     ),
 }
 ROOMS = {

@@ -426,6 +426,25 @@ def clean(
 
 
 @app.command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="Where; default: the current directory.", metavar="[DIR]")
+    ] = Path("."),
+    json: Json = False,
+) -> Outcome:
+    """Begin a project: a small model, tests of it on boards, a workflow for GitHub. Overwrites nothing."""
+    from .starter import start_project
+
+    started = start_project(folder)
+    screen.line(f"written   {', '.join(started.written)}")
+    if started.kept:
+        screen.line(f"kept      {', '.join(started.kept)}")
+    place = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))} && "
+    screen.line(f"next: `{place}pytest`, then `pytest --firmnet-device qemu`; README.md says more")
+    return Outcome(started)
+
+
+@app.command()
 def demo(out: Out = None, json: Json = False) -> Outcome:
     """Train on handwritten digits, deploy to the emulated board and check all 599 held-out images."""
     from .artifact import check_place
