@@ -46,7 +46,7 @@ class WideAvgPool2d(AvgPool2d):
         return channels >= 2 and not r.long and call.inputs[0].dtype is Dtype.INT16
 
     def cycles(self, call: Call) -> float:
-        """Unrolled windows take 3.3 cycles per word, others 5 or more."""
+        """Unrolled windows take 3 cycles per word and 1 for each four of them, others 5 or more per word."""
         layout = self.layout(call, {})
         rows, columns = ([s.end - s.start for s in found] for found in spans(call))
         full = rows.count(layout.rows) * layout.count
@@ -56,7 +56,9 @@ class WideAvgPool2d(AvgPool2d):
         if layout.whole_rows:
             lines = sum(_line_cycles(n * layout.width) for n in rows)
         pairs, again = -(-layout.channels // 2), 8 if layout.channels % 2 else 0
-        inside = full * (5 + again + pairs * (13 + 3.3 * taps))
+        loads = taps + -(-taps // 4)
+        lone = layout.channels % 2 * (5 + loads + taps)
+        inside = full * (6 + lone + layout.channels // 2 * (8 + loads + 2 * taps))
         outside = edges * (30 + again) + pairs * (24 * edges + lines)
         return 80 + 45 * len(rows) + inside + outside
 
