@@ -1,8 +1,8 @@
 """What is kept between runs, and how does it stay whole? Checked when it is used, put in its place at once.
 
 The folder holds `micropython-…` (its source), `platformio` (a core directory of PlatformIO's), `objects`
-(compiled objects, shared by all projects), `programs` (what devices run on this machine), `emulators` (a QEMU
-that is newer than the system's) and fault.log.
+(compiled objects, shared by all projects), `programs` (what devices run on this machine, and templates as
+Python code), `emulators` (a QEMU that is newer than the system's) and fault.log.
 """
 
 import errno
@@ -100,21 +100,30 @@ def discard(folder: Path) -> None:
 
 def kept_program(key: str, make: Callable[[Path], Path], shelf: str = "programs") -> Path:
     """The file that `make` made in a scratch folder, of this `key`; made again where missing or damaged."""
+    if found := found_program(key, shelf):
+        return found
+    target = cache_dir() / shelf / key
+    discard(target)
+    staging = staging_dir(target.parent)
+    try:
+        made = make(staging / "made")
+        (staging / "kept").mkdir()
+        made.replace(staging / "kept" / "program")
+        digest = hashlib.sha256((staging / "kept" / "program").read_bytes()).hexdigest()
+        (staging / "kept" / "sha256").write_text(digest)
+        place(staging / "kept", target)
+    except OSError as error:
+        raise refused(error, target.parent) from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target / "program"
+
+
+def found_program(key: str, shelf: str = "programs") -> Path | None:
+    """The file that is kept under this key; None where it is missing or damaged."""
     target = cache_dir() / shelf / key
     if not has_checksum(target / "program", target / "sha256"):
-        discard(target)
-        staging = staging_dir(target.parent)
-        try:
-            made = make(staging / "made")
-            (staging / "kept").mkdir()
-            made.replace(staging / "kept" / "program")
-            digest = hashlib.sha256((staging / "kept" / "program").read_bytes()).hexdigest()
-            (staging / "kept" / "sha256").write_text(digest)
-            place(staging / "kept", target)
-        except OSError as error:
-            raise refused(error, target.parent) from None
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        return None
     with suppress(OSError):  # a cache that can only be read
         os.utime(target)  # its last use
     return target / "program"

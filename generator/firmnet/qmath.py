@@ -76,13 +76,17 @@ def requantize(
     acc: Array, r: Requant, zero_point: int, lo: int = -128, hi: int = 127, dtype: Dtype = Dtype.INT8
 ) -> Array:
     """int64 accumulators (last axis: channels) → `dtype`, rounding half up, as the formula of Requant."""
-    product = (acc.astype(np.int64) << r.pre_shift) * r.multiplier.astype(np.int64)
+    y = np.asarray(acc.astype(np.int64, copy=False) * (r.multiplier.astype(np.int64) << r.pre_shift))
     # Two floors make one: the low 32 bits go first, so that nothing leaves int64.
     if r.shift:
-        y = ((product >> 32) + r.rounding(zero_point)) >> r.shift
+        y >>= 32
+        y += r.rounding(zero_point)
+        y >>= r.shift
     else:
-        y = ((product + (1 << 31)) >> 32) + zero_point
-    clamped: Array = np.clip(y, lo, hi).astype(dtype.numpy)
+        y += 1 << 31
+        y >>= 32
+        y += zero_point
+    clamped: Array = np.minimum(np.maximum(y, lo, out=y), hi, out=y).astype(dtype.numpy)
     return clamped
 
 

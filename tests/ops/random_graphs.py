@@ -89,6 +89,7 @@ class Growing:
         rows = self.draw.choice([2, 9, 300]) if len(shape) < 3 and self.draw.maybe(0.25) else 0
         if rows:
             samples = rng.integers(0, rows, (SAMPLES, *shape))
+            samples.flat[0] += 0 if np.ptp(samples) else 1 - 2 * bool(samples.flat[0])  # never all the same
         number = len(self.values)
         tensor = self.builder.input(NAMES[number], shape)
         self.lines.append(f"v{number} = input {shape}" + (f", numbers of {rows} rows" if rows else ""))

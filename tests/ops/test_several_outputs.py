@@ -35,6 +35,7 @@ from firmnet.quantize.apply import apply
 from firmnet.quantize.groups import rescaled
 from firmnet.quantize.observe import calibrate
 from firmnet.quantize.quality import measure
+from firmnet.quantize.runs import float_runs
 from firmnet.targets import Isa, load_board
 from firmnet.verify import verify
 
@@ -293,10 +294,11 @@ def test_what_is_clipped_in_any_output_counts() -> None:
     float_graph = b.graph(x, {"left": left, "right": right})
     given = np.random.default_rng(0).uniform(-1, 1, size=(50, 4)) * [0.1, 0.1, 1, 1]
     made = quantize(float_graph, given).graph
-    (before,) = measure(float_graph, made, given, calibrate(float_graph, given))
+    floats, seen = float_runs(float_graph, given), calibrate(float_graph, given)
+    (before,) = measure(floats, floats.integers(made), seen)
     quarter = QParams((made.tensors[x.name].scale / 4,))
     narrow = replace(made, tensors={name: replace(t, qparams=quarter) for name, t in made.tensors.items()})
-    (after,) = measure(float_graph, narrow, given, calibrate(float_graph, given))
+    (after,) = measure(floats, floats.integers(narrow), seen)
     assert before.clipped_fraction == 0
     assert 0.5 < after.clipped_fraction < 0.9
     assert after.low < after.seen_low, "of the first output nothing is clipped"

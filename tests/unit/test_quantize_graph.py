@@ -15,6 +15,7 @@ from firmnet.frontends.common.builder import Builder
 from firmnet.ir import Array, Dtype, Graph, Tensor, check
 from firmnet.ops.spec import OPS
 from firmnet.quantize import calibrate, measure, poor_layers, poor_outputs, quantize
+from firmnet.quantize.runs import float_runs
 
 
 def attrs(op: str, **options: Any) -> Any:
@@ -312,7 +313,8 @@ def test_a_layer_that_calibration_missed_is_called_poor() -> None:
     weights = quantized.graph.tensors["conv_weight"]
     broken = replace(weights, data=np.roll(weights.values, 1, axis=0))
     damaged = replace(quantized.graph, tensors={**quantized.graph.tensors, "conv_weight": broken})
-    conv, last = measure(graph, damaged, net.samples(), calibrate(graph, net.samples()))
+    floats = float_runs(graph, net.samples())
+    conv, last = measure(floats, floats.integers(damaged), calibrate(graph, net.samples()))
     assert conv.poor
     assert conv.own_snr_db < 10
     assert last.snr_db < last.own_snr_db, "the layer after it is good by itself"

@@ -1,11 +1,17 @@
 """How is a template rendered? One strict Jinja environment for everything that is generated."""
 
+from contextlib import suppress
 from functools import cache
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket, bc_magic
 
 from ..assets import assets
+from ..cache import found_program, kept_program
+from ..errors import UserError
 from .symbols import shared
 
 
@@ -31,6 +37,30 @@ def parameter_name(declaration: str) -> str:
     return declaration.split()[-1].lstrip("*")
 
 
+class _Compiled(BytecodeCache):
+    """Templates as Python code, kept between runs: to compile them takes longer than all that they render.
+
+    What cannot be kept is compiled each time.
+    """
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if kept := found_program(_key(bucket)):
+            bucket.bytecode_from_string(kept.read_bytes())
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        def made(place: Path) -> Path:
+            place.write_bytes(bucket.bytecode_to_string())
+            return place
+
+        with suppress(UserError):
+            kept_program(_key(bucket), made)
+
+
+def _key(bucket: Bucket) -> str:
+    """Of a template's text, for this Python and this Jinja."""
+    return sha256(bc_magic + bucket.key.encode() + bucket.checksum.encode()).hexdigest()
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -40,6 +70,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        bytecode_cache=_Compiled(),
         optimized=False,  # most templates are compiled for one or two renderings
     )
     filters = (c_string, c_comment, one_line, parameter_name)

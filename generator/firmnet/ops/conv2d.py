@@ -63,7 +63,7 @@ class Conv2d(Op):
 
     def run_int(self, call: Call, k: Constants, *inputs: Array) -> Array:
         (x,) = inputs
-        acc = _sums(call, x.astype(np.float64), k["weight"].astype(np.float64), k["x_zero_point"])  # exact
+        acc = _sums(call, x.astype(k["sums"]), k["weight"].astype(k["sums"]), k["x_zero_point"])
         return requantized(acc.astype(np.int64) + k["bias"], k)
 
     def macs(self, call: Call) -> int:
@@ -78,7 +78,7 @@ def window_of(call: Call) -> Window:
 
 
 def _sums(call: Call, x: Array, w: Array, fill: float) -> Array:
-    """Sums of products (1, OH, OW, O) in float64, padding read as `fill`; exact for integers."""
+    """Sums of products (1, OH, OW, O), padding read as `fill`."""
     n_out, kh, kw, depth = w.shape
     groups = call.attrs.groups
     taps = np.stack(list(call.attrs.window((kh, kw)).taps(x, fill)), axis=3)  # (1, OH, OW, kh·kw, C)

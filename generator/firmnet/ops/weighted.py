@@ -18,7 +18,8 @@ from .spec import Constants
 def fold(call: Call) -> Constants:
     """Constants of a layer (x, weight, bias) with attrs lo and hi: one row of weights per output channel.
 
-    The input zero point is folded into the bias, as if every weight met an input. Sums over int16 that int32
+    The input zero point is folded into the bias, as if every weight met an input. `sums`: the type in which
+    products are added up exactly, in any order. Sums over int16 that int32
     may not hold have 64 bits; over int8 they are an OverflowError, and where 64 bits do not help.
     """
     (x, w, b), y = call.inputs, call.output
@@ -40,6 +41,7 @@ def fold(call: Call) -> Constants:
         "lo": lo,
         "hi": hi,
         "x_dtype": x.dtype,
+        "sums": np.float32 if largest_sums(0 * bias, rows, -x.dtype.low).max() < 2**24 else np.float64,
         "dtype": y.dtype,
     }
 
@@ -47,7 +49,7 @@ def fold(call: Call) -> Constants:
 def multiply(x: Array, k: Constants) -> Array:
     """Rows (..., K) times the folded weights (N, K), plus bias, requantized: (..., N)."""
     w = k["weight"].reshape(len(k["weight"]), -1)
-    acc = x.astype(np.float64) @ w.T.astype(np.float64)  # exact: every sum is far below 2^53
+    acc = x.astype(k["sums"]) @ w.T.astype(k["sums"])
     return requantized(acc.astype(np.int64) + k["bias"], k)
 
 

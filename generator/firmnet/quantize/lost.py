@@ -3,20 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
 import numpy as np
 
-from .. import interpret
 from ..ir import Array, Graph
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Ranges
 from .quality import tried
-from .samples import rows
+from .runs import SampleRuns
 from .signals import places
-
-Sample = tuple[Array, ...]
 
 TYPICAL = 16
 """Samples that show what error is usual."""
@@ -56,10 +52,10 @@ class Lost:
     minmax: float | None = None
     output: int = 0
 
-    def with_minmax(self, covering: Graph, samples: Any) -> "Lost":
+    def with_minmax(self, covering: SampleRuns) -> "Lost":
         """Knowing what comes out of the graph whose ranges cover all."""
-        ((_, outputs),) = _integers(covering, rows(samples, covering), [self.cut.sample])
-        return replace(self, minmax=float(outputs[self.output][self.element]))
+        value = _outputs(covering, self.cut.sample)[self.output][self.element]
+        return replace(self, minmax=float(value))
 
     def sentence(self) -> str:
         """What is lost, why, and what helps if anything does."""
@@ -87,19 +83,18 @@ class _Error:
     got: float
 
 
-def lost(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> tuple[Lost, ...]:
-    """Events lost in `quantized`, at most one per sample and range.
+def lost(floats: SampleRuns, integers: SampleRuns, observed: Ranges) -> tuple[Lost, ...]:
+    """Events lost in the integer graph, at most one per sample and range.
 
     Where a range is cut, the sample that reached furthest is run in integers: an output that is off by much
     more than those of typical samples, and by a part of the output's range that is seen, is lost.
     """
-    cuts = _cuts(quantized, observed)
+    cuts = _cuts(integers.graph, observed)
     if not cuts:
         return ()
-    sequence = rows(samples, graph)
-    others = sorted({*range(len(sequence))} - {cut.sample for cut in cuts})
-    typical = [others[i] for i in tried(graph, len(others), TYPICAL)]
-    errors = _errors(graph, quantized, sequence, [*typical, *(cut.sample for cut in cuts)], observed)
+    others = sorted({*range(len(floats.sequence))} - {cut.sample for cut in cuts})
+    typical = [others[i] for i in tried(floats.graph, len(others), TYPICAL)]
+    errors = _errors(floats, integers, [*typical, *(cut.sample for cut in cuts)], observed)
     part = NOTICED if typical else NOTICED_AT_ONCE
     least = max(UNUSUAL * max((errors[i].part for i in typical), default=0.0), part)
     found = [(cut, errors[cut.sample]) for cut in cuts]
@@ -138,21 +133,21 @@ def _cuts(graph: Graph, observed: Ranges) -> list[CutSample]:
 
 
 def _errors(
-    graph: Graph, quantized: Graph, sequence: Sequence[Sample], chosen: Sequence[int], observed: Ranges
+    floats: SampleRuns, integers: SampleRuns, chosen: Sequence[int], observed: Ranges
 ) -> dict[int, _Error]:
     """By sample."""
+    graph = floats.graph
     held_places = places(graph)
     seen = [(port.tensor, observed.histograms[port.tensor]) for port in graph.outputs]
     spans = [
         None if name in held_places else max(each.high, 0.0) - min(each.low, 0.0) or 1.0
         for name, each in seen
     ]
-    integers = dict(_integers(quantized, sequence, chosen))
-    floats = _runs(interpret.Stepper(graph, interpret.float_values), sequence, chosen)
-    return {
-        i: _largest([values[port.tensor].ravel() for port in graph.outputs], integers[i], spans)
-        for i, values in floats
-    }
+    errors = {}
+    for i in sorted({*chosen}):
+        real = [floats[i][port.tensor].ravel() for port in graph.outputs]
+        errors[i] = _largest(real, _outputs(integers, i), spans)
+    return errors
 
 
 def _largest(real: Sequence[Array], got: Sequence[Array], spans: Sequence[float | None]) -> _Error:
@@ -166,26 +161,7 @@ def _largest(real: Sequence[Array], got: Sequence[Array], spans: Sequence[float 
     return max(errors, key=lambda error: error.part)
 
 
-def _integers(
-    quantized: Graph, sequence: Sequence[Sample], chosen: Sequence[int]
-) -> Iterator[tuple[int, list[Array]]]:
-    """The integer graph's outputs for the chosen samples as real numbers, flat."""
-    runs = interpret.Stepper(quantized, _from_real)
-    for i, values in _runs(runs, sequence, chosen):
-        tensors = [quantized.tensors[port.tensor] for port in quantized.outputs]
-        yield i, [tensor.q.to_real(values[tensor.name]).ravel() for tensor in tensors]
-
-
-def _runs(
-    runs: interpret.Stepper, sequence: Sequence[Sample], chosen: Sequence[int]
-) -> Iterator[tuple[int, interpret.Values]]:
-    """All values for the chosen samples; to a graph with states those before them are given too."""
-    for i in range(max(chosen) + 1) if runs.graph.states else sorted({*chosen}):
-        values = runs(*sequence[i])
-        if i in chosen:
-            yield i, values
-
-
-def _from_real(quantized: Graph, *inputs: Array, state: interpret.Values) -> interpret.Values:
-    integers = interpret.quantized_inputs(quantized, *inputs)
-    return interpret.int_values(quantized, *integers, state=state)
+def _outputs(integers: SampleRuns, sample: int) -> list[Array]:
+    """The integer graph's outputs for a sample as real numbers, flat."""
+    tensors = [integers.graph.tensors[port.tensor] for port in integers.graph.outputs]
+    return [tensor.q.to_real(integers[sample][tensor.name]).ravel() for tensor in tensors]

@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import interpret
 from ..errors import UserError
 from ..ir import Array, Dtype, Graph
-from .samples import check_samples, check_varied, per_input, rows
+from .runs import SampleRuns, float_runs
+from .samples import check_samples, check_varied, per_input
 
 Method = Literal["minmax", "percentile", "mse"]
 Asking = Literal["auto", "mse", "percentile", "minmax"]
@@ -132,22 +132,24 @@ def calibrate(
     ranges: Method = "minmax",
     progress: Progress | None = None,
     what: str = "calibration data",
+    floats: SampleRuns | None = None,
 ) -> Ranges:
     """Run the float graph over `samples` (N, …), in the model's own order, and count what every tensor holds.
 
-    A graph with states runs over them as one sequence, from a reset on.
+    A graph with states runs over them as one sequence, from a reset on. `floats`: its runs over the same
+    samples, if there are some already.
 
     Raises UserError for samples that cannot serve (see check_samples) and for one that drives a layer beyond
     the numbers.
     """
     checked = check_samples(samples, graph, what)
     check_varied(checked, graph, what)
-    runs, sequence = interpret.Stepper(graph, interpret.float_values), rows(checked, graph)
+    floats = floats or float_runs(graph, checked)
     seen: dict[str, Histogram] = {}
     extremes: dict[str, tuple[int, int]] = {}
-    for i, sample in enumerate(sequence):
+    for i in range(len(floats.sequence)):
         with np.errstate(over="ignore", invalid="ignore"):  # reported by _extended, with names
-            values = runs(*sample)
+            values = floats[i]
         for name, tensor in graph.tensors.items():
             if tensor.data is None:
                 known = seen.get(name)
@@ -158,7 +160,7 @@ def calibrate(
                     i if known and seen[name].high > known.high else high,
                 )
         if progress:
-            progress(i + 1, len(sequence))
+            progress(i + 1, len(floats.sequence))
     steps = {
         port.tensor: step
         for port, array in zip(graph.inputs, per_input(checked, graph), strict=True)

@@ -1,9 +1,8 @@
 """How much signal is left in each layer? Integer values against float ones, in decibels."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from ..ir import Array, Dtype, Graph, Node, Port, wrapped
 from ..ops import OPS
 from .groups import only_passed_on
 from .observe import Histogram, Ranges, histogram_of
-from .samples import rows
+from .runs import SampleRuns
 from .signals import Magnitudes, places
 
 POOR_DB = 10.0
@@ -62,23 +61,21 @@ class _Power:
         return _Power(self.signal + other.signal, self.noise + other.noise, self.own_noise + other.own_noise)
 
 
-def measure(graph: Graph, quantized: Graph, samples: Any, observed: Ranges) -> tuple[LayerQuality, ...]:
+def measure(floats: SampleRuns, integers: SampleRuns, observed: Ranges) -> tuple[LayerQuality, ...]:
     """A row per layer that computes (views do not).
 
     Signal and noise are those of at most 32 samples spread evenly over the set (of a graph with states the
-    first 32), what is clipped that of all, as `observed`. `graph` is the float graph `quantized` was made
-    from; `samples` (N, …) in the model's own order.
+    first 32), what is clipped that of all, as `observed`. `floats` are the runs of the graph that the integer
+    one was made from.
     """
+    quantized = integers.graph
     layers = [node for node in quantized.nodes if not OPS[node.op].view]
     sums = {name: _Power() for node in layers for name in node.outputs}
     magnitudes, held_places = Magnitudes(quantized), places(quantized)
-    constants = {node.name: OPS[node.op].prepare(quantized.call(node)) for node in layers}
-    sequence = rows(samples, graph)
-    floats, integers = interpret.Stepper(graph, interpret.float_values), interpret.Stepper(quantized)
-    for i in tried(graph, len(sequence), MAX_SAMPLES):
-        real = _with_rescales(quantized, floats(*sequence[i]))
+    constants = {node.name: interpret.prepared(quantized, node) for node in layers}
+    for i in tried(floats.graph, len(floats.sequence), MAX_SAMPLES):
+        real, integer = _with_rescales(quantized, floats[i]), integers[i]
         magnitudes.add(real)
-        integer = integers(*interpret.quantized_inputs(quantized, *sequence[i]))
         for node in layers:
             given = [(real[n], quantized.tensors[n].q) for n in quantized.activations(node)]
             inputs = [q.nearest(x).astype(q.dtype.numpy) for x, q in given]
@@ -167,8 +164,9 @@ def _may_be_wide(graph: Graph, row: LayerQuality) -> bool:
     return wide and graph.tensors[node.outputs[0]].dtype is Dtype.INT8
 
 
-def _with_rescales(quantized: Graph, real: dict[str, Array]) -> dict[str, Array]:
+def _with_rescales(quantized: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
     """Float values for the layers that quantization inserted too: a rescale changes none."""
+    real = {**values}
     for node in quantized.nodes:
         for name in node.outputs:
             real.setdefault(name, real[node.inputs[0]])

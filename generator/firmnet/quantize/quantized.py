@@ -12,13 +12,14 @@ from .apply import Draft, apply, draft, finish, parameters
 from .correct import corrected
 from .equalize import equalized
 from .lost import Lost, lost
-from .observe import METHODS, Asking, Progress, Ranges, calibrate
+from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
 from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure
 from .ranges import LEAST_GAIN_DB, FoundRanges, best_ranges, covering
+from .runs import SampleRuns, float_runs
 from .samples import check_samples
 from .search import Found16, search
-from .trial import Judge
+from .trial import Judge, Trial
 
 BUDGET = 1_000_000_000
 """What comparing ranges may cost, in multiply-accumulates (about nanoseconds)."""
@@ -66,26 +67,31 @@ def quantize(
     check_ranges(ranges)
     asked = read_precision(precision)
     checked = check_samples(samples, graph, what)
-    observed = calibrate(graph, checked, "minmax" if ranges == "auto" else ranges, progress, what)
-    found_ranges: FoundRanges | None = None
+    floats = float_runs(graph, checked)
+    method: Method = "minmax" if ranges == "auto" else ranges
+    observed = calibrate(graph, checked, method, progress, what, floats)
+    chosen: _Chosen | None = None
     if ranges == "auto":
-        judge = Judge(graph, checked, BUDGET)
-        observed, found_ranges = _best(graph, checked, observed, asked, judge)
-        if equalize and found_ranges.final_db < GOOD_DB:
-            graph, observed, found_ranges = _equal(graph, checked, observed, asked, judge, found_ranges)
+        judge = Judge(floats, BUDGET)
+        chosen = _best(floats, observed, asked, judge)
+        if equalize and chosen.found.final_db < GOOD_DB:
+            chosen = _equal(chosen, checked, asked, judge)
+        floats, observed = chosen.floats, chosen.observed
+        graph = floats.graph
     named, found = asked.named, None
     if asked.auto:
-        named, found = search(graph, checked, observed, asked, test, progress)
-    integer = apply(graph, observed, named, asked.default)
-    if found_ranges and correct and found_ranges.final_db < GOOD_DB:
-        plan = draft(graph, named, asked.default)
-        integer, found_ranges = _unbiased(plan, integer, judge, found_ranges)
-    events = lost(graph, integer, checked, observed)
+        named, found = search(floats, observed, asked, test, progress)
+    integer = apply(graph, observed, named, asked.default) if found or not chosen else chosen.trial.graph
+    found_ranges = chosen.found if chosen else None
+    if chosen and correct and chosen.found.final_db < GOOD_DB:
+        trial = judge.run(integer) if found else chosen.trial
+        integer, found_ranges = _unbiased(draft(graph, named, asked.default), trial, judge, chosen.found)
+    events = lost(floats, floats.integers(integer), observed)
+    quality = measure(floats, floats.integers(integer), observed)
     if events:
         wide = apply(graph, replace(observed, method="minmax", own={}), named, asked.default)
-        events = tuple(event.with_minmax(wide, checked) for event in events)
+        events = tuple(event.with_minmax(floats.integers(wide)) for event in events)
     narrow = apply(graph, observed, asked.named) if found else None
-    quality = measure(graph, integer, checked, observed)
     return Quantized(integer, quality, events, found_ranges, found, narrow)
 
 
@@ -95,39 +101,47 @@ def check_ranges(asked: str) -> None:
         raise UserError(f"there is no way {asked!r} to choose ranges: give auto, {', '.join(METHODS)}")
 
 
-def _best(
-    graph: Graph, samples: Any, observed: Ranges, asked: Precision, judge: Judge
-) -> tuple[Ranges, FoundRanges]:
+@dataclass(frozen=True)
+class _Chosen:
+    """Ranges that were found for a float graph, and the integer graph that they give."""
+
+    floats: SampleRuns
+    observed: Ranges
+    found: FoundRanges
+    trial: Trial
+
+
+def _best(floats: SampleRuns, observed: Ranges, asked: Precision, judge: Judge) -> _Chosen:
     """Ranges by their effect on the outputs, so that rare events come out where that costs little else."""
-    plan = draft(graph, asked.named, asked.default)
+    plan = draft(floats.graph, asked.named, asked.default)
 
     def look(integer: Graph) -> tuple[Lost, ...]:
-        return lost(graph, integer, samples, observed)
+        return lost(floats, floats.integers(integer), observed)
 
     found = covering(plan, best_ranges(plan, observed, judge), look, judge)
-    return found.observed, found.summary(len(judge.samples))
+    return _Chosen(floats, found.observed, found.summary(len(judge.samples)), found.trial)
 
 
-def _equal(
-    graph: Graph, samples: Any, observed: Ranges, asked: Precision, judge: Judge, known: FoundRanges
-) -> tuple[Graph, Ranges, FoundRanges]:
+def _equal(known: _Chosen, samples: Any, asked: Precision, judge: Judge) -> _Chosen:
     """The graph with equalized channels, where its outputs are better with that."""
-    changed, layers = equalized(graph, judge.samples)
+    method, before = known.found.method, known.found
+    changed, layers = equalized(known.floats.graph, judge.samples)
     if not layers:
-        return graph, observed, known
-    seen = calibrate(changed, samples, known.method)
+        return known
+    floats = float_runs(changed, samples)
+    seen = calibrate(changed, samples, method, floats=floats)
     plan = draft(changed, asked.named, asked.default)
-    if judge.run(finish(plan, parameters(plan, seen))).snr_db < known.snr_db[known.method] + LEAST_GAIN_DB:
-        return graph, observed, known
-    best, found = _best(changed, samples, seen, asked, judge)
-    if found.final_db < known.final_db + LEAST_GAIN_DB:
-        return graph, observed, known
-    return changed, best, replace(found, equalized=layers, unequal_db=known.final_db)
+    if judge.run(finish(plan, parameters(plan, seen))).snr_db < before.snr_db[method] + LEAST_GAIN_DB:
+        return known
+    best = _best(floats, seen, asked, judge)
+    if best.found.final_db < before.final_db + LEAST_GAIN_DB:
+        return known
+    return replace(best, found=replace(best.found, equalized=layers, unequal_db=before.final_db))
 
 
-def _unbiased(plan: Draft, integer: Graph, judge: Judge, known: FoundRanges) -> tuple[Graph, FoundRanges]:
+def _unbiased(plan: Draft, trial: Trial, judge: Judge, known: FoundRanges) -> tuple[Graph, FoundRanges]:
     """The integer graph with corrected biases, where its outputs are better with them."""
-    trial = judge.run(integer)
+    integer = trial.graph
     better = corrected(plan, trial, judge)
     if better is None or better.snr_db < trial.snr_db + LEAST_GAIN_DB:
         return integer, known

@@ -16,7 +16,7 @@ from .groups import rescaled
 from .observe import Progress, Ranges
 from .precision import Precision
 from .quality import decibels, tried
-from .samples import rows
+from .runs import SampleRuns, float_runs
 from .signals import Reference
 from .types import NamedTypes, Typed, by_tensor, typed
 
@@ -93,8 +93,7 @@ Test = tuple[Any, Array]
 
 
 def search(
-    graph: Graph,
-    samples: Any,
+    floats: SampleRuns,
     observed: Ranges,
     precision: Precision,
     test: Test | None = None,
@@ -105,9 +104,10 @@ def search(
 
     The worst become int16 one after the other: how many, is found by halving. What the user named stays.
     """
+    graph = floats.graph
     full = typed(rescaled(own_constants(graph)), precision.named, Dtype.INT16)
-    ranked = _ranked(graph, samples, observed, full, precision.named, progress)
-    measured, reference = dict[int, float](), _reference(graph, samples, MOST_SAMPLES)
+    ranked = _ranked(floats, observed, full, precision.named, progress)
+    measured, reference = dict[int, float](), _reference(floats, MOST_SAMPLES)
 
     def value(count: int) -> float:
         """Of the worst so many of int16."""
@@ -170,14 +170,14 @@ def _least(most: int, enough: Callable[[int], bool]) -> int:
 
 
 def _ranked(
-    graph: Graph,
-    samples: Any,
+    floats: SampleRuns,
     observed: Ranges,
     full: Typed,
     named: NamedTypes,
     progress: Progress | None,
 ) -> list[tuple[Damage, str]]:
     """Every group that can be int16 and that the user did not name, by its damage."""
+    graph = floats.graph
     narrow = apply(graph, observed, named).tensors
     activations = [name for name, tensor in graph.tensors.items() if tensor.data is None]
     members: dict[str, list[str]] = {}
@@ -186,7 +186,7 @@ def _ranked(
             members.setdefault(full.tied.of[name], []).append(name)
     fixed = dict(by_tensor(graph, named))
     groups = [names for names in members.values() if not fixed.keys() & {*names}]
-    reference = _reference(graph, samples, _sample_count(graph, len(groups)))
+    reference = _reference(floats, _sample_count(graph, len(groups)))
     damages = []
     for i, names in enumerate(groups):
         steps = {name: narrow[name].q for name in names if narrow[name].q.dtype is Dtype.INT8}
@@ -227,12 +227,11 @@ def output_snr(graph: Graph, quantized: Graph, samples: Any) -> float:
     `samples` have passed check_samples. Outputs without a signal do not count, and places count as the values
     that decide them (see signals); `inf` where nothing is left.
     """
-    return _integer_snr(_reference(graph, samples, MOST_SAMPLES), quantized)
+    return _integer_snr(_reference(float_runs(graph, samples), MOST_SAMPLES), quantized)
 
 
-def _reference(graph: Graph, samples: Any, most: int) -> Reference:
-    sequence = rows(samples, graph)
-    return Reference(graph, [sequence[i] for i in tried(graph, len(sequence), most)])
+def _reference(floats: SampleRuns, most: int) -> Reference:
+    return Reference(floats, tried(floats.graph, len(floats.sequence), most))
 
 
 def _integer_snr(reference: Reference, quantized: Graph) -> float:

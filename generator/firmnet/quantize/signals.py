@@ -5,9 +5,9 @@ from math import fsum
 
 import numpy as np
 
-from .. import interpret
 from ..ir import Array, Dtype, Graph
 from ..ops import OPS
+from .runs import SampleRuns
 
 ROUNDING = 1e-12
 """Values that are less of what they were computed from are what float64 (2^-53) leaves of zero."""
@@ -60,13 +60,12 @@ class Magnitudes:
 class Reference:
     """What the float graph's outputs are on some samples, run once; those without a signal are left out."""
 
-    def __init__(self, graph: Graph, samples: Sequence[tuple[Array, ...]]) -> None:
-        """`samples` hold an array for each input; of a graph with states they are one sequence."""
-        self.samples = samples
-        floats, magnitudes = interpret.Stepper(graph, interpret.float_values), Magnitudes(graph)
-        real: dict[str, list[Array]] = {name: [] for name in judged(graph)}
-        for sample in samples:
-            values = floats(*sample)
+    def __init__(self, floats: SampleRuns, chosen: Sequence[int]) -> None:
+        """`chosen`: the numbers of the samples."""
+        self.samples = [floats.sequence[i] for i in chosen]
+        magnitudes = Magnitudes(floats.graph)
+        real: dict[str, list[Array]] = {name: [] for name in judged(floats.graph)}
+        for values in (floats[i] for i in chosen):
             magnitudes.add(values)
             for name, arrays in real.items():
                 arrays.append(values[name])

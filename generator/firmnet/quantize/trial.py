@@ -11,7 +11,7 @@ from .. import interpret
 from ..ir import Array, Graph, Node, wrapped
 from ..ops import OPS
 from .quality import decibels, tried
-from .samples import rows
+from .runs import SampleRuns
 from .signals import Reference
 
 MOST_JUDGED = 32
@@ -40,14 +40,15 @@ class Judge:
     `spent` and what `costs` tells are counted in multiply-accumulates, so that nothing depends on a clock.
     """
 
-    def __init__(self, graph: Graph, samples: Any, budget: int) -> None:
+    def __init__(self, floats: SampleRuns, budget: int) -> None:
         """So many samples that a few runs over all of them stay within the budget."""
+        graph, sequence = floats.graph, floats.sequence
         cost = sum(_cost(graph, node) for node in graph.nodes)
         most = int(np.clip(budget // (5 * cost + 1), LEAST_JUDGED, MOST_JUDGED))
-        sequence = rows(samples, graph)
-        self.samples = [sequence[i] for i in tried(graph, len(sequence), most)]
+        self.chosen = tried(graph, len(sequence), most)
+        self.samples = [sequence[i] for i in self.chosen]
         self.budget, self.spent = budget, 0
-        self._reference = Reference(graph, self.samples)
+        self._reference = Reference(floats, self.chosen)
 
     @property
     def left(self) -> int:

@@ -288,7 +288,9 @@ class Bands(ResidentWeights):
     @cached_property
     def code(self) -> tuple[OutputLine, ...]:
         """Of each grid."""
-        return _code(replace(self, rows=1))
+        grids = tuple(replace(grid, rows=1, top=0, y=0) for grid in self.way.grids)
+        way = replace(self.way, height=1, y_row=0, y_bytes=0, grids=grids)
+        return _code(replace(self, rows=1, way=way))
 
     def line(self, grid: Grid) -> OutputLine:
         at, shift = self.place(grid)
@@ -319,7 +321,8 @@ class Bands(ResidentWeights):
             for row in self.kernel_rows:
                 for pair, macs in self._met(row, shift, ox):
                     offset = row.slot * self.row_bytes + pair * PAIR_BYTES
-                    found.setdefault(offset, []).append(replace(macs, sum=number))
+                    met = Macs(number, macs.lanes, macs.register)
+                    found.setdefault(offset, []).append(met)
         loads = [PairLoad(offset, tuple(found[offset])) for offset in sorted(found)]
         places = [ox * self.way.y_column for ox in outputs]
         return pair_tile(loads, places, self.held, self.columns(shift))
@@ -442,7 +445,7 @@ class Bands(ResidentWeights):
 
 @cache
 def _code(layout: Bands) -> tuple[OutputLine, ...]:
-    """It is the same for bands of any height."""
+    """It is the same for bands and images of any height."""
     return tuple(map(layout.line, layout.way.grids))
 
 
