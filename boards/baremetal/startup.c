@@ -1,7 +1,6 @@
 /* startup.c: what happens between reset and main()? The FPU and the vector table are set, variables filled, nothing else.
  *
- * The clock stays as the chip comes out of reset (STM32F4: 16 MHz HSI; the emulated M4 machine: 25 MHz). Emulated
- * clock controllers never report "ready", and waiting for them would hang; the link needs no more than this.
+ * The clock stays as the chip comes out of reset until main() calls the glue.
  */
 #include <stdint.h>
 

@@ -42,9 +42,10 @@ def test_board_can_be_loaded(id: str) -> None:
     [
         ('"cortex-m4f"', '"cortex-m33"', "'chip.core' = 'cortex-m33' is not what 'stm32f446re' has"),
         (
-            "clock_hz = 16_000_000",
-            "clock_hz = 84_000_000",
-            "'baremetal.clock_hz' = 84000000 must be 16000000 (as 'stm32f446re' comes out of reset): ",
+            "clock_hz = 180_000_000 # the",
+            "clock_hz = 84_000_001 # the",
+            "'baremetal.clock_hz' = 84000001 must be 16000000 (as 'stm32f446re' comes out of reset) or "
+            "50000000 to 180000000 in steps of 1000000: this glue sets up no other",
         ),
         ("FN_USART = 2", "FN_USART = 3", "wants 'baremetal.defines.FN_USART' to be 1 or 2"),
         ("FN_USART = 2", "FN_UART = 2", "wants 'baremetal.defines.FN_USART' to be 1 or 2"),
@@ -313,7 +314,7 @@ def test_an_unknown_core_is_refused() -> None:
         (
             "nucleo_f446re",
             "nucleo_f446re_baremetal",
-            "clock     16 MHz, as it is out of reset; the official core sets 180 MHz",
+            "clock     180 MHz, by its PLL; an emulator's times are not the board's",
         ),
         ("blackpill_f411ce", "blackpill_f411ce", "clock     96 MHz"),
         (
@@ -321,8 +322,12 @@ def test_an_unknown_core_is_refused() -> None:
             "nano33ble_baremetal",
             "clock     25 MHz, the emulated machine's; the official core sets 64 MHz",
         ),
-        ("netduinoplus2", "netduinoplus2", "clock     16 MHz, as it is out of reset"),
-        ("b_l475e_iot01a", "b_l475e_iot01a_baremetal", "clock     80 MHz, by its PLL"),
+        ("netduinoplus2", "netduinoplus2", "clock     168 MHz, the emulated machine's"),
+        (
+            "b_l475e_iot01a",
+            "b_l475e_iot01a_baremetal",
+            "clock     80 MHz, by its PLL; an emulator's times are not the board's",
+        ),
     ],
 )
 def test_every_build_tells_its_clock(id: str, env: str, line: str) -> None:
@@ -341,6 +346,6 @@ def test_clocks_are_those_that_the_cores_set(id: str, megahertz: int, wait_state
 def test_the_board_that_contributing_gives_to_copy_is_one(tmp_path: Path) -> None:
     contributing = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
     (skeleton,) = re.findall(r"^```toml\n(.*?)^```", contributing, re.DOTALL | re.MULTILINE)
-    (tmp_path / "disco_f407vg.toml").write_text(skeleton)
-    board = read_board(tmp_path / "disco_f407vg.toml")
+    (tmp_path / "nucleo_f411re.toml").write_text(skeleton)
+    board = read_board(tmp_path / "nucleo_f411re.toml")
     assert (board.flashable, board.emulator is None, board.platformio is None) == (True, False, False)

@@ -31,7 +31,8 @@ enum { APB1ENR1_PWR = 1u << 28 };
 #define MSI_HZ 4000000u
 
 /* The flash's wait states in voltage range 1: 3.3.3. */
-#if defined(FN_STM32L4P) || defined(FN_STM32L4Q) || defined(FN_STM32L4R) || defined(FN_STM32L4S)
+#if defined(FN_STM32L4P5) || defined(FN_STM32L4Q5) || defined(FN_STM32L4R5) || defined(FN_STM32L4R7) \
+    || defined(FN_STM32L4R9) || defined(FN_STM32L4S5) || defined(FN_STM32L4S7) || defined(FN_STM32L4S9)
 #define HZ_PER_WAIT_STATE 20000000u
 #define BOOST (FN_CLOCK_HZ > 80000000u)
 #else
@@ -82,17 +83,6 @@ enum { ISR_RXNE = 1u << 5, ISR_TXE = 1u << 7, ICR_ERRORS = 0xFu };
 
 static uint32_t core_hz = MSI_HZ;
 static int on_a_chip; /* its flash keeps the wait states; an emulator has no such register */
-
-/* Bounded: what never becomes ready leaves the clock as it is. */
-static int becomes(volatile uint32_t *address, uint32_t mask, uint32_t value)
-{
-    for (uint32_t n = 0; n < 100000u; n++) {
-        if ((*address & mask) == value) {
-            return 1;
-        }
-    }
-    return 0;
-}
 
 static void to_full_clock(void)
 {

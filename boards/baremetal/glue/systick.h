@@ -1,4 +1,4 @@
-/* systick.h: milliseconds and microseconds from the core's own timer. */
+/* systick.h: milliseconds and microseconds from the core's own timer, and what else glue files have in common. */
 #ifndef FN_SYSTICK_H
 #define FN_SYSTICK_H
 
@@ -49,6 +49,17 @@ static uint32_t systick_us(void)
         latest_us = us;
     }
     return latest_us;
+}
+
+/* Whether the register's bits become so within some 10 ms: what never does must not stop the board. */
+static inline int becomes(volatile uint32_t *address, uint32_t mask, uint32_t value)
+{
+    for (uint32_t n = 0; n < 100000u; n++) {
+        if ((*address & mask) == value) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static void enable_interrupt(uint32_t number)

@@ -220,8 +220,8 @@ class Board:
     @property
     def baremetal_clock_hz(self) -> int | None:
         """The clock of our own build on the chip itself; None where only an emulator runs it."""
-        flashed = self.platformio is None or self.baremetal.upload_protocol
-        return self.baremetal.clock_hz if flashed and self.baremetal.glue in _GLUES else None
+        flashed = self.baremetal.upload_protocol and self.baremetal.glue in _GLUES
+        return self.baremetal.clock_hz if flashed else None
 
     def clock_line(self, env: str) -> str:
         """For people: the clock of a build, and why it is not the one that is expected."""
@@ -232,6 +232,7 @@ class Board:
             if self.baremetal_clock_hz:
                 reset = self.baremetal.clock_hz == _GLUES[self.baremetal.glue].reset_hz
                 why = ", as it is out of reset" if reset else ", by its PLL"
+                why += "; an emulator's times are not the board's" if self.emulator else ""
             official = f"the official core sets {self.chip.clock_hz / 1e6:g} MHz"
             differs = self.platformio and self.chip.clock_hz != self.baremetal.clock_hz
             why += f"; {official}" if differs else ""
@@ -284,6 +285,11 @@ class _Glue:
 
 
 _M4: tuple[CoreName, ...] = ("cortex-m4", "cortex-m4f")
+_F4 = {
+    f"stm32f4{line}": mhz * 1_000_000
+    for mhz, lines in ((100, "10 11 12 13 23"), (168, "05 07 15 17"), (180, "27 29 37 39 46 69 79"))
+    for line in lines.split()
+}
 _L4_PLUS = {f"stm32l4{letter}": 120_000_000 for letter in "pqrs"}
 _GLUES = {
     "stm32f1_usart": _Glue(
@@ -295,7 +301,12 @@ _GLUES = {
         interrupts={1: 37, 2: 38},
     ),
     "stm32f4_usart": _Glue(
-        "stm32f4", _M4, reset_hz=16_000_000, most_hz={"stm32f4": 0}, interrupts={1: 37, 2: 38}
+        "stm32f4",
+        _M4,
+        reset_hz=16_000_000,
+        least_hz=50_000_000,
+        most_hz={"stm32f4": 84_000_000, **_F4},
+        interrupts={1: 37, 2: 38},
     ),
     "stm32l4_usart": _Glue(
         "stm32l4",

@@ -1,0 +1,301 @@
+"""Does each glue bring its chip to the clock of the board file, and never beyond what may be at that moment?
+
+The glue's own machine code runs in a simulator over a model of the chip's clock registers, written after the
+reference manual: what becomes ready by itself, what is in force, what must be set before the clock is raised.
+"""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import unicorn
+from elftools.elf.elffile import ELFFile
+from unicorn import arm_const
+
+from firmnet.assets import assets
+from firmnet.codegen.templates import render
+from firmnet.targets import Board, board_ids, load_board, needs
+
+PERIPHERALS, PERIPHERAL_BYTES = 0x4000_0000, 0x1000_0000
+FLASH, RAM, STOP = 0x0800_0000, 0x2000_0000, 0x0800_F000
+
+
+class Registers:
+    """Words that keep what is written to them; a chip's clocks are made of them."""
+
+    RESET: dict[int, int] = {}
+    RCC_CR = RCC_CFGR = PLLCFGR = ACR = 0
+
+    def __init__(self, board: Board, *, pll_starts: bool = True, crystal: bool = True) -> None:
+        self.board, self.pll_starts, self.crystal = board, pll_starts, crystal
+        self.words = dict(self.RESET)
+        self.bauds: list[float] = []
+
+    def at(self, address: int) -> int:
+        return self.words.get(address, 0)
+
+    def pll_is_on(self) -> bool:
+        return bool(self.at(self.RCC_CR) & 1 << 24)
+
+    def pll_is_ready(self) -> bool:
+        return self.pll_is_on() and self.pll_starts
+
+    def on_pll(self) -> bool:
+        return self.at(self.RCC_CFGR) & 3 == self.SW_PLL and self.pll_is_ready()
+
+    SW_PLL = 2
+
+    def read(self, address: int) -> int:
+        word = self.at(address)
+        if address == self.RCC_CR:
+            return word & ~(1 << 25) | self.pll_is_ready() << 25
+        if address == self.RCC_CFGR:
+            return word & ~(3 << 2) | (self.SW_PLL if self.on_pll() else 0) << 2
+        return word
+
+    def write(self, address: int, value: int) -> None:
+        if address == self.PLLCFGR and value != self.at(address):
+            assert not self.pll_is_on(), "the PLL's factors are written while it is on"
+        self.words[address] = value
+        assert self.core_hz() <= self.limit_hz(), f"{self.core_hz()} Hz, where {self.limit_hz()} may be"
+
+    def core_hz(self) -> int:
+        raise NotImplementedError
+
+    def limit_hz(self) -> int:
+        """What regulator and flash are set up for, or 0 where a bus would be too fast."""
+        raise NotImplementedError
+
+
+def divided(field: int, first: int) -> int:
+    """A prescaler's divisor: 2 for the field's value `first`, twice as much for each that follows."""
+    return 2 ** (field - first + 1) if field >= first else 1
+
+
+class F4(Registers):
+    """RM0090, RM0383, RM0390."""
+
+    RCC_CR, PLLCFGR, RCC_CFGR, ACR = 0x4002_3800, 0x4002_3804, 0x4002_3808, 0x4002_3C00
+    PWR_CR, PWR_CSR, APB1ENR, USARTS = 0x4000_7000, 0x4000_7004, 0x4002_3840, {0x4001_1008: 1, 0x4000_4408: 2}
+
+    def __init__(self, board: Board, **how: bool) -> None:
+        scale = (
+            2 if board.chip.line == "stm32f411" else 1 if board.chip.line in ("stm32f405", "stm32f407") else 3
+        )
+        self.RESET = {self.RCC_CR: 0x83, self.PLLCFGR: 0x2400_3010, self.PWR_CR: scale << 14}
+        super().__init__(board, **how)
+
+    def read(self, address: int) -> int:
+        if address == self.PWR_CSR:
+            return self.at(self.PWR_CR) & 3 << 16
+        return super().read(address)
+
+    def write(self, address: int, value: int) -> None:
+        if address == self.PWR_CR:
+            assert self.at(self.APB1ENR) & 1 << 28
+            scale = value >> 14 & 3
+            assert scale == self.at(address) >> 14 & 3 or not self.pll_is_on()
+            assert not value & 1 << 17 or self.at(address) & 1 << 16, "switched before over-drive was ready"
+        super().write(address, value)
+        if address in self.USARTS:
+            bus = 1 if self.USARTS[address] == 2 else 2
+            self.bauds.append(self.core_hz() / self.divisor(bus) / value)
+
+    def divisor(self, bus: int) -> int:
+        return divided(self.at(self.RCC_CFGR) >> (10 if bus == 1 else 13) & 7, 4)
+
+    def core_hz(self) -> int:
+        word = self.at(self.PLLCFGR)
+        m, n, p = word & 63, word >> 6 & 511, 2 * (word >> 16 & 3) + 2
+        if not self.on_pll():
+            return 16_000_000
+        assert not word & 1 << 22
+        assert 1_000_000 <= 16_000_000 / m <= 2_000_000
+        assert 100_000_000 <= 16_000_000 / m * n <= 432_000_000
+        assert word >> 24 & 15 >= 2
+        return 16_000_000 // m * n // p
+
+    def limit_hz(self) -> int:
+        pwr, line = self.at(self.PWR_CR), self.board.chip.line
+        if line == "stm32f411":
+            regulator, apb1, apb2 = (
+                (100_000_000 if pwr >> 14 & 3 == 3 else 84_000_000),
+                50_000_000,
+                100_000_000,
+            )
+        elif line == "stm32f446":
+            regulator, apb1, apb2 = (180_000_000 if pwr >> 17 & 1 else 168_000_000), 45_000_000, 90_000_000
+        else:
+            regulator, apb1, apb2 = 168_000_000, 42_000_000, 84_000_000
+        flash = 30_000_000 * (1 + (self.at(self.ACR) & 7))
+        return min(regulator, flash, apb1 * self.divisor(1), apb2 * self.divisor(2))
+
+
+class L4(Registers):
+    """RM0351, RM0432."""
+
+    RCC_CR, RCC_CFGR, PLLCFGR, ACR = 0x4002_1000, 0x4002_1008, 0x4002_100C, 0x4002_2000
+    PWR_CR5, SW_PLL = 0x4000_7080, 3
+    RESET = {RCC_CR: 0x63, PLLCFGR: 0x1000, ACR: 0x600, PWR_CR5: 0x100}
+    USARTS = {0x4001_380C: 1, 0x4000_440C: 1, 0x4000_800C: 256}
+
+    def plus(self) -> bool:
+        return self.board.chip.line[:8] in ("stm32l4r", "stm32l4s", "stm32l4p", "stm32l4q")
+
+    def write(self, address: int, value: int) -> None:
+        before = self.core_hz()
+        super().write(address, value)
+        assert self.core_hz() <= 80_000_000 or before >= self.core_hz() // 2 >= 40_000_000, "raised at once"
+        if address in self.USARTS:
+            self.bauds.append(self.core_hz() * self.USARTS[address] / value)
+
+    def core_hz(self) -> int:
+        word = self.at(self.PLLCFGR)
+        if not self.on_pll():
+            return 4_000_000
+        n, vco = word >> 8 & 127, 4_000_000 * (word >> 8 & 127)
+        assert word & 3 == 1
+        assert word >> 24 & 1
+        assert word >> 4 & 7 == 0
+        assert 8 <= n <= 127
+        assert 64_000_000 <= vco <= 344_000_000
+        return vco // (2 * (word >> 25 & 3) + 2) // divided(self.at(self.RCC_CFGR) >> 4 & 15, 8)
+
+    def limit_hz(self) -> int:
+        boosted = self.plus() and not self.at(self.PWR_CR5) & 1 << 8
+        flash = (20_000_000 if self.plus() else 16_000_000) * (1 + (self.at(self.ACR) & 15))
+        return min(flash, 120_000_000 if boosted else 80_000_000)
+
+
+class F1(Registers):
+    """RM0008."""
+
+    RCC_CR, RCC_CFGR, ACR, RESET = (
+        0x4002_1000,
+        0x4002_1004,
+        0x4002_2000,
+        {0x4002_1000: 0x83, 0x4002_2000: 0x30},
+    )
+    USARTS = {0x4001_3808: 2, 0x4000_4408: 1}
+
+    def read(self, address: int) -> int:
+        word = super().read(address)
+        return word | (word >> 16 & self.crystal) << 17 if address == self.RCC_CR else word
+
+    def write(self, address: int, value: int) -> None:
+        super().write(address, value)
+        if address in self.USARTS:
+            slower = divided(self.at(self.RCC_CFGR) >> 8 & 7, 4) if self.USARTS[address] == 1 else 1
+            self.bauds.append(self.core_hz() / slower / value)
+
+    def core_hz(self) -> int:
+        word = self.at(self.RCC_CFGR)
+        if not self.on_pll():
+            return 8_000_000
+        assert self.crystal or not word & 1 << 16
+        return (8_000_000 if word & 1 << 16 else 4_000_000) * min((word >> 18 & 15) + 2, 16)
+
+    def limit_hz(self) -> int:
+        apb1 = 36_000_000 * divided(self.at(self.RCC_CFGR) >> 8 & 7, 4)
+        return min(72_000_000, apb1, 24_000_000 * (1 + (self.at(self.ACR) & 7)))
+
+
+CHIPS: dict[str, Callable[..., Registers]] = {"stm32f1_usart": F1, "stm32f4_usart": F4, "stm32l4_usart": L4}
+BOARDS = [id for id in board_ids() if load_board(id).baremetal.glue in CHIPS]
+
+
+@pytest.fixture(scope="module")
+def glue(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A board's glue, linked alone."""
+    folder = tmp_path_factory.mktemp("glue")
+
+    def linked(id: str) -> Path:
+        board, elf = load_board(id), folder / f"{id}.elf"
+        if not elf.exists():
+            (folder / id).mkdir()
+            header = render("project/fn_board_config.h.j2", board=board, needs=needs(board, "micropython"))
+            (folder / id / "fn_board_config.h").write_text(header)
+            source = assets("boards") / "baremetal" / "glue" / f"{board.baremetal.glue}.c"
+            (folder / "received.c").write_text("void fn_received(unsigned char byte) { (void)byte; }")
+            # Thumb-1: this simulator makes mistakes in IT blocks where memory is watched
+            flags = ["-mcpu=cortex-m0plus", "-mthumb", "-O1", "-Wall", "-Wextra", "-Werror", "-nostdlib"]
+            places = [f"-Wl,-Ttext={FLASH:#x},-Tdata={RAM:#x},-e,fn_board_init"]
+            include = ["-I", str(folder / id), "-I", str(assets("templates") / "micropython")]
+            files = [str(source), str(folder / "received.c"), "-lgcc", "-o", str(elf)]
+            subprocess.run(["arm-none-eabi-gcc", *flags, *include, *places, *files], check=True)
+        return elf
+
+    return linked
+
+
+def reached(elf: Path, chip: Registers) -> int:
+    """What the firmware says of its clock after fn_board_init()."""
+    cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+    for origin in (FLASH, RAM, 0xE000_0000):
+        cpu.mem_map(origin, 1 << 16)
+    failures: list[AssertionError] = []
+
+    def write(_: unicorn.Uc, offset: int, size: int, value: int, __: object) -> None:
+        try:
+            chip.write(PERIPHERALS + offset, value)
+        except AssertionError as error:
+            failures.append(error)
+            cpu.emu_stop()
+
+    def read(_: unicorn.Uc, offset: int, size: int, __: object) -> int:
+        return chip.read(PERIPHERALS + offset)
+
+    cpu.mmio_map(PERIPHERALS, PERIPHERAL_BYTES, read, None, write, None)
+    with elf.open("rb") as file:
+        image = ELFFile(file)
+        for segment in image.iter_segments("PT_LOAD"):
+            cpu.mem_write(segment["p_vaddr"], segment.data())
+        symbols = {
+            symbol.name: symbol["st_value"] for symbol in image.get_section_by_name(".symtab").iter_symbols()
+        }
+    for function in ("fn_board_init", "fn_board_clock_hz"):
+        cpu.reg_write(arm_const.UC_ARM_REG_SP, RAM + (1 << 16))
+        cpu.reg_write(arm_const.UC_ARM_REG_LR, STOP | 1)
+        cpu.emu_start(symbols[function] | 1, STOP)
+        if failures:
+            raise failures[0]
+    said: int = cpu.reg_read(arm_const.UC_ARM_REG_R0)
+    return said
+
+
+@pytest.mark.parametrize("id", BOARDS)
+def test_the_glue_reaches_the_clock_of_the_board_file(glue: Callable[[str], Path], id: str) -> None:
+    board = load_board(id)
+    chip = CHIPS[board.baremetal.glue](board)
+    assert reached(glue(id), chip) == chip.core_hz() == board.baremetal.clock_hz == board.chip.clock_hz
+    assert chip.at(chip.ACR) & 7 == board.chip.flash_wait_states
+    assert chip.bauds == [pytest.approx(board.link.baud, rel=0.01)]
+
+
+@pytest.mark.parametrize("id", [id for id in BOARDS if load_board(id).baremetal.glue != "stm32f1_usart"])
+def test_where_the_pll_does_not_start_the_firmware_says_its_clock(
+    glue: Callable[[str], Path], id: str
+) -> None:
+    board = load_board(id)
+    chip = CHIPS[board.baremetal.glue](board, pll_starts=False)
+    assert reached(glue(id), chip) == chip.core_hz() < board.baremetal.clock_hz
+    assert chip.bauds == [pytest.approx(board.link.baud, rel=0.02)]
+
+
+def test_a_blue_pill_without_crystal_says_its_clock(glue: Callable[[str], Path]) -> None:
+    board = load_board("bluepill_f103c8")
+    assert reached(glue(board.id), F1(board, crystal=False)) == 64_000_000
+
+
+def test_a_bootloaders_clock_is_given_up_first(glue: Callable[[str], Path]) -> None:
+    """ST's DFU jumps into the firmware with its PLL on."""
+    board = load_board("blackpill_f411ce")
+    chip = F4(board)
+    chip.words |= {
+        chip.ACR: 2,
+        chip.PLLCFGR: 8 | 60 << 6 | 8 << 24,
+        chip.RCC_CR: 1 << 24 | 0x83,
+        chip.RCC_CFGR: 2,
+    }
+    assert reached(glue(board.id), chip) == chip.core_hz() == 96_000_000
