@@ -35,6 +35,7 @@ FLOORS = {
     5: ("codegen",),
     6: ("build", "devices"),
     7: ("measured", "verdict", "verify", "inputs", "profile"),
+    8: ("simulated",),
     9: (
         "api",
         "__init__",

@@ -1,128 +1,110 @@
-"""What does the uploader get? The very PlatformIO runs; the program at its end notes what it is told."""
+"""What does the uploader get? The very PlatformIO runs; the programs at its end write simulated boards."""
 
 import json
-import os
-import sys
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from torch import manual_seed, nn
+from flashable import SIZE, flashable
 
-import firmnet
+from firmnet.api import verify
 from firmnet.artifact import Artifact
-from firmnet.build import BuildReport, FirmwareSizes, build, flash, read_report
-from firmnet.provenance import file_digest
-from firmnet.targets import Plugged, PortInfo
+from firmnet.build import flash, read_report
+from firmnet.errors import SeveralBoards, VerificationError
+from firmnet.simulated import Desk, SimulatedBoard
 from firmnet.toolchain import cache_dir
-
-RECORDER = """#!{python}
-import json, sys
-with open({record!r}, "w") as file:
-    json.dump(sys.argv[1:], file)
-"""
-FIRST = PortInfo("/dev/ttyACM0", "STM32 STLink", "0483:374b", "1-3:1.2", "066AFF111111")
-SECOND = PortInfo("/dev/ttyACM1", "STM32 STLink", "0483:374b", "1-4:1.2", "066AFF222222")
-
-
-@dataclass(frozen=True)
-class Desk:
-    """A computer with these ports and nothing else."""
-
-    ports: tuple[PortInfo, ...]
-
-    def plugged(self) -> Plugged:
-        return Plugged(self.ports)
-
-    def touch(self, port: PortInfo) -> None:
-        raise AssertionError(f"nobody asked for {port}")
-
-
-@dataclass
-class Restarting:
-    """A board that, touched, is away, then a bootloader, and then its application again."""
-
-    application: PortInfo
-    bootloader: PortInfo
-    looks: int | None = None
-
-    def plugged(self) -> Plugged:
-        if self.looks is None:
-            return Plugged((self.application,))
-        self.looks += 1
-        away = () if self.looks == 1 else (self.bootloader,)
-        return Plugged(away if self.looks < 3 else (self.application,))
-
-    def touch(self, port: PortInfo) -> None:
-        assert port == self.application
-        self.looks = 0
-
-
-def generated(board: str, folder: Path) -> Artifact:
-    manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).eval()
-    calibration = np.random.default_rng(0).random((4, 1, 2, 2), np.float32)
-    return firmnet.compile(model, calibration, board=board, name="upload").save(folder)
-
-
-def recorder(path: Path, record: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(RECORDER.format(python=sys.executable, record=str(record)))
-    path.chmod(0o755)
 
 
 @pytest.fixture(scope="module")
 def nucleo(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    artifact = generated("nucleo_f446re", tmp_path_factory.mktemp("nucleo") / "artifact")
-    build(artifact, emulate=True)
-    return artifact
+    folder = tmp_path_factory.mktemp("nucleo") / "artifact"
+    return flashable(folder, "nucleo_f446re", "nucleo_f446re_baremetal")
 
 
-@pytest.fixture
-def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the `openocd` of this PATH writes what it is given."""
-    recorder(tmp_path / "bin" / "openocd", tmp_path / "record.json")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    return tmp_path / "record.json"
+def a_nucleo(**options: object) -> SimulatedBoard:
+    given = {"place": "1-3", "serial_number": "066AFF11", **options}
+    return SimulatedBoard("nucleo_f446re", **given)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("chosen", [FIRST, SECOND], ids=["first", "second"])
-def test_the_chosen_probe_reaches_openocd(nucleo: Artifact, record: Path, chosen: PortInfo) -> None:
-    assert flash(nucleo, Desk((FIRST, SECOND)), port=chosen.path) == chosen.path
-    given = json.loads(record.read_text())
-    assert given[:2] == ["-c", f"adapter serial {chosen.serial_number}"]
-    assert given[2:6] == ["-f", "interface/stlink.cfg", "-f", "target/stm32f4x.cfg"]
+def test_the_chosen_probe_reaches_openocd(nucleo: Artifact, tmp_path: Path) -> None:
+    one, two = a_nucleo(), a_nucleo(place="1-4", serial_number="066AFF22", name="ttyACM1")
+    link = tmp_path / "usb-STMicroelectronics_STM32_STLink_066AFF22-if02"
+    with Desk(one, two, known=(nucleo,)) as desk:
+        link.symlink_to(desk.folder / "dev" / "ttyACM1")
+        port = flash(nucleo, desk, port=str(link))
+        assert port == str(two.port)
+        assert verify(nucleo, port=port).ok
+        assert desk.ran[0][:3] == ["openocd", "-c", "adapter serial 066AFF22"]
+        assert desk.ran[0][3:7] == ["-f", "interface/stlink.cfg", "-f", "target/stm32f4x.cfg"]
+    assert one.flash.count(0xFF) == len(one.flash)
 
 
-def test_what_was_published_is_uploaded_even_if_something_else_was_compiled_since(
-    nucleo: Artifact, record: Path
-) -> None:
+def test_what_was_published_is_uploaded_even_if_something_else_was_compiled_since(nucleo: Artifact) -> None:
     compiled = nucleo.firmware / ".pio" / "build" / read_report(nucleo).env / "firmware.elf"
+    compiled.parent.mkdir(parents=True, exist_ok=True)
     compiled.write_bytes(b"somebody's experiment")
     (nucleo.firmware / "src" / "added.c").write_text("/* PlatformIO would throw its build folder away */\n")
+    board = a_nucleo()
     try:
-        flash(nucleo, Desk((FIRST,)))
+        with Desk(board) as desk:
+            flash(nucleo, desk)
     finally:
         (nucleo.firmware / "src" / "added.c").unlink()
-    script = json.loads(record.read_text())[-1]
-    elf = nucleo.firmware / script.partition("{")[2].partition("}")[0]
-    assert file_digest(elf) == file_digest(nucleo.firmware / "firmware.elf")
+    assert board.flash[:SIZE] == (nucleo.firmware / "firmware.bin").read_bytes()
 
 
 def test_an_upload_needs_neither_compiler_nor_micropython(
-    nucleo: Artifact, record: Path, monkeypatch: pytest.MonkeyPatch
+    nucleo: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A hardware-test host has the artifact, PlatformIO and a probe."""
-    (record.parent / "bin" / "sh").symlink_to("/bin/sh")
-    monkeypatch.setenv("PATH", str(record.parent / "bin"))
-    kept = nucleo.firmware / "lib" / "micropython"
-    kept.rename(nucleo.path / "away")
-    try:
-        flash(nucleo, Desk((FIRST,)))
-    finally:
-        (nucleo.path / "away").rename(kept)
-    assert json.loads(record.read_text())
+    """A hardware-test host has the artifact, PlatformIO and a probe; a failed check there is no bad input."""
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not (nucleo.firmware / "lib" / "micropython").exists()
+    with (
+        Desk(a_nucleo(fault="verify")) as desk,
+        pytest.raises(VerificationError, match=r"failed, what is in its flash(.|\n)*\n  \*\* Verify Failed"),
+    ):
+        flash(nucleo, desk)
+
+
+def test_an_upload_that_is_interrupted_says_what_became_of_the_board(nucleo: Artifact) -> None:
+    said: list[str] = []
+
+    def interrupt(text: str, lines: int) -> None:
+        if "Programming Started" in text:
+            raise KeyboardInterrupt
+
+    with Desk(a_nucleo()) as desk, pytest.raises(KeyboardInterrupt):
+        flash(nucleo, desk, progress=interrupt, notice=said.append)
+    assert said == [
+        "interrupted: the firmware of ST Nucleo-F446RE may be incomplete, which does the board no harm: "
+        "flash it again"
+    ]
+
+
+@pytest.fixture(scope="module")
+def black_pill(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("black_pill") / "artifact"
+    return flashable(folder, "blackpill_f411ce", "blackpill_f411ce_baremetal")
+
+
+def test_another_way_than_the_usual_one_may_be_chosen(black_pill: Artifact) -> None:
+    """And of two boards in their bootloaders the one that is named; dfu-util's last word is no failure."""
+    one, two = (
+        SimulatedBoard(
+            "blackpill_f411ce", bootloader="dfu", mode="bootloader", place=place, serial_number=serial_number,
+            name=f"ttyACM{place[2]}",
+        )
+        for place, serial_number in (("1-6", "3277"), ("1-7", "9911"))
+    )  # fmt: skip
+    settings = (black_pill.firmware / "platformio.ini").read_text()
+    with Desk(one, two) as desk:
+        with pytest.raises(SeveralBoards, match=r"STM32 BOOTLOADER 7723 .* and STM32 BOOTLOADER 1199"):
+            flash(black_pill, desk, protocol="dfu")
+        assert flash(black_pill, desk, protocol="dfu", port="1199") == ""
+        assert desk.ran[0][:4] == ["dfu-util", "-S", "1199", "-a"]
+    assert two.flash[:SIZE] == (black_pill.firmware / "firmware.bin").read_bytes()
+    assert one.flash.count(0xFF) == len(one.flash)
+    assert (black_pill.firmware / "platformio.ini").read_text() == settings
 
 
 # ---- Arduino's bootloader ----
@@ -181,23 +163,13 @@ def nordic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_bossac_gets_the_bytes_of_the_bin(
-    nordic: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    recorder(tmp_path / "bin" / "bossac", tmp_path / "record.json")
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    artifact = generated("nano33ble", tmp_path / "artifact")
-    for suffix in (".elf", ".bin"):  # what its build leaves
-        (artifact.firmware / f"firmware{suffix}").write_bytes(b"image" + suffix.encode())
-    published = {path.name: file_digest(path) for path in artifact.firmware.glob("firmware.*")}
-    report = BuildReport(
-        "nano33ble", "nano33ble", 1.0, FirmwareSizes(*[1] * 8), artifact.manifest.fingerprint, (), published
-    )
-    (artifact.path / "build.json").write_text(json.dumps(asdict(report)))
-    nano = PortInfo("/dev/ttyACM0", "Nano 33 BLE", "2341:805a", "1-2:1.0")
-    desk = Restarting(nano, replace(nano, path="/dev/ttyACM1", usb_id="2341:005a", serial_number="0"))
-    assert flash(artifact, desk) == nano.path
-    given = json.loads((tmp_path / "record.json").read_text())
-    assert given[:2] == ["--port", "/dev/ttyACM1"]
-    assert Path(given[-1]).name == "firmware.bin"
-    assert file_digest(Path(given[-1])) == published["firmware.bin"]
+def test_a_nano_goes_away_comes_back_as_its_bootloader_and_gets_the_bytes_of_the_bin(nordic: Path) -> None:
+    """Touched at 1200 baud, and found again under another id, name and serial number, twice."""
+    artifact = flashable(nordic / "artifact", "nano33ble", "nano33ble", ("elf", "bin"))  # as its build does
+    nano = SimulatedBoard("nano33ble", bootloader="sam-ba", serial_number="A7F1")
+    with Desk(nano, known=(artifact,)) as desk:
+        assert flash(artifact, desk) == str(nano.port)
+        assert verify(artifact, port=str(nano.port)).ok
+        (given,) = desk.ran
+    assert given[:3] == ["bossac", "--port", f"{desk.folder}/dev/ttyACM1"]
+    assert nano.flash[:SIZE] == (artifact.firmware / "firmware.bin").read_bytes()

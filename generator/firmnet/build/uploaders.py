@@ -20,7 +20,7 @@ TAIL_LINES = 12
 
 
 @dataclass(frozen=True)
-class Fault:
+class Complaint:
     """What a program says when something is wrong, what that is, and what is to be done."""
 
     sign: str
@@ -31,39 +31,39 @@ class Fault:
 
 
 FAULTS = (
-    Fault(
+    Complaint(
         r"\*\* Verify Failed|Verify failed|contents differ|failed verification|Page errors: [1-9]",
         "what is in its flash is not what was written",
         "flash it again; if that fails too, look at its power supply and cable, for its flash may be worn",
         wrong=True,
     ),
-    Fault(REFUSED, "access was refused", FORBIDDEN),
-    Fault(HELD, "the port or probe is busy", BUSY),
-    Fault(
+    Complaint(REFUSED, "access was refused", FORBIDDEN),
+    Complaint(HELD, "the port or probe is busy", BUSY),
+    Complaint(
         r"device protected|write.protect|[Rr]ead.?out protection|flash is locked|APPROTECT",
         "the chip is protected against writing",
         "unlock it once with the tool of its maker, which erases it (for an STM32F4 OpenOCD's "
         "`stm32f4x unlock 0`)",
     ),
-    Fault(
+    Complaint(
         r"UNEXPECTED idcode|auto_probe failed",
         "the probe sees another chip",
         "check that this is the board that was named, and that its chip is no clone",
     ),
-    Fault(
+    Complaint(
         r"voltage may be too low|init mode failed|[Tt]arget voltage: 0|No ACK|Cannot connect to target",
         "the probe sees no chip",
         "check that the board has power and that SWDIO, SWCLK and GND are wired; hold its reset button while "
         "it begins",
     ),
-    Fault(
+    Complaint(
         r"open failed|No DFU capable USB device|No device found on|No connected debug probe"
         r"|No target device available|No device matches|[Cc]ouldn't find a board|specify `upload_port`",
         "it has gone, or does not answer",
         "plug it in again, without a hub if there is one, and try once more",
     ),
-    Fault(r"More than one DFU capable", "several boards wait in their bootloader", "unplug the others"),
-    Fault(
+    Complaint(r"More than one DFU capable", "several boards wait in their bootloader", "unplug the others"),
+    Complaint(
         r"SAM-BA operation failed|Device unsupported|Flash command failed|Error during download|dfuERROR"
         r"|LIBUSB_ERROR_(IO|PIPE|NO_DEVICE|TIMEOUT)|Programming Failed|write failed",
         "the connection broke while it was being written",

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from ..artifact import Artifact
-from .computer import computer, in_place_of_this
+from .computer import ThisComputer, computer, in_place_of_this
 from .device import Counters, Device, HasClock, RunResult, RunsDone, Timed
 from .serial import check_url
 
@@ -25,6 +25,7 @@ __all__ = [
     "HasClock",
     "RunResult",
     "RunsDone",
+    "ThisComputer",
     "Timed",
     "check_url",
     "computer",

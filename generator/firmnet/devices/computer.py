@@ -42,10 +42,9 @@ class ThisComputer:
                 f"cannot open {port.path} to start the board's bootloader ({escaped(first_line(error))}): "
                 f"{remedy(str(error)) or 'plug the board in again and try once more'}"
             ) from None
-        with suppress(OSError):  # it may have gone already
-            opened.dtr = False
+        with suppress(OSError), opened:  # it may have gone already, or have no such line
             time.sleep(TOUCH_S)
-            opened.close()
+            opened.dtr = False
 
 
 _current: Computer = ThisComputer()

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from ..errors import VerificationError
+from .strangers import SAID_BYTES
 
 MAGIC = b"\xf1\x4e"
 VERSION = 3
@@ -113,6 +114,8 @@ class Receiver:
         """A silence inside a frame that means its rest is lost."""
         self.stray = bytearray()
         """The last bytes that belonged to no frame: text of the REPL, noise."""
+        self.said = bytearray()
+        """More of them, for telling who speaks when nothing answers."""
         self.received_bytes = 0
 
     def frame(self, deadline: float) -> Frame | None:
@@ -171,6 +174,7 @@ class Receiver:
         """Drop bytes from the buffer's start (default: all); the last are kept in `stray`."""
         size = len(self._buffer) if size is None else size
         self.stray = (self.stray + self._buffer[:size])[-STRAY_BYTES:]
+        self.said = (self.said + self._buffer[:size])[-SAID_BYTES:]
         del self._buffer[:size]
 
     def _missing(self) -> int:

@@ -26,6 +26,7 @@ from .frames import (
     Message,
     Receiver,
 )
+from .strangers import who_speaks
 from .transparency import EIGHTH_BIT, Examination, examine, sentence
 
 PATIENCE_S = 1.0
@@ -52,6 +53,10 @@ FRIENDLY_REPL = b"\x02"
 KEYS_PAUSE_S = 1.0
 """How long keys that ask for a prompt go unanswered before they are sent again, at first."""
 SERVE = b"import firmnet_link; firmnet_link.serve()\x04"
+LISTENS_S = 0.5
+"""How long it is listened to what speaks without being asked."""
+NOT_OURS = "no module named 'firmnet_link'"
+"""What another MicroPython says, over a line that carries what it is given."""
 EXECUTED = b"\x04>"
 """What the raw REPL prints when the code it was given has ended."""
 PROMPTS = (EXECUTED, b"\n>>> ", b"\n... ")
@@ -144,11 +149,9 @@ class Link:
                 complaint = self._start_serving(deadline)
                 complaints += bool(complaint)
                 if complaints == 3:
-                    self._blame_line()
-                    raise VerificationError(
-                        f"{self._line}: the board runs MicroPython but cannot serve firmnet requests "
-                        f"({complaint}): flash it with `firmnet flash`"
-                    )
+                    if NOT_OURS not in complaint:
+                        self._blame_line()
+                    raise self._unable_to_serve(complaint)
                 if complaint:
                     continue
             pause_s = patience_s + self._on_the_line_s(0, HELLO_BYTES)
@@ -484,8 +487,30 @@ class Link:
             back = f"after {self._answers} good answers nothing valid came back"
             hint = "the board hangs or was unplugged: press its reset button and try again"
         else:
-            back = f"what came back is no answer: {excerpt(stray)}"
+            what, fix = who_speaks(bytes(self._receiver.said), self._goes_on())
+            back = f"{what or 'what came back is no answer'}: {excerpt(stray)}"
+            hint = fix or hint
         return VerificationError(f"{self._line}: sent {sent} for {waited_s:.3g} s, {back}; {hint}")
+
+    def _unable_to_serve(self, complaint: str) -> VerificationError:
+        """The error for a board with a REPL in which there is nothing of firmnet's."""
+        runs, fix = "MicroPython but", "flash it with `firmnet flash`"
+        what, advice = who_speaks(bytes(self._receiver.said), unasked=False)
+        if what.startswith("CircuitPython"):
+            runs, fix = "CircuitPython, which", advice
+        return VerificationError(
+            f"{self._line}: the board runs {runs} cannot serve firmnet requests ({complaint}): {fix}"
+        )
+
+    def _goes_on(self) -> bool:
+        """Whether more comes although nobody asks."""
+        with suppress(OSError):
+            self._receiver.take(1)
+            deadline, count = time.monotonic() + LISTENS_S, self._receiver.received_bytes
+            while time.monotonic() < deadline:
+                self._receiver.take(256)
+            return self._receiver.received_bytes > count
+        return False
 
     # -- the port, whose errors are VerificationErrors
 

@@ -1,0 +1,275 @@
+"""Does flashing work on a desk with boards? Simulated ones, over real ports, drives and outside programs."""
+
+import os
+import re
+import sys
+from dataclasses import replace
+from importlib import import_module
+
+import pytest
+from flashable import PICO, flashable
+
+from firmnet.api import verify
+from firmnet.artifact import Artifact
+from firmnet.build import flash
+from firmnet.build.uploaders import explained
+from firmnet.devices import serial
+from firmnet.errors import SeveralBoards, UserError, VerificationError
+from firmnet.simulated import (
+    CIRCUITPYTHON,
+    Babbling,
+    BootLoop,
+    Desk,
+    Fault,
+    Firmnet,
+    Marlin,
+    Python,
+    ResetsWhenOpened,
+    Shell,
+    SimulatedBoard,
+    silent,
+)
+from firmnet.toolchain import run
+
+drive_module = import_module("firmnet.build.drive")
+flash_module = import_module("firmnet.build.flash")
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sure not to come is not waited for long."""
+    monkeypatch.setattr(drive_module, "TAKES_S", 0.8)
+    monkeypatch.setattr(drive_module, "RETURNS_S", 0.8)
+    monkeypatch.setattr(flash_module, "APPEAR_S", 0.8)
+
+
+def pico(**options: object) -> SimulatedBoard:
+    return SimulatedBoard(PICO, bootloader="uf2", serial_number="E660", **options)  # type: ignore[arg-type]
+
+
+def nucleo(**options: object) -> SimulatedBoard:
+    given = {"place": "1-4", "serial_number": "066AFF48", **options}
+    return SimulatedBoard("nucleo_f446re", **given)  # type: ignore[arg-type]
+
+
+# ---- files copied onto a drive ----
+
+
+@pytest.fixture(scope="module")
+def for_pico(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return flashable(tmp_path_factory.mktemp("pico") / "artifact", PICO, "pico")
+
+
+@pytest.fixture(scope="module")
+def for_nucleo(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return flashable(tmp_path_factory.mktemp("nucleo") / "artifact", "nucleo_f446re", "nucleo_f446re")
+
+
+@pytest.mark.parametrize("mode", ["application", "bootloader"])
+def test_a_pico_takes_a_uf2_file_and_is_verified(for_pico: Artifact, mode: str) -> None:
+    board = pico(mode=mode)
+    with Desk(board, known=(for_pico,)) as desk:
+        port = flash(for_pico, desk, protocol="uf2")
+        assert port == str(board.port)
+        assert verify(for_pico, port=port, layers=True).ok
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_uf2_file_for_another_chip_is_not_taken(for_pico: Artifact) -> None:
+    board = pico(mode="bootloader")
+    board.board = replace(PICO, flash=replace(PICO.flash, uf2_family=0xE48BFF59))
+    with (
+        Desk(board) as desk,
+        pytest.raises(VerificationError, match=r"did not take it within 0.8 s"),
+    ):
+        flash(for_pico, desk, protocol="uf2")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_bootloader_that_does_not_start_is_said(for_pico: Artifact) -> None:
+    with Desk(pico(fault="hangs")) as desk, pytest.raises(UserError, match=r"asked to start its bootloader"):
+        flash(for_pico, desk, protocol="uf2")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_pico_pulled_out_while_it_is_written_is_no_success(for_pico: Artifact) -> None:
+    board = pico(mode="bootloader", fault="broken")
+    with Desk(board) as desk:
+        board._take_uf2 = lambda data: board.unplug()  # type: ignore[method-assign]
+        with pytest.raises(
+            VerificationError, match=r"was flashed, but no USB 2e8a:00c0 appeared where it was"
+        ):
+            flash(for_pico, desk, protocol="uf2")
+
+
+def test_of_two_picos_one_is_chosen_by_its_drive_or_place(for_pico: Artifact) -> None:
+    one, two = pico(mode="bootloader"), pico(mode="bootloader", place="1-3", name="ttyACM5")
+    with Desk(one, two, known=(for_pico,)) as desk:
+        with pytest.raises(SeveralBoards) as asked:
+            flash(for_pico, desk, protocol="uf2")
+        shown = desk.shown(str(asked.value))
+        assert shown.startswith(
+            "/media/you/RPI-RP2 (serial number 066E, at USB 1-2) and "
+            "/media/you/RPI-RP21 (serial number 066E, at USB 1-3) could all be Raspberry Pi Pico"
+        )
+        assert flash(for_pico, desk, protocol="uf2", port="1-3").endswith("ttyACM5")
+        assert one.flash.count(0xFF) == len(one.flash)
+
+
+def test_a_nucleo_takes_a_file_and_keeps_its_port(for_nucleo: Artifact) -> None:
+    one, two = nucleo(), nucleo(place="1-5", serial_number="0671FF51", name="ttyACM1")
+    with Desk(one, two, known=(for_nucleo,)) as desk:
+        with pytest.raises(SeveralBoards, match="NOD_F446RE1"):
+            flash(for_nucleo, desk, protocol="msd")
+        for port in ("0671FF51", str(two.port)):
+            assert flash(for_nucleo, desk, protocol="msd", port=port) == str(two.port)
+        assert verify(for_nucleo, port="0671FF51").ok
+        assert one.flash.count(0xFF) == len(one.flash)
+
+
+def test_what_a_probe_says_of_a_failed_copy_is_told(for_nucleo: Artifact) -> None:
+    with (
+        Desk(nucleo(fault="protected")) as desk,
+        pytest.raises(
+            VerificationError, match=r"did not take firmware.bin, its drive says: .* flash is locked;"
+        ),
+    ):
+        flash(for_nucleo, desk, protocol="msd")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (
+            PermissionError(13, "Permission denied"),
+            UserError,
+            "mounted for somebody else or for reading only",
+        ),
+        (OSError(28, "No space left on device"), VerificationError, "has no room for the 70,001 bytes"),
+        (OSError(5, "Input/output error"), VerificationError, "broke off .*Input/output error"),
+    ],
+    ids=["forbidden", "full", "broken"],
+)
+@pytest.mark.usefixtures("hasty")
+def test_a_drive_that_cannot_be_written_is_said(
+    for_nucleo: Artifact, monkeypatch: pytest.MonkeyPatch, error: OSError, kind: type[Exception], said: str
+) -> None:
+    def refuse(descriptor: int) -> None:
+        raise error
+
+    monkeypatch.setattr(SimulatedBoard, "_take", lambda *_: False)
+    with Desk(nucleo()) as desk:
+        monkeypatch.setattr(os, "fsync", refuse)
+        with pytest.raises(kind, match=said):
+            flash(for_nucleo, desk, protocol="msd")
+
+
+def test_a_drive_that_nobody_has_mounted_is_said(for_pico: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    board = pico(mode="bootloader")
+    with Desk(board) as desk:
+        shown = board.plugged()
+        closed = replace(shown, drives=tuple(replace(drive, folder=None) for drive in shown.drives))
+        monkeypatch.setattr(board, "plugged", lambda: closed)
+        with pytest.raises(UserError, match=r"is not mounted: `udisksctl mount -b /dev/sdb`"):
+            flash(for_pico, desk, protocol="uf2")
+
+
+# ---- what uploaders say ----
+
+
+FAULTS = {
+    "forbidden": (UserError, "access was refused: add yourself to its group .* udev rule"),
+    "busy": (UserError, "is busy: another program has it open.*ModemManager"),
+    "gone": (UserError, "it has gone, or does not answer: plug it in again"),
+    "verify": (VerificationError, "what is in its flash is not what was written: flash it again"),
+    "broken": (UserError, "broke while it was being written: its firmware is incomplete"),
+    "protected": (UserError, "the chip is protected against writing: unlock it once"),
+    "unpowered": (UserError, "the probe sees no chip: check that the board has power"),
+}
+SAID_BY = {
+    "openocd": tuple(FAULTS),
+    "dfu-util": ("forbidden", "busy", "gone", "verify", "broken"),
+    "bossac": ("forbidden", "busy", "gone", "verify", "broken"),
+    "pyocd": ("forbidden", "busy", "gone"),
+}
+
+
+@pytest.mark.parametrize(
+    ("tool", "fault"), [(tool, fault) for tool, faults in SAID_BY.items() for fault in faults]
+)
+def test_what_goes_wrong_is_said_with_its_fix(for_nucleo: Artifact, tool: str, fault: Fault) -> None:
+    kind, said = FAULTS[fault]
+    board = {
+        "openocd": lambda: nucleo(fault=fault),
+        "pyocd": lambda: nucleo(fault=fault),
+        "dfu-util": lambda: SimulatedBoard(
+            "blackpill_f411ce", bootloader="dfu", mode="bootloader", fault=fault
+        ),
+        "bossac": lambda: SimulatedBoard("nano33ble", bootloader="sam-ba", mode="bootloader", fault=fault),
+    }[tool]()
+    image = str(for_nucleo.firmware / "firmware.bin")
+    with Desk(board) as desk:
+        arguments = {
+            "openocd": ["-c", f"program {{{for_nucleo.firmware}/firmware.elf}} verify reset exit"],
+            "pyocd": ["load", "--target", "stm32f446retx", str(for_nucleo.firmware / "firmware.elf")],
+            "dfu-util": ["-a", "0", "-s", "0x08000000:leave", "-D", image],
+            "bossac": ["--port", board.port.name if board.port else "", "--write", image],
+        }[tool]
+        command = [sys.executable, "-m", "pyocd"] if tool == "pyocd" else [tool]
+        done = run([*command, *arguments], what="flashing", check=False, env=desk.python_path)
+    assert done.returncode
+    error = explained("flashing it", tool, done.stdout, done.args)
+    assert type(error) is kind
+    assert re.search(said, str(error))
+
+
+# ---- what else a board may run ----
+
+
+STRANGERS = {
+    "babbling": (Babbling(), r"it prints by itself all the time and Ctrl-C does not stop it: '.*t=21.5"),
+    "boot loop": (BootLoop(), r"the board starts again and again: .*look for a weak supply"),
+    "marlin": (Marlin(), r"a 3D printer's firmware .* answers: 'echo:Unknown.*this is the printer's port"),
+    "shell": (Shell(), r"a computer's shell or login answers: .*this is a console"),
+    "circuitpython": (
+        CIRCUITPYTHON,
+        r"runs CircuitPython, which cannot serve .*copying what you want to keep",
+    ),
+    "micropython": (
+        Python(),
+        r"runs MicroPython but cannot serve .*ImportError: no module named 'firmnet_link'",
+    ),
+    "silent": (silent, r"nothing came back; is it powered and flashed"),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_who_answers_instead_is_told_with_what_to_do(for_nucleo: Artifact, name: str) -> None:
+    program, said = STRANGERS[name]
+    board = nucleo(runs=program)
+    with Desk(board), pytest.raises(VerificationError) as refused:
+        serial.open(for_nucleo, str(board.port), timeout_s=1.0)
+    assert re.search(said, str(refused.value))
+
+
+def test_a_board_that_is_reset_by_opening_its_port_is_waited_for(for_nucleo: Artifact) -> None:
+    board = nucleo()
+    image = (for_nucleo.firmware / "firmware.bin").read_bytes()
+    board.write(board.board.chip.flash_origin, image)
+    board._runs = ResetsWhenOpened(Firmnet(for_nucleo, board.flash), 0.8)
+    with Desk(board):
+        assert verify(for_nucleo, port=str(board.port)).ok
+
+
+def test_somebody_who_opens_the_port_meanwhile_is_suspected(for_nucleo: Artifact) -> None:
+    """As a modem manager does: the board is reset in the middle, and nothing it says is believed."""
+    board = nucleo()
+    board.write(board.board.chip.flash_origin, (for_nucleo.firmware / "firmware.bin").read_bytes())
+    with (
+        Desk(board, known=(for_nucleo,)),
+        serial.open(for_nucleo, str(board.port), timeout_s=5) as device,
+    ):
+        device.run(for_nucleo.samples)
+        board.reset()
+        with pytest.raises(VerificationError, match=r"was reset in the middle of the run.*a second program"):
+            device.run(for_nucleo.samples)
