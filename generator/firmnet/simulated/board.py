@@ -28,7 +28,7 @@ DETAILS = "Version: 0221\r\nBuild:   Jul  2 2024 15:26:20\r\n"
 
 
 @dataclass(frozen=True)
-class Bench:
+class DeskFolders:
     """The folders in which a desk's boards have their ports and drives, and the artifacts that it knows."""
 
     ports: Path
@@ -66,7 +66,7 @@ class SimulatedBoard:
         self._drive: Path | None = None
         self._off = threading.Event()
         self._change = threading.RLock()
-        self._bench: Bench | None = None
+        self._folders: DeskFolders | None = None
 
     # -- what a system tells of it
 
@@ -116,8 +116,8 @@ class SimulatedBoard:
 
     # -- power, and what it shows
 
-    def plug_in(self, bench: Bench) -> None:
-        self._bench = bench
+    def plug_in(self, folders: DeskFolders) -> None:
+        self._folders = folders
         self._off.clear()
         self._show("application" if self.bootloader is None else self._mode)
         if self.bootloader is None and self.board.flash.drives:
@@ -158,21 +158,21 @@ class SimulatedBoard:
     def _show(self, mode: Showing) -> None:
         with self._change:
             self._mode = mode
-            assert self._bench
+            assert self._folders
             if mode == "application":
-                self._line = SimulatedLine(self._bench.ports / self.name)
+                self._line = SimulatedLine(self._folders.ports / self.name)
                 self._start(self._run, self._line)
             elif mode == "bootloader" and self.bootloader == "sam-ba":
-                self._line = SimulatedLine(self._bench.ports / self._other_name())
+                self._line = SimulatedLine(self._folders.ports / self._other_name())
                 self._start(self._run, self._line, silent)
             elif mode == "bootloader" and self.bootloader == "uf2":
                 self._open_drive()
 
     def _other_name(self) -> str:
         """The system gives the next free name, for somebody may still have the old one open."""
-        assert self._bench
+        assert self._folders
         stem, number = self.name.rstrip("0123456789"), int(self.name[len(self.name.rstrip("0123456789")) :])
-        while (self._bench.ports / f"{stem}{number}").is_symlink() or number == int(self.name[len(stem) :]):
+        while (self._folders.ports / f"{stem}{number}").is_symlink() or number == int(self.name[len(stem) :]):
             number += 1
         return f"{stem}{number}"
 
@@ -190,7 +190,7 @@ class SimulatedBoard:
         """What starts: what it was made with, or what of the known firmwares was written."""
         if self._runs:
             return self._runs
-        for artifact in self._bench.known if self._bench else ():
+        for artifact in self._folders.known if self._folders else ():
             if bytes.fromhex(artifact.manifest.fingerprint) in self.flash:
                 return Firmnet(artifact, self.flash)
         return silent
@@ -227,11 +227,11 @@ class SimulatedBoard:
     # -- its drive
 
     def _open_drive(self) -> None:
-        assert self._bench
+        assert self._folders
         label = self.board.flash.drives[0]
-        drive = self._bench.media / label
+        drive = self._folders.media / label
         if drive.exists():  # another of the same name, as a desktop numbers them
-            drive = self._bench.media / f"{label}1"
+            drive = self._folders.media / f"{label}1"
         drive.mkdir()
         if self.bootloader == "uf2":
             (drive / "INFO_UF2.TXT").write_text(INFO_UF2.format(name=self.board.name, id=label))

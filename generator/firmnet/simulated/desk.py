@@ -14,7 +14,7 @@ from pathlib import Path
 from ..artifact import Artifact
 from ..devices import ThisComputer, in_place_of_this
 from ..targets import Plugged, PortInfo
-from .board import Bench, SimulatedBoard
+from .board import DeskFolders, SimulatedBoard
 from .tools import TOOLS, Tool
 
 SCRIPT = """#!{python} -IS
@@ -55,7 +55,7 @@ class Desk:
         self.folder = folder
         for name in ("dev", "media", "bin", "python/pyocd"):
             (folder / name).mkdir(parents=True)
-        self._bench = Bench(folder / "dev", folder / "media", self.known)
+        self._folders = DeskFolders(folder / "dev", folder / "media", self.known)
         self._serve()
         path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
         self._open.callback(os.environ.__setitem__, "PATH", os.environ.get("PATH", ""))
@@ -71,7 +71,7 @@ class Desk:
     def plug_in(self, board: SimulatedBoard) -> None:
         if board not in self.boards:
             self.boards.append(board)
-        board.plug_in(self._bench)
+        board.plug_in(self._folders)
         self._open.callback(board.unplug)
 
     @property
@@ -81,7 +81,7 @@ class Desk:
 
     def shown(self, text: str) -> str:
         """What was printed on this desk, as it would be on one whose ports are in /dev, drives in /media."""
-        return text.replace(f"{self._bench.ports}", "/dev").replace(f"{self._bench.media}", "/media/you")
+        return text.replace(f"{self._folders.ports}", "/dev").replace(f"{self._folders.media}", "/media/you")
 
     # -- as a computer
 
