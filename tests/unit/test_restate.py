@@ -90,6 +90,20 @@ def test_a_view_between_is_seen_through() -> None:
     np.testing.assert_array_equal(np.stack(made).ravel(), np.stack(same).ravel())
 
 
+def test_two_normalised_forms_of_one_input_share_its_range() -> None:
+    builder = Builder("net")
+    x = builder.input("x", (1, 2, 6, 5))
+    ends = [convolved(builder, affine(builder, x, 2.0, -2 * mean), 1) for mean in (-0.3, -2.0)]
+    floats = optimize(builder.graph(x, {"near": ends[0], "far": ends[1]}))
+    integers = quantize(floats, SAMPLES).graph
+    assert ops(integers).count("restate") == 2
+    assert integers.tensors[integers.input].q.range[0] < -1.99
+    real, made = run_float(floats, SAMPLES[0]), run_int(integers, quantize_sample(integers, SAMPLES[0]))
+    for port, right, got in zip(integers.outputs, real, made, strict=True):
+        q = integers.tensors[port.tensor].q
+        assert np.abs(in_model_order(port, q.to_real(got)) - right).max() < 3 * q.scale[0]
+
+
 def test_int16_has_no_zero_point_to_say_it_by() -> None:
     floats = normalised()
     integers = quantize(floats, SAMPLES, precision={"x": Dtype.INT16}).graph

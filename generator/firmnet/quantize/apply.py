@@ -72,13 +72,26 @@ def finish(plan: Draft, chosen: Mapping[str, QParams]) -> Graph:
     doublings = 0
     while refused := _refused(quantized):
         if (doublings := doublings + 1) > MAX_DOUBLINGS:
-            raise UserError(
-                f"layer {refused.name!r} cannot be expressed in integers: check the size of its weights"
-            )
+            raise UserError(_inexpressible(quantized, refused))
         chosen = _doubled(chosen, tied, refused, fixed)
         quantized = _with_qparams(graph, tied, chosen)
     check(quantized)
     return quantized
+
+
+def _inexpressible(quantized: Graph, node: Node) -> str:
+    """Why there are no integers for a layer, and what to do."""
+    what = f"layer {node.name!r} cannot be expressed in integers"
+    if OPS[node.op].weighted:
+        return f"{what}: check the size of its weights"
+    reads, makes = (
+        max(max(map(abs, quantized.tensors[name].q.range)) for name in names)
+        for names in (quantized.activations(node), node.outputs)
+    )
+    return (
+        f"{what}: from values of up to {reads:.3g} it makes some of up to {makes:.3g}, which is beyond what "
+        "factors of 32 bits span; divide or normalise what it reads"
+    )
 
 
 def _computed(graph: Graph) -> Graph:
@@ -94,15 +107,16 @@ def _computed(graph: Graph) -> Graph:
 
 
 def _restated(graph: Graph, tied: Groups, chosen: Mapping[str, QParams]) -> dict[str, QParams]:
-    """The parameters of what is restated follow from those of its input, which holds the new zero too."""
+    """The parameters of what is restated follow from those of its input, which holds every new zero too."""
     found = dict(chosen)
-    for node in graph.nodes:
-        if node.op == "restate":
-            x = tied.of[node.inputs[0]]
-            low, high = found[x].range
-            if not low <= node.attrs.zero <= high:
-                found[x] = affine(min(low, node.attrs.zero), max(high, node.attrs.zero))
-            found[tied.of[node.output]] = node.attrs.restated(found[x])
+    layers = [node for node in graph.nodes if node.op == "restate"]
+    for node in layers:
+        x = tied.of[node.inputs[0]]
+        low, high = found[x].range
+        if not low <= node.attrs.zero <= high:
+            found[x] = affine(min(low, node.attrs.zero), max(high, node.attrs.zero))
+    for node in layers:
+        found[tied.of[node.output]] = node.attrs.restated(found[tied.of[node.inputs[0]]])
     return found
 
 

@@ -1,8 +1,9 @@
 """How does chance add up and multiply along an axis?"""
 
+from math import prod
 from typing import Any
 
-from .drawing import Draw, Family, alone
+from .drawing import Draw, Family
 
 
 def along(d: Draw) -> tuple[Any, ...]:
@@ -16,6 +17,11 @@ def factors(d: Draw) -> tuple[Any, ...]:
     return x, d.axis(shape)
 
 
+def all_factors(d: Draw) -> tuple[Any, ...]:
+    """Of so few numbers that the largest product of some is not beyond all that integers span."""
+    return d.activation(lambda known: prod(known.shape) <= 60 and max(-known.low, known.high) <= 2)[:1]
+
+
 FAMILY = Family(
     {
         "cumsum.default": along,
@@ -23,7 +29,7 @@ FAMILY = Family(
         "cummin.default": along,
         "cumprod.default": factors,
         "prod.dim_int": factors,
-        "prod.default": alone,
+        "prod.default": all_factors,
     },
     weight=2,
 )
