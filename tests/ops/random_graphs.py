@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from random_calls import FAMILIES, At, Constant, Draw, Family, Known, Misfit
+from random_calls import FAMILIES, PLACES, At, Constant, Draw, Family, Known, Misfit
 
 from firmnet.frontends.common.arguments import call
 from firmnet.frontends.common.builder import Builder, Unsupported
@@ -22,7 +22,7 @@ LARGEST = 900
 LARGEST_AMOUNT = 1e4
 ATTEMPTS = 40
 """Of a step."""
-NUDGE, NUDGES = 1e-9, 3
+NUDGE, NUDGES = 1e-9, 12
 """Of what a leap reads: how far, and how often."""
 MANY = 400
 """Graphs in which a call is tried."""
@@ -138,8 +138,8 @@ class Growing:
             return False
         first = len(self.values)
         for tensor, real in zip(built, made, strict=False):
-            truths = real[0].dtype is torch.bool
-            self._keep(Value(tensor, [y.to(torch.float64) for y in real], truths=truths))
+            rows, truths = PLACES if real[0].dtype is torch.int64 else 0, real[0].dtype is torch.bool
+            self._keep(Value(tensor, [y.to(torch.float64) for y in real], rows, truths))
         self.calls.append(name)
         results = ", ".join(f"v{i}" for i in range(first, len(self.values)))
         listed = ", ".join(_listed(arguments))

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .drawing import At, Constant, Draw, Family, Generator, Known, Misfit
+from .drawing import PLACES, At, Constant, Draw, Family, Generator, Known, Misfit
 
 FAMILIES: dict[str, Family] = {
     module.name: found
@@ -14,4 +14,15 @@ CALLS: dict[str, Generator] = {
     name: call for family in FAMILIES.values() for name, call in family.calls.items()
 }
 
-__all__ = ["CALLS", "FAMILIES", "At", "Constant", "Draw", "Family", "Generator", "Known", "Misfit"]
+__all__ = [
+    "CALLS",
+    "FAMILIES",
+    "PLACES",
+    "At",
+    "Constant",
+    "Draw",
+    "Family",
+    "Generator",
+    "Known",
+    "Misfit",
+]

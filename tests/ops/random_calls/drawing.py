@@ -11,6 +11,8 @@ import torch
 from firmnet.ir import Array, Shape
 
 INFINITE = float("inf")
+PLACES = -1
+"""In place of a number of rows: whole numbers that are returned, and nothing else."""
 
 
 class Misfit(Exception):
@@ -106,7 +108,7 @@ class Draw(random.Random):
 
     def names_of_rows(self) -> tuple[At, int]:
         """Whole numbers, and of how many rows."""
-        fit = [i for i, known in enumerate(self.known) if known.rows]
+        fit = [i for i, known in enumerate(self.known) if known.rows > 0]
         if not fit:
             raise Misfit
         return At(fit[0], torch.int64), self.known[fit[0]].rows
