@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from flashable import PICO, flashable
@@ -29,6 +30,7 @@ from firmnet.simulated import (
     SimulatedBoard,
     silent,
 )
+from firmnet.targets.board import Connection, Flashing
 from firmnet.toolchain import run
 
 drive_module = import_module("firmnet.build.drive")
@@ -172,6 +174,35 @@ def test_a_drive_that_nobody_has_mounted_is_said(for_pico: Artifact, monkeypatch
         monkeypatch.setattr(board, "plugged", lambda: closed)
         with pytest.raises(UserError, match=r"is not mounted: `udisksctl mount -b /dev/sdb`"):
             flash(for_pico, desk, protocol="uf2")
+
+
+def test_a_micro_bit_takes_a_hex_file(tmp_path: Path) -> None:
+    """By DAPLink, whose drive restarts the chip as an ST-Link's does."""
+    board = replace(
+        PICO, id="microbit", name="BBC micro:bit", chip=replace(PICO.chip, mcu="nrf52833"),
+        link=Connection("uart", 115_200, ("0d28:0204",)), flash=Flashing(("msd",), ("MICROBIT",)),
+    )  # fmt: skip
+    artifact = flashable(tmp_path / "artifact", board, "microbit")
+    taken: list[bytes] = []
+    one = SimulatedBoard(board, serial_number="9904")
+    one.write = lambda address, data: taken.append(data)  # type: ignore[method-assign]
+    with Desk(one) as desk:
+        assert flash(artifact, desk, protocol="msd") == str(one.port)
+    assert taken == [(artifact.firmware / "firmware.hex").read_bytes()]
+
+
+def test_pyocd_writes_through_the_chosen_probe(for_nucleo: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = nucleo(), nucleo(place="1-5", serial_number="0671FF51", name="ttyACM1")
+    with Desk(one, two, known=(for_nucleo,)) as desk:
+        monkeypatch.setenv("PYTHONPATH", desk.python_path["PYTHONPATH"])
+        monkeypatch.syspath_prepend(str(desk.folder / "python"))
+        port = flash(for_nucleo, desk, protocol="pyocd", port="1-5")
+        assert port == str(two.port)
+        assert verify(for_nucleo, port=port).ok
+        one.fault = two.fault = "unpowered"  # this desk's pyOCD then knows no chip
+        with pytest.raises(UserError, match=r"does not know stm32f446retx.*`python -m pyocd pack install"):
+            flash(for_nucleo, desk, protocol="pyocd", port="1-5")
+    assert one.flash.count(0xFF) == len(one.flash)
 
 
 # ---- what uploaders say ----

@@ -406,6 +406,45 @@ def test_a_missing_uploader_of_an_official_platform_is_said_first(
     check_flashable(load_board("nano33ble"), Desk([NANO]))
 
 
+@pytest.mark.parametrize(
+    ("board", "protocol", "said"),
+    [
+        ("nucleo_f446re", "dfu", r"is not flashed by 'dfu': --protocol may be stlink or msd or pyocd$"),
+        ("blackpill_f411ce", "dfu", r"dfu-util is not installed: install it with `sudo apt-get"),
+        ("nucleo_f446re", "pyocd", r"pyOCD is not installed, .* `pip install 'firmnet\[pyocd\]'`"),
+        ("nucleo_f446re", "msd", r"no drive NOD_F446RE or NODE_F446RE is connected.*\(stlink, pyocd\)"),
+    ],
+)
+def test_what_the_chosen_way_lacks_is_said_first(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, board: str, protocol: str, said: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    waiting = UsbDevice("0483:df11", "1-6", "STM32  BOOTLOADER", "3277")
+    with pytest.raises(UserError, match=said):
+        check_flashable(load_board(board), Desk([STLINK], (waiting,)), protocol=protocol)
+
+
+def test_a_black_pill_that_is_not_in_its_bootloader_is_told_how(offline: Path) -> None:
+    with pytest.raises(UserError, match=r"waits in its bootloader \(USB id 0483:df11\): hold BOOT0"):
+        check_flashable(load_board("blackpill_f411ce"), Desk([BLACK_PILL], ()), protocol="dfu")
+
+
+@pytest.mark.parametrize("forbidden", ["port", "probe"])
+def test_what_this_user_may_not_open_is_said_first(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, forbidden: str
+) -> None:
+    program(offline, "openocd")
+    paths = {name: str(offline / name) for name in ("port", "probe")}
+    for path in paths.values():
+        Path(path).touch()
+    probe = UsbDevice(STLINK.usb_id, "1-4", STLINK.description, STLINK.serial_number, paths["probe"])
+    desk = Desk([replace(STLINK, path=paths["port"])], (probe,))
+    check_flashable(load_board("nucleo_f446re"), desk)
+    monkeypatch.setattr("os.access", lambda path, mode: path != paths[forbidden])
+    with pytest.raises(UserError, match=rf"{forbidden} of ST Nucleo.* may not be opened .*dialout.*udev"):
+        check_flashable(load_board("nucleo_f446re"), desk)
+
+
 def test_damaged_settings_are_one_sentence(tmp_path: Path) -> None:
     artifact = built(tmp_path, "nucleo_f446re", "nucleo_f446re")
     (artifact.firmware / "platformio.ini").write_text("upload_protocol = dfu")

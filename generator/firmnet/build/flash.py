@@ -1,5 +1,6 @@
 """How does a firmware get onto a real board? By a way that it offers, onto the one that is surely meant."""
 
+import os
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from ..image import read_image
 from ..provenance import built, check_unchanged
 from ..targets import (
     BUTTONS,
+    FORBIDDEN,
+    PROBE_IDS,
     Board,
     Computer,
     Plugged,
@@ -49,8 +52,10 @@ def check_flashable(
         raise no_way(board, board.baremetal_env)
     env = choose_env(board)
     chosen = choose_protocol(board, env, protocol)
-    target = find_target(board, env, chosen, computer.plugged(), port)
+    seen = computer.plugged()
+    target = find_target(board, env, chosen, seen, port)
     check_tool(board, env, chosen)
+    _check_allowed(board, chosen, target, seen)
     if not target.line and not owns_port(board, env):
         raise UserError(
             f"{board.name} without its official platform talks over a UART, not over USB: connect a serial "
@@ -83,8 +88,10 @@ def flash(
             f"plugged in, then `firmnet verify {artifact.path} --port {port}` works from here"
         )
     chosen = choose_protocol(board, env, protocol, artifact.firmware / "platformio.ini")
-    target = find_target(board, env, chosen, computer.plugged(), port)
+    seen = computer.plugged()
+    target = find_target(board, env, chosen, seen, port)
     check_tool(board, env, chosen)
+    _check_allowed(board, chosen, target, seen)
     check_writable()
     with in_use(), lock(artifact.path, notice):
         _check_unchanged(artifact)  # again: whoever was waited for may have built it anew
@@ -123,6 +130,22 @@ def _check_unchanged(artifact: Artifact) -> None:
 
 
 # ---- before ----
+
+
+def _check_allowed(board: Board, protocol: str, target: Target, seen: Plugged) -> None:
+    """UserError where this user may not open what will be opened."""
+    needed = [target.port.path if target.port else "", target.line]
+    if target.bootloader:
+        needed.append(target.bootloader.node)
+    if target.drive and target.drive.folder:
+        needed.append(str(target.drive.folder))
+    if protocol in ("stlink", "pyocd"):
+        place = target.port.place if target.port and target.port.usb_id in PROBE_IDS else ""
+        probes = [device for device in seen.usb or () if device.usb_id in PROBE_IDS]
+        needed += [probe.node for probe in probes if probe.place == place or len(probes) == 1]
+    for path in filter(None, needed):
+        if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
+            raise UserError(f"{path} of {board.name} may not be opened by this user: {FORBIDDEN}")
 
 
 def _in_bootloader(board: Board, protocol: str, target: Target, computer: Computer, show: Show) -> Target:

@@ -89,8 +89,10 @@ def usb_devices(bus: Path = USB_BUS) -> tuple[UsbDevice, ...] | None:
         folder = vendor.parent
         id = f"{_said(vendor)}:{_said(folder / 'idProduct')}"
         if re.fullmatch("[0-9a-f]{4}:[0-9a-f]{4}", id):
-            device = UsbDevice(id, folder.name, _said(folder / "product"), _said(folder / "serial"))
-            found.append(device)
+            bus_number, number = _said(folder / "busnum"), _said(folder / "devnum")
+            node = f"/dev/bus/usb/{bus_number:0>3}/{number:0>3}" if number.isdigit() else ""
+            about = _said(folder / "product"), _said(folder / "serial")
+            found.append(UsbDevice(id, folder.name, *about, node))
     return tuple(found)
 
 

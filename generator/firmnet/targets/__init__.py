@@ -7,6 +7,7 @@ from .isa import Isa, core_named, isa
 from .machines import MACHINES, Machine
 from .meant import (
     BUTTONS,
+    PROBE_IDS,
     Target,
     find_port,
     find_target,
@@ -27,6 +28,7 @@ __all__ = [
     "HELD",
     "MACHINES",
     "OWN_WAYS",
+    "PROBE_IDS",
     "REFUSED",
     "RUNTIME_NAMES",
     "AskedRuntime",

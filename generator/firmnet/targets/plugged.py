@@ -41,12 +41,16 @@ class PortInfo:
 
 @dataclass(frozen=True)
 class UsbDevice:
-    """A thing on USB at `place`, "1-4", whatever it shows: a port, a drive, or only a probe."""
+    """A thing on USB at `place`, "1-4", whatever it shows: a port, a drive, or only a probe.
+
+    `node` is the file by which programs reach it, where the system has one.
+    """
 
     usb_id: str
     place: str
     description: str = ""
     serial_number: str = ""
+    node: str = ""
 
     @property
     def name(self) -> str:
