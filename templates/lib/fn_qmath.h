@@ -36,12 +36,12 @@ static inline int32_t fn_scale(int32_t acc, int32_t multiplier, int32_t rounding
     return ((int32_t)((int64_t)acc * multiplier >> 32) + rounding) >> shift;
 }
 
-/* fn_requantize of a product that has its pre-shift, and of a sum of such, to the bounds of any type. */
+/* fn_requantize of a product of at most 2^62 that has its pre-shift, to the bounds of any type. */
 static inline int32_t fn_narrow(int64_t product, int32_t zero_point, int32_t shift, int32_t lo, int32_t hi)
 {
-    const int64_t v = shift == 0 ? ((product + INT64_C(0x80000000)) >> 32) + zero_point
-                                 : ((product >> 32) + zero_point * (INT64_C(1) << shift) + (INT64_C(1) << (shift - 1))) >> shift;
-    return (int32_t)(v < lo ? lo : v > hi ? hi : v);
+    const int32_t v = shift == 0 ? (int32_t)((product + INT64_C(0x80000000)) >> 32) + zero_point
+                                 : ((int32_t)(product >> 32) + zero_point * (INT32_C(1) << shift) + (INT32_C(1) << (shift - 1))) >> shift;
+    return v < lo ? lo : v > hi ? hi : v;
 }
 
 /* value * multiplier, of 16 and 32 bits, without the last 16. */

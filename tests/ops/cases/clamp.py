@@ -10,7 +10,7 @@ from firmnet.ops.clamp import ClampAttrs
 
 def cases() -> Iterator[Case]:
     yield from _narrow()
-    yield from mixtures(_narrow(), ["relu_5x3", "relu6_saturates", "hardtanh", "one_value"])
+    yield from mixtures(_narrow(), ["relu_5x3", "relu6_saturates", "hardtanh", "one_value", "relu6_3x13"])
 
 
 def _narrow() -> Iterator[Case]:
@@ -22,6 +22,7 @@ def _narrow() -> Iterator[Case]:
         ("one_value", (1, 1), ClampAttrs(0.0), 0.05, 3),
         ("relu_33x17", (1, 33, 17, 3), ClampAttrs(0.0), 0.05, 3),
         ("leading_3x1", (3, 1), ClampAttrs(0.0), 0.05, 3),
+        ("relu6_3x13", (1, 3, 13), ClampAttrs(0.0, 6.0), 0.05, 3),
         ("below_2", (1, 9), ClampAttrs(hi=2.0), 0.05, 3),
     ]
     for label, shape, attrs, scale, zero_point in rows:

@@ -53,6 +53,8 @@ class _Pairwise(portable.Pairwise):
     def cycles(self, call: Call) -> float:
         rows = self.layout(call, {})
         each, around = (self.still, 7.0 + self.one_b) if rows.still else (self.along, 7.0)
+        if rows.n < 8 and rows.outer and rows.outer[-1][0] % 2 == 0:  # two at a time
+            around -= 3
         single = 9 * (rows.n % 4) if rows.mixed else 2 * (rows.n % 2)
         each += 0.3 * rows.mixed
         return 50 + each * call.output.size + call.output.size // rows.n * (single + around)
@@ -113,11 +115,16 @@ class DivWide(_Pairwise):
 
 @dataclass(frozen=True)
 class Scaled(portable.Rescaling):
-    """`rounding` is added to what is left of a product, and the sum shifted by `shift`."""
+    """`rounding` is added to what is left of a product, and the sum shifted by `shift`.
+
+    Results 0 … hi are `raised` so far that saturation bounds them above, and lowered by as much to 0; others
+    by 0.
+    """
 
     multiplier: int
     rounding: int
     shift: int
+    raised: int
 
 
 class Scale(portable.ByProduct):
@@ -136,7 +143,9 @@ class Scale(portable.ByProduct):
     def cycles(self, call: Call) -> float:
         y, k = call.output, OPS[self.op].prepare(call)
         bounded = y.dtype is Dtype.INT16 and k["hi"] < y.dtype.high
-        return 50 + (4.25 + bounded) * y.size
+        each = 0.5 if self.layout(call, k).raised else 1.0
+        stays = call.inputs[0].dtype is y.dtype is Dtype.INT16
+        return 50 + ((3.9 if stays else 4.25) + bounded * each) * y.size
 
     def layout(self, call: Call, k: Constants) -> Scaled:
         found = _scaled(call, k)
@@ -153,7 +162,13 @@ def _scaled(call: Call, k: Constants) -> Scaled | None:
     rounding = (y.zero_point << shift) + (1 << shift >> 1)
     if abs(rounding) > MOST_ADDED:
         return None
-    return Scaled(y.size, call.inputs[0], y, int(r.multiplier[0]), rounding, shift)
+    bounded = y.dtype is Dtype.INT16 and k["lo"] == 0
+    raised = y.dtype.high - int(k["hi"]) if bounded else 0
+    raised *= rounding + (raised << shift) <= MOST_ADDED
+    return Scaled(
+        *(y.size, call.inputs[0], y, int(r.multiplier[0])),
+        *(rounding + (raised << shift), shift, raised),
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +194,7 @@ class PReluWide(portable_prelu.PReluWide):
     def cycles(self, call: Call) -> float:
         found = self.layout(call, OPS["prelu"].prepare(call))
         rows = found.outer * found.rows
-        return 60 + (6.5 if found.still else 7.5) * call.output.size + rows * (14 + 6 * (found.n % 2))
+        return 60 + (6.5 if found.still else 7.0) * call.output.size + rows * (14 + 6 * (found.n % 2))
 
     def layout(self, call: Call, k: Constants) -> WideBends:
         found, rounding, shift = super().layout(call, k), k["rounding"], k["shift"]

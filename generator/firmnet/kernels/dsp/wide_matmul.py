@@ -44,7 +44,7 @@ class WidePanels:
     def cycles(self) -> float:
         p = self.product
         lines = p.rows * (8 + 6 * p.depth) if self.copies_a else 0
-        pair = (30 + 8 * p.depth if self.copies_b else 10) + p.rows * (75 + 3.5 * p.depth)
+        pair = (30 + 8 * p.depth if self.copies_b else 10) + p.rows * (60 + 3.5 * p.depth)
         return 60 + prod(loop[0] for loop in p.outer) * (30 + lines + -(-p.columns // 2) * pair)
 
 
