@@ -78,3 +78,22 @@ def damaged(data: bytes, damage: Damage, chance: random.Random) -> bytes:
             byte ^= 1 << chance.randrange(8)
         out.append(byte)
     return bytes(out)
+
+
+# -- what lines make of bytes
+
+
+def seven_bits(data: bytes) -> bytes:
+    return bytes(value & 0x7F for value in data)
+
+
+def even_parity(data: bytes) -> bytes:
+    return bytes(value & 0x7F | (value & 0x7F).bit_count() % 2 << 7 for value in data)
+
+
+def without(*values: int) -> Callable[[bytes], bytes]:
+    return lambda data: bytes(value for value in data if value not in values)
+
+
+def replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    return lambda data: data.replace(old, new)

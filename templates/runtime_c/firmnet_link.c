@@ -21,6 +21,8 @@ enum { NAK = 0x15, READY, STRANGER, FAULT };
 
 #define GAP_MS 250u  /* so much silence inside a frame means its rest is lost */
 #define QUIET_MS 30u /* so much silence after damage means the host has stopped sending */
+#define EXAMINED_MS 1500u /* so much silence ends a test of the line; or so many bytes: */
+#define EXAMINED_BYTES 300u
 #define TIMES 2u     /* so often a model that remembers is given a sample: that it does shows in the second answer */
 
 #define HEAD_BYTES 20u
@@ -43,8 +45,9 @@ static struct {
     uint32_t input; /* the one that is there */
     uint32_t heard_ms;
     uint8_t damaged;
-    uint8_t typed; /* what came is no frame but a person's Enter */
 } request;
+
+static uint32_t examined; /* bytes that may still come of a test of the line, each of which is told; 0: there is none */
 
 static struct {
     uint32_t number; /* 0: none */
@@ -93,12 +96,17 @@ static struct {
     uint32_t crc;
 } answer;
 
+static void write(const void *data, uint32_t n)
+{
+    fn_board_write((const uint8_t *)data, n);
+}
+
 static void put(const void *data, uint32_t n)
 {
     answer.bytes += n;
     if (!answer.counting) {
         answer.crc = fn_crc32(answer.crc, data, n);
-        fn_board_write((const uint8_t *)data, n);
+        write(data, n);
     }
 }
 
@@ -124,13 +132,13 @@ static void begin(uint8_t what, uint32_t to, uint32_t bytes)
     answer.counting = 0;
     answer.crc = fn_crc32(0u, head + 2, COVERED_BYTES);
     memcpy(head + 16, &answer.crc, 4u);
-    fn_board_write(head, sizeof head);
+    write(head, sizeof head);
 }
 
 static void end(void)
 {
     const uint32_t crc = answer.crc;
-    fn_board_write((const uint8_t *)&crc, sizeof crc);
+    write(&crc, sizeof crc);
 }
 
 typedef void (*parts)(void);
@@ -183,6 +191,14 @@ static void refuse(const char *why)
 
 /* ---- who this is ---- */
 
+static void every_byte(void (*give)(const void *data, uint32_t n))
+{
+    for (uint32_t value = 256u; value-- > 0u;) {
+        const uint8_t byte = (uint8_t)value;
+        give(&byte, 1u);
+    }
+}
+
 static void put_number(uint32_t n)
 {
     char digits[10];
@@ -227,9 +243,8 @@ static void greet(void)
     for (uint32_t i = 0; i < model->state_count; i++) {
         put_port("state ", model->states[i].name, model->states[i].dtype, model->states[i].bytes);
     }
-    for (uint32_t value = length() ? 256u : 0u; value-- > 0u;) { /* a hello with a payload tests the line */
-        const uint8_t byte = (uint8_t)value;
-        put(&byte, 1u);
+    if (length()) { /* a hello with a payload tests the line */
+        every_byte(put);
     }
 }
 
@@ -599,16 +614,57 @@ static void take(uint32_t offset, uint8_t byte)
     }
 }
 
+/* In hex; after the last one the test ends. */
+static void tell_byte(uint8_t byte)
+{
+    static const char digits[] = "0123456789abcdef";
+    write(&digits[byte >> 4], 1u);
+    write(&digits[byte & 15u], 1u);
+    if (--examined == 0u) {
+        write("]", 1u);
+    }
+}
+
+/* What is no frame: the host's question what the line makes of every byte, a person's Enter, or damage. */
+static void answer_text(void)
+{
+    static const char question[] = "?line";
+    static const char nobody[] = ": firmnet's C runtime has no prompt; `firmnet verify` talks to it\r\n";
+    uint32_t same = 0u;
+    while (same < sizeof question - 1u && (request.head[same] & 0x7Fu) == (uint8_t)question[same]) {
+        same++;
+    }
+    if (same == sizeof question - 1u && request.at >= same) {
+        write("<", 1u);
+        every_byte(write);
+        examined = EXAMINED_BYTES;
+        return;
+    }
+    if (request.head[0] == '\r' || request.head[0] == '\n') {
+        write(fn_deployed->name, (uint32_t)strlen(fn_deployed->name));
+        write(nobody, sizeof nobody - 1u);
+    }
+    tell(NAK, kept.number);
+}
+
 void fn_link_receive(uint8_t byte)
 {
     request.heard_ms = fn_board_ms();
-    if (request.damaged) {
+    if (examined) {
+        if (examined == EXAMINED_BYTES) {
+            write("[", 1u);
+        }
+        tell_byte(byte);
         return;
     }
     const uint32_t at = request.at++;
     if (at < HEAD_BYTES) {
         request.head[at] = byte;
-        request.typed = at == 0u && (byte == '\r' || byte == '\n');
+    }
+    if (request.damaged) {
+        return;
+    }
+    if (at < HEAD_BYTES) {
         request.damaged = at < sizeof MAGIC ? byte != MAGIC[at] : at == HEAD_BYTES - 1u && !is_sound();
         if (at == HEAD_BYTES - 1u && !request.damaged) {
             open_payload();
@@ -628,25 +684,19 @@ void fn_link_receive(uint8_t byte)
     }
 }
 
-/* A person at a terminal, who looks for a prompt. */
-static void say_who(void)
-{
-    static const char rest[] = ": firmnet's C runtime has no prompt; `firmnet verify` talks to it\r\n";
-    fn_board_write((const uint8_t *)fn_deployed->name, (uint32_t)strlen(fn_deployed->name));
-    fn_board_write((const uint8_t *)rest, sizeof rest - 1u);
-}
-
 void fn_link_idle(void)
 {
     const uint32_t silent_ms = fn_board_ms() - request.heard_ms;
-    if (request.damaged ? silent_ms >= QUIET_MS : request.at && silent_ms >= GAP_MS) {
+    if (examined) {
+        if (silent_ms >= EXAMINED_MS) {
+            write(examined == EXAMINED_BYTES ? "[]" : "]", examined == EXAMINED_BYTES ? 2u : 1u);
+            examined = 0u;
+        }
+    } else if (request.damaged ? silent_ms >= QUIET_MS : request.at && silent_ms >= GAP_MS) {
+        bad_frames++;
+        answer_text();
         request.at = 0u;
         request.damaged = 0u;
-        bad_frames++;
-        if (request.typed) {
-            say_who();
-        }
-        tell(NAK, kept.number);
     }
 }
 

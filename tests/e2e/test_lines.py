@@ -1,32 +1,13 @@
 """Is a line that changes bytes recognised and named? The emulated board is behind each of these."""
 
-from collections.abc import Callable
-
 import pytest
 from board_checks import random_inputs
-from noisy_line import Damage, noisy
+from noisy_line import Damage, even_parity, noisy, replacing, seven_bits, without
 
 from firmnet.artifact import Artifact
 from firmnet.devices import qemu, serial
 from firmnet.errors import VerificationError
 from firmnet.verify import verify
-
-
-def seven_bits(data: bytes) -> bytes:
-    return bytes(value & 0x7F for value in data)
-
-
-def even_parity(data: bytes) -> bytes:
-    return bytes(value & 0x7F | (value & 0x7F).bit_count() % 2 << 7 for value in data)
-
-
-def without(*values: int) -> Callable[[bytes], bytes]:
-    return lambda data: bytes(value for value in data if value not in values)
-
-
-def replacing(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
-    return lambda data: data.replace(old, new)
-
 
 LINES = {
     "seven bits both ways": (seven_bits, seven_bits, "changes the eighth bit.*8 data bits, no parity"),

@@ -18,7 +18,7 @@ import pytest
 from board_twin import FLASH, BoardTwin, inputs, save_artifact, two_layers
 from board_twin import powered as twin_powered
 from c_board import SANITIZERS, c_artifact, compiled, powered
-from noisy_line import Damage, noisy
+from noisy_line import Damage, even_parity, noisy, replacing, without
 from serial.urlhandler import protocol_socket
 
 from firmnet.artifact import Artifact
@@ -283,6 +283,25 @@ def received(data: bytes) -> bool:
         if zlib.crc32(frame[2:16] + frame[20:-4]) != struct.unpack("<I", frame[-4:])[0]:
             return False
     return True
+
+
+LINES = {
+    "a parity bit": (bytes, even_parity, "from the board it changes the eighth bit"),
+    "XON and XOFF swallowed": (without(0x11, 0x13), without(0x11, 0x13), "swallows XON and XOFF.*-ixon"),
+    "Ctrl-C eaten": (without(0x03), bytes, "towards the board it swallows the control characters 0x03"),
+    "telnet": (bytes, replacing(b"\xff", b"\xff\xff"), "from the board it doubles or drops 0xFF.*rfc2217://"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_that_changes_bytes_is_named(artifact: Artifact, url: str, name: str) -> None:
+    towards, back, said = LINES[name]
+    with (
+        noisy(url, Damage(towards=towards, back=back), 0) as line,
+        pytest.raises(VerificationError, match=rf"the line does not carry every byte: .*{said}"),
+        serial.open(artifact, line) as device,
+    ):
+        verify(artifact, device, inputs(20))
 
 
 def test_a_person_who_presses_enter_is_told_what_this_is(url: str) -> None:

@@ -27,7 +27,7 @@ from .frames import (
     Receiver,
 )
 from .strangers import who_speaks
-from .transparency import EIGHTH_BIT, Examination, examine, sentence
+from .transparency import EIGHTH_BIT, NOBODY, Examination, examine, sentence
 
 PATIENCE_S = 1.0
 """The first wait for an answer before asking again, beside the time the bytes need on the line."""
@@ -165,6 +165,9 @@ class Link:
             if rounds == 3:
                 self._blame_line()
             hellos += 1
+            knocked = self._refused or hellos > HELLOS_ALONE  # only who serves says that a frame is damaged
+            if hellos >= HELLOS_ALONE and knocked and not self._prompts | self._prompted:
+                self._blame_line()
             patience_s *= 1.5
         self._blame_line()
         sent = "Ctrl-C, Ctrl-A and a hello frame" if knocks else "hello frames"
@@ -377,8 +380,9 @@ class Link:
             and self._until(b">", max(deadline, time.monotonic() + 0.2)) is not None
         )
         stray = bytes(self._receiver.stray)
-        if RAW_PROMPT in bytes(value & 0x7F for value in stray) and RAW_PROMPT not in stray:
-            raise VerificationError(f"{self._line}: {sentence((), (EIGHTH_BIT,))}")
+        for text in (RAW_PROMPT, NOBODY):
+            if text in bytes(value & 0x7F for value in stray) and text not in stray:
+                raise VerificationError(f"{self._line}: {sentence((), (EIGHTH_BIT,))}")
         self._prompted |= entered or b">>> " in stray
         return entered
 
@@ -447,13 +451,15 @@ class Link:
         )
 
     def _blame_line(self) -> None:
-        """Examine the line, once, if there is a REPL behind it; VerificationError when it changes bytes."""
-        if self._examined or not self._prompted:
+        """Examine the line, once, if somebody is behind it; VerificationError when it changes bytes."""
+        if self._examined or not (self._prompted if self._prompts else self._receiver.received_bytes):
             return
         self._examined = True
+        prompts = self._prompts or self._prompted
         with suppress(OSError):
-            self._write(Frame(Message.RESET, self._session, self._number + 1).encode())
-            said = examine(Examination(self._port, self._receiver, self._bytes_per_s))
+            if prompts:
+                self._write(Frame(Message.RESET, self._session, self._number + 1).encode())
+            said = examine(Examination(self._port, self._receiver, self._bytes_per_s, prompts))
             if said:
                 raise VerificationError(f"{self._line}: {said}")
 

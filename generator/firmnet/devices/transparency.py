@@ -1,7 +1,7 @@
 """Does a serial line deliver every byte as it was sent? If not: what does it change, and how is that mended?
 
-The board's own Python sends all 256 values and tells in hex which it received, so that nothing but printable
-text and the REPL's few keys must pass for the answer to be right.
+The board's own Python, or its C runtime, sends all 256 values and tells in hex which it received, so that
+nothing but printable text and the REPL's few keys must pass for the answer to be right.
 """
 
 import re
@@ -19,6 +19,10 @@ PROBE = (
 """Has none of the characters <, [ and ] that mark what it prints, for the REPL may echo it."""
 REPLS = ((b"\x03\x03\r\x01", b"\x04"), (b"\x03\x03\x02\r", b"\r"))
 """How to reach the raw and the friendly REPL, and have it execute: where one fails, the other may not."""
+QUESTION = b"?line\r"
+"""What has the C runtime do the same."""
+NOBODY = b": firmnet's C runtime has no prompt"
+"""How that answers keys."""
 BACK_AT_REPL_S = 7.0
 """A board that still serves frames is back at its REPL by then."""
 QUIET_S = 0.4
@@ -27,11 +31,15 @@ CR, LF, XON, XOFF, IAC = 0x0D, 0x0A, 0x11, 0x13, 0xFF
 
 @dataclass(frozen=True)
 class Examination:
-    """A line to examine: its port, its receiver, whose text goes astray meanwhile, and its slowest pace."""
+    """A line to examine: its port, its receiver, whose text goes astray meanwhile, and its slowest pace.
+
+    `prompts`: the board has a REPL, else the C runtime.
+    """
 
     port: ByteStream
     receiver: Receiver
     bytes_per_s: float
+    prompts: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,27 +56,38 @@ EIGHTH_BIT = Change("changes the eighth bit", "set it to 8 data bits, no parity"
 def examine(line: Examination) -> str:
     """One sentence on what the line changes; "" when it changes nothing, nothing regular, or nobody answers.
 
-    Leaves the board at its REPL. Raises OSError when the port breaks.
+    Leaves a board that has one at its REPL. Raises OSError when the port breaks.
     """
     deadline = time.monotonic() + BACK_AT_REPL_S
     attempt = 0
     while time.monotonic() < deadline:
-        keys, execute = REPLS[attempt % len(REPLS)]
+        _ask(line, attempt)
         attempt += 1
-        line.port.write(keys)
-        _read_until(line, b">", 0.5)
-        line.receiver.discard()
-        line.port.write(PROBE.encode() + execute)
         if _read_until(line, b"<", 1.0) is None:
             continue
         out = _read_quiet(line)
         line.port.write(EVERY_BYTE)
         told = _read_until(line, b"]", 4.0)
-        found = re.search(rb"\[(\d+):([0-9a-f]*)\]", told or b"")
+        found = re.search(rb"\[(?:(\d+):)?((?:[0-9a-f]{2})*)\]", told or b"")
         if found and len(out) > len(EVERY_BYTE) // 2:
-            received = bytes.fromhex(found[2].decode())[: int(found[1])]
+            received = bytes.fromhex(found[2].decode())[: int(found[1] or len(found[2]))]
             return sentence(changes(received), changes(out))
+        if not found and changes(out) == (EIGHTH_BIT,):  # what the board told is as illegible
+            return sentence((), (EIGHTH_BIT,))
     return ""
+
+
+def _ask(line: Examination, attempt: int) -> None:
+    """Have the board send every byte and tell which it receives then."""
+    if not line.prompts:
+        _read_quiet(line)  # what comes without a pause before it belongs to what came before
+        line.port.write(QUESTION)
+        return
+    keys, execute = REPLS[attempt % len(REPLS)]
+    line.port.write(keys)
+    _read_until(line, b">", 0.5)
+    line.receiver.discard()
+    line.port.write(PROBE.encode() + execute)
 
 
 def changes(got: bytes) -> tuple[Change, ...]:
