@@ -123,7 +123,10 @@ class Growing:
     def call(self, name: str, *arguments: Any) -> bool:
         """Whether this was called: PyTorch and the rule take it, and what it makes can be gone on with."""
         made = self._computed(name, arguments)
-        if not made or not _usable(made[0]) or (name in LEAPS and not self._steady(name, arguments, made)):
+        if not made or not _usable(made[0]):
+            return False
+        leaps = name in LEAPS or any(real[0].dtype is torch.int64 for real in made)
+        if leaps and not self._steady(name, arguments, made):
             return False
         before = len(self.builder.nodes), {**self.builder.tensors}, {**self.builder.expanded}
         self.builder.layer = f"{name.partition('.')[0]}_{len(self.calls)}"

@@ -89,7 +89,6 @@ FAMILY = Family(
     },
     {"chosen": chosen},
     leaps={
-        "argmax.default",
         *(f"{relation}.{kind}" for relation in RELATIONS for kind in ("Scalar", "Tensor")),
         *(f"logical_{kind}.default" for kind in ("not", "and", "or")),
         "where.self",
