@@ -13,6 +13,8 @@ from .targets import MACHINES
 from .toolchain import Line, find, run
 
 PROGRAM = "qemu-system-arm"
+NEWER_PACKAGES = {PROGRAM: "qemu-system-arm", "qemu-system-riscv32": "qemu-system-riscv"}
+"""Program → Debian's package of QEMU 9 and later that brings it."""
 SHELF = "emulators"
 """Where in the cache."""
 
@@ -25,21 +27,27 @@ def emulator_for(machine: str, say: Line = lambda sentence: None) -> str:
 
     UserError with what to install where there is none.
     """
-    needed = since(machine)
-    own = find(PROGRAM)
-    if needed <= (0, 0) or release(own) >= needed:
+    program, needed = program_of(machine), since(machine)
+    own = find(program) if program == PROGRAM else shutil.which(program)
+    if own and (needed <= (0, 0) or release(own) >= needed):
         return own
     try:
-        path = str(kept_program(PROGRAM, lambda made: _fetch(made, needed, say), SHELF))
+        path = str(kept_program(program, lambda made: _fetch(made, program, needed, say), SHELF))
         if release(path) >= needed:
             return path
         why = f"the one in the cache is {shown(release(path))}: `firmnet clean --all` takes it away"
     except UserError as error:
         why = first_line(error)
+    here = f"{own} is {shown(release(own))}" if own else f"there is no {program} on this system"
     raise UserError(
-        f"the machine {machine!r} needs QEMU {shown(needed)} or newer; {own} is {shown(release(own))}, and a "
-        f"newer one could not be had ({why}): install one, or connect the board and give its --port"
+        f"the machine {machine!r} needs QEMU {shown(needed)} or newer; {here}, and a newer one could not be "
+        f"had ({why}): install one, or connect the board and give its --port"
     )
+
+
+def program_of(machine: str) -> str:
+    """Which of QEMU's programs has the machine."""
+    return MACHINES[machine].program if machine in MACHINES else PROGRAM
 
 
 def since(machine: str) -> Release:
@@ -71,21 +79,22 @@ def shown(release: Release) -> str:
     return ".".join(map(str, release))
 
 
-def _fetch(scratch: Path, needed: Release, say: Line) -> Path:
+def _fetch(scratch: Path, program: str, needed: Release, say: Line) -> Path:
     """Debian's package for this release from its backports; of it the one program, which wants no files.
 
     Its libraries are those of the system's own QEMU.
     """
-    say(f"fetching QEMU {shown(needed)} or newer from Debian's backports (10 MB, once)")
+    say(f"fetching {program} {shown(needed)} or newer from Debian's backports (10 MB, once)")
     scratch.mkdir()
     apt_get = apt(scratch, "deb", f"{_codename()}-backports")
-    run([*apt_get, "download", PROGRAM], what="apt-get download", timeout_s=FETCH_S, cwd=scratch)
+    download = [*apt_get, "download", NEWER_PACKAGES[program]]
+    run(download, what="apt-get download", timeout_s=FETCH_S, cwd=scratch)
     (package,) = scratch.glob("*.deb")
     run(["dpkg-deb", "--extract", package, scratch / "out"], what="dpkg-deb")
-    program = scratch / "out" / "usr" / "bin" / PROGRAM
-    if release(str(program)) < needed:
-        raise UserError(f"Debian's backports have {shown(release(str(program)))}")
-    return program
+    fetched = scratch / "out" / "usr" / "bin" / program
+    if release(str(fetched)) < needed:
+        raise UserError(f"Debian's backports have {shown(release(str(fetched)))}")
+    return fetched
 
 
 def _codename() -> str:

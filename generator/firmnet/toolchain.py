@@ -20,6 +20,7 @@ from .errors import UserError
 PACKAGES = {
     "arm-none-eabi-gcc": ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),
     "qemu-system-arm": ("qemu-system-arm",),
+    "riscv64-unknown-elf-gcc": ("gcc-riscv64-unknown-elf",),
     "gcc": ("gcc", "libc6-dev"),
     "git": ("git",),
     "openocd": ("openocd",),

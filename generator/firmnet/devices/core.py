@@ -19,6 +19,15 @@ from .runner import Answer, Model, Request, Runner, Wanted, from_artifact, progr
 BOOT_TIMEOUT_S = 120.0
 RUNS_PER_BOOT = 100
 """Inferences per boot of a device; progress is reported in these steps."""
+_START = {
+    "arm-none-eabi-gcc": ("core.h", "startup.c"),
+    "riscv64-unknown-elf-gcc": ("core.h", "startup_riscv.c", "string.h"),
+}
+"""Compiler → what of templates/core goes from reset to main()."""
+_LIBRARY = {
+    "arm-none-eabi-gcc": ("-specs=nano.specs",),
+    "riscv64-unknown-elf-gcc": ("-nostdlib", "-lgcc"),  # Debian has newlib for Arm only
+}
 FAULT = 70
 """Exit code of an image that hit a fault handler (templates/core/core.h)."""
 
@@ -51,7 +60,7 @@ def image(
     if count_instructions and not target.counter:
         raise UserError(f"{machine} cannot count instructions: use netduinoplus2")
     counter = ("-DCORE_TIM2",) if count_instructions else ()
-    files = program_files(models, "core.h", "startup.c", "semihosting.c", "core.ld")
+    files = program_files(models, *_START[core_named(target.core).compiler], "semihosting.c", "core.ld")
     elf = compiled(files, _compiler(target, (*cflags, *counter)))
     speed = ("-icount", "shift=0") if count_instructions else ()
     return Runner(tuple(models), lambda folder: _boot(elf, target, speed, folder, timeout_s))
@@ -132,8 +141,10 @@ def _compiler(machine: Machine, cflags: Sequence[str]) -> Compiler:
         "core_ram_bytes": machine.ram.size_bytes,
     }
     symbols = (f"-Wl,--defsym={name}={value:#x}" for name, value in memory.items())
-    flags = (*core_named(machine.core).cflags, *cflags)
-    return Compiler("arm-none-eabi-gcc", flags, ("-nostartfiles", "-specs=nano.specs", "-Tcore.ld", *symbols))
+    core = core_named(machine.core)
+    library = _LIBRARY[core.compiler]
+    flags = (*core.cflags, *cflags, *(("-ffreestanding",) if "-nostdlib" in library else ()))
+    return Compiler(core.compiler, flags, ("-nostartfiles", *library, "-Tcore.ld", *symbols))
 
 
 def _boot(elf: Path, machine: Machine, speed: Sequence[str], folder: Path, timeout_s: float) -> None:
@@ -147,6 +158,7 @@ def _boot(elf: Path, machine: Machine, speed: Sequence[str], folder: Path, timeo
         *screen,
         *semihosting,
         *speed,
+        *machine.arguments,
         "-kernel",
         elf,
     ]

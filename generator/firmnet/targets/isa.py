@@ -11,6 +11,10 @@ CoreName = Literal[
     "cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m55"
 ]
 
+"""Of boards: the cores that our own platform builds for."""
+EmulatedCore = CoreName | Literal["rv32imac"]
+"""Those on which models run in a bare image (devices/core.py)."""
+
 
 @unique
 @total_ordering
@@ -33,12 +37,13 @@ class Isa(Enum):
 
 @dataclass(frozen=True)
 class Core:
-    """A core by its name: its instructions, whether it has a float32 unit, and GCC's flags for it."""
+    """A core by its name: its instructions, whether it has a float32 unit, GCC's flags, and which GCC."""
 
-    name: CoreName
+    name: EmulatedCore
     isa: Isa
     fpu: bool
     cflags: tuple[str, ...]
+    compiler: str = "arm-none-eabi-gcc"
 
 
 def _core(name: CoreName, isa: Isa, cpu: str, fpu: str = "") -> Core:
@@ -56,6 +61,13 @@ CORES: dict[str, Core] = {
         _core("cortex-m7", Isa.DSP, "cortex-m7", "fpv5-sp-d16"),
         _core("cortex-m33", Isa.DSP, "cortex-m33", "fpv5-sp-d16"),
         _core("cortex-m55", Isa.HELIUM, "cortex-m55", "auto"),
+        Core(
+            "rv32imac",
+            Isa.SCALAR,
+            False,
+            ("-march=rv32imac", "-mabi=ilp32", "-mcmodel=medany", "-mno-relax"),
+            "riscv64-unknown-elf-gcc",
+        ),
     )
 }
 

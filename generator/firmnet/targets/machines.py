@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .isa import CoreName
+from .isa import CoreName, EmulatedCore
 
 LPUART1 = 0
 """What FN_USART is for a low-power UART, which is counted apart from the others."""
@@ -38,11 +38,12 @@ class Machine:
     `counter`: its TIM2 can count instructions. `part`: it has less RAM than others of its family, and runs
     what takes no more (devices/qemu.py looks at each firmware). `serials`: which UART (FN_USART) each
     `-serial` of QEMU is. `since`: the first release of QEMU's in which a firmware can run there; (0, 0): any.
+    `program`: the QEMU that has it; `arguments`: what that must be told beside.
     """
 
     name: str
-    core: CoreName
-    runs: tuple[CoreName, ...]
+    core: EmulatedCore
+    runs: tuple[EmulatedCore, ...]
     flash: Memory
     ram: Memory
     vectors: int
@@ -51,6 +52,8 @@ class Machine:
     part: bool = False
     serials: tuple[int, ...] = (1,)
     since: tuple[int, int] = (0, 0)
+    program: str = "qemu-system-arm"
+    arguments: tuple[str, ...] = ()
 
 
 _CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies=2)
@@ -111,6 +114,18 @@ MACHINES = {
             Memory(0x0100_0000, 2 << 20),
             0,
             "",
+        ),
+        Machine(
+            "virt",
+            "rv32imac",
+            ("rv32imac",),
+            Memory(0x8000_0000, 32 << 20),
+            Memory(0x8200_0000, 32 << 20),
+            0x8000_0000,
+            "",
+            since=(7, 2),
+            program="qemu-system-riscv32",
+            arguments=("-bios", "none"),
         ),
     )
 }

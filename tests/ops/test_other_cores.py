@@ -1,0 +1,49 @@
+"""Do cores that the op matrix leaves out compute the same? Of every kernel one row, an image per core."""
+
+import numpy as np
+import pytest
+from compiler_warnings import WARNINGS
+from matrix_rows import ROWS, Row
+
+from firmnet.devices import core
+from firmnet.devices.runner import Request, from_graph
+from firmnet.emulators import emulator_for
+from firmnet.errors import UserError
+from firmnet.kernels import choices
+from firmnet.targets import Isa
+from firmnet.toolchain import find
+
+INPUTS = 12
+"""Of a row, beginning with random ones; and the extremes."""
+
+
+def one_of_each_kernel(isa: Isa) -> list[Row]:
+    """Of the rows that a kernel is chosen for the one with some hundred outputs, or nearest to that."""
+    rows: dict[str, Row] = {}
+    for row in sorted(ROWS, key=lambda row: abs(row.case.call.output.size - 100)):
+        label = choices(row.op.name, row.case.call, isa)[0].label
+        rows.setdefault(f"{row.op.name} {label} {row.case.call.output.dtype}", row)
+    return list(rows.values())
+
+
+@pytest.mark.parametrize(
+    ("machine", "isa"),
+    [("mps3-an547", Isa.DSP), ("virt", Isa.SCALAR)],
+    ids=["cortex-m55", "rv32imac"],
+)
+def test_bit_exact(machine: str, isa: Isa) -> None:
+    try:
+        emulator_for(machine)
+        find(core.core_named(core.MACHINES[machine].core).compiler)
+    except UserError as error:
+        pytest.skip(str(error))
+    rows = one_of_each_kernel(isa)
+    assert len({row.op for row in rows}) == len({row.op for row in ROWS})
+    image = core.image([from_graph(row.graph, isa=isa) for row in rows], machine, cflags=WARNINGS)
+    asked = [Request(row.graph.name, np.r_[row.inputs[:INPUTS], row.inputs[-3:]]) for row in rows]
+    wrong = [
+        row.id
+        for row, answer in zip(rows, image.ask(asked), strict=True)
+        if not np.array_equal(answer.outputs, np.r_[row.expected[:INPUTS], row.expected[-3:]])
+    ]
+    assert wrong == []
