@@ -326,14 +326,26 @@ def verify(
     emulate: bool = False,
     port: str | None = None,
     layers: bool = False,
+    own_firmware: bool = False,
     progress: devices.RunsDone | None = None,
 ) -> Verdict:
-    """Compare every output element of the oracle with the emulated board's, or the board's at `port`."""
+    """Compare every output element of the oracle with the emulated board's, or the board's at `port`.
+
+    `own_firmware`: that board runs a program of yours with the generated files and the link in it.
+    """
     opened = _opened(artifact)
     values, clipped = integers(opened, inputs)
     address = "qemu" if emulate else port_of(opened.board, port)
     with open(address, opened) as device:
-        return compare(opened, device, values, layers=layers, progress=progress, clipped=clipped)
+        return compare(
+            opened,
+            device,
+            values,
+            layers=layers,
+            progress=progress,
+            clipped=clipped,
+            own_firmware=own_firmware,
+        )
 
 
 def profile(

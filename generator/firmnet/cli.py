@@ -32,6 +32,7 @@ from .options import (
     ModelArgument,
     NameOption,
     Out,
+    OwnFirmware,
     PortOption,
     PrecisionOption,
     ProtocolOption,
@@ -291,16 +292,24 @@ def verify(
     emulate: Emulate = False,
     port: PortOption = None,
     layers: Layers = False,
+    own_firmware: OwnFirmware = False,
     json: Json = False,
 ) -> Outcome:
     """Compare every output of the board with the host's integer oracle, bit for bit."""
     from . import api
 
-    if emulate and port:
-        raise UserError("--emulate and --port cannot be used together: leave one out")
+    if emulate and (port or own_firmware):
+        other = "--port" if port else "--own-firmware"
+        raise UserError(f"--emulate and {other} cannot be used together: leave one out")
     with screen.step("verify") as step:
         verdict = api.verify(
-            artifact, inputs, emulate=emulate, port=port, layers=layers, progress=step.advance
+            artifact,
+            inputs,
+            emulate=emulate,
+            port=port,
+            layers=layers,
+            own_firmware=own_firmware,
+            progress=step.advance,
         )
         step.summary = verdict.device
     screen.line(verdict.sentence(), "bold green" if verdict.ok else "bold red")

@@ -131,6 +131,13 @@ Inputs = Annotated[
     ),
 ]
 Layers = Annotated[bool, typer.Option("--layers", help="Also compare a checksum of every layer.")]
+OwnFirmware = Annotated[
+    bool,
+    typer.Option(
+        "--own-firmware",
+        help="The board runs a program of yours with the generated files in it: its flash is not compared.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")
 ]

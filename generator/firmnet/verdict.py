@@ -49,7 +49,8 @@ class Verdict:
     `inputs_with_wrong_layers` is None unless every layer of every input was checked. A layer may differ while
     no final output does; with all layers checked that is a failure too. `steady`: where no layer was wrong
     when wrong inputs were run again, whether the answers to REPEATS more runs were those of the first.
-    `image_bytes` of the device's memory are as they were built; None where it runs no firmware. `calls`: what
+    `image_bytes` of the device's memory are as they were built; None where it runs no firmware, or one
+    that the user built (`own_firmware`). `calls`: what
     users call, with real numbers; None where the device cannot be called so, or is wrong already. `coverage`:
     what the inputs reach, by the oracle's values.
     """
@@ -67,6 +68,7 @@ class Verdict:
     calls: Calls | None = None
     coverage: Coverage | None = None
     remembers: bool = False
+    own_firmware: bool = False
 
     @property
     def ok(self) -> bool:
@@ -88,6 +90,8 @@ class Verdict:
         if self._exact:
             layers = ", every layer too" if self.inputs_with_wrong_layers is not None else ""
             image = f", {self.image_bytes:,} bytes of its flash as built" if self.image_bytes else ""
+            if self.own_firmware:
+                image = ", its flash not compared (a firmware of your own)"
             if self.calls and self.calls.wrong:
                 return f"not verified: {head}{layers}{image}; but {self.calls.wrong}"
             calls = f", {self.calls.sentence()}" if self.calls else ""

@@ -64,6 +64,7 @@ def verify(
     layers: bool = False,
     progress: Callable[[int], None] | None = None,
     clipped: float | None = None,
+    own_firmware: bool = False,
 ) -> Verdict:
     """Compare every element of every output for every input (N, *sample shape), in the model's own order.
 
@@ -72,7 +73,8 @@ def verify(
 
     With `layers` the CRC-32 of every layer's output is compared as well. A few float samples made from the
     inputs go all the way that a user's call goes. `clipped`, where the inputs were floats, is the share of
-    their values that int8 does not hold. Raises UserError when the inputs do
+    their values that int8 does not hold. `own_firmware`: the generated files are in a firmware that somebody
+    else built, so there is nothing to compare its flash with. Raises UserError when the inputs do
     not fit the model, VerificationError when the board runs another firmware or stops answering.
     """
     check_inputs(artifact, inputs)
@@ -87,7 +89,9 @@ def verify(
         asked = host.submit(_asked, artifact, inputs) if isinstance(device, HasCalls) else None
         runs, count = Stepper(artifact.graph), count_of(artifact, inputs)
         soon = [host.submit(oracle, artifact, at(inputs, [i]), layers, reached, runs) for i in range(count)]
-        image_bytes = measure(artifact, device) if isinstance(device, HasFlash) else None
+        image_bytes = None
+        if isinstance(device, HasFlash) and not own_firmware:
+            image_bytes = measure(artifact, device)
         device.reset()
         result = device.run(inputs, layers=layers, progress=progress)
         expected = _joined([future.result() for future in soon])
@@ -117,6 +121,7 @@ def verify(
         outputs=result.outputs,
         steady=steady,
         image_bytes=image_bytes,
+        own_firmware=own_firmware,
         calls=_calls(artifact, device, wanted)
         if isinstance(device, HasCalls) and wanted and not len(tried)
         else None,

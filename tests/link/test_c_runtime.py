@@ -6,6 +6,7 @@ The board is the generated C itself, in a process of this machine behind a real 
 import random
 import socket
 import struct
+import subprocess
 import time
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from noisy_line import Damage, even_parity, noisy, replacing, without
 from serial.urlhandler import protocol_socket
 
 from firmnet.artifact import Artifact
+from firmnet.calls import prediction
 from firmnet.devices import frames, link, serial
 from firmnet.devices.frames import Frame, Message, step_payload
 from firmnet.errors import UserError, VerificationError
@@ -313,6 +315,83 @@ def test_a_person_who_presses_enter_is_told_what_this_is(url: str) -> None:
         while b"\r\n" not in said:
             said += line.recv(100)
     assert b"twin: firmnet's C runtime has no prompt; `firmnet verify` talks to it\r\n" in said
+
+
+ARDUINO = """
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+extern "C" {
+unsigned long millis(void);
+unsigned long micros(void);
+}
+struct Port {
+    void begin(unsigned long) {}
+    int available() { return got < 0 ? 0 : 1; }
+    int read() { int byte = got; got = -1; return byte; }
+    size_t write(const uint8_t *, size_t n) { return n; }
+    void print(const char *text) { fputs(text, stdout); }
+    void print(uint32_t value) { printf("%u", value); }
+    void println(float value) { printf("%g\\n", value); }
+    int got = -1;
+};
+extern Port Serial;
+"""
+SKETCH = """
+#include "Arduino.h"
+#include "{sketch}"
+Port Serial;
+static unsigned long now = 10000;
+unsigned long millis(void) {{ return now; }}
+unsigned long micros(void) {{ return now * 1000; }}
+int main() {{ setup(); loop(); now += 100; loop(); now += 1000; loop(); return 0; }}
+"""
+
+
+@pytest.mark.parametrize("which", ["artifact", "stateful"])
+def test_the_examples_compile_and_compute(which: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """main.c with the C library alone; the sketch with a stand-in for Arduino, where it runs twice."""
+    made = request.getfixturevalue(which)
+    name, project = made.manifest.name, made.firmware
+    strict = [
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-I",
+        project / "lib" / name,
+        "-I",
+        project / "include",
+        "-I",
+        tmp_path,
+    ]
+    sources = [project / "examples" / "main.c", *(project / "lib" / name).glob("*.c")]
+    subprocess.run(["gcc", *strict, *sources, "-lm", "-o", tmp_path / "example"], check=True)
+    said = subprocess.run(tmp_path / "example", capture_output=True, text=True, check=True).stdout
+    zeros = [np.zeros(edge.sample_shape, np.float32) for edge in made.manifest.inputs]
+    right = prediction(made, *zeros)
+    assert said.splitlines()[-1] == f"largest: {right.index}, {right.score:g}"
+
+    (tmp_path / "Arduino.h").write_text(ARDUINO)
+    sketch = project / "examples" / f"{name}_sketch" / f"{name}_sketch.ino"
+    (tmp_path / "sketch.cpp").write_text(SKETCH.format(sketch=sketch))
+    objects = []
+    for source in [*sources[1:], project / "src" / "deployed.c", project / "src" / "firmnet_link.c"]:
+        objects.append(tmp_path / f"{source.stem}.o")
+        subprocess.run(["gcc", *strict, "-c", source, "-o", objects[-1]], check=True)
+    subprocess.run(["g++", *strict, tmp_path / "sketch.cpp", *objects, "-o", tmp_path / "sketch"], check=True)
+    told = subprocess.run(tmp_path / "sketch", capture_output=True, text=True, check=True).stdout.splitlines()
+    label = made.manifest.labels[right.index] if made.manifest.labels else "value"
+    assert len(told) == 2
+    assert made.manifest.states or told == [f"{label} {right.index} {right.score:g}"] * 2
+
+
+def test_a_firmware_of_somebody_else_is_verified_but_for_its_flash(artifact: Artifact, program: Path) -> None:
+    with powered(program, b"another build") as url, serial.open(artifact, url) as device:
+        with pytest.raises(VerificationError, match="does not hold the firmware that was built"):
+            verify(artifact, device, inputs(2))
+        verdict = verify(artifact, device, inputs(2), own_firmware=True)
+    assert verdict.ok
+    assert "its flash not compared (a firmware of your own), predict() right" in verdict.sentence()
 
 
 def test_chance_breaks_nothing(artifact: Artifact, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from . import symbols
 from .blocks import cascade_entry
 from .layers import Layer
 from .model import fingerprint_source, library
-from .project import c_project_files, project_files
+from .project import c_examples, c_project_files, project_files
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def firmware(
         files |= project_files(graph, board, lib.program.stack_bytes, labels, version)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
     identity = fingerprint(sources, graph.name)
+    if runtime == "c":
+        files |= c_examples(graph, board)  # they are no part of the firmware, nor of its fingerprint
     files[fingerprint_file(graph.name)] = fingerprint_source(graph.name, identity)
     manifest = Manifest(
         format=FORMAT,

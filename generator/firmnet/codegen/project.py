@@ -91,6 +91,22 @@ def c_project_files(
     return files
 
 
+def c_examples(graph: Graph, board: Board) -> dict[str, str]:
+    """Programs for people who bring their own firmware; no build of ours compiles them."""
+    inputs, outputs = (
+        [_edge(graph.tensors[port.tensor], port) for port in ports] for ports in (graph.inputs, graph.outputs)
+    )
+    states = [state.name for state in graph.states]
+    context = {"name": graph.name, "inputs": inputs, "outputs": outputs, "states": states}
+    sketch = f"{graph.name}_sketch"
+    return {
+        "examples/main.c": render("runtime_c/example.c.j2", **context),
+        f"examples/{sketch}/{sketch}.ino": render(
+            "runtime_c/example.ino.j2", **context, baud=board.link.baud
+        ),
+    }
+
+
 def _check_name(name: str) -> None:
     reserved = name in (*PYTHON_MODULES, *C_HEADERS) or f"{name}_".startswith(("fn_", "_"))
     if reserved or keyword.iskeyword(name) or not re.fullmatch(r"[a-z]\w*", name, re.ASCII):
