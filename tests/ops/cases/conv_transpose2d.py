@@ -13,7 +13,7 @@ from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 def cases() -> Iterator[Case]:
     yield from _narrow(_CASES)
     yield from mixtures(_narrow(_CASES), ["3x3_s2_crop_relu", "depthwise_4x4_s2", "3x3_s2_more_around"])
-    yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _narrow(_LONG))
+    yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _narrow(_WIDE))
 
 
 def _narrow(rows: list[tuple[str, Shape, Shape, dict[str, Any]]]) -> Iterator[Case]:
@@ -77,5 +77,20 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
     ("3x3_s2_24_to_40", (1, 3, 4, 24), (40, 3, 3, 24), {"stride": (2, 2), "crop": (1, 0, 1, 0)}),
 ]
 
-_LONG = [("one_pixel_4x4_of_130", (1, 1, 1, 130), (2, 4, 4, 130), dict[str, Any]())]
-"""Whose sums over int16 leave 32 bits."""
+_WIDE: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
+    ("one_pixel_4x4_of_130", (1, 1, 1, 130), (2, 4, 4, 130), {}),
+    ("depthwise_3x3_s2_8", (1, 5, 6, 8), (8, 3, 3, 1), {"stride": (2, 2), "groups": 8, "crop": (1, 0, 1, 0)}),
+    (
+        "depthwise_2x2_s3_gaps",
+        (1, 3, 9, 6),
+        (6, 2, 2, 1),
+        {"stride": (3, 3), "groups": 6, "crop": (0, -1, -4, 1)},
+    ),
+    (
+        "depthwise_5x4_s2x3_dilated",
+        (1, 6, 11, 3),
+        (3, 5, 4, 1),
+        {"stride": (2, 3), "groups": 3, "dilation": (3, 2), "crop": (3, 2, 1, 2), "lo": 0.0},
+    ),
+]
+"""Of int16 alone: sums that leave 32 bits, and a filter per channel, whose phases differ."""

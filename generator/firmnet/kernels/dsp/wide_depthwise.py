@@ -82,19 +82,12 @@ class DepthwiseWideConv2d(Kernel):
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         """Two by two channels: biases, a word of weights for each tap, multipliers."""
-        taps = k["weight"].reshape(len(k["weight"]), -1).astype(np.int64)
-        even, odd = (np.pad(taps, ((0, len(taps) % 2), (0, 0)))[i::2] for i in (0, 1))
-        words = ((even & 0xFFFF) | (odd << 16)).astype(np.int32)
-        bias, multiplier = (even_pairs(k[name]).reshape(-1, 2) for name in ("bias", "multiplier"))
-        return {"weight": np.hstack([bias, words, multiplier]).astype(np.int32).ravel()}
+        return {"weight": stream(k["weight"].reshape(len(k["weight"]), -1), k["bias"], k["multiplier"])}
 
     def layout(self, call: Call, k: Constants) -> WideDepthwise:
         where = image(call, window_of(call))
         (_, kw), (_, step), (dh, dw) = where.kernel, where.stride, where.dilation
-        chunks = tuple(
-            _chunk(range(at, min(at + WEIGHT_REGISTERS, kw)), step, dw, 2 * where.n_in)
-            for at in range(0, kw, WEIGHT_REGISTERS)
-        )
+        chunks = chunked(kw, step, dw, 2 * where.n_in)
         row, widest = 2 * where.n_in * where.width * dh, chunks[-1].columns[-1][0]
         first, count = whole(where, 1)
         reach = max(widest, call.output.dtype.bytes * where.n_in)
@@ -112,6 +105,21 @@ def whole(where: WindowedImage, axis: int) -> tuple[int, int]:
     first = max(-(-before // stride), 0)
     last = min((size - 1 - (where.kernel[axis] - 1) * where.dilation[axis] + before) // stride, made - 1)
     return first, max(last + 1 - first, 0)
+
+
+def stream(filters: Array, bias: Array, multiplier: Array) -> Array:
+    """Of filters (N, taps), int32: two by two biases, a word of weights for each tap, multipliers."""
+    taps = filters.astype(np.int64)
+    even, odd = (np.pad(taps, ((0, len(taps) % 2), (0, 0)))[i::2] for i in (0, 1))
+    words = ((even & 0xFFFF) | (odd << 16)).astype(np.int32)
+    begin, end = (even_pairs(values).reshape(-1, 2) for values in (bias, multiplier))
+    return np.hstack([begin, words, end]).astype(np.int32).ravel()
+
+
+def chunked(taps: int, stride: int, dilation: int, pixel_bytes: int) -> tuple[Chunk, ...]:
+    """A row of the kernel, for as many of its taps at a time as registers hold weights of."""
+    ranges = (range(at, min(at + WEIGHT_REGISTERS, taps)) for at in range(0, taps, WEIGHT_REGISTERS))
+    return tuple(_chunk(some, stride, dilation, pixel_bytes) for some in ranges)
 
 
 def _chunk(taps: range, stride: int, dilation: int, pixel_bytes: int) -> Chunk:
