@@ -1,6 +1,7 @@
 """What do tests flash without building it? A small network, with firmware files that are made up."""
 
 import json
+import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,18 +12,37 @@ from firmnet.artifact import Artifact, save
 from firmnet.build import BuildReport, FirmwareSizes
 from firmnet.codegen.firmware import firmware
 from firmnet.provenance import file_digest
-from firmnet.targets import Board, load_board
-from firmnet.targets.board import Chip, Connection, Flashing, MicroPython, PlatformIO
+from firmnet.targets import Board, board_of_json, load_board
 
-PICO = Board(
-    id="pico",
-    name="Raspberry Pi Pico",
-    chip=Chip("rp2040", "cortex-m0plus", 125_000_000, 0x1000_0000, 2**21, 0x2000_0000, 2**18),
-    link=Connection("usb_cdc", 115_200, ("2e8a:00c0",), ("2e8a:0003",), touch_1200=True),
-    micropython=MicroPython(32_768, 16_384),
-    platformio=PlatformIO("raspberrypi", "pico", "arduino", "picotool"),
-    flash=Flashing(("uf2",), ("RPI-RP2",), 0xE48BFF56),
-)
+PICO_FILE = """
+name = "Raspberry Pi Pico"
+[chip]
+mcu = "rp2040"
+core = "cortex-m0plus"
+clock_hz = 125_000_000
+flash_origin = 0x1000_0000
+flash_bytes = 2_097_152
+ram_origin = 0x2000_0000
+ram_bytes = 262_144
+[platformio]
+platform = "raspberrypi@^1.19.0"
+board = "pico"
+framework = "arduino"
+upload_protocol = "picotool"
+[flash]
+protocols = ["uf2"]
+drives = ["RPI-RP2"]
+uf2_family = 0xE48B_FF56
+[link]
+transport = "usb_cdc"
+usb_ids = ["2e8a:00c0"]
+bootloader_usb_ids = ["2e8a:0003"]
+touch_1200 = true
+[micropython]
+heap_bytes = 32_768
+stack_bytes = 16_384
+"""
+PICO = board_of_json(json.dumps({"id": "pico", **tomllib.loads(PICO_FILE)}).encode())
 SIZE = 70_001
 
 
@@ -33,23 +53,24 @@ def flashable(
     target = load_board(board) if isinstance(board, str) else board
     made = firmware(two_layers(), target)
     artifact = save(path, made.manifest, two_layers(), inputs(4), made.files)
-    image = bytes.fromhex(made.manifest.fingerprint) + np.random.default_rng(7).bytes(SIZE - 32)
+    publish(artifact, env, suffixes)
+    return artifact
+
+
+def publish(artifact: Artifact, env: str, suffixes: tuple[str, ...] = ("elf", "bin", "hex")) -> BuildReport:
+    """Give it firmware files that are made up, and the report of their build."""
+    chip, identity = artifact.board.chip, artifact.manifest.fingerprint
+    image = bytes.fromhex(identity) + np.random.default_rng(7).bytes(SIZE - 32)
     files = {
-        "firmware.elf": elf({".text": (target.chip.flash_origin, image)}),
+        "firmware.elf": elf({".text": (chip.flash_origin, image)}),
         "firmware.bin": image,
         "firmware.hex": b":00000001FF\n",
     }
     files = {name: content for name, content in files.items() if name.endswith(suffixes)}
     for name, content in files.items():
         (artifact.firmware / name).write_bytes(content)
-    report = BuildReport(
-        target.id,
-        env,
-        1.0,
-        FirmwareSizes(SIZE, target.chip.flash_bytes, 1000, target.chip.ram_bytes, 80, 9000, 16_384, 40_000),
-        made.manifest.fingerprint,
-        (),
-        {name: file_digest(artifact.firmware / name) for name in files},
-    )
+    sizes = FirmwareSizes(SIZE, chip.flash_bytes, 1000, chip.ram_bytes, 80, 9000, 16_384, 40_000)
+    digests = {name: file_digest(artifact.firmware / name) for name in files}
+    report = BuildReport(artifact.board.id, env, 1.0, sizes, identity, (), digests)
     (artifact.path / "build.json").write_text(json.dumps(asdict(report)))
-    return artifact
+    return report

@@ -1,17 +1,16 @@
 """What does the uploader get? The very PlatformIO runs; the programs at its end write simulated boards."""
 
-import json
 from pathlib import Path
 
 import pytest
 from flashable import SIZE, flashable
+from nordic_platform import nordic_platform
 
 from firmnet.api import verify
 from firmnet.artifact import Artifact
 from firmnet.build import flash, read_report
 from firmnet.errors import SeveralBoards, VerificationError
 from firmnet.simulated import Desk, SimulatedBoard
-from firmnet.toolchain import cache_dir
 
 
 @pytest.fixture(scope="module")
@@ -109,63 +108,14 @@ def test_another_way_than_the_usual_one_may_be_chosen(black_pill: Artifact) -> N
 
 # ---- Arduino's bootloader ----
 
-BUILDER = """
-import sys
-from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, DefaultEnvironment
 
-env = DefaultEnvironment()
-assert "nobuild" in COMMAND_LINE_TARGETS
-env.Replace(UPLOADER="bossac", UPLOADERFLAGS=["--port", '"$UPLOAD_PORT"'])
-env.Replace(UPLOADCMD="$UPLOADER $UPLOADERFLAGS $SOURCES")
-image = "$BUILD_DIR/firmware.hex"
-AlwaysBuild(env.Alias("nobuild", image))
-env.AddPlatformTarget("upload", image, [env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")], "Upload")
-"""
-PLATFORM = """
-from platformio.platform.base import PlatformBase
-
-class Nordicnrf52Platform(PlatformBase):
-    def is_embedded(self):
-        return True
-"""
-
-
-@pytest.fixture
-def nordic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with a platform that can only upload, and names its image as nordicnrf52 does: .hex always."""
-    scons = cache_dir() / "platformio" / "packages" / "tool-scons"
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("FIRMNET_CACHE", str(cache))
-    (cache / "platformio" / "packages").mkdir(parents=True)
-    (cache / "platformio" / "packages" / "tool-scons").symlink_to(scons)
-    platform = cache / "platformio" / "platforms" / "nordicnrf52"
-    described = {"name": "nordicnrf52", "title": "Nordic", "version": "10.11.0", "packages": {}}
-    frameworks = {"arduino": {"package": "", "script": "builder/main.py"}}
-    board = {
-        "name": "Nano",
-        "vendor": "Arduino",
-        "url": "",
-        "frameworks": ["arduino"],
-        "build": {"mcu": "nrf52840", "cpu": "cortex-m4", "f_cpu": "64000000L"},
-        "upload": {"protocol": "sam-ba", "protocols": ["sam-ba"], "maximum_size": 1, "maximum_ram_size": 1},
-    }
-    spec = {"owner": "platformio", "id": None, "name": "nordicnrf52", "requirements": None, "uri": None}
-    installed = {"type": "platform", "name": "nordicnrf52", "version": "10.11.0", "spec": spec}
-    for name, text in {
-        "platform.json": json.dumps({**described, "frameworks": frameworks}),
-        "platform.py": PLATFORM,
-        ".piopm": json.dumps(installed),
-        "builder/main.py": BUILDER,
-        "boards/nano33ble.json": json.dumps(board),
-    }.items():
-        (platform / name).parent.mkdir(parents=True, exist_ok=True)
-        (platform / name).write_text(text)
-    return tmp_path
-
-
-def test_a_nano_goes_away_comes_back_as_its_bootloader_and_gets_the_bytes_of_the_bin(nordic: Path) -> None:
+def test_a_nano_goes_away_comes_back_as_its_bootloader_and_gets_the_bytes_of_the_bin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Touched at 1200 baud, and found again under another id, name and serial number, twice."""
-    artifact = flashable(nordic / "artifact", "nano33ble", "nano33ble", ("elf", "bin"))  # as its build does
+    nordic_platform(tmp_path / "cache")
+    monkeypatch.setenv("FIRMNET_CACHE", str(tmp_path / "cache"))
+    artifact = flashable(tmp_path / "artifact", "nano33ble", "nano33ble", ("elf", "bin"))  # as its build does
     nano = SimulatedBoard("nano33ble", bootloader="sam-ba", serial_number="A7F1")
     with Desk(nano, known=(artifact,)) as desk:
         assert flash(artifact, desk) == str(nano.port)

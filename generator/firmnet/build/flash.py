@@ -25,6 +25,7 @@ from ..targets import (
     owns_port,
     returned,
 )
+from ..toolchain import provision_scons
 from .compile import choose_env, read_report
 from .drive import LOOKS_S, Copy
 from .project import Show, workplace
@@ -98,7 +99,7 @@ def flash(
         show = progress or (lambda *_: None)
         target = _in_bootloader(board, chosen, target, computer, show)
         try:
-            doubt = _write(artifact, env, chosen, target, computer, show)
+            doubt = _write(artifact, env, chosen, target, computer, show, notice)
         except Exception:
             raise
         except BaseException:
@@ -196,7 +197,13 @@ def _bootloader_at(
 
 
 def _write(
-    artifact: Artifact, env: str, protocol: str, target: Target, computer: Computer, show: Show
+    artifact: Artifact,
+    env: str,
+    protocol: str,
+    target: Target,
+    computer: Computer,
+    show: Show,
+    notice: Callable[[str], None],
 ) -> str:
     """Write by that way; what is not sure afterwards, "" when nothing is."""
     board = artifact.board
@@ -215,6 +222,7 @@ def _write(
     if protocol == "pyocd":
         pyocd_upload(artifact.firmware, board, target, on_line)
         return ""
+    provision_scons(notice)  # another machine may have built it
     with workplace(artifact.firmware) as place:
         place.put(env)
         platformio_upload(place, board, env, protocol, target, on_line)

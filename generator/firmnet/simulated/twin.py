@@ -22,7 +22,7 @@ import numpy as np
 
 from ..assets import assets
 from ..codegen.project import project_files
-from ..interpret import Stepper
+from ..interpret import Stepper, in_model_order, model_shape
 from ..ir import Array, Graph, Node
 from ..qmath import dequantize_output, quantize_input
 from ..targets import Board
@@ -213,16 +213,24 @@ class Twin:
         return SimpleNamespace(**scope)
 
     def _load(self, values: Any, pixels: bool = False, i: int = 0) -> None:
+        """Real numbers only, in the model's own order."""
         assert values.typecode == "f"
-        q = self.graph.tensors[self.graph.inputs[i].tensor].q
-        self._x[i][:] = quantize_input(np.array(values, np.float32), q)
+        port = self.graph.inputs[i]
+        tensor = self.graph.tensors[port.tensor]
+        given = np.array(values, np.float32).reshape(model_shape(tensor, port.order))
+        stored = given.transpose(port.order) if port.order else given
+        self._x[i][:] = quantize_input(np.ascontiguousarray(stored), tensor.q).ravel()
 
     def _real(self, i: int = 0) -> Array:
-        return dequantize_output(self._y[i], self.graph.tensors[self.graph.outputs[i].tensor].q)
+        """In the model's own order, flat."""
+        port = self.graph.outputs[i]
+        tensor = self.graph.tensors[port.tensor]
+        turned = in_model_order(port, self._y[i].reshape(tensor.shape))
+        return np.ascontiguousarray(dequantize_output(turned, tensor.q)).ravel()
 
     def _best(self, i: int = 0) -> tuple[int, float]:
-        index = int(self._y[i].argmax())
-        return index, float(self._real(i)[index])
+        real = self._real(i)
+        return int(real.argmax()), float(real.max())
 
     def _dequantize(self, into: Any, i: int = 0) -> None:
         memoryview(into)[:] = self._real(i).data
