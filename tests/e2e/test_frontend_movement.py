@@ -63,6 +63,9 @@ NETWORKS: dict[str, tuple[Callable[[Net, Tensor], Any], set[str]]] = {
     "listed": (lambda n, x: x[:, [3, 1, 2]], {"pick"}),
     "listed_by_a_buffer": (lambda n, x: x.index_select(1, n.places), {"pick"}),
     "listed_pairs": (lambda n, x: x[:, [0, 1], [2, 3]], {"pick"}),
+    "masked_as_indices": (lambda n, x: x[:, :, n.mask].mean(2) + x[..., ~n.mask][..., 0], {"pick", "add"}),
+    "masked_pairs": (lambda n, x: x[:, torch.ones(5, 4).triu(1).bool()].view(1, -1, 2), {"pick"}),
+    "masked_selected": (lambda n, x: torch.masked_select(x, n.mask), {"pick"}),
     "gathered": (lambda n, x: x.gather(1, torch.tensor([[[0, 1, 2, 0]]])), {"pick"}),
     "repeated": (lambda n, x: x[:, :1].expand(1, 3, 4), {"slice"}),
     "tiled": (lambda n, x: x.tile(2, 1), {"slice"}),
@@ -138,7 +141,7 @@ def test_attention_moves_nothing() -> None:
     ("function", "said"),
     [
         (lambda n, x: x.gather(1, x.argmax(1, keepdim=True)), "'index' is computed by the network"),
-        (lambda n, x: x[:, :, n.mask], "a size that depends on the data"),
+        (lambda n, x: x[:, :, x[0, 0] > 0], "a size that depends on the data"),
         (lambda n, x: x.masked_fill(n.mask, -torch.inf), "puts infinity"),
         (lambda n, x: x.repeat(1, 4, 1).topk(2, 1)[0], "20 values in order"),
         (lambda n, x: F.embedding(x.long(), n.weight), "rows named by real numbers"),

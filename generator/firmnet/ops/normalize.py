@@ -26,7 +26,10 @@ MOST_SQUARES = 2**61
 
 @dataclass(frozen=True)
 class NormalizeAttrs:
-    """Along `axes` together; a norm below `least` counts as that."""
+    """Along `axes` together; a norm below `least` counts as that.
+
+    Where that is 0, real values that are all 0 are divided by 0; integers stay 0.
+    """
 
     axes: tuple[int, ...]
     least: float = 0.0
@@ -50,7 +53,8 @@ class Normalize(Op):
     def run_float(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
         norm = np.sqrt((x * x).sum(axis=call.attrs.axes, keepdims=True))
-        y: Array = x / np.maximum(norm, max(call.attrs.least, np.finfo(np.float64).tiny))
+        with np.errstate(invalid="ignore"):
+            y: Array = x / np.maximum(norm, call.attrs.least)
         return y
 
     def output_qparams(self, attrs: NormalizeAttrs, dtype: Dtype = Dtype.INT8) -> QParams:

@@ -4,6 +4,7 @@ from .arguments import IMAGE, Call, Indices, Refused, Values, X, Y
 
 BAGS = Values((9, 3)), X, Indices((0, 2)), False
 """The first arguments of an embedding of two bags."""
+MASK = Indices((True, False, False, True, True))
 CALLS: list[Call] = [
     ("index_select.default", IMAGE, (X, 1, Indices((3, 1, 2)))),
     ("index_select.default", (5, 3), (X, 0, Indices((4, 4, 0, 1)))),
@@ -11,6 +12,10 @@ CALLS: list[Call] = [
     ("index.Tensor", (1, 5, 4), (X, [None, Indices(((3, 1), (0, 2))), None])),
     ("index.Tensor", (1, 5, 4), (X, [None, Indices((3, 1)), Indices((0, -2))])),
     ("index.Tensor", (3, 5, 4), (X, [Indices((0, 2)), None, Indices((1, 3))])),
+    ("index.Tensor", (1, 5, 4), (X, [None, MASK])),
+    ("index.Tensor", (1, 2, 5), (X, [None, Indices(((True, False, True, True, False), (False,) * 5))])),
+    ("masked_select.default", (3, 5), (X, MASK)),
+    ("masked_select.default", (5,), (X, Indices(((False,) * 5, (True,) * 5)))),
     ("gather.default", (1, 5, 4), (X, 1, Indices((((0, 1, 2, 0), (4, 4, 3, 1)),)))),
     ("gather.default", (3, 5), (X, -1, Indices(((0, 4), (1, 2))))),
     ("take.default", (3, 5), (X, Indices(((0, 14), (-1, 2))))),

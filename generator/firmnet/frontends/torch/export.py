@@ -20,6 +20,7 @@ from .compare import compare, unchanged
 from .containers import tell_torch
 from .examples import caller, dtype_name, shapes
 from .ports import input_nodes, judge_numbers, output_nodes
+from .sizes import settle_sizes
 from .source import Source, quiet
 from .spellings import left_whole, spellings
 from .walk import Import
@@ -96,8 +97,10 @@ def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
 def to_graph(program: ExportedProgram, name: str) -> Graph:
     """Every node of the exported program becomes layers, or a line of one error."""
     refusals = Refusals(name)
+    constants = _constants(program, refusals)
+    settle_sizes(program, constants)
     inputs, wanted = input_nodes(program, refusals), output_nodes(program, refusals)
-    walk = Import(Builder(name), refusals, _constants(program, refusals))
+    walk = Import(Builder(name), refusals, constants)
     for node in inputs:
         walk.start(node)
     if inputs:

@@ -16,6 +16,8 @@ FIX = (
     "path) of torch 2.13 writes it"
 )
 STATIC = "export it without dynamic_shapes"
+COUNTS = "has a dynamic shape (it computes with sizes)"
+SETTLED = f"{STATIC}; where forward chooses by a constant mask, let it choose by numbers (mask.nonzero())"
 
 
 class Refused(Exception):
@@ -111,7 +113,7 @@ class Named(Part):
 def _symbolic(values: Any) -> Any:
     if isinstance(values, list) and all(isinstance(v, dict) and [*v] == ["as_int"] for v in values):
         return [{"as_int": int(v["as_int"])} for v in values]
-    raise Refused("has a dynamic shape (it computes with sizes)", STATIC)
+    raise Refused(COUNTS, SETTLED)
 
 
 ARGUMENTS: dict[str, TypeAdapter[Any]] = {
@@ -151,7 +153,7 @@ def _argument(value: dict[str, Any]) -> dict[str, Any]:
     if kind == "as_optional_tensors" and isinstance(content, list):
         return {kind: [_optional_tensor(item) for item in content]}
     if kind.startswith("as_sym") and kind != "as_sym_ints":
-        raise Refused("has a dynamic shape (it computes with sizes)", STATIC)
+        raise Refused(COUNTS, SETTLED)
     if kind not in ARGUMENTS:
         raise Refused(*WHY_NOT.get(kind, (f"has an argument of the kind {kind[:40]!r}",)))
     checked = True if kind == "as_none" else ARGUMENTS[kind].validate_python(content, strict=True)

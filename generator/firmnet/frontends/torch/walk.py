@@ -77,6 +77,9 @@ class Import:
         everything = [*args, *kwargs.values()]
         if str(target) in CHECKS:
             return
+        if isinstance(node.meta.get("val"), int):  # a size, or what is computed of sizes
+            self.values[node] = node.meta["val"]
+            return
         if target.__name__ == "getitem" and isinstance(args[0], list):
             self.values[node] = args[0][args[1]]
         elif _holds(everything, Unknown):

@@ -26,7 +26,8 @@ def from_aten_index_select(b: Builder, x: Tensor, dim: int, index: Array) -> Ten
 
 
 def from_aten_index(b: Builder, x: Tensor, indices: Sequence[Array | None]) -> Tensor:
-    """x[:, i, …]: one array of indices chooses along its axis, several choose values."""
+    """x[:, i, …]: one array of indices chooses along its axis, several choose values; masks are such too."""
+    indices = listed(indices)
     given = [axis for axis, index in enumerate(indices) if index is not None]
     if len(given) == 1:
         (axis,) = given
@@ -37,6 +38,24 @@ def from_aten_index(b: Builder, x: Tensor, indices: Sequence[Array | None]) -> T
         slice(None) if index is None else inside(index, x.shape[axis]) for axis, index in enumerate(indices)
     ]
     return _values(b, x, numbered(x)[tuple(places)])
+
+
+def listed(indices: Sequence[Array | None]) -> list[Array | None]:
+    """A mask over some axes as the places along each where it holds."""
+    found: list[Array | None] = []
+    for index in indices:
+        if index is not None and index.dtype == bool:
+            found.extend(np.nonzero(index))
+        else:
+            found.append(index)
+    return found
+
+
+def from_aten_masked_select(b: Builder, x: Tensor, mask: Array) -> Tensor:
+    """The values in a row where a constant mask holds."""
+    shape = np.broadcast_shapes(x.shape, mask.shape)
+    places = np.broadcast_to(numbered(x), shape)[np.broadcast_to(mask, shape) != 0]
+    return _values(b, x, places)
 
 
 def from_aten_gather(b: Builder, x: Tensor, dim: int, index: Array, sparse_grad: bool = False) -> Tensor:
@@ -207,6 +226,7 @@ RULES: Mapping[str, Rule] = {
     "aten.index_select.default": from_aten_index_select,
     "aten.index.Tensor": from_aten_index,
     "aten.gather.default": from_aten_gather,
+    "aten.masked_select.default": from_aten_masked_select,
     "aten.take.default": from_aten_take,
     "aten.take_along_dim.default": from_aten_take_along_dim,
     "aten.roll.default": from_aten_roll,

@@ -87,7 +87,7 @@ def from_aten_std_unbiased(
 
 
 def normalized(b: Builder, x: Tensor, norm: Tensor) -> Tensor | None:
-    """x over its own norm, as F.normalize writes it: None where `norm` is something else."""
+    """x over its own norm: None where `norm` is something else."""
     least, source = 0.0, before_expansion(b, norm)
     node = _maker(b, source)
     if node is not None and node.op == "clamp" and node.attrs.hi is None:
@@ -96,9 +96,7 @@ def normalized(b: Builder, x: Tensor, norm: Tensor) -> Tensor | None:
         return None
     if len(source.shape) != len(x.shape) or any(source.shape[axis] > 1 for axis in node.attrs.axes):
         return None
-    if least <= 0:
-        raise Unsupported("it divides by zero where all values are zero: write it as F.normalize(x, dim=…)")
-    return b.add("normalize", NormalizeAttrs(node.attrs.axes, least), x)
+    return b.add("normalize", NormalizeAttrs(node.attrs.axes, max(least, 0.0)), x)
 
 
 def _maker(b: Builder, x: Tensor) -> Node | None:

@@ -14,7 +14,7 @@ from ...common.places import picked
 from ...common.repeats import expanded
 from .arithmetic import from_aten_add
 from .choices import from_aten_where
-from .indexing import from_aten_one_hot, inside, numbered
+from .indexing import from_aten_one_hot, inside, listed, numbered
 from .joining import from_aten_cat
 from .pooling import from_aten_sum
 
@@ -83,31 +83,18 @@ def from_aten_index_put(
         return from_aten_where(b, mask, _shaped(b, values, ()), x)
     if any(isinstance(index, Tensor) for index in indices):
         raise Unsupported("its 'indices' are computed by the network: firmnet writes at constant ones")
-    listed = _listed([np.asarray(index) for index in indices if not isinstance(index, Tensor)])
-    along = [axis for axis, index in enumerate(listed) if index is not None]
+    given = listed([index for index in indices if not isinstance(index, Tensor)])
+    along = [axis for axis, index in enumerate(given) if index is not None]
     if len(along) == 1 and not accumulate:
         (axis,) = along
-        at = inside(np.asarray(listed[axis]), x.shape[axis])
+        at = inside(np.asarray(given[axis]), x.shape[axis])
         if at.ndim == 1:
             return _replaced(b, x, values, axis, at)
     places = [
-        slice(None) if index is None else inside(index, n) for index, n in zip(listed, x.shape, strict=False)
+        slice(None) if index is None else inside(index, n) for index, n in zip(given, x.shape, strict=False)
     ]
     write = _add_at if accumulate else _put
     return write(b, x, numbered(x)[tuple(places)], values)
-
-
-def _listed(indices: Sequence[Array]) -> list[Array | None]:
-    """A mask over some axes as the places along each where it holds."""
-    found: list[Array | None] = []
-    for index in indices:
-        if index.dtype == object:
-            found.append(None)
-        elif index.dtype == bool:
-            found.extend(np.nonzero(index))
-        else:
-            found.append(index)
-    return found
 
 
 def from_aten_masked_scatter(b: Builder, x: Value, mask: Array, source: Value) -> Tensor:
