@@ -14,6 +14,8 @@ from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, DefaultEnvironment
 
 env = DefaultEnvironment()
 assert "nobuild" in COMMAND_LINE_TARGETS
+upload = env.BoardConfig().get("upload")  # else PlatformIO touches again, and takes any new port
+assert not upload["use_1200bps_touch"] and not upload["wait_for_upload_port"]
 env.Replace(UPLOADER="bossac", UPLOADERFLAGS=["--port", '"$UPLOAD_PORT"'])
 env.Replace(UPLOADCMD="$UPLOADER $UPLOADERFLAGS $SOURCES")
 image = "$BUILD_DIR/firmware.hex"
@@ -38,13 +40,15 @@ def nordic_platform(cache: Path) -> None:
     platform = cache / "platformio" / "platforms" / "nordicnrf52"
     described = {"name": "nordicnrf52", "title": "Nordic", "version": "10.11.0", "packages": {}}
     frameworks = {"arduino": {"package": "", "script": "builder/main.py"}}
+    touch = {"use_1200bps_touch": True, "wait_for_upload_port": True}
     board = {
         "name": "Nano",
         "vendor": "Arduino",
         "url": "",
         "frameworks": ["arduino"],
         "build": {"mcu": "nrf52840", "cpu": "cortex-m4", "f_cpu": "64000000L"},
-        "upload": {"protocol": "sam-ba", "protocols": ["sam-ba"], "maximum_size": 1, "maximum_ram_size": 1},
+        "upload": {"protocol": "sam-ba", "protocols": ["sam-ba"], "maximum_size": 1, "maximum_ram_size": 1}
+        | touch,
     }
     spec = {"owner": "platformio", "id": None, "name": "nordicnrf52", "requirements": None, "uri": None}
     installed = {"type": "platform", "name": "nordicnrf52", "version": "10.11.0", "spec": spec}

@@ -288,8 +288,9 @@ def check_target(
     UserError, in seconds, for a target that cannot be had: no emulator, board, uploader or such URL.
     """
     target = _board(board)
-    if emulate and port:
-        raise UserError("--emulate and --port cannot be used together: leave one out")
+    if emulate and (port or protocol):
+        other = "--port" if port else "--protocol"
+        raise UserError(f"--emulate and {other} cannot be used together: leave one out")
     if emulate and target.emulator is None:
         able = ", ".join(id for id, other in known_boards().known.items() if other.board.emulator)
         raise UserError(f"board {target.id!r} has no emulator: leave out --emulate, or choose one of {able}")
@@ -297,6 +298,8 @@ def check_target(
         return False
     if port and builder.is_connection(port):
         devices.check_url(port)
+        if protocol:
+            raise UserError(f"--protocol {protocol} is to flash, which nobody does over {port}: leave it out")
         return False
     builder.check_flashable(target, devices.computer(), port, protocol)
     return True

@@ -14,7 +14,7 @@ from .build.micropython import RELEASE, cached_source, is_whole
 from .cache import cache_dir, check_writable
 from .clean import damaged, entries, listed, sizes
 from .errors import UserError
-from .targets import Board, known_boards
+from .targets import FORBIDDEN, Board, Drive, PortInfo, Thing, boards_things, fits, known_boards, title
 
 Condition = Literal["ok", "missing", "later", "none", "damaged"]
 """`later`: fetched when first needed. `none`: needed only by some, so that its absence is no failure.
@@ -49,7 +49,10 @@ def examine() -> list[Check]:
         cache(),
         package("PyTorch", "torch", "pip install 'firmnet[torch]'", absent="none"),
         package("scikit-learn", "scikit-learn", "pip install 'firmnet[demo]'", absent="none"),
-        serial_ports(),
+        uploader("OpenOCD", "openocd"),
+        uploader("dfu-util", "dfu-util"),
+        package("pyOCD", "pyocd", "pip install 'firmnet[pyocd]'", absent="none"),
+        plugged_in(),
     ]
 
 
@@ -62,6 +65,12 @@ def program(name: str, command: str, *arguments: str) -> Check:
     except UserError:
         return Check(name, "missing", fix=toolchain.apt_line(command))
     return Check(name, "ok", said.partition("\n")[0])
+
+
+def uploader(name: str, command: str) -> Check:
+    """A program that only those need who flash by it without PlatformIO's registry."""
+    found = program(name, command, "--version")
+    return found if found.state == "ok" else replace(found, state="none")
 
 
 def emulator() -> Check:
@@ -179,11 +188,30 @@ def cache() -> Check:
     return Check(name, "ok", f"{cache_dir()} ({kept or 'empty'})")
 
 
-def serial_ports() -> Check:
-    """The ports, and which known board each looks like."""
-    known = {usb: board.id for board in _boards() for usb in board.link.usb_ids}
-    shown = [
-        f"{port.path} ({known.get(port.usb_id, port.usb_id or 'no USB id')})"
-        for port in devices.computer().plugged().ports
-    ]
-    return Check("serial ports", "ok" if shown else "none", ", ".join(shown) or "no board connected")
+def plugged_in() -> Check:
+    """Ports, drives and bootloaders, which known boards each may be, and what this user may not open."""
+    shown, forbidden = [], []
+    for thing in boards_things(devices.computer().plugged()):
+        boards = _may_be(thing)
+        shown.append(f"{title(thing)}: {', '.join(boards) or thing.usb_id or 'no USB id'}")
+        node = thing.path if isinstance(thing, PortInfo) else getattr(thing, "node", "")
+        if boards and os.path.exists(node) and not os.access(node, os.R_OK | os.W_OK):
+            forbidden.append(node)
+    told = "; ".join(shown) or "none connected"
+    if forbidden:
+        return Check("boards", "missing", told, f"{', '.join(forbidden)} may not be opened: {FORBIDDEN}")
+    return Check("boards", "ok" if shown else "none", told)
+
+
+def _may_be(thing: Thing) -> list[str]:
+    """The boards that show themselves like that."""
+    found = []
+    for board in _boards():
+        link = board.link
+        if isinstance(thing, Drive):
+            found += [f"the drive of {board.id}"] if fits(board, thing) else []
+        elif thing.usb_id in link.usb_ids:
+            found.append(board.id)
+        elif thing.usb_id in link.bootloader_usb_ids:
+            found.append(f"{board.id} in its bootloader")
+    return found

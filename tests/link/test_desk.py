@@ -15,6 +15,7 @@ from firmnet.artifact import Artifact
 from firmnet.build import flash
 from firmnet.build.uploaders import explained
 from firmnet.devices import serial
+from firmnet.doctor import plugged_in
 from firmnet.errors import SeveralBoards, UserError, VerificationError
 from firmnet.simulated import (
     CIRCUITPYTHON,
@@ -30,6 +31,7 @@ from firmnet.simulated import (
     SimulatedBoard,
     silent,
 )
+from firmnet.targets import Plugged
 from firmnet.targets.board import Connection, Flashing
 from firmnet.toolchain import run
 
@@ -129,6 +131,21 @@ def test_a_nucleo_takes_a_file_and_keeps_its_port(for_nucleo: Artifact) -> None:
         assert one.flash.count(0xFF) == len(one.flash)
 
 
+@pytest.mark.usefixtures("hasty")
+def test_a_drive_that_gives_no_sign_is_no_sure_success(
+    for_nucleo: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a system goes on showing the list of files that it remembers."""
+    said: list[str] = []
+    monkeypatch.setattr(SimulatedBoard, "_take", lambda *_: False)
+    with Desk(nucleo()) as desk:
+        flash(for_nucleo, desk, protocol="msd", notice=said.append)
+    assert said == [
+        "ST Nucleo-F446RE is back, but its drive gave no sign within 0.8 s that firmware.bin was taken: "
+        "`firmnet verify` tells which firmware it runs"
+    ]
+
+
 def test_what_a_probe_says_of_a_failed_copy_is_told(for_nucleo: Artifact) -> None:
     with (
         Desk(nucleo(fault="protected")) as desk,
@@ -166,12 +183,20 @@ def test_a_drive_that_cannot_be_written_is_said(
             flash(for_nucleo, desk, protocol="msd")
 
 
-def test_a_drive_that_nobody_has_mounted_is_said(for_pico: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = pico(mode="bootloader")
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("mode", ["application", "bootloader"])
+def test_a_drive_that_nobody_has_mounted_is_said(
+    for_pico: Artifact, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    board = pico(mode=mode)
+    plugged = board.plugged
+
+    def closed() -> Plugged:
+        shown = plugged()
+        return replace(shown, drives=tuple(replace(drive, folder=None) for drive in shown.drives))
+
     with Desk(board) as desk:
-        shown = board.plugged()
-        closed = replace(shown, drives=tuple(replace(drive, folder=None) for drive in shown.drives))
-        monkeypatch.setattr(board, "plugged", lambda: closed)
+        monkeypatch.setattr(board, "plugged", closed)
         with pytest.raises(UserError, match=r"is not mounted: `udisksctl mount -b /dev/sdb`"):
             flash(for_pico, desk, protocol="uf2")
 
@@ -203,6 +228,19 @@ def test_pyocd_writes_through_the_chosen_probe(for_nucleo: Artifact, monkeypatch
         with pytest.raises(UserError, match=r"does not know stm32f446retx.*`python -m pyocd pack install"):
             flash(for_nucleo, desk, protocol="pyocd", port="1-5")
     assert one.flash.count(0xFF) == len(one.flash)
+
+
+def test_doctor_tells_what_is_on_the_desk() -> None:
+    black_pill = SimulatedBoard(
+        "blackpill_f411ce", bootloader="dfu", mode="bootloader", place="1-6", serial_number="3277"
+    )
+    nano = SimulatedBoard("nano33ble", bootloader="sam-ba", serial_number="A7F1", name="ttyACM1")
+    with Desk(black_pill, nano, nucleo()) as desk:
+        found = desk.shown(plugged_in().found)
+    assert "/dev/ttyACM1 (serial number A7F1, at USB 1-2): nano33ble; " in found
+    assert "/dev/ttyACM0 (serial number 066AFF48, at USB 1-4): b_l475e_iot01a, nucleo_f446re, " in found
+    assert "/media/you/NOD_F446RE (serial number 066AFF48, at USB 1-4): the drive of nucleo_f446re; " in found
+    assert found.endswith("STM32 BOOTLOADER 7723 (at USB 1-6): blackpill_f411ce in its bootloader")
 
 
 # ---- what uploaders say ----

@@ -16,9 +16,11 @@ from firmnet import cli
 from firmnet.api import check_target
 from firmnet.artifact import BOARD_FILE, Artifact
 from firmnet.build import BuildReport, FirmwareSizes, check_flashable, flash
+from firmnet.build.uf2 import read_uf2, uf2
 from firmnet.devices import in_place_of_this
 from firmnet.devices.computer import ThisComputer, linux_drives, serial_ports, usb_devices
 from firmnet.errors import SeveralBoards, UserError
+from firmnet.image import Region
 from firmnet.manifest import Edge, Manifest
 from firmnet.targets import (
     Drive,
@@ -505,6 +507,31 @@ def test_nobody_is_forced_to_choose(offline: Path, monkeypatch: pytest.MonkeyPat
 def api_check(desk: Desk, port: str | None) -> bool:
     with in_place_of_this(desk):
         return check_target("nucleo_f446re", port=port)
+
+
+def test_a_way_to_flash_belongs_to_a_board_that_is_flashed(offline: Path) -> None:
+    with pytest.raises(UserError, match="--emulate and --protocol cannot be used together"):
+        check_target("nucleo_f446re", emulate=True, protocol="msd")
+    with pytest.raises(UserError, match="--protocol msd is to flash, which nobody does over socket"):
+        check_target("nucleo_f446re", port="socket://127.0.0.1:4444", protocol="msd")
+
+
+def test_uf2_files_have_whole_pages_in_the_order_of_their_addresses() -> None:
+    """Two regions that share a page and one that begins in the middle of another: what nobody says is 0."""
+    regions = [
+        Region(".data", 0x1000_0280, 0x2000_0000, b"D" * 0x100),
+        Region(".boot2", 0x1000_0000, 0x1000_0000, b"B" * 0x100),
+        Region(".text", 0x1000_0200, 0x1000_0200, b"T" * 0x7F),
+    ]
+    blocks = list(read_uf2(uf2(regions, 0xE48B_FF56)))
+    assert [(family, address) for family, address, _ in blocks] == [
+        (0xE48B_FF56, address) for address in (0x1000_0000, 0x1000_0200, 0x1000_0300)
+    ]
+    assert blocks[1][2] == b"T" * 0x7F + b"\0" + b"D" * 0x80
+    assert blocks[2][2] == b"D" * 0x80 + b"\0" * 0x80
+    for broken in (b"", uf2(regions, 1)[:-1], uf2(regions, 1)[512:]):
+        with pytest.raises(ValueError, match="UF2"):
+            list(read_uf2(broken))
 
 
 @pytest.mark.parametrize("board", ["nucleo_f446re", "nano33ble", "netduinoplus2"])

@@ -39,10 +39,14 @@ class Copy:
 
         UserError when it cannot be written, VerificationError when the board did not take it.
         """
-        folder = self._opened()
+        check_mounted(self.board, self.drive)
+        folder = self.drive.folder
+        assert folder
         older = _failure(folder)  # of another copy
         broken = self._write(folder)
         if not self._has_gone(folder, older):
+            if self.returns and not broken:  # the system may not tell of a drive that changes
+                return f"its drive gave no sign within {TAKES_S:g} s that {self.name} was taken"
             raise self._not_taken(folder, broken)
         if not self.returns:
             return f"the copy ended with {broken.strerror}" if broken else ""
@@ -58,14 +62,6 @@ class Copy:
                 "power and that the firmware is for this board, and flash it again"
             )
         return "" if after.folder else f"its drive came back as {after.device}, which is not mounted"
-
-    def _opened(self) -> Path:
-        if self.drive.folder is None:
-            raise UserError(
-                f"the drive {self.drive.device} ({self.drive.label}) of {self.board.name} is not mounted: "
-                f"`udisksctl mount -b {self.drive.device}`, then run this again"
-            )
-        return self.drive.folder
 
     def _write(self, folder: Path) -> OSError | None:
         """Write and flush; the error in which that ended, where the drive itself may have gone meanwhile."""
@@ -133,6 +129,15 @@ class Copy:
         return VerificationError(
             f"{self.name} lies on {folder}, but {self.board.name} did not take it within {TAKES_S:g} "
             "s: it is no firmware for its bootloader, or that hangs: plug it in anew and try once more"
+        )
+
+
+def check_mounted(board: Board, drive: Drive) -> None:
+    """UserError for a drive that no file can be written to yet."""
+    if drive.folder is None:
+        raise UserError(
+            f"the drive {drive.device} ({drive.label}) of {board.name} is not mounted: "
+            f"`udisksctl mount -b {drive.device}`, then run this again"
         )
 
 

@@ -27,7 +27,7 @@ from ..targets import (
 )
 from ..toolchain import provision_scons
 from .compile import choose_env, read_report
-from .drive import LOOKS_S, Copy
+from .drive import LOOKS_S, Copy, check_mounted
 from .project import Show, workplace
 from .uf2 import uf2
 from .uploaders import platformio_upload, pyocd_upload
@@ -108,7 +108,10 @@ def flash(
     if target.line or not owns_port(board, env):
         return target.line
     show(f"waiting for {board.name} to start", 0)
-    return _wait_for_application(board, target.before, computer, doubt)
+    port = _wait_for_application(board, target.before, computer, doubt)
+    if doubt:
+        notice(f"{board.name} is back, but {doubt}: `firmnet verify` tells which firmware it runs")
+    return port
 
 
 def _flashable_env(artifact: Artifact, board: Board) -> str:
@@ -138,7 +141,8 @@ def _check_allowed(board: Board, protocol: str, target: Target, seen: Plugged) -
     needed = [target.port.path if target.port else "", target.line]
     if target.bootloader:
         needed.append(target.bootloader.node)
-    if target.drive and target.drive.folder:
+    if target.drive:
+        check_mounted(board, target.drive)
         needed.append(str(target.drive.folder))
     if protocol in ("stlink", "pyocd"):
         place = target.port.place if target.port and target.port.usb_id in PROBE_IDS else ""
@@ -164,6 +168,9 @@ def _in_bootloader(board: Board, protocol: str, target: Target, computer: Comput
         if found := _bootloader_at(board, protocol, port, earlier, computer):
             return found
         time.sleep(LOOKS_S)
+    for drive in computer.plugged().drives:
+        if drive.place == port.place and fits(board, drive):
+            check_mounted(board, drive)
     raise UserError(
         f"{board.name} at {port.path} was asked to start its bootloader and did not within {APPEAR_S:g} s: "
         f"{BUTTONS[protocol]}, and run this again"
@@ -237,6 +244,10 @@ def _file_for(artifact: Artifact, protocol: str) -> tuple[str, bytes]:
         assert board.flash.uf2_family is not None
         inside = range(chip.flash_origin, chip.flash_origin + chip.flash_bytes)
         regions = [r for r in read_image(firmware / "firmware.elf").regions if r.address in inside]
+        if not regions:
+            raise UserError(
+                f"{firmware}/firmware.elf holds nothing for the flash of {board.name}: build it again"
+            )
         return "firmware.uf2", uf2(regions, board.flash.uf2_family)
     names = ("firmware.bin", "firmware.hex")
     for name in names if board.chip.mcu.startswith("stm32") else reversed(names):

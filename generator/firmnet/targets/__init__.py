@@ -9,6 +9,7 @@ from .meant import (
     BUTTONS,
     PROBE_IDS,
     Target,
+    boards_things,
     find_port,
     find_target,
     fits,
@@ -16,6 +17,7 @@ from .meant import (
     owns_port,
     path_of,
     returned,
+    title,
 )
 from .plugged import Computer, Drive, Plugged, PortInfo, Thing, UsbDevice
 from .remedy import BUSY, FORBIDDEN, HELD, REFUSED, remedy
@@ -48,6 +50,7 @@ __all__ = [
     "board_ids",
     "board_of_json",
     "board_to_json",
+    "boards_things",
     "core_named",
     "find_port",
     "find_target",
@@ -61,5 +64,6 @@ __all__ = [
     "path_of",
     "remedy",
     "returned",
+    "title",
     "user_folder",
 ]

@@ -16,6 +16,9 @@ STLINK_IDS = (
 PROBE_IDS = (*STLINK_IDS, "0d28:0204", "2e8a:000c", "1366:0101", "1366:0105", "1366:1015", "1366:1051")
 """What pyOCD speaks to: also DAPLink, the Pico as a probe, J-Link."""
 
+BOOTLOADERS = ("0483:df11", "1eaf:0003", "2341:035b")
+"""That show no port: STM32's own, Maple's, Arduino's of the Portenta."""
+
 BUTTONS = {
     "dfu": "hold BOOT0, press and release NRST, then let go of BOOT0",
     "uf2": "press its reset button twice, quickly (a Pico: hold BOOTSEL while you plug it in)",
@@ -69,6 +72,15 @@ def listed(things: Sequence[Thing]) -> str:
         words = f"{id} {escaped(thing.description)}" if thing.usb_id else id or escaped(thing.description)
         shown.append(f"{thing.name} ({words.strip()})")
     return ", ".join(shown) or "no serial port at all"
+
+
+def boards_things(seen: Plugged) -> list[Thing]:
+    """What of all that is seen may be a board or a probe: no hub, no keyboard, and each thing once."""
+    shown: list[Thing] = [*seen.ports, *(d for d in seen.drives if d.board_id or d.label)]
+    places = {thing.place for thing in shown if thing.place}
+    return shown + [
+        d for d in seen.usb or () if d.usb_id in (*PROBE_IDS, *BOOTLOADERS) and d.place not in places
+    ]
 
 
 def find_port(board: Board, seen: Plugged) -> str:
