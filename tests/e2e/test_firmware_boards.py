@@ -18,6 +18,7 @@ from firmnet.build import BuildReport, build
 from firmnet.devices import qemu
 from firmnet.emulators import emulator_for, since
 from firmnet.errors import UserError, VerificationError
+from firmnet.ir import Array
 from firmnet.plan import ram_room
 from firmnet.targets import Board, board_ids, load_board, needs
 from firmnet.verify import verify
@@ -52,7 +53,26 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
     return on
 
 
-@pytest.mark.parametrize("board", board_ids())
+def noise(artifact: Artifact) -> Array:
+    """A dozen inputs."""
+    shape = (12, *artifact.manifest.input.sample_shape)
+    return np.random.default_rng(5).integers(-128, 128, shape, dtype=np.int8)
+
+
+def of_every_kind() -> list[str]:
+    """The boards that are built here: one of each core, glue and UART.
+
+    `benchmarks/boards.py` builds all.
+    """
+    kinds = {id: (load_board(id).chip.core, load_board(id).baremetal) for id in board_ids()}
+    first: dict[object, str] = {}
+    for id in ("netduinoplus2", "nucleo_f446re", "nano33ble", *board_ids()):
+        core, own = kinds[id]
+        first.setdefault((core, own.glue, own.defines.get("FN_USART")), id)
+    return sorted(first.values())
+
+
+@pytest.mark.parametrize("board", of_every_kind())
 def test_firmware_links_and_fits(make: Callable[[str], Made], board: str) -> None:
     artifact, report = make(board)
     chip, sizes = load_board(board).chip, report.sizes
@@ -69,7 +89,7 @@ def test_firmware_links_and_fits(make: Callable[[str], Made], board: str) -> Non
     assert len(image) == pytest.approx(sizes.flash_bytes, abs=256)
 
 
-@pytest.mark.parametrize("board", [id for id in board_ids() if load_board(id).emulator])
+@pytest.mark.parametrize("board", [id for id in of_every_kind() if load_board(id).emulator])
 def test_firmware_boots_and_computes_every_layer(make: Callable[[str], Made], board: str) -> None:
     emulator = load_board(board).emulator
     assert emulator is not None
@@ -79,10 +99,48 @@ def test_firmware_boots_and_computes_every_layer(make: Callable[[str], Made], bo
         except UserError as error:
             pytest.skip(str(error))
     artifact, _ = make(board)
-    noise = np.random.default_rng(5).integers(-128, 128, (12, *artifact.manifest.input.sample_shape))
     with qemu.open(artifact) as device:
         assert device.name == f"{board} (qemu)"
-        verdict = verify(artifact, device, noise.astype(np.int8), layers=True)
+        verdict = verify(artifact, device, noise(artifact), layers=True)
+    assert verdict.ok, verdict.sentence()
+
+
+OLDER_SIBLING = """
+name = "micro:bit of 2015"
+[chip]
+mcu = "nrf51822"
+core = "cortex-m0plus"
+clock_hz = 16_000_000
+flash_origin = 0
+flash_bytes = 262_144
+ram_origin = 0x2000_0000
+ram_bytes = 16_384
+[baremetal]
+glue = "nrf5_uart"
+clock_hz = 64_000_000
+uart_irq = 2
+defines = { FN_USART = 0, FN_TX_PIN = 24, FN_RX_PIN = 25 }
+[link]
+transport = "uart"
+[micropython]
+heap_bytes = 8_192
+stack_bytes = 4_096
+[emulator]
+kind = "qemu"
+machine = "microbit"
+"""
+
+
+def test_the_glue_of_nrf52_runs_on_the_nrf51_that_qemu_has(tmp_path: Path) -> None:
+    """UART, timer and pins are the same; the boards themselves have no emulator."""
+    (tmp_path / "microbit_v1.toml").write_text(OLDER_SIBLING)
+    calibration = np.random.default_rng(0).normal(size=(16, 2, 8, 8)).astype(np.float32)
+    board = load_board("microbit_v1", tmp_path)
+    made = firmnet.compile(network(), calibration, board=board, name="everywhere", runtime="c")
+    artifact = made.save(tmp_path / "artifact")
+    build(artifact, emulate=True)
+    with qemu.open(artifact) as device:
+        verdict = verify(artifact, device, noise(artifact), layers=True)
     assert verdict.ok, verdict.sentence()
 
 

@@ -58,6 +58,12 @@ def test_what_the_glue_cannot_drive_is_named(tmp_path: Path, old: str, new: str,
     assert f"mine.toml: {complaint}" in said.replace("'baremetal.glue' = 'stm32f4_usart' ", "")
 
 
+def test_a_pin_that_a_glue_must_be_told_is_asked_for(tmp_path: Path) -> None:
+    microbit = (assets("boards") / "microbit_v2.toml").read_text()
+    said = refusal(tmp_path, microbit.replace(", FN_RX_PIN = 40", "", 1))
+    assert said.endswith("'baremetal.glue' = 'nrf5_uart' wants 'baremetal.defines.FN_RX_PIN' too")
+
+
 def test_the_boards_that_were_promised_are_there() -> None:
     assert {"netduinoplus2", "nucleo_f446re", "blackpill_f411ce", "nano33ble"} <= set(board_ids())
 

@@ -1,5 +1,6 @@
 /* cmsdk_uart.c: fn_board.h on the Arm MPS2 machines that emulate a Cortex-M: UART 0 of the CMSDK, SysTick at 25 MHz. */
 #include "fn_board.h"
+#include "registers.h"
 #include "systick.h"
 
 #define UART(offset) (*(volatile uint32_t *)(0x40004000u + (offset)))

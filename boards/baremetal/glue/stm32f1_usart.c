@@ -1,8 +1,7 @@
 /* stm32f1_usart.c: fn_board.h on an STM32F103 at 72 MHz, over USART1 or USART2 (FN_USART). Sections are those of RM0008. */
 #include "fn_board.h"
+#include "registers.h"
 #include "systick.h"
-
-#define REG(address) (*(volatile uint32_t *)(address))
 
 #define RCC_CR REG(0x40021000u)      /* 7.3.1 */
 #define RCC_CFGR REG(0x40021004u)    /* 7.3.2 */

@@ -4,9 +4,8 @@
  * PLL is fed by the HSI, which is on after reset with 16 MHz, within 1 %: no crystal is needed.
  */
 #include "fn_board.h"
+#include "registers.h"
 #include "systick.h"
-
-#define REG(address) (*(volatile uint32_t *)(address))
 
 #define PWR_CR REG(0x40007000u)  /* 5.4.1 */
 #define PWR_CSR REG(0x40007004u) /* 5.4.2 */

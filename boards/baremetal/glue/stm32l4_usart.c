@@ -4,9 +4,8 @@
  * by the MSI, which is on after reset with 4 MHz: no crystal is needed.
  */
 #include "fn_board.h"
+#include "registers.h"
 #include "systick.h"
-
-#define REG(address) (*(volatile uint32_t *)(address))
 
 #define FLASH_ACR REG(0x40022000u) /* 3.7.1 */
 enum { ACR_LATENCY = 0xFu, ACR_CACHES = 7u << 8 }; /* prefetch, instruction cache, data cache */

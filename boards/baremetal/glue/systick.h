@@ -1,4 +1,4 @@
-/* systick.h: milliseconds and microseconds from the core's own timer, and what else glue files have in common. */
+/* systick.h: milliseconds and microseconds from the core's own timer. */
 #ifndef FN_SYSTICK_H
 #define FN_SYSTICK_H
 
@@ -9,7 +9,6 @@
 #define SYST_CVR (*(volatile uint32_t *)0xE000E018u)
 #define ICSR (*(volatile uint32_t *)0xE000ED04u)
 #define SYSTICK_PENDING (1u << 26)
-#define NVIC_ISER(n) (((volatile uint32_t *)0xE000E100u)[n])
 
 static volatile uint32_t elapsed_ms;
 static uint32_t ticks_per_ms;
@@ -49,22 +48,6 @@ static uint32_t systick_us(void)
         latest_us = us;
     }
     return latest_us;
-}
-
-/* Whether the register's bits become so within some 10 ms: what never does must not stop the board. */
-static inline int becomes(volatile uint32_t *address, uint32_t mask, uint32_t value)
-{
-    for (uint32_t n = 0; n < 100000u; n++) {
-        if ((*address & mask) == value) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
-static void enable_interrupt(uint32_t number)
-{
-    NVIC_ISER(number / 32u) = 1u << (number % 32u);
 }
 
 #endif

@@ -29,7 +29,15 @@ C_INCLUDES = (
 )
 C_SOURCES = ("runtime_c/main.c", "runtime_c/firmnet_link.c", "micropython/arduino.cpp")
 """Of templates/: what a firmware without MicroPython is made of."""
-PLATFORM = ("platform.json", "platform.py", "builder/main.py", "cortexm.ld", "startup.c", "glue/systick.h")
+PLATFORM = (
+    "platform.json",
+    "platform.py",
+    "builder/main.py",
+    "cortexm.ld",
+    "startup.c",
+    "glue/registers.h",
+    "glue/systick.h",
+)
 
 PYTHON_MODULES = (
     "array", "binascii", "builtins", "collections", "firmnet_link", "gc", "io", "json", "math", "micropython",

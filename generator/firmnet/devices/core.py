@@ -39,7 +39,7 @@ def open(artifact: Artifact, address: str = "") -> "CoreDevice":
     when the compiler or QEMU is missing.
     """
     core = artifact.board.chip.core
-    default = next((m.name for m in MACHINES.values() if m.core == core), "mps2-an386")
+    default = next((m.name for m in MACHINES.values() if m.core == core and not m.part), "mps2-an386")
     return CoreDevice(artifact, _machine(default if address in ("", "core") else address))
 
 

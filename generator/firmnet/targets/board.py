@@ -91,7 +91,7 @@ class PlatformIO:
 class Baremetal:
     """The board on our own platform: which glue file, the clock it runs at, and how it would be flashed."""
 
-    glue: Literal["stm32f1_usart", "stm32f4_usart", "stm32l4_usart", "cmsdk_uart"]
+    glue: Literal["stm32f1_usart", "stm32f4_usart", "stm32l4_usart", "nrf5_uart", "cmsdk_uart"]
     clock_hz: Hertz
     uart_irq: Annotated[int, Field(ge=0, lt=112, strict=True)]
     defines: Mapping[Define, UInt32] = field(default_factory=dict)
@@ -268,7 +268,7 @@ class _Glue:
     """Which chips a glue drives: how their names begin, their cores, the clocks that it sets up.
 
     `reset_hz`: that which it may leave. `most_hz`: by how the names begin, the longest counts.
-    `interrupts`: of each UART that FN_USART may be.
+    `interrupts`: of each UART that FN_USART may be. `wanted`: what it must be told beside.
     """
 
     chips: str
@@ -278,6 +278,7 @@ class _Glue:
     interrupts: Mapping[int, int]
     least_hz: int = 1
     step_hz: int = 1_000_000
+    wanted: tuple[str, ...] = ()
 
     def most_for(self, chip: Chip) -> int:
         """The highest clock of that chip."""
@@ -317,6 +318,14 @@ _GLUES = {
         most_hz={"stm32l4": 80_000_000, **_L4_PLUS},
         interrupts={1: 37, 2: 38, LPUART1: 70},
     ),
+    "nrf5_uart": _Glue(
+        "nrf5",
+        ("cortex-m0plus", *_M4),
+        reset_hz=64_000_000,
+        most_hz={"nrf5": 0},
+        interrupts={0: 2},
+        wanted=("FN_TX_PIN", "FN_RX_PIN"),
+    ),
 }
 """The other glue drives an emulator's own UART."""
 
@@ -344,6 +353,8 @@ def _check_glue(own: Baremetal, chip: Chip) -> None:
     if usart not in glue.interrupts:
         known = " or ".join(map(str, glue.interrupts))
         raise ValueError(f"{name} wants 'baremetal.defines.FN_USART' to be {known}")
+    if missing := [define for define in glue.wanted if define not in own.defines]:
+        raise ValueError(f"{name} wants 'baremetal.defines.{missing[0]}' too")
     if own.uart_irq != glue.interrupts[usart]:
         raise ValueError(
             f"'baremetal.uart_irq' = {own.uart_irq} must be {glue.interrupts[usart]}, that of USART{usart}"

@@ -95,6 +95,17 @@ MACHINES = {
             part=True,
             serials=(1, 2, 3),
         ),
+        Machine(
+            "microbit",
+            "cortex-m0plus",
+            ("cortex-m0plus",),
+            Memory(0, 256 << 10),
+            Memory(0x2000_0000, 16 << 10),
+            0,
+            "nrf5_uart",
+            part=True,
+            serials=(0,),
+        ),
         Machine("mps2-an385", "cortex-m3", ("cortex-m0plus", "cortex-m3"), _CODE, _DATA, 0, "cmsdk_uart"),
         Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart"),
         Machine(
