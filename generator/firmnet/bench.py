@@ -81,7 +81,7 @@ class Bench:
     def artifact(self, under: UnderTest) -> Artifact:
         """The artifact that was given, or the one of this run's model; built where an emulator needs that."""
         path = under.artifact or self._once(
-            f"generate {under.model} {under.board}", lambda: self._made(under)
+            f"generate {under.model} {under.board} {under.runtime}", lambda: self._made(under)
         )
         artifact = Artifact.open(path)
         if under.kind == "qemu" and (self._flashes or under.model):
@@ -95,7 +95,7 @@ class Bench:
         return self._golden[artifact.path]
 
     def _made(self, under: UnderTest) -> str:
-        deployment = api.compile(under.model, board=under.board)
+        deployment = api.compile(under.model, board=under.board, runtime=under.runtime)
         return str(deployment.save(self._root / api.default_path(deployment.graph.name, under.board)).path)
 
     def _build(self, artifact: Artifact, emulate: bool) -> None:

@@ -53,6 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     told = "a model to generate the artifact from, once per run: net.pt2 or file.py:function"
     group.addoption("--firmnet-model", metavar="MODEL", help=told)
     parser.addini("firmnet_model", f"as --firmnet-model: {told}", default="")
+    told = "what that model's firmware runs beside it: micropython, c or auto (the default)"
+    group.addoption("--firmnet-runtime", metavar="RUNTIME", help=told)
+    parser.addini("firmnet_runtime", f"as --firmnet-runtime: {told}", default="")
     group.addoption(
         "--firmnet-flash",
         action="store_true",

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from .targets import AskedRuntime
+
+RUNTIMES: "tuple[AskedRuntime, ...]" = ("auto", "micropython", "c")
 SERIAL = "serial"
 KINDS_OF_DEVICE = ("host", "core", "qemu", SERIAL)
 
@@ -13,13 +18,14 @@ KINDS_OF_DEVICE = ("host", "core", "qemu", SERIAL)
 class UnderTest:
     """A device, as --firmnet-device names it, and what it runs: an artifact, or a model for a board.
 
-    What was not given is "".
+    What was not given is "". `runtime` is what a model is generated with.
     """
 
     device: str = ""
     artifact: str = ""
     model: str = ""
     board: str = ""
+    runtime: "AskedRuntime" = "auto"
 
     @property
     def kind(self) -> str:
@@ -46,7 +52,12 @@ def under_test(config: pytest.Config) -> tuple[UnderTest, ...]:
             f"there are {len(devices)} devices and {len(sources)} artifacts or boards: give one for all "
             "devices, or one for each, in the same order"
         )
-    found = tuple(UnderTest(device, *source) for device, source in pairs)
+    runtime = config.getoption("--firmnet-runtime") or config.getini("firmnet_runtime") or "auto"
+    if runtime not in RUNTIMES:
+        raise pytest.UsageError(f"--firmnet-runtime {runtime}: it is one of {', '.join(RUNTIMES)}")
+    found = tuple(
+        UnderTest(device, *source, runtime=runtime if any(source) else "auto") for device, source in pairs
+    )
     twice = next((each for each in found if found.count(each) > 1), None)
     if twice:
         raise pytest.UsageError(f"{twice.label} is to be tested twice: give every device once")

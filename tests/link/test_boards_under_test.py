@@ -109,6 +109,7 @@ SENTENCES = {
     ),
     "no board": (["--firmnet-model=m.py:model"], "that it was generated for: give --firmnet-board ID, too"),
     "no model": (["--firmnet-board=pico"], "that it was generated for: give --firmnet-model MODEL, too"),
+    "no runtime": (["--firmnet-runtime=lua"], "--firmnet-runtime lua: it is one of auto, micropython, c"),
     "no artifact": (["--firmnet-device=host", "--firmnet-artifact=a"], "a is not a firmnet artifact"),
     "not there": (
         ["--firmnet-device=serial:rfc2217://127.0.0.1:1", "--firmnet-artifact={artifact}"],
@@ -129,6 +130,20 @@ def test_what_cannot_be_tested_is_one_sentence(
     said = told(tmp_path, capsys, *(option.format(artifact=artifact.path) for option in options))
     assert sentence in said
     assert "Traceback" not in said
+
+
+def test_a_model_is_generated_with_the_runtime_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\ndef model():\n    net = torch.nn.Linear(4, 2).eval()\n"
+        "    return net, torch.zeros(1, 4), torch.rand(8, 4)\n"
+    )
+    test = "def test_it(firmnet_artifact): assert firmnet_artifact.manifest.runtime == 'c'"
+    options = ("--firmnet-device=host", "--firmnet-board=netduinoplus2", "--firmnet-runtime=c")
+    assert "1 passed" in told(
+        tmp_path, capsys, *options, f"--firmnet-model={tmp_path}/net.py:model", test=test
+    )
 
 
 MARKS = {
