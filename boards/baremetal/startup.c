@@ -48,9 +48,11 @@ static __attribute__((used, noreturn)) void start(void)
     const uint32_t *from = __data_load;
     for (uint32_t *to = __data_start; to < __data_end; to++) {
         *to = *from++;
+        __asm volatile("" : "+r"(to)); /* else GCC calls memcpy, which the rest of a small firmware has no use for */
     }
     for (uint32_t *to = __bss_start; to < __bss_end; to++) {
         *to = 0;
+        __asm volatile("" : "+r"(to));
     }
     for (vector *constructor = __init_array_start; constructor < __init_array_end; constructor++) {
         (*constructor)();

@@ -26,7 +26,9 @@ void fn_link_begin(void);           /* tells a host that waits */
 void fn_link_receive(uint8_t byte); /* the last byte of a request has it computed and answered */
 void fn_link_idle(void);            /* whenever no byte has come: a silence ends what was damaged on the way */
 
-extern uint32_t fn_link_free_bytes; /* of RAM, for the host's counters; UINT32_MAX where nobody knows */
+/* What the host may want to know, for a board to set. */
+extern uint32_t fn_link_free_bytes; /* of RAM; UINT32_MAX where nobody knows */
+extern uint32_t fn_link_clock_hz;   /* of the core; 0 where nobody knows */
 
 #ifdef __cplusplus
 }

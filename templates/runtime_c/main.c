@@ -31,6 +31,7 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
     if (heap_end > heap_start) {
         fn_link_free_bytes = (uint32_t)((uintptr_t)heap_end - (uintptr_t)heap_start);
     }
+    fn_link_clock_hz = fn_board_clock_hz();
     fn_link_begin();
     for (;;) {
         fn_board_poll();

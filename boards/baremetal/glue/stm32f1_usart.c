@@ -39,13 +39,12 @@ enum { PIN_ALTERNATE = 0xBu, PIN_PULLED = 0x8u }; /* 9.1.11: push-pull at 50 MHz
 enum { SR_ORE = 1u << 3, SR_RXNE = 1u << 5, SR_TXE = 1u << 7 };
 enum { CR1_RE = 1u << 2, CR1_TE = 1u << 3, CR1_RXNEIE = 1u << 5, CR1_UE = 1u << 13 };
 
-#define CRYSTAL_LOOPS 100000u /* some 50 ms at 8 MHz; crystals take 2 to 10 */
+#define LOOPS 100000u /* some 50 ms at 8 MHz; a crystal takes 2 to 10, all else less than one */
 
-static int crystal_runs(void)
+static int becomes(volatile uint32_t *place, uint32_t mask, uint32_t value)
 {
-    RCC_CR |= CR_HSEON;
-    for (uint32_t left = CRYSTAL_LOOPS; left > 0; left--) {
-        if (RCC_CR & CR_HSERDY) {
+    for (uint32_t left = LOOPS; left > 0; left--) {
+        if ((*place & mask) == value) {
             return 1;
         }
     }
@@ -53,22 +52,25 @@ static int crystal_runs(void)
 }
 
 /* 72 MHz: the crystal's 8, nine times; 64 where the crystal does not start: half of HSI's 8, sixteen times (7.2.3). Two wait
- * states above 48 MHz, and APB1 may not go beyond 36. QEMU's machine has no RCC (it reads 0, where silicon says that its HSI
- * is ready) and runs at 24 MHz. */
+ * states above 48 MHz, and APB1 may not go beyond 36. A bootloader may have set another clock before. QEMU's machine has no
+ * RCC (it reads 0, where silicon says that its HSI is ready) and runs at 24 MHz. */
 static uint32_t set_clock(void)
 {
     if (!(RCC_CR & CR_HSIRDY)) {
         return 24000000u;
     }
-    const int crystal = crystal_runs();
+    RCC_CFGR = 0u;
+    becomes(&RCC_CFGR, CFGR_SWS, 0u);
+    RCC_CR = (RCC_CR & ~CR_PLLON) | CR_HSEON;
+    const int crystal = becomes(&RCC_CR, CR_HSERDY, CR_HSERDY);
     FLASH_ACR = ACR_LATENCY_2 | ACR_PRFTBE;
     RCC_CFGR = CFGR_PPRE1_2 | (crystal ? CFGR_PLLSRC_HSE | CFGR_PLLMUL_9 : CFGR_PLLMUL_16);
     RCC_CR |= CR_PLLON;
-    while (!(RCC_CR & CR_PLLRDY)) {
+    if (!becomes(&RCC_CR, CR_PLLRDY, CR_PLLRDY)) {
+        return 8000000u;
     }
     RCC_CFGR |= CFGR_SW_PLL;
-    while ((RCC_CFGR & CFGR_SWS) != CFGR_SWS_PLL) {
-    }
+    becomes(&RCC_CFGR, CFGR_SWS, CFGR_SWS_PLL);
     return crystal ? FN_CLOCK_HZ : 64000000u;
 }
 

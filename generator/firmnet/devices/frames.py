@@ -27,7 +27,7 @@ STEP_HEAD = struct.Struct("<3I")
 COUNTERS = struct.Struct("<IIIII")
 IMAGE = struct.Struct("<III")
 PREDICTION = struct.Struct("<IIIf")
-INFO = struct.Struct("<III")
+INFO = struct.Struct("<IIII")
 EVERY_BYTE = bytes(range(255, -1, -1))
 """What a hello may carry both ways, to test the line. XOFF comes before the XON that ends it."""
 
@@ -55,7 +55,7 @@ class Message(IntEnum):
     IMAGE = 8  # address, bytes, CRC-32 to continue -> CRC-32 of the board's memory there
     RESTART = 9  # -> nothing; the model's states are as at the beginning, the next step is 0
     PREDICT = 10  # real numbers -> CRC-32 of inputs and outputs, index and score of the largest (C runtime)
-    INFO = 11  # -> arena bytes, room for PREDICT, steps, board, labels (C runtime)
+    INFO = 11  # -> arena bytes, room for PREDICT, steps, clock, board, labels (C runtime)
     NAK = 0x15  # send it again: damage, or the last request that arrived whole has the number in the header
     READY = 0x16  # the board begins to serve
     STRANGER = 0x17  # no hello has opened this session

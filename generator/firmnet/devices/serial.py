@@ -243,7 +243,7 @@ class SerialDevice(Closing):
     def _told(self) -> tuple[int, dict[str, Any]]:
         """The C runtime's room for a sample, and what it says of its firmware."""
         answer = self.link.request(Message.INFO, answer_bytes=self._info_bytes)
-        arena_bytes, room_bytes, steps = INFO.unpack_from(answer.ljust(INFO.size, b"\0"))
+        arena_bytes, room_bytes, steps, clock_hz = INFO.unpack_from(answer.ljust(INFO.size, b"\0"))
         board, *labels = [text.decode(errors="replace") for text in answer[INFO.size :].split(b"\0")]
         return room_bytes, {
             "name": self.hello.model,
@@ -253,6 +253,7 @@ class SerialDevice(Closing):
             "labels": tuple(labels),
             "arena_bytes": arena_bytes,
             "steps": steps,
+            "clock_hz": clock_hz or None,
         }
 
     def _prompt(self) -> BoardPrompt:
