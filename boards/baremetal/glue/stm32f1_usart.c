@@ -39,18 +39,6 @@ enum { PIN_ALTERNATE = 0xBu, PIN_PULLED = 0x8u }; /* 9.1.11: push-pull at 50 MHz
 enum { SR_ORE = 1u << 3, SR_RXNE = 1u << 5, SR_TXE = 1u << 7 };
 enum { CR1_RE = 1u << 2, CR1_TE = 1u << 3, CR1_RXNEIE = 1u << 5, CR1_UE = 1u << 13 };
 
-#define LOOPS 100000u /* some 50 ms at 8 MHz; a crystal takes 2 to 10, all else less than one */
-
-static int becomes(volatile uint32_t *place, uint32_t mask, uint32_t value)
-{
-    for (uint32_t left = LOOPS; left > 0; left--) {
-        if ((*place & mask) == value) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* 72 MHz: the crystal's 8, nine times; 64 where the crystal does not start: half of HSI's 8, sixteen times (7.2.3). Two wait
  * states above 48 MHz, and APB1 may not go beyond 36. A bootloader may have set another clock before. QEMU's machine has no
  * RCC (it reads 0, where silicon says that its HSI is ready) and runs at 24 MHz. */
