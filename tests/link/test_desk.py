@@ -141,7 +141,7 @@ def test_a_drive_that_gives_no_sign_is_no_sure_success(
     with Desk(nucleo()) as desk:
         flash(for_nucleo, desk, protocol="msd", notice=said.append)
     assert said == [
-        "ST Nucleo-F446RE is back, but its drive gave no sign within 0.8 s that firmware.bin was taken: "
+        "ST Nucleo-F446RE was written, but its drive gave no sign within 0.8 s that firmware.bin was taken: "
         "`firmnet verify` tells which firmware it runs"
     ]
 

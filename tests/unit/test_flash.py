@@ -272,6 +272,22 @@ def test_a_build_without_usb_talks_where_the_user_says() -> None:
     assert target == Target(None, line=ADAPTER.path)
 
 
+@pytest.mark.parametrize("protocol", ["dfu", "uf2"])
+def test_the_adapter_of_a_build_without_usb_is_not_taken_for_the_board(protocol: str, tmp_path: Path) -> None:
+    board = load_board("blackpill_f411ce")
+    board = replace(board, flash=replace(board.flash, drives=("PILL",), uf2_family=1))
+    device, drive = (
+        UsbDevice("0483:df11", "1-6", "BOOT", "3277"),
+        Drive("/dev/sdb", tmp_path, "PILL", "", "1-6"),
+    )
+    there = Plugged((CONSOLE, ADAPTER), (device,), (drive,))
+    target = find_target(board, board.baremetal_env, protocol, there, ADAPTER.path)
+    assert target.line == ADAPTER.path
+    assert (target.bootloader, target.drive) == ((device, None) if protocol == "dfu" else (None, drive))
+    for name in ("1-6", "3277") if protocol == "dfu" else ("1-6", str(tmp_path)):
+        assert find_target(board, board.baremetal_env, protocol, there, name).line == ""
+
+
 # ---- what a system tells ----
 
 

@@ -105,12 +105,12 @@ def flash(
         except BaseException:
             notice(_interrupted(board, chosen))
             raise
-    if target.line or not owns_port(board, env):
-        return target.line
-    show(f"waiting for {board.name} to start", 0)
-    port = _wait_for_application(board, target.before, computer, doubt)
+    port = target.line
+    if not port and owns_port(board, env):
+        show(f"waiting for {board.name} to start", 0)
+        port = _wait_for_application(board, target.before, computer, doubt)
     if doubt:
-        notice(f"{board.name} is back, but {doubt}: `firmnet verify` tells which firmware it runs")
+        notice(f"{board.name} was written, but {doubt}: `firmnet verify` tells which firmware it runs")
     return port
 
 

@@ -215,7 +215,7 @@ def _unexplained(what: str, output: str, task: Task) -> _Unexplained:
 
 
 SHOWN_LINES = 40
-_CHATTER = re.compile(
+CHATTER = re.compile(
     r"\s*$|(Compiling|Retrieved|Linking|Archiving|Indexing|Building|Generating) |Checking size|Processing "
     r"|Verbose mode|(CONFIGURATION|PLATFORM|HARDWARE|LDF|DEBUG|PACKAGES|RAM|Flash): |LDF Modes|Found \d+ comp"
     r"|Scanning dep|No dependencies|Dependency Graph|\|-- |Building in |-{20}|MicroPython: |Advanced Memory"
@@ -226,7 +226,7 @@ _CHATTER = re.compile(
 
 def _said(output: str, place: Workplace) -> str:
     """What compiler, linker and scripts said, without PlatformIO's own account of its progress."""
-    words = [line for line in output.splitlines() if not _CHATTER.match(line)] or output.splitlines()
+    words = [line for line in output.splitlines() if not CHATTER.match(line)] or output.splitlines()
     head = "" if len(words) <= SHOWN_LINES else f"  ({len(words) - SHOWN_LINES} lines before these)\n"
     text = head + "\n".join(f"  {line}" for line in words[-SHOWN_LINES:])
     return text.replace(str(place.folder), str(place.project))

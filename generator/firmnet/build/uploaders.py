@@ -12,11 +12,16 @@ from ..cache import NO_SPACE, disk_full
 from ..errors import UserError, VerificationError
 from ..targets import BUSY, FORBIDDEN, HELD, REFUSED, Board, Target
 from ..toolchain import pio, run
-from .project import Workplace
+from .project import CHATTER, Workplace
 
 UPLOAD_S = 300.0
 TAIL_LINES = 12
 """Of what a program said."""
+ASIDE = re.compile(
+    r"\*\*\* \[|=+ |-{5}|\S+ +FAILED |.*(Copyright|DFU suffix|WARRANTY|sourceforge)|(AVAILABLE|CURRENT): "
+    r"|shutdown command invoked|Uploading \.pio|Configuring upload|.*http"
+)
+"""What PlatformIO and the programs say besides."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ def pyocd_upload(firmware: Path, board: Board, target: Target, on_line: Callable
 
 def explained(what: str, protocol: str, output: str, command: object) -> UserError | VerificationError:
     """The failure in a sentence with the fix, and below it what the program said."""
-    words = [line for line in output.splitlines() if line.strip()]
+    words = [line for line in output.splitlines() if not CHATTER.match(line) and not ASIDE.match(line)]
     said = "\n".join(f"  {line}" for line in words[-TAIL_LINES:])
     if NO_SPACE in output:
         return disk_full(Path.cwd())

@@ -234,11 +234,11 @@ class _Search:
     def in_bootloader(self) -> Target:
         """As the bootloader that speaks DFU; a board that can be touched may still run its firmware."""
         ids = self.board.link.bootloader_usb_ids
-        found = [thing for thing in self.named or self.seen.usb or () if thing.usb_id in ids]
-        devices = [thing for thing in found if isinstance(thing, UsbDevice)]
+        line = self._adapter()
+        near = self.named if self.named and not line else tuple(self.seen.usb or ())
+        devices = [thing for thing in near if isinstance(thing, UsbDevice) and thing.usb_id in ids]
         if len(devices) > 1:
             raise _several(self.board.name, devices)
-        line = self._adapter(devices)
         if devices:
             return Target(bootloader=devices[0], line=line)
         if self.board.link.touch_1200:
@@ -250,17 +250,20 @@ class _Search:
             f"this again{self._other_ways()}; found {listed(self.seen.ports)}"
         )
 
-    def _adapter(self, taken: Sequence[Thing]) -> str:
+    def _adapter(self) -> str:
         """The named port, where it is no part of the board: over it a build without USB talks."""
-        if owns_port(self.board, self.env):
+        link = self.board.link
+        if owns_port(self.board, self.env) or not self.named:
             return ""
-        return next((t.name for t in self.named if isinstance(t, PortInfo) and t not in taken), "")
+        first, own = self.named[0], (*link.usb_ids, *link.bootloader_usb_ids)
+        return first.path if isinstance(first, PortInfo) and first.usb_id not in own else ""
 
     def on_drive(self) -> Target:
         """The drive that is called as the board's, or belongs to its port; else a port to be touched."""
         ports = [port for port in self.seen.ports if port.usb_id in self.board.link.usb_ids]
         places = {port.place for port in ports if port.place}
-        near = self.named or tuple(self.seen)
+        line = self._adapter()
+        near = self.named if self.named and not line else tuple(self.seen)
         drives = [
             thing
             for thing in near
@@ -271,7 +274,7 @@ class _Search:
             raise _several(self.board.name, drives)
         if drives:
             own = [port for port in ports if port.place and port.place == drives[0].place]
-            return Target(own[0] if own else None, drive=drives[0], line=self._adapter(drives))
+            return Target(own[0] if own else None, drive=drives[0], line=line)
         if self.board.link.touch_1200:
             return Target(self.own_port(needed=True))
         raise self._no_drive()
