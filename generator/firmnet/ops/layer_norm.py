@@ -15,6 +15,7 @@ from ..qmath import (
     MAX_SHIFT,
     clamp_bounds,
     int32,
+    integer_root,
     reciprocal_roots,
     shifted_to_int32,
 )
@@ -30,12 +31,16 @@ SPREAD_BITS = {Dtype.INT8: 8, Dtype.INT16: 15}
 MOST_FINER = 8
 MOST_EPS = 2**61
 LARGEST_OFFSET = 2**30
+SMALL_BESIDE = 2.0**-4
+MOST_BESIDE = 2**28
+"""With the root of 2^60 + MOST_EPS it stays below 2^31."""
 
 
 @dataclass(frozen=True)
 class LayerNormAttrs:
     """Values that differ in `axes` alone are a group; gain and shift are those of all `gain_axes`, in this
-    order. `centred`: less the mean. `eps` is added to the variance, or to the mean square.
+    order. `centred`: less the mean. `eps` is added to the variance, or to the mean square, `beside` to its
+    root.
     """
 
     axes: Shape
@@ -44,6 +49,7 @@ class LayerNormAttrs:
     centred: bool = True
     lo: float | None = None
     hi: float | None = None
+    beside: float = 0.0
 
 
 class LayerNorm(Op):
@@ -65,8 +71,8 @@ class LayerNorm(Op):
             raise ValueError(
                 f"a norm of {x} with gains along {attrs.gain_axes} got {gain} and {shift} of them"
             )
-        if not 0 <= attrs.eps < 2.0**100:
-            raise ValueError(f"a norm with eps={attrs.eps}: it must be zero or more")
+        if not (0 <= attrs.eps < 2.0**100 and 0 <= attrs.beside < 2.0**50):
+            raise ValueError(f"a norm with eps={attrs.eps}, beside={attrs.beside}: it must be zero or more")
         if prod(x[axis] for axis in attrs.axes) > LARGEST_GROUP[Dtype.INT8]:
             raise ValueError(f"a norm over more than {LARGEST_GROUP[Dtype.INT8]:,} values")
         return x
@@ -85,7 +91,7 @@ class LayerNorm(Op):
         attrs = call.attrs
         centred = x - x.mean(attrs.axes, keepdims=True) if attrs.centred else x
         square = (centred * centred).mean(attrs.axes, keepdims=True) + attrs.eps
-        normal = centred / np.sqrt(np.maximum(square, np.finfo(np.float64).tiny))
+        normal = centred / (np.sqrt(np.maximum(square, np.finfo(np.float64).tiny)) + attrs.beside)
         y = normal * along(gain, attrs, x.ndim) + along(shift, attrs, x.ndim)
         return clamped(y, attrs.lo, attrs.hi)
 
@@ -107,7 +113,8 @@ class LayerNorm(Op):
     def prepare(self, call: Call) -> Constants:
         """y = clamp((high32(normal · multiplier) + offset) >> shift), normal values in units of 2^-fraction.
 
-        `eps` and `least` go with n² times the variance, in units of 4^-finer.
+        `eps` and `least` go with n² times the variance, in units of 4^-finer; `beside` with its root. What is
+        small beside one step of x is left out there, for a deviation is at least some of these.
         """
         (x, gain, shift), y = call.inputs, call.output
         n = group_size(call)
@@ -118,6 +125,7 @@ class LayerNorm(Op):
             "n": n,
             "least": max(n - 1, 1) << 2 * finer,
             "eps": round(min(float(n << finer) ** 2 * call.attrs.eps / x.scale**2, float(MOST_EPS))),
+            "beside": _beside(call, n << finer),
             "finer": finer,
             "centred": call.attrs.centred,
             "fraction": fraction,
@@ -141,7 +149,10 @@ class LayerNorm(Op):
             spread = n * (squares - 2 * zero_point * sums + n * zero_point**2)
             sums = np.full_like(sums, n * zero_point)
         spread <<= 2 * k["finer"]
-        root, half_bits = reciprocal_roots(np.maximum(spread + k["eps"], k["least"]))
+        spread = np.maximum(spread + k["eps"], k["least"])
+        if k["beside"]:
+            spread = (integer_root(spread) + k["beside"]) ** 2
+        root, half_bits = reciprocal_roots(spread)
         drop = 30 - k["fraction"] - k["finer"] + half_bits
         if k["x_dtype"] is Dtype.INT8:
             factor, middle = (shifted_to_int32(v * root, drop) for v in (np.int64(n), sums))
@@ -154,6 +165,11 @@ class LayerNorm(Op):
         y = ((normal * multiplier >> 32) + offset) >> k["shift"]
         made: Array = np.clip(y, k["lo"], k["hi"]).astype(k["dtype"].numpy)
         return made
+
+
+def _beside(call: Call, unit: int) -> int:
+    steps = call.attrs.beside / call.inputs[0].scale
+    return 0 if steps < SMALL_BESIDE else min(round(steps * unit), MOST_BESIDE)
 
 
 def group_size(call: Call) -> int:

@@ -31,6 +31,10 @@ ROWS: list[Row] = [
     ("relu6", (1, 4, 16), Norm((2,), lo=0.0, hi=6.0)),
     ("large_eps", (1, 3, 12), Norm((2,), (2,), eps=0.5)),
     ("huge_eps", (1, 3, 12), Norm((2,), (2,), eps=1e20)),
+    ("beside_of_nothing", (1, 3, 12), Norm((2,), (2,), beside=1e-5)),
+    ("beside", (1, 3, 12), Norm((2,), (2,), eps=0.01, beside=0.3)),
+    ("beside_instance_4x5x3", (1, 4, 5, 3), Norm((1, 2), eps=0.0, beside=2.0, centred=False)),
+    ("huge_beside", (1, 40), Norm((1,), beside=1e9)),
     ("long_700", (1, 700), Norm((1,), (1,))),
     ("tokens_2x511", (1, 2, 511), Norm((2,), (2,))),
     ("rms_2x256", (1, 2, 256), Norm((2,), centred=False)),
@@ -51,7 +55,7 @@ def cases() -> Iterator[Case]:
     yield _row("saturates", (1, 3, 20), Norm((2,), (2,)), y_scale=0.004)
     yield _row("far_zero_point_rms", (1, 3, 20), Norm((2,), (2,), centred=False), zero_point=-128)
     wide = ["tokens_7x13", "relu", "rms_5x24", "instance_affine_7x3", "two_numbers", "image_4x3x6"]
-    wide += ["instance_5x4x3", "channels_first_13x3", "channels_first_and_pixels_5x4x6"]
+    wide += ["beside", "instance_5x4x3", "channels_first_13x3", "channels_first_and_pixels_5x4x6"]
     yield from mixtures(narrow, wide)
     yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in narrow if case.label == "relu6")
 

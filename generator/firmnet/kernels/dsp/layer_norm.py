@@ -155,11 +155,11 @@ def _wide(call: Call) -> bool:
 
 
 def _keeps_within_a_word(call: Call) -> bool:
-    """Whether factor and middle are shifted by 1 to 31 bits, whatever the values."""
+    """Whether factor and middle are shifted by 1 to 31 bits, whatever the values, by one root alone."""
     k = OPS["layer_norm"].prepare(call)
     most = max((_most_spread(call) << 2 * k["finer"]) + k["eps"], k["least"])
     drops = [(s.bit_length() + 1) // 2 + 30 - k["fraction"] - k["finer"] for s in (k["least"], most)]
-    return bool(drops[0] >= 1 and drops[1] <= 31)
+    return bool(drops[0] >= 1 and drops[1] <= 31 and not k["beside"])
 
 
 for kernel in (LayerNorm(), ShortLayerNorm(), StridedLayerNorm()):
