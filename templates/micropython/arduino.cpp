@@ -39,7 +39,11 @@ void fn_board_poll(void)
 
 void fn_board_idle(void)
 {
-    yield();
+#if defined(ARDUINO_ARCH_STM32)
+    __WFI(); // the next tick, at most 1 ms away, or the interrupt of a byte wakes it
+#else
+    yield(); // on mbed the idle thread sleeps
+#endif
 }
 
 /* A core may take less than it is given, or nothing for a while: stm32duino's USB does as soon as the host is slower than

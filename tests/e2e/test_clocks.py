@@ -201,7 +201,23 @@ class F1(Registers):
         return min(72_000_000, apb1, 24_000_000 * (1 + (self.at(self.ACR) & 7)))
 
 
-CHIPS: dict[str, Callable[..., Registers]] = {"stm32f1_usart": F1, "stm32f4_usart": F4, "stm32l4_usart": L4}
+class F7(F4):
+    """RM0385; the registers of its USARTs are those of an L4's."""
+
+    USARTS = {0x4000_480C: 2}
+
+    def limit_hz(self) -> int:
+        regulator = 216_000_000 if self.at(self.PWR_CR) >> 17 & 1 else 180_000_000
+        flash = 30_000_000 * (1 + (self.at(self.ACR) & 15))
+        return min(regulator, flash, 54_000_000 * self.divisor(1), 108_000_000 * self.divisor(2))
+
+
+CHIPS: dict[str, Callable[..., Registers]] = {
+    "stm32f1_usart": F1,
+    "stm32f4_usart": F4,
+    "stm32f7_usart": F7,
+    "stm32l4_usart": L4,
+}
 BOARDS = [id for id in board_ids() if load_board(id).baremetal.glue in CHIPS]
 
 

@@ -64,11 +64,11 @@ def of_every_kind() -> list[str]:
 
     `benchmarks/boards.py` builds all.
     """
-    kinds = {id: (load_board(id).chip.core, load_board(id).baremetal) for id in board_ids()}
     first: dict[object, str] = {}
-    for id in ("netduinoplus2", "nucleo_f446re", "nano33ble", *board_ids()):
-        core, own = kinds[id]
-        first.setdefault((core, own.glue, own.defines.get("FN_USART")), id)
+    for board in map(load_board, ("netduinoplus2", "nucleo_f446re", "nano33ble", *board_ids())):
+        own = board.baremetal
+        if board.emulator or own.upload_protocol:  # else nothing runs it
+            first.setdefault((board.chip.core, own.glue, own.defines.get("FN_USART")), board.id)
     return sorted(first.values())
 
 

@@ -35,8 +35,6 @@ PLATFORM = (
     "builder/main.py",
     "cortexm.ld",
     "startup.c",
-    "glue/registers.h",
-    "glue/systick.h",
 )
 
 PYTHON_MODULES = (
@@ -136,9 +134,16 @@ def _any_project(graph: Graph, board: Board, runtime: Runtime) -> dict[str, str]
 
 def _platform(board: Board, runtime: Runtime) -> dict[str, str]:
     """Our PlatformIO platform, with the one glue file and the one board definition that the board needs."""
-    names = (*PLATFORM, f"glue/{board.baremetal.glue}.c")
+    names = (*PLATFORM, *sorted(_glue_files(f"{board.baremetal.glue}.c")))
     files = {f"platform/{name}": _text("boards", "baremetal", name) for name in names}
     return files | {f"platform/boards/{board.id}.json": _board_json(board, runtime)}
+
+
+def _glue_files(name: str) -> set[str]:
+    """A file of glue/ and the headers there that it includes, and those that they do."""
+    included = re.findall(r'^#include "([\w.]+)"$', _text("boards", "baremetal", "glue", name), re.MULTILINE)
+    ours = [other for other in included if (assets("boards") / "baremetal" / "glue" / other).is_file()]
+    return {f"glue/{name}"}.union(*map(_glue_files, ours))
 
 
 def _board_json(board: Board, runtime: Runtime) -> str:

@@ -91,7 +91,9 @@ class PlatformIO:
 class Baremetal:
     """The board on our own platform: which glue file, the clock it runs at, and how it would be flashed."""
 
-    glue: Literal["stm32f1_usart", "stm32f4_usart", "stm32l4_usart", "nrf5_uart", "cmsdk_uart"]
+    glue: Literal[
+        "stm32f1_usart", "stm32f4_usart", "stm32f7_usart", "stm32l4_usart", "nrf5_uart", "cmsdk_uart"
+    ]
     clock_hz: Hertz
     uart_irq: Annotated[int, Field(ge=0, lt=112, strict=True)]
     defines: Mapping[Define, UInt32] = field(default_factory=dict)
@@ -308,6 +310,14 @@ _GLUES = {
         least_hz=50_000_000,
         most_hz={"stm32f4": 84_000_000, **_F4},
         interrupts={1: 37, 2: 38},
+    ),
+    "stm32f7_usart": _Glue(
+        "stm32f7",
+        ("cortex-m7",),
+        reset_hz=16_000_000,
+        least_hz=50_000_000,
+        most_hz={"stm32f7": 216_000_000},
+        interrupts={3: 39},
     ),
     "stm32l4_usart": _Glue(
         "stm32l4",
