@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .api import Deployment
     from .manifest import Manifest
     from .quantize import Precision
+    from .verdict import Verdict
 
 Found = TypeVar("Found")
 
@@ -301,17 +302,22 @@ def verify(
     if emulate and (port or own_firmware):
         other = "--port" if port else "--own-firmware"
         raise UserError(f"--emulate and {other} cannot be used together: leave one out")
-    with screen.step("verify") as step:
-        verdict = api.verify(
-            artifact,
-            inputs,
-            emulate=emulate,
-            port=port,
-            layers=layers,
-            own_firmware=own_firmware,
-            progress=step.advance,
-        )
-        step.summary = verdict.device
+
+    def compare(port: str | None) -> "Verdict":
+        with screen.step("verify") as step:
+            found = api.verify(
+                artifact,
+                inputs,
+                emulate=emulate,
+                port=port,
+                layers=layers,
+                own_firmware=own_firmware,
+                progress=step.advance,
+            )
+            step.summary = found.device
+        return found
+
+    verdict, _ = _of_one_board(compare, port)
     screen.line(verdict.sentence(), "bold green" if verdict.ok else "bold red")
     if verdict.coverage and (limits := verdict.coverage.limits()):
         screen.line(limits)

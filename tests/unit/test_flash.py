@@ -235,6 +235,44 @@ def test_two_ports_of_one_probe_are_no_two_probes() -> None:
     assert (target.port, target.probe) == (second, STLINK_V3.serial_number)
 
 
+def test_a_probe_that_sits_on_a_board_is_not_taken_for_one_that_is_wired_to_another() -> None:
+    """It would write the Nucleo's own chip."""
+    board = load_board("blackpill_f411ce")
+    with pytest.raises(
+        UserError, match=r"the only ST-Link, /dev/ttyACM2 .* sit on a board .* --port /dev/tty"
+    ):
+        find_target(board, board.id, "stlink", seen(STLINK, BLACK_PILL))
+    assert find_target(board, board.id, "stlink", seen(STLINK), STLINK.path).probe == STLINK.serial_number
+
+
+@pytest.mark.parametrize("named", [None, "/dev/ttyACM2", "066AFF485257"])
+def test_a_nucleo_of_another_kind_is_known_by_its_drive(tmp_path: Path, named: str | None) -> None:
+    other = Drive("/dev/sdb", tmp_path, "NOD_L476RG", "", "1-4", "066AFF485257")
+    nucleo = load_board("nucleo_f446re")
+    with pytest.raises(UserError, match=r"is not ST Nucleo-F446RE, it calls itself NOD_L476RG: nothing is"):
+        find_target(nucleo, nucleo.id, "stlink", Plugged((STLINK,), None, (other,)), named)
+
+
+def test_of_two_nucleos_of_different_kinds_the_right_one_is_taken(tmp_path: Path) -> None:
+    labels = {"1-4": "NOD_L476RG", "1-5": "NODE_F446RE"}
+    drives = tuple(Drive("/dev/sdb", tmp_path, label, "", place) for place, label in labels.items())
+    there = Plugged((STLINK, STLINK_V3), None, drives)
+    for board, port in (("nucleo_f446re", STLINK_V3), ("nucleo_l476rg", STLINK)):
+        for protocol in ("stlink", "msd", "pyocd"):
+            assert find_target(load_board(board), board, protocol, there).port == port
+
+
+def test_a_bootloader_without_a_port_is_left_to_platformio_to_find() -> None:
+    nano = load_board("nano33ble")
+    pico = replace(nano, link=replace(nano.link, usb_ids=("2e8a:00c0",), bootloader_usb_ids=("2e8a:0003",)))
+    boot = UsbDevice("2e8a:0003", "1-3", "RP2 Boot", "E0C9")
+    assert find_target(pico, pico.id, "picotool", seen(CONSOLE, usb=(boot,))) == Target(bootloader=boot)
+    with pytest.raises(SeveralBoards, match=r"RP2 Boot E0C9 \(at USB 1-3\) and RP2 Boot E1 \(at USB 1-8\)"):
+        find_target(
+            pico, pico.id, "picotool", seen(usb=(boot, replace(boot, place="1-8", serial_number="E1")))
+        )
+
+
 def test_a_blank_board_behind_a_probe_needs_no_port() -> None:
     board = load_board("blackpill_f411ce")
     on_usb = (STLINK_V2,)
@@ -487,7 +525,7 @@ def test_a_build_without_usb_asks_for_its_adapter_first(
 ) -> None:
     program(offline, "openocd")
     with pytest.raises(UserError, match="talks over a UART, not over USB: connect a serial adapter"):
-        check_flashable(load_board("blackpill_f411ce"), Desk([STLINK]))
+        check_flashable(load_board("blackpill_f411ce"), Desk([], (STLINK_V2,)))
 
 
 # ---- asked about ----

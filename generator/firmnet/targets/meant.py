@@ -13,6 +13,8 @@ STLINK_IDS = (
     *("0483:3752", "0483:3753", "0483:3754", "0483:3755", "0483:3757"),
 )
 """Every ST-Link; the oldest have no serial port beside the probe."""
+ON_BOARDS = ("0483:374b", "0483:3752", "0483:374e")
+"""ST-Links that sit on a Nucleo or Discovery board, wired to its own chip."""
 PROBE_IDS = (*STLINK_IDS, "0d28:0204", "2e8a:000c", "1366:0101", "1366:0105", "1366:1015", "1366:1051")
 """What pyOCD speaks to: also DAPLink, the Pico as a probe, J-Link."""
 
@@ -119,7 +121,7 @@ def find_target(board: Board, env: str, protocol: str, seen: Plugged, wanted: st
         return search.in_bootloader()
     if protocol in ("uf2", "msd"):
         return search.on_drive()
-    return Target(search.own_port(needed=board.link.touch_1200 or board.link.transport == "uart"))
+    return search.elsewhere()
 
 
 def owns_port(board: Board, env: str) -> bool:
@@ -163,19 +165,25 @@ class _Search:
     seen: Plugged
     named: tuple[Thing, ...] = field(default=())
 
-    def own_port(self, needed: bool, among: Collection[Thing] | None = None) -> PortInfo | None:
+    def own_port(self, needed: bool) -> PortInfo | None:
         """The port that shows the board's ids: the named one, or the only one."""
-        link, named = self.board.link, self.named if among is None else among
-        ids = (*link.usb_ids, *link.bootloader_usb_ids)
-        found = [port for port in named or self.seen.ports if port.usb_id in ids]
-        ports = [port for port in found if isinstance(port, PortInfo)]
-        if named and not ports:
-            first = next(iter(named))
+        ids = (*self.board.link.usb_ids, *self.board.link.bootloader_usb_ids)
+        found = [port for port in self.named or self.seen.ports if port.usb_id in ids]
+        alike = [port for port in found if isinstance(port, PortInfo)]
+        if self.named and not alike:
+            first = self.named[0]
             raise UserError(
                 f"{first.name} is not {self.board.name} (USB id {_shown(ids)}), it shows "
                 f"{first.usb_id or 'no USB id'}: nothing is written to it; found {listed(self.seen.ports)}"
             )
-        if named:
+        ports = [port for port in alike if not self._calls_itself(port)]
+        if alike and not ports:
+            other = self._calls_itself(alike[0])
+            raise UserError(
+                f"{title(alike[0])} is not {self.board.name}, it calls itself {other}: nothing is written to "
+                f"it; choose its board with --board, or connect {self.board.name}"
+            )
+        if self.named:
             return ports[0]
         if len(ports) > 1:
             raise _several(self.board.name, ports)
@@ -185,6 +193,25 @@ class _Search:
             f"no {self.board.name} is connected (USB id {_shown(ids)}): found {listed(self.seen.ports)}; "
             f"connect it{self._or_the_button()}"
         )
+
+    def _calls_itself(self, port: PortInfo) -> str:
+        """What a probe's drive says of the board that it sits on, where that is another; else ""."""
+        drives = [drive for drive in self.seen.drives if drive.place and drive.place == port.place]
+        others = [drive.label for drive in drives if not fits(self.board, drive)]
+        named = [label for label in others if re.fullmatch(r"(NODE?|DIS)_\w+", label)]
+        return named[0] if named and self.board.flash.drives else ""
+
+    def elsewhere(self) -> Target:
+        """What another uploader of PlatformIO's finds by itself: its port, or a bootloader without one."""
+        ids = self.board.link.bootloader_usb_ids
+        waiting = [thing for thing in self.named or self.seen.usb or () if thing.usb_id in ids]
+        devices = [thing for thing in waiting if isinstance(thing, UsbDevice)]
+        ports = [port for port in self.seen.ports if port.usb_id in (*self.board.link.usb_ids, *ids)]
+        if devices and not ports:
+            if len(devices) > 1:
+                raise _several(self.board.name, devices)
+            return Target(bootloader=devices[0])
+        return Target(self.own_port(self.board.link.touch_1200 or self.board.link.transport == "uart"))
 
     def _or_the_button(self) -> str:
         """A board whose firmware has no USB, or hangs, is there all the same."""
@@ -208,6 +235,11 @@ class _Search:
             raise UserError(
                 f"no {kind} is connected, which flashes {self.board.name}: found {listed(self.seen.ports)}; "
                 f"connect it{self._other_ways()}"
+            )
+        if probes and probes[0].usb_id in ON_BOARDS:
+            raise UserError(
+                f"the only {kind}, {title(probes[0])}, is of those that sit on a board of ST's and write its "
+                f"chip: if it is wired to {self.board.name}, say so with --port {probes[0].name}"
             )
         if not owns_port(self.board, self.env):
             ports = [thing for thing in self.named if isinstance(thing, PortInfo)]
@@ -260,7 +292,8 @@ class _Search:
 
     def on_drive(self) -> Target:
         """The drive that is called as the board's, or belongs to its port; else a port to be touched."""
-        ports = [port for port in self.seen.ports if port.usb_id in self.board.link.usb_ids]
+        alike = [port for port in self.seen.ports if port.usb_id in self.board.link.usb_ids]
+        ports = [port for port in alike if not self._calls_itself(port)]
         places = {port.place for port in ports if port.place}
         line = self._adapter()
         near = self.named if self.named and not line else tuple(self.seen)
