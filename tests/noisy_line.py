@@ -1,14 +1,17 @@
-"""What does a bad line do? A TCP proxy that flips, drops or translates bytes, goes silent or breaks."""
+"""What does a bad line do? A TCP proxy that flips, drops and changes bytes, goes silent or breaks."""
 
 import random
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from board_twin import listening, shut
+
+from firmnet.devices.frames import CRC, HEADER, MAGIC, Frame
 
 
 @dataclass
@@ -25,6 +28,76 @@ class Damage:
     towards: Callable[[bytes], bytes] = bytes
     back: Callable[[bytes], bytes] = bytes
     done: int = 0
+
+
+Change = Callable[[Frame, bytes], bytes]
+"""What comes out of the line in place of a frame, which is given as it is understood and as its bytes."""
+
+
+class InFrames:
+    """For Damage.towards and back: changes whole frames; all that lies between them passes."""
+
+    def __init__(self, change: Change) -> None:
+        self._change, self._kept = change, b""
+
+    def __call__(self, data: bytes) -> bytes:
+        self._kept += data
+        out = b""
+        while self._kept:
+            start = self._kept.find(MAGIC)
+            start = len(self._kept) - self._kept.endswith(MAGIC[:1]) if start < 0 else start
+            out, self._kept = out + self._kept[:start], self._kept[start:]
+            if len(self._kept) < HEADER.size:
+                break
+            _, kind, version, session, number, length, crc = HEADER.unpack_from(self._kept)
+            if zlib.crc32(self._kept[2 : HEADER.size - CRC.size]) != crc:
+                out, self._kept = out + self._kept[:1], self._kept[1:]
+                continue
+            end = HEADER.size + length + CRC.size
+            if len(self._kept) < end:
+                break
+            frame = Frame(kind, session, number, self._kept[HEADER.size : end - CRC.size], version)
+            out, self._kept = out + self._change(frame, self._kept[:end]), self._kept[end:]
+        return out
+
+
+@contextmanager
+def replaced(first: str, second: str, when: Callable[[bytes], bool]) -> Iterator[str]:
+    """A URL that leads to the board at `first`, and to the one at `second` as soon as `when` says so.
+
+    It is asked with each piece that the first sends. That is what a reset looks like behind a USB serial
+    bridge: the port stays, the board begins anew.
+    """
+    ends = [urlsplit(url) for url in (first, second)]
+
+    def serve(host: socket.socket) -> None:
+        boards: list[socket.socket] = []
+
+        def plug(index: int) -> socket.socket:
+            boards.append(socket.create_connection((ends[index].hostname, ends[index].port)))
+            return boards[-1]
+
+        def back(board: socket.socket) -> None:
+            try:
+                while data := board.recv(4096):
+                    host.sendall(data)
+                    if len(boards) == 1 and when(data):
+                        board = plug(1)
+            except OSError:
+                pass
+            shut(host)
+
+        threading.Thread(target=back, args=[plug(0)], daemon=True).start()
+        try:
+            while data := host.recv(4096):
+                boards[-1].sendall(data)
+        except OSError:
+            pass
+        for board in boards:
+            shut(board)
+
+    with listening(serve) as url:
+        yield url
 
 
 @contextmanager

@@ -223,10 +223,13 @@ def oracle(
     return Expected(_flat(artifact, unwrapped(ordered)), np.array(checksums, np.uint32))
 
 
-def golden(artifact: Artifact) -> Golden:
-    """The golden vectors of an artifact; UserError when what the oracle computes from was changed."""
+def golden(artifact: Artifact, inputs: Any = None) -> Golden:
+    """Golden vectors of inputs (default: the artifact's samples), as `verify` takes them.
+
+    UserError when what the oracle computes from was changed.
+    """
     check_oracle(artifact)
-    graph, samples = artifact.graph, artifact.samples
+    graph, samples = artifact.graph, artifact.samples if inputs is None else inputs
     runs = Stepper(graph)
     rows = [runs(*sample) for sample in zip(*stored(artifact.manifest.inputs, samples), strict=True)]
     each = (np.concatenate([row[port.tensor].reshape(1, -1) for row in rows]) for port in graph.outputs)

@@ -14,17 +14,17 @@ from types import SimpleNamespace
 
 import pytest
 from board_twin import BoardTwin, powered, save_artifact, two_layers
+from lying import hello_with
 from serial.urlhandler import protocol_socket
 
 from firmnet import cli
 from firmnet.artifact import Artifact
 from firmnet.devices import frames, link, serial, transparency
-from firmnet.devices.frames import ANSWER, CRC, HEADER, HELLO, Frame, Message
+from firmnet.devices.frames import ANSWER, CRC, HEADER, Frame, Message
 
 Lie = Callable[["Liar", Frame], bytes]
 """What the line gets in place of a frame; the liar is there for lies that need to remember."""
 ASKED = CRC.size
-FIELDS = ("fingerprint", "layer_count", "sizes", "session_before", "runs")
 
 
 class Liar(BoardTwin):
@@ -65,15 +65,7 @@ def at(kind: Message, change: Callable[[Frame], Frame | bytes]) -> Lie:
 
 def in_hello(**changes: object) -> Lie:
     """Say other fields, or other `names`, in hello."""
-
-    def change(frame: Frame) -> Frame:
-        asked, rest = frame.payload[:ASKED], frame.payload[ASKED:]
-        fields = dict(zip(FIELDS, HELLO.unpack_from(rest), strict=True))
-        names = changes.get("names", rest[HELLO.size :])
-        fields |= {name: value for name, value in changes.items() if name in FIELDS}
-        return replace(frame, payload=asked + HELLO.pack(*fields.values()) + names)  # type: ignore[operator]
-
-    return at(Message.HELLO, change)
+    return at(Message.HELLO, lambda frame: hello_with(frame, **changes))
 
 
 INPUT, OUTPUT = b"input x int8 64", b"output scores int8 10"
