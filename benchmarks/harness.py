@@ -32,7 +32,7 @@ def main(inferences: int) -> None:
             f"{len(rows)} faults in {time.monotonic() - began:.0f} s; verified though wrong: {wrong}; "
             f"not named: {unnamed}; past {LIMIT_S:g} s: {late}"
         )
-        found = endured(bench, inferences)
+        found = endured(bench.artifact, inferences)
         print(
             f"{found.inferences:,} inferences, {found.damaged:,} of {found.frames:,} frames damaged: "
             f"{found.wrong} wrong accepted, {found.resends:,} asked again, "

@@ -11,7 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,10 +35,11 @@ from firmnet.errors import VerificationError
 from firmnet.ir import Graph, QParams
 from firmnet.verify import golden, verify
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 4.0
 """How long a board may be silent here."""
 LIMIT_S = 20.0
 """What verify may take here: hello, the read-back of flash, a run with its repetitions, a few silences."""
+SAMPLES = 8
 STRIKES_AFTER = 3
 """Answers that come unharmed, before a fault of the line begins."""
 
@@ -70,6 +71,7 @@ SIGNS = (
     ("CRC-32 of the request", r"(gave the answer to request \d+ as that to request \d+)"),
     ("end of the emulator", r"connection broke .*(ended with .+)"),
     ("layers against outputs", r"(every layer is right, yet)"),
+    ("CRC-32 of the answer", r"(after \d+ good answers what came back was damaged)"),
     ("timeout", r"(?:sent )?(the same \w+ frame again and again|Ctrl-C, Ctrl-A and a hello frame)"),
 )
 """By which words a sentence tells what has noticed the fault, and which of them say where it is."""
@@ -104,10 +106,6 @@ class Harness:
     @cached_property
     def flips(self) -> list[Flip]:
         return flips(self.artifact, 60, seed=1)
-
-    @cached_property
-    def inputs(self) -> np.ndarray:
-        return np.asarray(self.artifact.samples)[:8]
 
     def flip(self, part: str, symbol: str) -> Path:
         """A copy of the firmware with one bit of that part flipped."""
@@ -273,119 +271,130 @@ LINE: dict[str, Callable[[], Change]] = {
 
 
 def told(
-    harness: Harness, fault: str, opened: Callable[[], object], artifact: Artifact | None = None
+    artifact: Artifact,
+    fault: str,
+    opened: Callable[[], AbstractContextManager[SerialDevice]],
+    *,
+    layers: bool = False,
 ) -> Told:
-    """Verify by the device that `opened` gives, with the checksums of layers where they show more."""
-    artifact, began, resends = artifact or harness.artifact, time.monotonic(), 0
+    """Verify some samples by the device that `opened` gives."""
+    began, resends, verdict = time.monotonic(), 0, None
+    inputs = np.asarray(artifact.samples)[:SAMPLES]
     try:
-        with opened() as device:  # type: ignore[attr-defined]
-            verdict = verify(artifact, device, harness.inputs, layers=artifact is not harness.artifact)
-            resends = device.link.resends
-            said, ok = verdict.sentence(), verdict.ok
+        with opened() as device:
+            verdict = verify(artifact, device, inputs, layers=layers)
+            resends, said = device.link.resends, verdict.sentence()
     except VerificationError as error:
-        said, ok, verdict = str(error), False, None
+        said = str(error)
     seconds = time.monotonic() - began
-    if ok:
+    if verdict and verdict.ok:
         how = "recovered" if fault in LINE else "VERIFIED"
         by = f"asked again {resends} times" if resends else "passed over"
-        return Told(fault, how, by, f"all {len(harness.inputs)} outputs right", seconds, said)
+        return Told(fault, how, by, f"all {len(inputs)} outputs right", seconds, said)
     by, where = noticed(said)
     how = "named" if verdict or by == "read-back of flash" else "refused"
     return Told(fault, how, by, where, seconds, said)
 
 
-def on_line(harness: Harness, fault: str) -> Told:
+def on_line(artifact: Artifact, fault: str) -> Told:
     """One of LINE."""
 
     @contextmanager
     def opened() -> Iterator[SerialDevice]:
         damage = Damage(back=InFrames(LINE[fault]()))
-        with ExitStack() as stack:
-            emulator = stack.enter_context(qemu.emulated(harness.artifact))
-            line = stack.enter_context(noisy(emulator.url, damage, 0))
-            yield stack.enter_context(serial.open(harness.artifact, line, timeout_s=TIMEOUT_S))
+        with (
+            qemu.emulated(artifact) as emulator,
+            noisy(emulator.url, damage, 0) as line,
+            serial.open(artifact, line, timeout_s=TIMEOUT_S) as device,
+        ):
+            yield device
 
-    return told(harness, fault, opened)
+    return told(artifact, fault, opened)
 
 
 def in_firmware(harness: Harness) -> Iterator[Told]:
     """Flipped bits, and layers that compute something else."""
+    right = harness.artifact
     for fault, part, symbol in (
         ("bit-flipped weight", "a constant of layer", "_weight"),
         ("bit-flipped table", "a constant of layer", "_table"),
         ("bit-flipped code", "the code of layer", "_kernel"),
     ):
         elf = harness.flip(part, symbol)
-        yield told(harness, fault, lambda elf=elf: qemu.QemuDevice(harness.artifact, TIMEOUT_S, elf))
-    wrong = None
+        yield told(right, fault, lambda elf=elf: qemu.QemuDevice(right, TIMEOUT_S, elf))
     for fault, change in (
         ("shifted zero point", shifted_zero_point),
         ("swapped channels", swapped_channels),
         ("off-by-one shift", off_by_one_shift),
     ):
         wrong = harness.miscompiled(change.__name__, change)
-        yield told(harness, fault, lambda wrong=wrong: qemu.QemuDevice(wrong, TIMEOUT_S), wrong)
-    assert wrong is not None
+        yield told(wrong, fault, lambda wrong=wrong: qemu.QemuDevice(wrong, TIMEOUT_S), layers=True)
     stale = wrong.firmware / "firmware.elf"
-    yield told(harness, "stale image", lambda: qemu.QemuDevice(harness.artifact, TIMEOUT_S, stale))
+    yield told(right, "stale image", lambda: qemu.QemuDevice(right, TIMEOUT_S, stale))
 
 
 RESETS = {
     "reset while it infers": lambda: Seen(Message.RUN, 4),
-    "reset at its prompt": lambda: Seen(Message.RUN, 8, then=b"raw REPL"),
+    "reset as its prompt is asked for": lambda: Seen(Message.RUN, SAMPLES, then=b"raw REPL", times=1),
+    "reset as something is typed": lambda: Seen(Message.RUN, SAMPLES, then=b"raw REPL", times=4),
 }
 
 
 class Seen:
-    """Whether so many answers of a kind have come by, and behind them some text."""
+    """Whether so many answers of a kind have come by, and behind them so often some text."""
 
-    def __init__(self, kind: Message, count: int, then: bytes = b"") -> None:
-        self._kind, self._left, self._then, self._text = kind | ANSWER, count, then, b""
+    def __init__(self, kind: Message, count: int, then: bytes = b"", times: int = 0) -> None:
+        self._kind, self._left, self._then, self._times = kind | ANSWER, count, then, times
+        self._text = b""
         self._frames = InFrames(self._count)
 
     def _count(self, frame: Frame, raw: bytes) -> bytes:
         self._left -= frame.kind == self._kind
+        self._text = b""
         return b""
 
     def __call__(self, data: bytes) -> bool:
-        self._text = (self._text + self._frames(data))[-200:]
-        return self._left <= 0 and self._then in self._text
+        self._text += self._frames(data)
+        return self._left <= 0 and self._text.count(self._then) >= self._times
 
 
-def reset_in_the_middle(harness: Harness, fault: str) -> Told:
-    """The board begins anew at that moment; its port stays open."""
+def reset_in_the_middle(artifact: Artifact, fault: str) -> Told:
+    """The board begins anew at one of these moments; its port stays open."""
 
     @contextmanager
     def opened() -> Iterator[SerialDevice]:
-        with ExitStack() as stack:
-            urls = [stack.enter_context(qemu.emulated(harness.artifact)).url for _ in range(2)]
-            line = stack.enter_context(replaced(*urls, when=RESETS[fault]()))
-            yield stack.enter_context(serial.open(harness.artifact, line, timeout_s=TIMEOUT_S))
+        with (
+            qemu.emulated(artifact) as first,
+            qemu.emulated(artifact) as second,
+            replaced(first.url, second.url, when=RESETS[fault]()) as line,
+            serial.open(artifact, line, timeout_s=TIMEOUT_S) as device,
+        ):
+            yield device
 
-    return told(harness, fault, opened)
+    return told(artifact, fault, opened)
 
 
-def killed(harness: Harness, fault: str, number: signal.Signals) -> Told:
+def killed(artifact: Artifact, fault: str, number: signal.Signals) -> Told:
     """The emulator hangs, or is gone, after the board has said hello."""
 
     @contextmanager
     def opened() -> Iterator[SerialDevice]:
-        with qemu.open(harness.artifact, timeout_s=TIMEOUT_S) as device:
+        with qemu.open(artifact, timeout_s=TIMEOUT_S) as device:
             os.kill(device.emulator.pid, number)
             yield device
 
-    return told(harness, fault, opened)
+    return told(artifact, fault, opened)
 
 
 def all_told(harness: Harness) -> Iterator[Told]:
     """The whole table, row by row."""
     yield from in_firmware(harness)
     for fault in LINE:
-        yield on_line(harness, fault)
+        yield on_line(harness.artifact, fault)
     for fault in RESETS:
-        yield reset_in_the_middle(harness, fault)
-    yield killed(harness, "board that hangs", signal.SIGSTOP)
-    yield killed(harness, "board that is unplugged", signal.SIGKILL)
+        yield reset_in_the_middle(harness.artifact, fault)
+    yield killed(harness.artifact, "board that hangs", signal.SIGSTOP)
+    yield killed(harness.artifact, "board that is unplugged", signal.SIGKILL)
 
 
 # ---- many inferences on a bad line ----
@@ -404,7 +413,7 @@ class Endured:
 
 
 class Damaging:
-    """A share of the frames, both ways, comes with a flipped bit, without a byte, cut off, or behind noise."""
+    """A share of the frames comes with a flipped bit, short of a byte, cut off or behind noise."""
 
     def __init__(self, share: float, seed: int) -> None:
         self._share, self._chance = share, random.Random(seed)
@@ -421,18 +430,20 @@ class Damaging:
         return self._chance.choice([before + bytes([flipped]) + after, before + after, before, noise + raw])
 
 
-def endured(harness: Harness, inferences: int, share: float = 0.01) -> Endured:
+def endured(artifact: Artifact, inferences: int, share: float = 0.01) -> Endured:
     """Run seeded noise on the emulated board behind such a line, and compare every output."""
-    noise = np.random.default_rng(5).integers(-128, 128, (inferences, 1, 8, 8)).astype(np.int8)
+    shape = artifact.manifest.input.sample_shape
+    noise = np.random.default_rng(5).integers(-128, 128, (inferences, *shape)).astype(np.int8)
     damaging = Damaging(share, 6)
     damage = Damage(towards=InFrames(damaging), back=InFrames(damaging))
-    with ExitStack() as stack:
-        emulator = stack.enter_context(qemu.emulated(harness.artifact))
-        line = stack.enter_context(noisy(emulator.url, damage, 0))
-        device = stack.enter_context(serial.open(harness.artifact, line))
+    with (
+        qemu.emulated(artifact) as emulator,
+        noisy(emulator.url, damage, 0) as line,
+        serial.open(artifact, line) as device,
+    ):
         began = time.monotonic()
         answers = device.run(noise).outputs
         seconds, resends = time.monotonic() - began, device.link.resends
-    right = golden(harness.artifact, noise).outputs
+    right = golden(artifact, noise).outputs
     wrong = int((answers != right).reshape(inferences, -1).any(axis=1).sum())
     return Endured(inferences, wrong, damaging.frames, damaging.damaged, resends, seconds)

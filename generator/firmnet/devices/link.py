@@ -31,6 +31,8 @@ from .transparency import EIGHTH_BIT, NOBODY, Examination, examine, sentence
 
 PATIENCE_S = 1.0
 """The first wait for an answer before asking again, beside the time the bytes need on the line."""
+LEAST_PATIENCE_S = 0.2
+"""That wait is never shorter, however soon answers come: this machine may be busy."""
 BYTES_PER_S = 3000
 """What a line carries at least (an emulated UART), unless its baud rate says less."""
 CHUNK_BYTES = 256
@@ -91,6 +93,31 @@ class Sent:
     answers: int = 0
 
 
+class BoardReset(VerificationError):
+    """The board has begun anew, or talked to somebody else, since it was last entered."""
+
+
+@dataclass
+class Pace:
+    """How soon requests of one kind are answered, and so how long to wait before asking again.
+
+    By the answers that came at first asking, estimated as TCP does (RFC 6298): which of several askings a
+    late one answers is not known. After a silence the wait stays doubled until one comes at first asking.
+    """
+
+    patience_s: float = PATIENCE_S
+    usual_s: float | None = None
+    swing_s: float = 0.0
+
+    def answered(self, after_s: float) -> None:
+        """At first asking."""
+        if self.usual_s is None:
+            self.usual_s, self.swing_s = after_s, after_s / 2
+        self.swing_s += (abs(after_s - self.usual_s) - self.swing_s) / 4
+        self.usual_s += (after_s - self.usual_s) / 8
+        self.patience_s = min(max(LEAST_PATIENCE_S, self.usual_s + 4 * self.swing_s), AWAKE_S)
+
+
 class Link:
     """One conversation with a board: enter(), any number of requests, leave().
 
@@ -123,9 +150,10 @@ class Link:
         self._greeted = False
         self._number = 0
         self._sent: dict[int, Sent] = {}
+        self._paces: dict[Message, Pace] = {}
         self._heard = float("-inf")
         self._slowest_s = 0.0
-        self._answers = self._late = self._refused = 0
+        self._answers = self._late = self._refused = self._damaged = 0
         self._prompted = self._examined = False
         self.resends = 0
 
@@ -211,12 +239,13 @@ class Link:
         said = self._until(EXECUTED, time.monotonic() + wait_s)
         self._write(FRIENDLY_REPL)
         if said is None:
-            raise self._silence(f"{code!r} to the REPL", wait_s)
+            raise self._silence(f"{_quoted(code)} to the REPL", wait_s)
         said = said.rpartition(RAW_PROMPT + b"\r\n>")[2]  # to keys that were sent again, and were not lost
         output, complaint = (*said.removeprefix(b"OK").split(b"\x04"), b"")[:2]
         if complaint:
+            self._check_not_reset()
             last = escaped(complaint.decode(errors="replace").strip().splitlines()[-1])
-            raise VerificationError(f"{self._line}: {code!r} failed on the board: {last}")
+            raise VerificationError(f"{self._line}: {_quoted(code)} failed on the board: {last}")
         return output.decode(errors="replace")
 
     def request(self, kind: Message, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
@@ -253,26 +282,33 @@ class Link:
         sent = self._sent[self._number] = Sent(request.crc)
         self._sent.pop(self._number - REMEMBERED, None)
         line_s = self._on_the_line_s(len(payload), answer_bytes)
-        patience_s = min(max(PATIENCE_S, 2 * self._slowest_s), AWAKE_S)
+        pace = self._paces.setdefault(kind, Pace(PATIENCE_S))
+        patience_s = pace.patience_s
         began, damages, message = time.monotonic(), 0, request
         while True:
             sent.sends += 1
             self._write(message.encode())
             asked = time.monotonic()
+            refused = self._refused
             answer = self._answer(kind, min(deadline, asked + patience_s + line_s))
             now = time.monotonic()
             if isinstance(answer, bytes):
                 self._heard = now
                 self._answers += kind != Message.HELLO
+                self._damaged = 0
                 self._receiver.stray.clear()
                 self._slowest_s = max(self._slowest_s, now - began)
+                if sent.sends == 1:
+                    pace.answered(now - asked)
                 return answer
             if now >= deadline or self._back_at_prompt() or answer is Message.STRANGER:
                 return None
             damages += 1
             if now - asked >= patience_s + line_s:
-                patience_s, damages = min(2 * patience_s, AWAKE_S), 0
+                pace.patience_s = patience_s = min(2 * patience_s, AWAKE_S)
+                damages = 0
             else:
+                self._damaged += self._refused == refused
                 began = now  # what was damaged until now says nothing of how slow the board is
             if damages >= DAMAGE_LIMIT and not self._examined:
                 self._blame_line()
@@ -440,12 +476,21 @@ class Link:
         model, firmnet, *ports = names
         return Hello(fingerprint, layer_count, sizes, before, runs, model, firmnet, tuple(ports))
 
+    def _check_not_reset(self) -> None:
+        """BoardReset where that is why the board does not know what it was told before."""
+        try:
+            self.enter()
+        except BoardReset:
+            raise
+        except VerificationError:
+            pass  # what it complained of says more
+
     def _check_unbroken(self, before: int, hello: Hello) -> None:
-        """VerificationError unless the board remembers the session that it is supposed to be in."""
+        """BoardReset unless the board remembers the session that it is supposed to be in."""
         if not before or hello.session_before == before:
             return
         happened = "was reset" if not hello.session_before else "talked to another program"
-        raise VerificationError(
+        raise BoardReset(
             f"{self._line}: the board {happened} in the middle of the run, after {self._answers} good "
             "answers: look for a watchdog, a weak supply, a crash or a second program, and start again"
         )
@@ -455,13 +500,14 @@ class Link:
         if self._examined or not (self._prompted if self._prompts else self._receiver.received_bytes):
             return
         self._examined = True
-        prompts = self._prompts or self._prompted
+        prompts, before = self._prompts or self._prompted, bytes(self._receiver.said)
         with suppress(OSError):
             if prompts:
                 self._write(Frame(Message.RESET, self._session, self._number + 1).encode())
             said = examine(Examination(self._port, self._receiver, self._bytes_per_s, prompts))
             if said:
                 raise VerificationError(f"{self._line}: {said}")
+        self._receiver.said[:] = before  # what the examination had the board print tells nothing of it
 
     def _other_version(self, version: int) -> VerificationError:
         return VerificationError(
@@ -489,6 +535,12 @@ class Link:
         elif self._refused and not stray:
             back = f"and the board found what came damaged {self._refused} times"
             hint = "use a shorter cable, another USB port or a lower baud rate"
+        elif self._greeted and self._damaged:
+            back = f"after {self._answers} good answers what came back was damaged {self._damaged} times"
+            hint = (
+                "bytes are lost or changed on the way: close what else reads from this port, use a shorter "
+                "cable or a lower baud rate"
+            )
         elif self._greeted:
             back = f"after {self._answers} good answers nothing valid came back"
             hint = "the board hangs or was unplugged: press its reset button and try again"
@@ -546,6 +598,11 @@ class Link:
             f"{self._line}: the connection broke after {self._receiver.received_bytes} bytes from the board "
             f"({error}): was the board unplugged or reset, or the emulator ended? Connect it again and retry"
         )
+
+
+def _quoted(code: str) -> str:
+    """The begin of what was typed, for an error sentence."""
+    return f"'{escaped(code, 60)}'"
 
 
 def excerpt(data: bytes) -> str:

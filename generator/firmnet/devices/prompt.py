@@ -20,7 +20,7 @@ from ..errors import VerificationError, escaped
 from ..ir import Array, Dtype
 from ..manifest import Manifest
 from ..qmath import quantize_input
-from .link import Link
+from .link import BoardReset, Link
 
 STATEMENTS_CHARS = 1500
 """Characters of statements that are sent at once, at first; a board compiles them in its heap."""
@@ -143,6 +143,8 @@ class BoardPrompt:
             try:
                 inferences = self._inferences * sum(statement.startswith(RESULT) for statement in batch)
                 answer = self._checked("\n".join(batch), pause_s + inferences * self._link.work_s)
+            except BoardReset:
+                raise
             except VerificationError as failed:
                 times = times + 1 if str(failed) == error else 1
                 error = str(failed)
