@@ -65,14 +65,18 @@ class BoardChecks:
         assert after.runs - before.runs == 3
         assert result.cycles is not None
         assert after.last_run_us == result.cycles[-1]
-        assert after.heap_free_bytes
+        assert after.heap_free_bytes or firmnet_artifact.manifest.runtime == "c"
         assert after.stack_peak_bytes
 
     def test_the_repl_comes_back_and_serves_again(
         self, firmnet_artifact: Artifact, firmnet_device: SerialDevice
     ) -> None:
         firmnet_device.link.leave()
-        assert firmnet_device.repl("print(6 * 7)").strip() == "42"
+        if firmnet_artifact.manifest.runtime == "c":
+            with pytest.raises(UserError, match="has no prompt"):
+                firmnet_device.repl("print(6 * 7)")
+        else:
+            assert firmnet_device.repl("print(6 * 7)").strip() == "42"
         assert verify(firmnet_artifact, firmnet_device, random_inputs(firmnet_artifact, 2)).ok
 
     def test_garbage_between_frames_does_no_harm(

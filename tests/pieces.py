@@ -43,7 +43,7 @@ def halved_copy(artifact: Artifact, path: Path) -> Artifact:
     """
     copy = replace(artifact, path=Path(shutil.copytree(artifact.path, path)))
     graph, board = artifact.graph, artifact.board
-    program, _ = plan_for(graph, board, artifact.manifest.ram_limit_bytes)
+    program, _ = plan_for(graph, board, artifact.manifest.ram_limit_bytes, artifact.manifest.runtime)
     with _rewritten(halved):
         files = model.library(graph, isa=isa(board.chip.core), program=program).files
     source = copy.firmware / "lib" / graph.name / f"{graph.name}.c"

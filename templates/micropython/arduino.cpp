@@ -9,15 +9,14 @@
 #error "platformio.ini must define FN_HEAP_BYTES and FN_STACK_BYTES from the board file"
 #endif
 
-extern "C" {
 #if FN_HEAP_BYTES > 0
+extern "C" {
 uint32_t fn_heap[FN_HEAP_BYTES / 4]; // `firmnet build` reads its size by this name
-#define HEAP_END (fn_heap + sizeof fn_heap / sizeof fn_heap[0])
-#else // the C runtime needs none
-static uint32_t *const fn_heap = nullptr;
-#define HEAP_END nullptr
-#endif
 }
+#define HEAP fn_heap, fn_heap + sizeof fn_heap / sizeof fn_heap[0]
+#else // the C runtime needs none
+#define HEAP nullptr, nullptr
+#endif
 
 // How long a host that has the port open may take nothing before what is written is dropped.
 static const uint32_t DEAF_MS = 2000u;
@@ -96,7 +95,7 @@ void setup(void)
 
 void loop(void)
 {
-    fn_runtime(fn_heap, HEAP_END, FN_STACK_BYTES);
+    fn_runtime(HEAP, FN_STACK_BYTES);
 }
 
 #endif

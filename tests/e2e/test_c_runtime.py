@@ -1,19 +1,21 @@
 """Is a board without room for MicroPython verified like all others, and is what it takes what was said?"""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from board_checks import random_inputs
+from board_checks import BoardChecks, random_inputs
 from board_twin import elf
 from elftools.elf.elffile import ELFFile
 from noisy_line import Damage, noisy
+from pieces import halved_copy
 from torch import manual_seed, nn
 
 import firmnet
 from firmnet import cli
 from firmnet.artifact import Artifact
-from firmnet.build import BuildReport, read_report
+from firmnet.build import BuildReport, build, read_report
 from firmnet.devices import qemu, serial
 from firmnet.errors import UserError
 from firmnet.targets.runtimes import C_STACK_BYTES
@@ -40,6 +42,39 @@ def deployed(board: str, folder: Path, runtime: str = "auto") -> firmnet.Deploym
 @pytest.fixture(scope="module")
 def blue(tmp_path_factory: pytest.TempPathFactory) -> firmnet.Deployment:
     return deployed("bluepill_f103c8", tmp_path_factory.mktemp("blue") / "artifact")
+
+
+@pytest.fixture
+def firmnet_artifact(blue: firmnet.Deployment) -> Artifact:
+    return artifact_of(blue)[0]
+
+
+@pytest.fixture
+def firmnet_device(firmnet_artifact: Artifact) -> Iterator[qemu.QemuDevice]:
+    with qemu.open(firmnet_artifact) as device:
+        yield device
+
+
+class TestBoard(BoardChecks):
+    """What every board must pass."""
+
+
+@pytest.fixture(scope="module")
+def halves(blue: firmnet.Deployment, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    copy = halved_copy(artifact_of(blue)[0], tmp_path_factory.mktemp("halved") / "artifact")
+    build(copy, emulate=True)
+    return copy
+
+
+class TestLayersInPieces:
+    """The checks of layers, each in two pieces: a dump is on its way while the second is computed."""
+
+    @pytest.fixture
+    def firmnet_artifact(self, halves: Artifact) -> Artifact:
+        return halves
+
+    test_every_layer_is_bit_exact = BoardChecks.test_every_layer_is_bit_exact
+    test_every_layer_can_be_dumped = BoardChecks.test_every_layer_can_be_dumped
 
 
 def artifact_of(made: firmnet.Deployment) -> tuple[Artifact, BuildReport]:

@@ -139,7 +139,9 @@ WRONG = {
 
 
 def files(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*") if "__pycache__" not in str(path)}
+    """All that is there, but for what is kept between runs."""
+    kept = ("__pycache__", f"{folder}/cache")
+    return {str(path) for path in folder.rglob("*") if not any(name in str(path) for name in kept)}
 
 
 @pytest.mark.parametrize(("line", "named"), WRONG.values(), ids=WRONG)

@@ -201,10 +201,11 @@ def test_official_environment(board: str, platform: str, key: str, value: str, t
     assert "-Iinclude" in project["env"]["build_flags"].split()
 
 
-def test_the_official_boards_get_the_same_project_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("board", ["nano33ble", "bluepill_f103c8"])
+def test_the_official_boards_get_the_same_project_files(board: str, tmp_path: Path) -> None:
     """An Arduino core compiles src/ too: its glue must be C++ that such a core accepts."""
     (tmp_path / "Arduino.h").write_text(ARDUINO)
-    project = generated("nano33ble", tmp_path / "artifact").firmware
+    project = generated(board, tmp_path / "artifact").firmware
     command = [
         "arm-none-eabi-g++",
         "-std=gnu++14",

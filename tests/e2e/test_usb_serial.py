@@ -24,12 +24,16 @@ from firmnet.assets import assets
 CORE = Path(__file__).parent / "usb_core"
 
 SHAPES = {
-    2_049: (3, 683, 3),
-    2_116: (46, 46, 4),
-    16_384: (128, 128, 16),
-    100_000: (250, 400, 50),
+    "2049": (3, 683, 3, "micropython"),
+    "2116": (46, 46, 4, "micropython"),
+    "16384": (128, 128, 16, "micropython"),
+    "100000": (250, 400, 50, "micropython"),
+    "16384_in_c": (128, 128, 16, "c"),
 }
-"""Input bytes → height, width, pooling: around the 2,048 bytes of the receive ring, and far beyond."""
+"""Input bytes → height, width, pooling, runtime: around the 2,048 bytes of the receive ring, and far beyond.
+
+The C runtime's ring has 256.
+"""
 
 DEPLOY = """
 import json, sys
@@ -39,12 +43,12 @@ import firmnet
 from firmnet.devices import qemu
 from firmnet.verify import verify
 
-for size, (height, width, pool) in json.loads(sys.argv[1]).items():
+for size, (height, width, pool, runtime) in json.loads(sys.argv[1]).items():
     torch.manual_seed(0)
     parts = (height // pool) * (width // pool)
     model = nn.Sequential(nn.AvgPool2d(pool), nn.Flatten(), nn.Linear(parts, 10)).eval()
     samples = np.random.default_rng(0).random((3, 1, height, width), np.float32)
-    deployment = firmnet.compile(model, samples, board="usb_board", name="pool")
+    deployment = firmnet.compile(model, samples, board="usb_board", name="pool", runtime=runtime)
     deployment.build(size, emulate=True)
     values = np.random.default_rng(1).integers(-128, 128, (2, 1, height, width)).astype(np.int8)
     with qemu.open(deployment.artifact, timeout_s=120) as device:
@@ -112,16 +116,16 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 
 @pytest.fixture(scope="module")
-def deployed(copy: Copy) -> dict[int, tuple[bool, str]]:
+def deployed(copy: Copy) -> dict[str, tuple[bool, str]]:
     """Each size's verdict, from one process that deploys them all."""
     process = copy.python(DEPLOY, json.dumps(SHAPES))
     said, complaints = process.communicate(timeout=600)
     assert process.returncode == 0, complaints
-    return {int(size): (ok, sentence) for size, ok, sentence in map(json.loads, said.splitlines())}
+    return {size: (ok, sentence) for size, ok, sentence in map(json.loads, said.splitlines())}
 
 
 @pytest.mark.parametrize("size", SHAPES)
-def test_inputs_of_any_size_arrive_whole(deployed: dict[int, tuple[bool, str]], size: int) -> None:
+def test_inputs_of_any_size_arrive_whole(deployed: dict[str, tuple[bool, str]], size: str) -> None:
     ok, sentence = deployed[size]
     assert ok, sentence
 
@@ -140,7 +144,7 @@ def until(wire: socket.socket, marker: bytes, timeout_s: float = 30.0) -> bytes:
 
 
 @pytest.fixture
-def wire(copy: Copy, deployed: dict[int, tuple[bool, str]]) -> Iterator[socket.socket]:
+def wire(copy: Copy, deployed: dict[str, tuple[bool, str]]) -> Iterator[socket.socket]:
     """A board at its prompt, whose port was opened late."""
     with copy.booted("2116") as wire:
         time.sleep(0.5)

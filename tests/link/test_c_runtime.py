@@ -19,6 +19,7 @@ import pytest
 from board_twin import FLASH, BoardTwin, inputs, save_artifact, two_layers
 from board_twin import powered as twin_powered
 from c_board import SANITIZERS, c_artifact, compiled, powered
+from cases import cases_of
 from noisy_line import Damage, even_parity, noisy, replacing, without
 from serial.urlhandler import protocol_socket
 
@@ -29,7 +30,7 @@ from firmnet.devices.frames import Frame, Message, step_payload
 from firmnet.errors import UserError, VerificationError
 from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import Stepper, int_values
-from firmnet.ir import Array, Dtype, Graph
+from firmnet.ir import Array, Dtype, Graph, Node, Port
 from firmnet.ops import OPS
 from firmnet.ops.linear import LinearAttrs
 from firmnet.passes import optimize
@@ -131,6 +132,22 @@ def test_states_several_ports_and_types(stateful: Artifact, stateful_program: Pa
         assert verdict.ok, verdict.sentence()
         assert verdict.calls is not None
         assert verdict.calls.samples == 3
+
+
+def test_whole_numbers_go_in_and_no_label_comes_out(tmp_path: Path) -> None:
+    (call,) = (case.call for case in cases_of("embedding") if case.label == "int32_of_20_rows")
+    tensors = {tensor.name: tensor for tensor in (*call.inputs, call.output)}
+    nodes = (Node("y", "embedding", call.attrs, ("x", "table"), ("y",)),)
+    graph = Graph("looked_up", nodes, tensors, (Port("x", "x"),), (Port("y", "y"),))
+    numbers = np.random.default_rng(0).integers(0, 20, (6, *call.inputs[0].shape[1:])).astype(np.int32)
+    artifact = c_artifact(tmp_path / "artifact", graph, numbers)
+    program = compiled(artifact, tmp_path / "board", *SANITIZERS)
+    with powered(program) as url, serial.open(artifact, url) as device:
+        verdict = verify(artifact, device, numbers, layers=True)
+        assert device.hello.ports[0] == f"input x int32 {4 * numbers[0].size}"
+    assert verdict.ok, verdict.sentence()
+    assert verdict.calls is not None
+    assert verdict.calls.samples == 3
 
 
 def test_a_dump_of_a_later_step_is_made_once_more_when_it_is_lost(
