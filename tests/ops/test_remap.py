@@ -27,6 +27,7 @@ ANY_ORDER = (
         "rescale",
         "slice",
         "softmax",
+        "sort",
         "transpose",
     ),
 )
