@@ -243,6 +243,8 @@ def test_a_probe_that_sits_on_a_board_is_not_taken_for_one_that_is_wired_to_anot
     ):
         find_target(board, board.id, "stlink", seen(STLINK, BLACK_PILL))
     assert find_target(board, board.id, "stlink", seen(STLINK), STLINK.path).probe == STLINK.serial_number
+    discovery = load_board("disco_f407vg")  # its own
+    assert find_target(discovery, discovery.id, "stlink", seen(STLINK)) == Target(None)
 
 
 @pytest.mark.parametrize("named", [None, "/dev/ttyACM2", "066AFF485257"])

@@ -236,7 +236,7 @@ class _Search:
                 f"no {kind} is connected, which flashes {self.board.name}: found {listed(self.seen.ports)}; "
                 f"connect it{self._other_ways()}"
             )
-        if probes and probes[0].usb_id in ON_BOARDS:
+        if probes and probes[0].usb_id in ON_BOARDS and not self.board.flash.drives:
             raise UserError(
                 f"the only {kind}, {title(probes[0])}, is of those that sit on a board of ST's and write its "
                 f"chip: if it is wired to {self.board.name}, say so with --port {probes[0].name}"
