@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from flashable import PICO, flashable
+from flashable import PICO, SIZE, flashable
 
 from firmnet.api import verify
 from firmnet.artifact import Artifact
@@ -29,11 +29,17 @@ from firmnet.simulated import (
     ResetsWhenOpened,
     Shell,
     SimulatedBoard,
+    flashed_by,
     silent,
 )
-from firmnet.targets import Plugged
+from firmnet.targets import Board, Plugged, board_ids, load_board, owns_port
 from firmnet.targets.board import Connection, Flashing
 from firmnet.toolchain import run
+
+
+def _ways(board: Board) -> set[str]:
+    return {way for env in board.envs for way in board.protocols(env)}
+
 
 drive_module = import_module("firmnet.build.drive")
 flash_module = import_module("firmnet.build.flash")
@@ -216,11 +222,20 @@ def test_a_micro_bit_takes_a_hex_file(tmp_path: Path) -> None:
     assert taken == [(artifact.firmware / "firmware.hex").read_bytes()]
 
 
-def test_pyocd_writes_through_the_chosen_probe(for_nucleo: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_that_is_wired_to_a_board_writes_it(tmp_path: Path) -> None:
+    """A Black Pill that shows nothing of its own yet, behind an ST-Link without a serial port."""
+    artifact = flashable(tmp_path / "artifact", "blackpill_f411ce", "blackpill_f411ce")
+    board = flashed_by("pyocd", load_board("blackpill_f411ce"), serial_number="3457")
+    with Desk(board, known=(artifact,)) as desk:
+        board.becomes("away")
+        port = flash(artifact, desk, protocol="pyocd")
+        assert port == str(board.port)
+        assert verify(artifact, port=port).ok
+
+
+def test_pyocd_writes_through_the_chosen_probe(for_nucleo: Artifact) -> None:
     one, two = nucleo(), nucleo(place="1-5", serial_number="0671FF51", name="ttyACM1")
     with Desk(one, two, known=(for_nucleo,)) as desk:
-        monkeypatch.setenv("PYTHONPATH", desk.python_path["PYTHONPATH"])
-        monkeypatch.syspath_prepend(str(desk.folder / "python"))
         port = flash(for_nucleo, desk, protocol="pyocd", port="1-5")
         assert port == str(two.port)
         assert verify(for_nucleo, port=port).ok
@@ -241,6 +256,22 @@ def test_doctor_tells_what_is_on_the_desk() -> None:
     assert "/dev/ttyACM0 (serial number 066AFF48, at USB 1-4): b_l475e_iot01a, nucleo_f446re, " in found
     assert "/media/you/NOD_F446RE (serial number 066AFF48, at USB 1-4): the drive of nucleo_f446re; " in found
     assert found.endswith("STM32 BOOTLOADER 7723 (at USB 1-6): blackpill_f411ce in its bootloader")
+
+
+COPIED = [(id, way) for id in board_ids() for way in ("uf2", "msd") if way in _ways(load_board(id))]
+
+
+@pytest.mark.parametrize(("id", "way"), COPIED)
+def test_every_board_with_a_drive_takes_its_file(id: str, way: str, tmp_path: Path) -> None:
+    board = load_board(id)
+    env = board.id if way in board.protocols(board.id) and board.platformio else board.baremetal_env
+    artifact = flashable(tmp_path / "artifact", board, env)
+    on_desk = flashed_by(way, board, serial_number="066AFF48")
+    with Desk(on_desk, known=(artifact,)) as desk:
+        port = flash(artifact, desk, protocol=way)
+        assert port == (str(on_desk.port) if owns_port(board, env) else "")
+    if way != "msd" or board.chip.mcu.startswith("stm32"):  # else a .hex, which this desk does not read
+        assert on_desk.flash[:SIZE] == (artifact.firmware / "firmware.bin").read_bytes()
 
 
 # ---- what uploaders say ----
@@ -277,7 +308,7 @@ def test_what_goes_wrong_is_said_with_its_fix(for_nucleo: Artifact, tool: str, f
         "bossac": lambda: SimulatedBoard("nano33ble", bootloader="sam-ba", mode="bootloader", fault=fault),
     }[tool]()
     image = str(for_nucleo.firmware / "firmware.bin")
-    with Desk(board) as desk:
+    with Desk(board):
         arguments = {
             "openocd": ["-c", f"program {{{for_nucleo.firmware}/firmware.elf}} verify reset exit"],
             "pyocd": ["load", "--target", "stm32f446retx", str(for_nucleo.firmware / "firmware.elf")],
@@ -285,7 +316,7 @@ def test_what_goes_wrong_is_said_with_its_fix(for_nucleo: Artifact, tool: str, f
             "bossac": ["--port", board.port.name if board.port else "", "--write", image],
         }[tool]
         command = [sys.executable, "-m", "pyocd"] if tool == "pyocd" else [tool]
-        done = run([*command, *arguments], what="flashing", check=False, env=desk.python_path)
+        done = run([*command, *arguments], what="flashing", check=False)
     assert done.returncode
     error = explained("flashing it", tool, done.stdout, done.args)
     assert type(error) is kind

@@ -1,6 +1,6 @@
 """What would a board do? Simulated ones, with their ports, drives and uploaders, for tests and docs."""
 
-from .board import Fault, SimulatedBoard
+from .board import Fault, SimulatedBoard, flashed_by
 from .desk import Desk
 from .line import SimulatedLine
 from .programs import (
@@ -34,5 +34,6 @@ __all__ = [
     "SimulatedBoard",
     "SimulatedLine",
     "Twin",
+    "flashed_by",
     "silent",
 ]

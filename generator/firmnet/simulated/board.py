@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..artifact import Artifact
 from ..build.uf2 import read_uf2
@@ -21,6 +21,7 @@ AWAY_S = 0.15
 """How long a board is not to be seen while it changes what it shows; a real one takes a second."""
 Fault = Literal["", "forbidden", "busy", "gone", "verify", "broken", "protected", "unpowered", "hangs"]
 """What goes wrong while it is written: see tools.py. `hangs`: its bootloader does not start."""
+Bootloader = Literal["sam-ba", "dfu", "uf2"]
 Showing = Literal["application", "bootloader", "away"]
 
 INFO_UF2 = "UF2 Bootloader v3.0\r\nModel: {name}\r\nBoard-ID: {id}\r\n"
@@ -39,24 +40,26 @@ class DeskFolders:
 class SimulatedBoard:
     """One board. `runs` is what its chip does until it is flashed; default: nothing, as one that hangs.
 
-    `bootloader`: what it shows as such. None: a probe writes it, whose serial port is the board's.
+    `bootloader`: what it shows as such. None: a probe writes it, whose serial port is the board's, or one
+    that is `wired` to it and has none.
     """
 
     def __init__(
         self,
         board: Board | str,
         *,
-        bootloader: Literal["sam-ba", "dfu", "uf2"] | None = None,
+        bootloader: Bootloader | None = None,
         place: str = "1-2",
         serial_number: str = "",
         name: str = "ttyACM0",
         runs: ChipProgram = silent,
         mode: Showing = "application",
         fault: Fault = "",
+        wired: UsbDevice | None = None,
     ) -> None:
         self.board = load_board(board) if isinstance(board, str) else board
         self.bootloader, self.place, self.name = bootloader, place, name
-        self.serial_number = serial_number
+        self.serial_number, self.wired = serial_number, wired
         self.fault: Fault = fault
         self.flash = bytearray(b"\xff") * self.board.chip.flash_bytes
         self._runs: ChipProgram | None = runs
@@ -82,7 +85,16 @@ class SimulatedBoard:
                 label = self.board.flash.drives[0]
                 board_id = label if self.bootloader == "uf2" else ""
                 drives.append(Drive("/dev/sdb", self._drive, label, board_id, self.place, self._serial()))
+            if self.wired:
+                usb.append(self.wired)
             return Plugged(tuple(ports), tuple(usb), tuple(drives))
+
+    @property
+    def probe(self) -> str | None:
+        """The serial number of what a probe's program would find; None: no probe leads to it."""
+        if self.wired:
+            return self.wired.serial_number
+        return self.serial_number if self.bootloader is None else None
 
     @property
     def port(self) -> Path | None:
@@ -108,9 +120,9 @@ class SimulatedBoard:
         return self.serial_number[::-1] if self._mode == "bootloader" else self.serial_number
 
     def _description(self) -> str:
-        if self.bootloader is None:
+        if self.bootloader is None and not self.wired:
             return "STM32 STLink" if self._usb_id().startswith("0483:") else "DAPLink CMSIS-DAP"
-        if self._mode == "bootloader":
+        if self._mode == "bootloader" and self.bootloader:
             return {"sam-ba": self.board.name, "dfu": "STM32 BOOTLOADER", "uf2": "RP2 Boot"}[self.bootloader]
         return self.board.name
 
@@ -120,7 +132,7 @@ class SimulatedBoard:
         self._folders = folders
         self._off.clear()
         self._show("application" if self.bootloader is None else self._mode)
-        if self.bootloader is None and self.board.flash.drives:
+        if self.bootloader is None and not self.wired and self.board.flash.drives:
             self._open_drive()
 
     def unplug(self) -> None:
@@ -133,7 +145,7 @@ class SimulatedBoard:
 
     def reset(self) -> None:
         """Start what is in its flash; a probe's port stays."""
-        if self.bootloader is None and self._line:
+        if self.bootloader is None and not self.wired and self._line:
             self._line.reset()
         else:
             self.becomes("application")
@@ -301,6 +313,17 @@ class SimulatedBoard:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+
+def flashed_by(way: str, board: Board, **options: Any) -> SimulatedBoard:
+    """A board on the desk of somebody who flashes it by that way: in its bootloader, if it must be."""
+    bootloaders: dict[str, Bootloader] = {"sam-ba": "sam-ba", "uf2": "uf2", "dfu": "dfu"}
+    if bootloader := bootloaders.get(way):
+        mode = "application" if board.link.touch_1200 else "bootloader"
+        return SimulatedBoard(board, bootloader=bootloader, **{"mode": mode, **options})
+    if board.link.transport == "uart" or way == "msd":
+        return SimulatedBoard(board, **options)
+    return SimulatedBoard(board, wired=UsbDevice("0483:3748", "1-9", "STM32 STLink", "0669FF52"), **options)
 
 
 def _files(drive: Path) -> list[Path]:

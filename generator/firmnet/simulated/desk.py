@@ -32,7 +32,7 @@ sys.exit(1)
 
 
 class Desk:
-    """Boards, their ports and drives in a folder of their own, and the uploaders that write them on PATH.
+    """Boards, their ports and drives in a folder of their own, and on PATH the uploaders that write them.
 
     Within `with` it is the computer that all of firmnet looks at: `targets.Computer`. Of `known` artifacts
     the boards can run the firmware, once it is in their flash.
@@ -57,9 +57,10 @@ class Desk:
             (folder / name).mkdir(parents=True)
         self._folders = DeskFolders(folder / "dev", folder / "media", self.known)
         self._serve()
-        path = f"{folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-        self._open.callback(os.environ.__setitem__, "PATH", os.environ.get("PATH", ""))
-        os.environ["PATH"] = path
+        self._prepend("PATH", folder / "bin")
+        self._prepend("PYTHONPATH", folder / "python")
+        sys.path.insert(0, str(folder / "python"))
+        self._open.callback(sys.path.remove, str(folder / "python"))
         for board in self.boards:
             self.plug_in(board)
         self._open.enter_context(in_place_of_this(self))
@@ -68,16 +69,20 @@ class Desk:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
+    def _prepend(self, variable: str, folder: Path) -> None:
+        """To a list of folders in the environment, while the desk is there."""
+        before = os.environ.get(variable)
+        os.environ[variable] = os.pathsep.join(filter(None, [str(folder), before]))
+        if before is None:
+            self._open.callback(os.environ.pop, variable, None)
+        else:
+            self._open.callback(os.environ.__setitem__, variable, before)
+
     def plug_in(self, board: SimulatedBoard) -> None:
         if board not in self.boards:
             self.boards.append(board)
         board.plug_in(self._folders)
         self._open.callback(board.unplug)
-
-    @property
-    def python_path(self) -> dict[str, str]:
-        """With this in its environment, Python has the desk's pyOCD."""
-        return {"PYTHONPATH": os.pathsep.join([str(self.folder / "python"), *sys.path])}
 
     def shown(self, text: str) -> str:
         """What was printed on this desk, as it would be on one whose ports are in /dev, drives in /media."""

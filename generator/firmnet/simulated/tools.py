@@ -22,7 +22,7 @@ def openocd(boards: Sequence[SimulatedBoard], arguments: Sequence[str], folder: 
     chosen = re.search(r"adapter serial (\w+)", script)
     file = re.search(r"program \{(.+?)\}", script)
     assert file
-    found = [b for b in boards if b.bootloader is None and (not chosen or b.serial_number == chosen[1])]
+    found = [b for b in boards if b.probe is not None and (not chosen or b.probe == chosen[1])]
     fault = found[0].fault if found else "gone"
     if fault in ("forbidden", "busy"):
         word = "LIBUSB_ERROR_ACCESS" if fault == "forbidden" else "LIBUSB_ERROR_BUSY"
@@ -146,7 +146,7 @@ def pyocd(boards: Sequence[SimulatedBoard], arguments: Sequence[str], folder: Pa
         yield '{"targets": [' + ", ".join(f'{{"name": "{name}"}}' for name in sorted(names)) + "]}"
         return 0
     chosen = arguments[arguments.index("--uid") + 1] if "--uid" in arguments else ""
-    found = [b for b in boards if b.bootloader is None and chosen in ("", b.serial_number)]
+    found = [b for b in boards if b.probe is not None and chosen in ("", b.probe)]
     fault = found[0].fault if found else "gone"
     if fault == "gone":
         yield "No connected debug probes"
