@@ -79,6 +79,30 @@ static inline uint32_t fn_exponential(const uint32_t *coarse, const uint32_t *fi
     return (uint32_t)((product + (UINT64_C(1) << (drop - 1))) >> drop);
 }
 
+/* floor((2^63 - 1) / divisor) of a divisor that takes up 32 bits: two digits of 16 bits, each tried with the divisor's upper half
+ * and then at most two too large. */
+static inline uint32_t fn_inverse(uint32_t divisor)
+{
+    const uint32_t high = divisor >> 16, low = divisor & 0xffffu;
+    uint32_t rest = UINT32_C(0x7fffffff), inverse = 0;
+    for (int32_t digit = 0; digit < 2; digit++) {
+        uint32_t tried = rest / high;
+        const uint32_t part = tried * low;
+        rest = (rest - tried * high) << 16 | 0xffffu;
+        if (rest < part) {
+            tried--;
+            rest += divisor;
+            if (rest >= divisor && rest < part) {
+                tried--;
+                rest += divisor;
+            }
+        }
+        rest -= part;
+        inverse = (inverse << 16) + tried;
+    }
+    return inverse;
+}
+
 /* floor((2^15 * e + floor(sum / 2)) / sum) of e <= sum <= 2^31, with inverse = floor((2^63 - 1) / (sum * 2^up)) and a sum that
  * takes up 32 bits when it is shifted: a product that is never too large, by one too small at most, and its rest. */
 static inline uint32_t fn_share(uint32_t e, uint32_t sum, uint32_t inverse, int32_t up)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...ir import Array, Shape, Tensor
+from ...ops.concat import ConcatAttrs
 from ...ops.conv2d import Conv2dAttrs
 from ...ops.pick import FILL, runs
 from ...ops.windows import Window
@@ -68,10 +69,11 @@ def spread_volume(
 ) -> Tensor:
     """A transposed convolution of x (n, C, depth, height, width), weight (C, O/groups, kd, kh, kw).
 
-    `options`: stride, padding, output padding and dilation along depth and along height. It is one of a tall
-    image: the slices that reach a depth of the output are channels, and the depths lie one below the other,
-    as many rows high as no value reaches beyond. `spread` computes that, without padding of its rows: (image,
-    weight (C·kd, O/groups, kh, kw), rows of output padding) → image.
+    `options`: stride, padding, output padding and dilation along depth and along height. Depths of the output
+    that are a stride apart meet the same taps of the kernel, and are a transposed convolution of a tall
+    image: the slices that reach such a depth are channels, and the depths lie one below the other, as many
+    rows high as no value reaches beyond. `spread` computes that, without padding of its rows: (image, weight
+    (C·taps, O/groups, kh, kw), rows of output padding) → image.
     """
     (step, before, behind, apart), (row_step, top, below, row_apart) = options
     count, channels, depth, height, width = x.shape
@@ -80,25 +82,38 @@ def spread_volume(
     reach = (height - 1) * row_step + row_apart * (kh - 1) + 1
     out_height = reach - 2 * top + below
     tall = -(-max(reach, top + out_height) // row_step)
-    at = np.arange(out_depth)[:, None] + before - np.arange(kd) * apart
-    slices = np.where(at % step == 0, at // step, FILL)
-    stacked = picked(
-        b,
-        reshaped(b, transposed(b, x, (0, 2, 1, 3, 4)), (1, count * depth, channels, height, width)),
-        {1: runs(_of_each(count, slices, depth)), 3: runs(_inside(np.arange(tall), height))},
-        name=f"{b.layer}_slices",
-    )
-    depths = count * out_depth
-    split = reshaped(b, stacked, (depths, kd, groups, channels // groups, tall, width))
-    image = reshaped(b, transposed(b, split, (2, 1, 3, 0, 4, 5)), (1, kd * channels, depths * tall, width))
-    filters = weight.reshape(groups, channels // groups, each, kd, kh, kw).transpose(0, 3, 1, 2, 4, 5)
-    y = spread(image, filters.reshape(kd * channels, each, kh, kw), row_step - 1)
-    rows = np.arange(depths)[:, None] * (tall * row_step) + top + np.arange(out_height)
+    lying = reshaped(b, transposed(b, x, (0, 2, 1, 3, 4)), (1, count * depth, channels, height, width))
+    split = weight.reshape(groups, channels // groups, each, kd, kh, kw).transpose(0, 3, 1, 2, 4, 5)
+    images, first = list[Tensor](), np.zeros((count, out_depth), np.int64)
+    for phase in range(min(step, out_depth)):
+        made = np.arange(phase, out_depth, step)
+        taps = [tap for tap in range(kd) if (phase + before - tap * apart) % step == 0]
+        slices = (made[:, None] + before - np.array(taps or [0]) * apart) // step if taps else _nowhere(made)
+        stacked = picked(
+            b,
+            lying,
+            {1: runs(_of_each(count, slices, depth)), 3: runs(_inside(np.arange(tall), height))},
+            name=f"{b.layer}_slices",
+        )
+        shape = count * len(made), slices.shape[1], groups, channels // groups, tall, width
+        image = transposed(b, reshaped(b, stacked, shape), (2, 1, 3, 0, 4, 5))
+        filters = split[:, taps or [0]].reshape(slices.shape[1] * channels, each, kh, kw)
+        flat = reshaped(b, image, (1, slices.shape[1] * channels, count * len(made) * tall, width))
+        above = sum(image.shape[2] for image in images)
+        first[:, made] = above + tall * row_step * np.arange(count * len(made)).reshape(count, -1)
+        images.append(spread(flat, filters, row_step - 1))
+    y = b.add("concat", ConcatAttrs(2), *images, name=f"{b.layer}_phases") if len(images) > 1 else images[0]
+    rows = first.reshape(-1, 1) + top + np.arange(out_height)
     kept = picked(b, y, {2: runs(rows.ravel())}, name=f"{b.layer}_rows")
     volumes = reshaped(b, kept, (groups * each, count, out_depth, out_height, y.shape[3]))
     if count == 1:
         return reshaped(b, volumes, (1, groups * each, out_depth, out_height, y.shape[3]))
     return transposed(b, volumes, (1, 0, 2, 3, 4))
+
+
+def _nowhere(depths: Array) -> Array:
+    """The slices of depths that no tap reaches: one of nothing."""
+    return np.full((len(depths), 1), FILL)
 
 
 def _of_each(count: int, slices: Array, depth: int) -> Array:

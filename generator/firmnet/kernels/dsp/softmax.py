@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ...ir import Call
+from ...ir import Call, Dtype
+from ...ops import OPS
 from ...ops.softmax import OUTPUT
 from ...ops.spec import Constants
 from ...targets import Isa
@@ -12,6 +13,7 @@ from .instructions import MAX_OFFSET
 
 IN_REGISTERS = range(3, 8)
 """Values of a lane that lies in registers."""
+WORD_BITS = 32
 LARGEST_LANE = 2**30
 """Values of a lane times what a probability of 1 is in steps: of more, so many times the reciprocal of the
 least sum is no int32.
@@ -66,6 +68,24 @@ class ShortSoftmax(Softmax):
         return 51 + 12 * found.n if count == 1 else 45 + count * (16 + 12 * found.n)
 
 
+class WideSoftmax(portable.WideSoftmax):
+    """Of int16 alone, however lanes lie."""
+
+    isa = Isa.DSP
+    dtypes = (Dtype.INT16,)
+
+    def accepts(self, call: Call) -> bool:
+        return bool(OPS["softmax"].prepare(call)["drop"] > WORD_BITS)
+
+    def cycles(self, call: Call) -> float:
+        found = portable.lanes(call)
+        return 60 + found.outer * found.inner * (130 + 27.5 * found.n)
+
+    def scratch_bytes(self, call: Call) -> int:
+        """A lane's exponentials and their sum."""
+        return 4 * (portable.lanes(call).n + 1)
+
+
 def coarse(call: Call) -> bool:
     """Whether a probability of 1 is 256 steps of the output."""
     return call.output.q == OUTPUT
@@ -73,3 +93,4 @@ def coarse(call: Call) -> bool:
 
 register(Softmax())
 register(ShortSoftmax())
+register(WideSoftmax())

@@ -74,7 +74,7 @@ class DepthwiseWideConv2d(Kernel):
         rows, pairs = whole(where, 0)[1], channels // 2
         tiles, inside = rows * -(-found.count // 2), rows * found.count
         loads = sum(len(chunk.columns) * 1.5 + 1 + chunk.taps for chunk in found.chunks)
-        tile = 30 + where.kernel[0] * (loads + found.far) + 4 * found.taps
+        tile = 26 + where.kernel[0] * (loads - 1 + found.far) + 4 * found.taps
         alone = where.out_height * where.out_width - inside
         taps = window_of(call).taps_inside(where.height, where.width) - inside * found.taps
         pixels = tiles * (20 + pairs * tile) + alone * (60 + pairs * 43) + pairs * 6.8 * taps

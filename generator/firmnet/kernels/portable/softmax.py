@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
 from ...ir import Array, Call, Dtype
 from ...ops.spec import Constants
 from ..spec import Kernel, register
+from .movement import COMPILER_UNROLLS
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,15 @@ class WideSoftmax(Kernel):
 
     op = "softmax"
     name = "wide"
-    dtypes = (Dtype.INT8, Dtype.INT16)
+    dtypes: ClassVar[tuple[Dtype, ...]] = (Dtype.INT8, Dtype.INT16)
 
     def accepts(self, call: Call) -> bool:
         return Dtype.INT16 in (call.inputs[0].dtype, call.output.dtype)
 
     def cycles(self, call: Call) -> float:
-        return 40 + (60 if call.output.dtype is Dtype.INT8 else 56) * call.output.size
+        found = lanes(call)
+        each = 60.0 if call.output.dtype is Dtype.INT8 else 46.0 if found.n <= COMPILER_UNROLLS else 55.0
+        return 30 + found.outer * found.inner * (45 + each * found.n)
 
     def pack(self, call: Call, k: Constants) -> dict[str, Array]:
         return {"exponentials": ascending(k)} if "exponentials" in k else super().pack(call, k)
