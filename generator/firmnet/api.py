@@ -32,6 +32,7 @@ from .quantize import (
     check_samples,
     check_test,
     lost_events,
+    lost_parts,
     measure_accuracy,
     poor_layers,
     poor_outputs,
@@ -100,7 +101,7 @@ class Deployment:
     def warnings(self) -> tuple[str, ...]:
         """What quantization cost that matters, a sentence each; compile() warns of the same."""
         poor = poor_outputs(self.graph, self.quality) or poor_layers(self.quality)
-        return (*filter(None, [poor]), *lost_events(self.lost))
+        return (*filter(None, [poor, lost_parts(self.graph, self.quality)]), *lost_events(self.lost))
 
     @property
     def cost_lines(self) -> list[str]:

@@ -4,6 +4,7 @@ from .accuracy import Accuracy, check_test, measure_accuracy, share_right
 from .apply import apply
 from .lost import Lost, lost_events
 from .observe import Asking, Histogram, Method, Progress, Ranges, calibrate
+from .parts import lost_parts
 from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure, poor_layers, poor_outputs
 from .quantized import Quantized, check_ranges, quantize
@@ -32,6 +33,7 @@ __all__ = [
     "check_shape",
     "check_test",
     "lost_events",
+    "lost_parts",
     "measure",
     "measure_accuracy",
     "output_snr",
