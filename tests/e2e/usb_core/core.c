@@ -4,6 +4,7 @@
  * socket, as USB keeps it in the host.
  */
 #include "fn_board.h"
+#include "registers.h"
 #include "systick.h"
 
 #define UART(offset) (*(volatile uint32_t *)(0x40004000u + (offset)))
