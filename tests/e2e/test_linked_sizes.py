@@ -10,7 +10,7 @@ from layered_networks import residual
 from firmnet.assets import assets
 from firmnet.build.sizes import FirmwareSizes, check_fit, measure, overflow
 from firmnet.errors import VerificationError
-from firmnet.targets import load_board
+from firmnet.targets import Runtime, load_board, needs
 
 MODEL = """
 #include <stdint.h>
@@ -159,25 +159,27 @@ def test_variables_in_a_section_named_stack_are_variables(tmp_path: Path) -> Non
     assert more.variables_bytes - plain.variables_bytes == pytest.approx(256, abs=16)
 
 
-def test_our_own_script_reserves_room_that_is_not_counted_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("runtime", ["micropython", "c"])
+def test_our_own_script_reserves_room_that_is_not_counted_twice(runtime: Runtime, tmp_path: Path) -> None:
     board = load_board("netduinoplus2")
-    chip, least = board.chip, board.micropython
+    chip, least = board.chip, needs(board, runtime)
     symbols = {
         "__flash_origin": chip.flash_origin,
         "__flash_bytes": chip.flash_bytes,
         "__ram_origin": chip.ram_origin,
         "__ram_bytes": chip.ram_bytes,
         "__stack_bytes": least.stack_bytes,
+        "__stack_is_low": runtime == "c",
         "__heap_min_bytes": least.heap_bytes,
     }
     (tmp_path / "net.c").write_text(MODEL.format(arena=20_000))
     (tmp_path / "core.c").write_text(CORE.format(variables=OTHER[0], uses=OTHER[1]))
     script = assets("boards") / "baremetal" / "cortexm.ld"
     command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-O1", "-ffreestanding", "-nostdlib"]
-    defined = [f"-Wl,--defsym={name}={value:#x}" for name, value in symbols.items()]
+    defined = [f"-Wl,--defsym={name}={int(value):#x}" for name, value in symbols.items()]
     files = ["-o", "firmware.elf", "net.c", "core.c"]
     subprocess.run([*command, "-T", str(script), *defined, *files], cwd=tmp_path, check=True)
-    sizes = measure(tmp_path / "firmware.elf", board, "net")
+    sizes = measure(tmp_path / "firmware.elf", board, "net", runtime)
     assert (sizes.arena_bytes, sizes.stack_bytes) == (20_000, least.stack_bytes)
     assert sizes.variables_bytes == pytest.approx(3000, abs=16)
     assert sizes.ram_bytes + sizes.heap_bytes == chip.ram_bytes
