@@ -79,6 +79,7 @@ _CASES: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
 
 _WIDE: list[tuple[str, Shape, Shape, dict[str, Any]]] = [
     ("one_pixel_4x4_of_130", (1, 1, 1, 130), (2, 4, 4, 130), {}),
+    ("2x2_s2_more_around", (1, 3, 5, 6), (3, 2, 2, 6), {"stride": (2, 2), "crop": (-3, -2, -1, -4)}),
     ("depthwise_3x3_s2_8", (1, 5, 6, 8), (8, 3, 3, 1), {"stride": (2, 2), "groups": 8, "crop": (1, 0, 1, 0)}),
     (
         "depthwise_2x2_s3_gaps",

@@ -20,11 +20,14 @@ from .wide import PART, Wide, even_pairs, packed_filters
 @dataclass(frozen=True)
 class WideTransposed(Transposed):
     """`tap_step`: from one tap of a phase to the next, along either axis. `part`: inputs of a sum that is cut
-    where it may leave int32.
+    where it may leave int32. `lone`: some phase has one tap, which is read where it lies.
+    `inputs`: of a window, where all phases have as many; else 0.
     """
 
     tap_step: tuple[int, int]
     part: int
+    lone: bool
+    inputs: int
 
     @property
     def pairs(self) -> int:
@@ -47,7 +50,8 @@ class WideConvTranspose2d(Wide):
         for down in rows:
             for right in columns:
                 taps = down * right
-                each = 100 + 2 * taps * each_copy + found.pairs * (42 + 5.6 * taps * found.depth)
+                copies = 0 if taps == 1 and not from_int8 else 60 + 2 * taps * each_copy
+                each = 40 + copies + found.pairs * (42 + 5.6 * taps * found.depth)
                 price += 40 + tall * -(-wide // 2) * found.groups * each
         return price
 
@@ -76,7 +80,10 @@ class WideConvTranspose2d(Wide):
         found = ConvTranspose2d().layout(call, k)
         (sh, sw), (dh, dw) = call.attrs.stride, call.attrs.dilation
         tap_step = sh // gcd(sh, dh), sw // gcd(sw, dw)
-        return WideTransposed(**vars(found), tap_step=tap_step, part=PART)
+        lone = all(any(len(taps) == 1 for taps in axis) for axis in phases(call))
+        down, right = ({len(taps) for taps in axis} for axis in phases(call))
+        inputs = max(down) * max(right) * found.depth if len(down) == len(right) == 1 else 0
+        return WideTransposed(**vars(found), tap_step=tap_step, part=PART, lone=lone, inputs=inputs)
 
 
 register(WideConvTranspose2d())
