@@ -110,9 +110,9 @@ def sizes_of(core: Core, folder: Path, arena: int, heap: int) -> FirmwareSizes:
 @pytest.mark.parametrize("name", CORES)
 def test_what_fills_the_rest_of_ram_is_free(name: str, tmp_path: Path) -> None:
     core, board = CORES[name], load_board(CORES[name].board)
-    sizes = sizes_of(core, tmp_path, 20_000, board.micropython.heap_bytes)
+    sizes = sizes_of(core, tmp_path, 20_000, needs(board, "micropython").heap_bytes)
     assert sizes.arena_bytes == 20_000
-    assert sizes.heap_bytes == board.micropython.heap_bytes
+    assert sizes.heap_bytes == needs(board, "micropython").heap_bytes
     assert sizes.stack_bytes == core.stack_bytes
     assert sizes.variables_bytes == pytest.approx(core.other_bytes, abs=16)
     assert board.platformio
@@ -128,7 +128,7 @@ def test_what_fills_the_rest_of_ram_is_free(name: str, tmp_path: Path) -> None:
 def test_the_last_byte_that_fits_and_the_first_that_does_not(name: str, tmp_path: Path) -> None:
     """The linker accepts both: stack and the core's malloc are found short by no one but us."""
     core, board = CORES[name], load_board(CORES[name].board)
-    heap = board.micropython.heap_bytes
+    heap = needs(board, "micropython").heap_bytes
     small = sizes_of(core, tmp_path, 8_000, heap)
     spare = small.ram_limit_bytes - small.ram_bytes - heap
     check_fit(sizes_of(core, tmp_path, 8_000 + spare - 16, heap), board, residual())
@@ -138,7 +138,7 @@ def test_the_last_byte_that_fits_and_the_first_that_does_not(name: str, tmp_path
 
 @pytest.mark.parametrize("name", CORES)
 def test_what_the_linker_refuses_is_told_in_bytes_of_ram(name: str, tmp_path: Path) -> None:
-    core, heap = CORES[name], load_board(CORES[name].board).micropython.heap_bytes
+    core, heap = CORES[name], needs(load_board(CORES[name].board), "micropython").heap_bytes
     with pytest.raises(LinkError) as less:
         linked(core, tmp_path, 300_000, heap)
     with pytest.raises(LinkError) as more:

@@ -10,7 +10,7 @@ import pytest
 
 from firmnet.assets import assets
 from firmnet.errors import UserError
-from firmnet.targets import Isa, board_ids, core_named, isa, load_board
+from firmnet.targets import Isa, board_ids, core_named, isa, load_board, needs
 from firmnet.targets.board_file import read_board
 
 NANO = (assets("boards") / "nano33ble.toml").read_text()
@@ -34,7 +34,8 @@ def test_board_can_be_loaded(id: str) -> None:
     assert board.id == id
     assert board.baremetal_env in board.envs
     assert (assets("boards") / "baremetal" / "glue" / f"{board.baremetal.glue}.c").is_file()
-    assert board.micropython.heap_bytes + board.micropython.stack_bytes < board.chip.ram_bytes
+    taken = needs(board, "micropython")
+    assert taken.heap_bytes + taken.stack_bytes < board.chip.ram_bytes
 
 
 @pytest.mark.parametrize(

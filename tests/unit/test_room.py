@@ -104,6 +104,54 @@ def test_constants_that_leave_no_flash_for_micropython_are_refused() -> None:
         firmware(wide(), with_flash(flash_bytes + constants - 1))
 
 
+def with_ram(bytes_: int) -> Board:
+    """A board with so much RAM, whose file says nothing of MicroPython."""
+    return replace(BOARD, chip=replace(BOARD.chip, ram_bytes=bytes_), micropython=None)
+
+
+def test_auto_takes_micropython_where_it_fits_and_else_the_c_runtime() -> None:
+    smallest = least(wide(), isa=Isa.DSP).ram_bytes
+    enough = with_room(smallest)
+    roomy, small = (firmware(wide(), board, runtime="auto") for board in (enough, with_room(smallest - 4)))
+    assert (roomy.manifest.runtime, roomy.note) == ("micropython", "")
+    assert small.manifest.runtime == "c"
+    assert "MicroPython does not fit ST Nucleo-F446RE (with any --ram-limit it needs" in small.note
+    assert small.note.endswith("stack 16,384))")
+    flash_bytes = replace(BOARD, chip=replace(BOARD.chip, flash_bytes=65_536))
+    assert firmware(wide(), flash_bytes, runtime="auto").manifest.runtime == "c"
+
+
+def test_what_fits_with_neither_is_told_what_the_smaller_leaves() -> None:
+    fixed = needs(BOARD, "c").variables_bytes + needs(BOARD, "c").stack_bytes + 4 * len(wide().nodes) - STACK
+    least_ram = fixed + least(wide(), isa=Isa.DSP).ram_bytes
+    assert firmware(wide(), with_ram(least_ram), runtime="auto").manifest.runtime == "c"
+    with pytest.raises(UserError, match=r"the C runtime leaves [\d,]+ of [\d,]+ \(stack 1,536\): make"):
+        firmware(wide(), with_ram(least_ram - 4), runtime="auto")
+
+
+def test_a_board_without_micropython_says_so() -> None:
+    board = with_ram(131_072)
+    made = firmware(wide(), board, runtime="auto")
+    assert (made.manifest.runtime, made.note) == ("c", "")
+    with pytest.raises(UserError, match=r"has no MicroPython: its board file .* with --runtime c"):
+        firmware(wide(), board, runtime="micropython")
+
+
+def test_room_for_a_sample_is_reserved_where_there_is_any() -> None:
+    ram_bytes = 4 * 32 * 32 * 4  # a float for each value of the input, and of the output
+
+    def reserved(board: Board) -> int:
+        own = replace(board, platformio=None, flash=type(board.flash)())
+        text = firmware(wide(), own, runtime="c").files["src/deployed.c"]
+        return int(text.partition("fn_sample_bytes = ")[2].partition("u")[0])
+
+    planned = firmware(wide(), BOARD, runtime="c").manifest
+    taken = BOARD.chip.ram_bytes - ram_room(BOARD, "c", 4 * len(wide().nodes))
+    whole = taken + planned.arena_bytes + planned.stack_bytes + ram_bytes
+    assert reserved(with_ram(whole)) == ram_bytes
+    assert reserved(with_ram(whole - 4)) == 0
+
+
 def advice(excess_bytes: int) -> str:
     """What the linker's verdict on the layers one by one is told as."""
     return str(too_big(BOARD, "RAM", excess_bytes, fast_bytes() - STACK, wide()))

@@ -1,5 +1,6 @@
 """What is the whole firmware of a model, as text? Library, board project and their fingerprint."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -97,12 +98,14 @@ def _that_fits(
     graph: Graph, board: Board, labels: Sequence[str], version: str, ram_limit_bytes: int | None
 ) -> Firmware:
     """With MicroPython, or where that does not fit with the C runtime."""
+    if board.micropython is None:
+        return firmware(graph, board, labels, version, ram_limit_bytes, "c")
     try:
         return firmware(graph, board, labels, version, ram_limit_bytes)
     except UserError as misfit:
         without = str(misfit)
     made = firmware(graph, board, labels, version, ram_limit_bytes, "c")
-    why = without.partition(": ")[2].partition(": make ")[0].partition("; make ")[0]
+    why = re.split("[:;] make ", without.partition(": ")[2])[0]
     return replace(made, note=f"the C runtime is used, for MicroPython does not fit {board.name} ({why})")
 
 

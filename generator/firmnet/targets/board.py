@@ -187,20 +187,21 @@ class Emulator:
 
 @dataclass(frozen=True, config=_CLOSED)
 class Board:
-    """One boards/<id>.toml."""
+    """One boards/<id>.toml. Without `micropython` it has the C runtime (runtimes.py)."""
 
     id: Id
     name: Label
     chip: Chip
     link: Connection
-    micropython: MicroPython
+    micropython: MicroPython | None = None
     baremetal: Baremetal = EMULATED_ONLY
     platformio: PlatformIO | None = None
     flash: Flashing = Flashing()
     emulator: Emulator | None = None
 
     def __post_init__(self) -> None:
-        kept = self.micropython.heap_bytes + self.micropython.stack_bytes
+        own = self.micropython
+        kept = own.heap_bytes + own.stack_bytes if own else 0
         if kept >= self.chip.ram_bytes:
             raise ValueError(f"'micropython': heap and stack ({kept:,} bytes) leave nothing of the RAM")
         _check_glue(self.baremetal, self.chip)

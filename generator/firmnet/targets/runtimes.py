@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..errors import UserError
 from .board import Board
 
 Runtime = Literal["micropython", "c"]
@@ -31,8 +32,14 @@ class Needs:
 
 def needs(board: Board, runtime: Runtime) -> Needs:
     """Of MicroPython 163,088 bytes of flash and 2,888 of variables on bare metal, of the C runtime 6,000 and
-    700, with the start of the board; Arduino cores take more of both.
+    700, with the start of the board; Arduino cores take more of both. UserError for MicroPython on a board
+    whose file leaves it out.
     """
     if runtime == "c":
         return Needs(5_000, 600, 0, C_STACK_BYTES)
+    if board.micropython is None:
+        raise UserError(
+            f"{board.name} has no MicroPython: its board file has no table [micropython]; generate it with "
+            "--runtime c"
+        )
     return Needs(150_000, 2_560, board.micropython.heap_bytes, board.micropython.stack_bytes)
