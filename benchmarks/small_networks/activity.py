@@ -178,3 +178,26 @@ class Skeleton(nn.Module):
 @network((3, 20, 9))
 def skeleton() -> nn.Module:
     return Skeleton()
+
+
+class Orientation(nn.Module):
+    """A quaternion of length 1 from directions and magnitudes, of the axes that a mask names, and a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("worn", torch.tensor([True, True, True, False, False, True]))
+        self.body, self.turn = nn.Sequential(conv1d(5, 12, 7, 2), conv1d(12, 16, 7, 2)), nn.Linear(16, 4)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = x[:, self.worn]
+        length = torch.linalg.norm(x, dim=1, keepdim=True)
+        q = self.turn(self.body(torch.cat([x / length.clamp_min(1e-3), length - 1.0], 1)).mean(2))
+        q = q / q.norm(dim=-1, keepdim=True)
+        w, i, j, k = q.unbind(-1)
+        rows = [1 - 2 * (j * j + k * k), 2 * (i * j - k * w), 2 * (i * k + j * w)]
+        return q, torch.stack(rows, -1)
+
+
+@network((6, 64))
+def orientation() -> nn.Module:
+    return Orientation()

@@ -131,3 +131,58 @@ def pooled_statistics() -> nn.Module:
         nn.Linear(128, 16),
         Apply(F.normalize),  # type: ignore[arg-type]
     )
+
+
+def over_all(y: torch.Tensor, gain: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """A layer norm of a whole line, written by hand."""
+    mean = y.mean(dim=1, keepdim=True).mean(dim=2, keepdim=True)
+    variance = torch.pow(y - mean, 2).mean(dim=1, keepdim=True).mean(dim=2, keepdim=True)
+    return gain * (y - mean) / torch.pow(variance + 1e-8, 0.5) + shift
+
+
+class Separated(nn.Module):
+    """One block of a separator, its norm by hand, as published code has it (Luo and Mesgarani, 2019)."""
+
+    def __init__(self, channels: int, hidden: int, dilation: int) -> None:
+        super().__init__()
+        self.wide, self.act = nn.Conv1d(channels, hidden, 1, bias=False), nn.PReLU()
+        self.gain = nn.Parameter(torch.rand(1, hidden, 1) + 0.5)
+        self.shift = nn.Parameter(torch.randn(1, hidden, 1) / 4)
+        self.deep = nn.Conv1d(hidden, hidden, 3, padding=dilation, dilation=dilation, groups=hidden)
+        self.narrow = nn.Conv1d(hidden, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = over_all(self.act(self.wide(x)), self.gain, self.shift)
+        z: torch.Tensor = x + self.narrow(torch.relu(self.deep(y)))
+        return z
+
+
+@network((16, 60))
+def separator() -> nn.Module:
+    return nn.Sequential(Separated(16, 24, 1), Separated(16, 24, 2), nn.Conv1d(16, 16, 1), nn.Sigmoid())
+
+
+class SincNet(nn.Module):
+    """Band filters of two numbers each, computed in forward (Ravanelli and Bengio, 2018)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low = nn.Parameter(torch.linspace(0.01, 0.3, 12)[:, None])
+        self.band = nn.Parameter(torch.full((12, 1), 0.05))
+        self.register_buffer("window", torch.hamming_window(33, periodic=False))
+        self.register_buffer("times", torch.arange(-16, 17).float() + 1e-3)
+        self.body, self.head = conv1d(12, 16, 5, 2), nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5)
+        low, high = self.low.abs(), self.low.abs() + self.band.abs()
+        waves = torch.sin(6.2832 * high * self.times) - torch.sin(6.2832 * low * self.times)
+        filters = waves / (3.1416 * self.times) * self.window
+        y = F.max_pool1d(F.conv1d(x, filters[:, None], stride=4).abs(), 3)
+        scores: torch.Tensor = self.head(self.body(y).mean(-1))
+        return F.log_softmax(scores, 1)
+
+
+@network((1, 800))
+def sincnet() -> nn.Module:
+    return SincNet()

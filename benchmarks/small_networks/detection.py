@@ -149,3 +149,31 @@ class Classified(nn.Module):
 @network((3, 24, 24))
 def box_and_class() -> nn.Module:
     return Classified()
+
+
+class Distances(nn.Module):
+    """Boxes by shares of eight distances to each side, decoded to pixels, and scores (YOLO v8)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(conv2d(a, b, 3, 2, act=nn.SiLU) for a, b in ((3, 12), (12, 16), (16, 24)))
+        )
+        self.sides, self.scores = nn.Conv2d(24, 32, 1), nn.Conv2d(24, 3, 1)
+        line = torch.arange(6) + 0.5
+        places = torch.stack(torch.meshgrid(line, line, indexing="xy")).flatten(1)
+        self.register_buffer("places", places[None])
+        self.register_buffer("steps", torch.arange(8.0))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y = self.body(x)
+        shares = self.sides(y).view(1, 4, 8, -1).softmax(2)
+        before, behind = (shares * self.steps[:, None]).sum(2).chunk(2, 1)
+        first, last = self.places - before, self.places + behind
+        boxes = torch.cat([(first + last) / 2, last - first], 1) * 8
+        return boxes, self.scores(y).flatten(2).sigmoid()
+
+
+@network((3, 48, 48))
+def distance_boxes() -> nn.Module:
+    return Distances()

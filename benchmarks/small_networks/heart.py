@@ -95,3 +95,23 @@ def ecg_autoencoder() -> nn.Module:
         nn.ConvTranspose1d(8, 1, 7, 2, 3, output_padding=1),
         nn.Tanh(),
     )
+
+
+class Scaled(nn.Module):
+    """Each window less its median, over the median deviation, which one artefact does not move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(conv1d(1, 8, 5, 2), conv1d(8, 12, 5, 2))
+        self.head = nn.Linear(24, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        away = x - x.median(dim=-1, keepdim=True).values
+        y = self.body(away / (1.4826 * away.abs().median(dim=-1, keepdim=True).values + 1e-3))
+        scores: torch.Tensor = self.head(torch.cat([y.mean(-1), y.topk(3, -1)[0].mean(-1)], 1))
+        return scores
+
+
+@network((1, 90))
+def scaled_by_medians() -> nn.Module:
+    return Scaled()
