@@ -84,6 +84,8 @@ NETWORKS: dict[str, tuple[Callable[[Net, Tensor], Any], set[str]]] = {
     "attention_of_a_stack": (lambda n, x: attention(x, True), {"matmul", "softmax"}),
     "place_of_the_largest": (lambda n, x: (x @ n.weight.T).argmax(-1), {"linear", "argmax"}),
     "largest_and_place": (lambda n, x: x.max(1), {"max_pool2d", "argmax"}),
+    "topk": (lambda n, x: x.topk(2, 1), {"sort", "argsort"}),
+    "argsort": (lambda n, x: x.argsort(2, descending=True), {"argsort"}),
     "first_of_topk": (lambda n, x: x.topk(1), {"max_pool2d", "argmax"}),
     "above": (lambda n, x: x > 0.5, {"compare"}),
     "inside": (lambda n, x: ((x > -0.5) & (x < 1)).float(), {"compare", "add"}),
@@ -143,10 +145,10 @@ def test_attention_moves_nothing() -> None:
         (lambda n, x: x.gather(1, x.argmax(1, keepdim=True)), "'index' is computed by the network"),
         (lambda n, x: x[:, :, x[0, 0] > 0], "a size that depends on the data"),
         (lambda n, x: x.masked_fill(n.mask, -torch.inf), "puts infinity"),
-        (lambda n, x: x.topk(2, 1)[1], "the indices that it gives beside its values"),
+        (lambda n, x: x.median(1)[1], "the indices that it gives beside its values"),
         (lambda n, x: F.embedding(x.long(), n.weight), "rows named by real numbers"),
     ],
-    ids=["index_computed", "mask_as_index", "infinite", "topk_2", "rows_named_by_reals"],
+    ids=["index_computed", "mask_as_index", "infinite", "median_place", "rows_named_by_reals"],
 )
 def test_what_cannot_be_chosen_is_refused(function: Callable[..., Any], said: str) -> None:
     with pytest.raises(UserError, match=said):

@@ -15,6 +15,7 @@ ANY_ORDER = (
     *(
         "add",
         "argmax",
+        "argsort",
         "clamp",
         "compare",
         "concat",

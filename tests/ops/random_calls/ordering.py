@@ -22,6 +22,7 @@ FAMILY = Family(
     {
         "topk.default": largest,
         "sort.default": lambda d: (*in_order(d), d.maybe(0.5)),
+        "argsort.default": lambda d: (*in_order(d), d.maybe(0.5)),
         "median.dim": in_order,
         "kthvalue.default": largest,
     },

@@ -3,6 +3,9 @@
 from .arguments import Call, Refused, X
 
 CALLS: list[Call] = [
+    ("argsort.default", (2, 9), (X,)),
+    ("argsort.default", (3, 5), (X, 0, True)),
+    ("argsort.stable", (1, 5, 3), (X, {"stable": True, "dim": 1})),
     *(("sort.default", (2, n), (X,)) for n in (1, 2, 17)),
     ("sort.default", (5, 3), (X, 0, True)),
     ("sort.stable", (1, 5, 3), (X, {"stable": True, "dim": 1, "descending": True})),

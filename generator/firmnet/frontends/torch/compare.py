@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from ...errors import UserError, first_line
-from ...interpret import in_model_order, model_shape, run_float
+from ...interpret import float_values, in_model_order, model_shape, run_float
 from ...ir import Array, Graph, Shape, key_of, wrapped
 from ...ops import least_rows
 from .containers import tensors_of
@@ -68,7 +68,8 @@ def compare(graph: Graph, module: torch.nn.Module, call: Caller, calibration: An
 
     Float64 takes long in torch, so it decides only where float32 leaves a doubt.
     """
-    inputs = list(tried(graph, calibration))
+    every = list(tried(graph, calibration))
+    inputs = [x for x in every if not _has_equals(graph, x)] or every
     with np.errstate(all="ignore"):
         computed = _columns([wrapped(run_float(graph, *x), len(graph.outputs)) for x in inputs])
     answers = _float32(module, call, inputs, graph)
@@ -213,7 +214,8 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     """Inputs of the model's shapes, float32: samples spread over the calibration data, noise, zeros.
 
     Where numbers name rows of a table they are int64, and rows that it has. Places of largest values are not
-    asked of zeros nor of other samples that are all alike: PyTorch may name any.
+    asked of zeros nor of other samples that are all alike, nor places in order of samples with equals among
+    them: PyTorch may name any.
     """
     places = any(node.op == "argmax" for node in graph.nodes)
     shapes = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.inputs]
@@ -241,6 +243,24 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
             else _rows(x if i < of_data else rng.integers(rows, size=x.shape), rows)
             for x, rows in zip(sample, tables, strict=True)
         )
+
+
+def _has_equals(graph: Graph, sample: Arrays) -> bool:
+    """Whether equal values are put in order of which places are asked for."""
+    asked = [node for node in graph.nodes if node.op == "argsort" and _is_read(graph, node.output)]
+    with np.errstate(all="ignore"):
+        values = float_values(graph, *sample) if asked else {}
+    for node in asked:
+        x, attrs = values[node.inputs[0]], node.attrs
+        in_order = np.sort(-x if attrs.descending else x, attrs.axis)
+        decided = in_order.take(range(min(attrs.count + 1, x.shape[attrs.axis])), attrs.axis)
+        if (np.diff(decided, axis=attrs.axis) == 0).any():
+            return True
+    return False
+
+
+def _is_read(graph: Graph, tensor: str) -> bool:
+    return tensor in graph.wanted or bool(graph.consumers(tensor))
 
 
 def _spread(count: int) -> Array:

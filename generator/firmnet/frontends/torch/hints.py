@@ -137,10 +137,10 @@ HINTS = (
         "leave it out: predict() returns the class with the highest score, and the host can sort",
         (
             Example(
-                lambda x: linear(x).topk(2)[1],
-                lambda x: linear(x),
+                lambda x: linear(x).repeat(1, 700).topk(2)[0],
+                lambda x: linear(x).repeat(1, 700),
                 VECTOR,
-                outside=lambda y: y.topk(2)[1],
+                outside=lambda y: y.topk(2)[0],
             ),
         ),
     ),

@@ -41,4 +41,17 @@ class Sort(Kernel):
         return SortedLines(outer, x.shape[attrs.axis], inner, attrs.count, attrs.descending, x.dtype)
 
 
+class Argsort(Sort):
+    """Places, whose values are looked up again."""
+
+    op = "argsort"
+
+    def cycles(self, call: Call) -> float:
+        return 1.5 * super().cycles(call)
+
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        return (None,)
+
+
 register(Sort())
+register(Argsort())

@@ -133,7 +133,7 @@ def _counts(b: Builder, x: Tensor) -> bool:
     name = x.name
     while (node := made.get(name)) and OPS[node.op].keeps_qparams:
         name = node.inputs[0]
-    return node is None or node.op == "argmax"
+    return node is None or node.op in ("argmax", "argsort")
 
 
 def _shifted(b: Builder, indices: Tensor) -> tuple[Tensor, Array] | None:

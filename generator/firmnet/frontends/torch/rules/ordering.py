@@ -13,30 +13,41 @@ MOST_IN_ORDER = 4096
 """Values along the axis."""
 
 
-def from_aten_sort(b: Builder, x: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
-    """The values; where they were is not known."""
-    return x if not x.shape else _ordered(b, x, dim % len(x.shape), descending)
+def from_aten_sort(b: Builder, x: Tensor, dim: int = -1, descending: bool = False) -> list[Tensor]:
+    """The values, and where they were, of equals the first first."""
+    if not x.shape:
+        return [reshaped(b, each, ()) for each in from_aten_sort(b, reshaped(b, x, (1,)), 0, descending)]
+    return _in_order(b, x, dim % len(x.shape), descending, x.shape[dim])
 
 
 def from_aten_stable_sort(
     b: Builder, x: Tensor, *, stable: bool | None = None, dim: int = -1, descending: bool = False
-) -> Tensor:
+) -> list[Tensor]:
     return from_aten_sort(b, x, dim, descending)
+
+
+def from_aten_argsort(b: Builder, x: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
+    return from_aten_sort(b, x, dim, descending)[1]
+
+
+def from_aten_stable_argsort(
+    b: Builder, x: Tensor, *, stable: bool, dim: int = -1, descending: bool = False
+) -> Tensor:
+    return from_aten_sort(b, x, dim, descending)[1]
 
 
 def from_aten_topk(
     b: Builder, x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
-) -> Tensor | list[Tensor]:
-    """Of the largest one also where it is."""
+) -> list[Tensor]:
     if k == 1:
         return (from_aten_max_dim if largest else from_aten_min_dim)(b, x, dim, True)
-    axis = dim % len(x.shape)
-    return _ordered(b, x, axis, largest, k)
+    return _in_order(b, x, dim % len(x.shape), largest, k)
 
 
 def from_aten_kthvalue(b: Builder, x: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Tensor:
     axis = dim % len(x.shape)
-    one = part(b, _ordered(b, x, axis, False, k), axis, k - 1, 1)
+    _require_few(x, axis)
+    one = part(b, b.add("sort", SortAttrs(axis, k), x), axis, k - 1, 1)
     return one if keepdim else reshaped(b, one, (*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
@@ -49,15 +60,21 @@ def from_aten_median_along(b: Builder, x: Tensor, dim: int = -1, keepdim: bool =
     return from_aten_kthvalue(b, x, (x.shape[dim] + 1) // 2, dim, keepdim)
 
 
-def _ordered(b: Builder, x: Tensor, axis: int, descending: bool, count: int | None = None) -> Tensor:
-    """Sorted along an axis, the first `count` values. Raises Unsupported where that would take too long."""
-    n = x.shape[axis]
-    if n > MOST_IN_ORDER:
-        raise Unsupported(f"{n:,} values in order: firmnet sorts up to {MOST_IN_ORDER:,}")
-    return b.add("sort", SortAttrs(axis, n if count is None else count, descending), x)
+def _in_order(b: Builder, x: Tensor, axis: int, descending: bool, count: int) -> list[Tensor]:
+    """The first `count` values along an axis, and their places."""
+    _require_few(x, axis)
+    attrs = SortAttrs(axis, count, descending)
+    return [b.add("sort", attrs, x), b.add("argsort", attrs, x)]
+
+
+def _require_few(x: Tensor, axis: int) -> None:
+    if x.shape[axis] > MOST_IN_ORDER:
+        raise Unsupported(f"{x.shape[axis]:,} values in order: firmnet sorts up to {MOST_IN_ORDER:,}")
 
 
 RULES: Mapping[str, Rule] = {
+    "aten.argsort.default": from_aten_argsort,
+    "aten.argsort.stable": from_aten_stable_argsort,
     "aten.kthvalue.default": from_aten_kthvalue,
     "aten.median.default": from_aten_median,
     "aten.median.dim": from_aten_median_along,
