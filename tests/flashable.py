@@ -57,6 +57,19 @@ def flashable(
     return artifact
 
 
+def intel_hex(origin: int, image: bytes) -> bytes:
+    """The image as a HEX file: 32 bytes a line, the high half of the address once for each 64 KB."""
+    records = []
+    for start in range(0, len(image), 32):
+        address = origin + start
+        if start == 0 or address % 0x10000 == 0:
+            records.append(b"\2\0\0\4" + (address >> 16).to_bytes(2, "big"))
+        piece = image[start : start + 32]
+        records.append(bytes([len(piece)]) + (address & 0xFFFF).to_bytes(2, "big") + b"\0" + piece)
+    records.append(b"\0\0\0\1")
+    return b"".join(b":%b\n" % (r + bytes([-sum(r) % 256])).hex().upper().encode() for r in records)
+
+
 def publish(artifact: Artifact, env: str, suffixes: tuple[str, ...] = ("elf", "bin", "hex")) -> BuildReport:
     """Give it firmware files that are made up, and the report of their build."""
     chip, identity = artifact.board.chip, artifact.manifest.fingerprint
@@ -64,7 +77,7 @@ def publish(artifact: Artifact, env: str, suffixes: tuple[str, ...] = ("elf", "b
     files = {
         "firmware.elf": elf({".text": (chip.flash_origin, image)}),
         "firmware.bin": image,
-        "firmware.hex": b":00000001FF\n",
+        "firmware.hex": intel_hex(chip.flash_origin, image),
     }
     files = {name: content for name, content in files.items() if name.endswith(suffixes)}
     for name, content in files.items():

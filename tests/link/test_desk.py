@@ -33,7 +33,6 @@ from firmnet.simulated import (
     silent,
 )
 from firmnet.targets import Board, Plugged, board_ids, load_board, owns_port
-from firmnet.targets.board import Connection, Flashing
 from firmnet.toolchain import run
 
 
@@ -207,21 +206,6 @@ def test_a_drive_that_nobody_has_mounted_is_said(
             flash(for_pico, desk, protocol="uf2")
 
 
-def test_a_micro_bit_takes_a_hex_file(tmp_path: Path) -> None:
-    """By DAPLink, whose drive restarts the chip as an ST-Link's does."""
-    board = replace(
-        PICO, id="microbit", name="BBC micro:bit", chip=replace(PICO.chip, mcu="nrf52833"),
-        link=Connection("uart", 115_200, ("0d28:0204",)), flash=Flashing(("msd",), ("MICROBIT",)),
-    )  # fmt: skip
-    artifact = flashable(tmp_path / "artifact", board, "microbit")
-    taken: list[bytes] = []
-    one = SimulatedBoard(board, serial_number="9904")
-    one.write = lambda address, data: taken.append(data)  # type: ignore[method-assign]
-    with Desk(one) as desk:
-        assert flash(artifact, desk, protocol="msd") == str(one.port)
-    assert taken == [(artifact.firmware / "firmware.hex").read_bytes()]
-
-
 def test_a_probe_that_is_wired_to_a_board_writes_it(tmp_path: Path) -> None:
     """A Black Pill that shows nothing of its own yet, behind an ST-Link without a serial port."""
     artifact = flashable(tmp_path / "artifact", "blackpill_f411ce", "blackpill_f411ce")
@@ -270,8 +254,7 @@ def test_every_board_with_a_drive_takes_its_file(id: str, way: str, tmp_path: Pa
     with Desk(on_desk, known=(artifact,)) as desk:
         port = flash(artifact, desk, protocol=way)
         assert port == (str(on_desk.port) if owns_port(board, env) else "")
-    if way != "msd" or board.chip.mcu.startswith("stm32"):  # else a .hex, which this desk does not read
-        assert on_desk.flash[:SIZE] == (artifact.firmware / "firmware.bin").read_bytes()
+    assert on_desk.flash[:SIZE] == (artifact.firmware / "firmware.bin").read_bytes()
 
 
 # ---- what uploaders say ----

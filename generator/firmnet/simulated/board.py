@@ -295,7 +295,10 @@ class SimulatedBoard:
     def _take_image(self, file: Path, data: bytes) -> None:
         """A probe writes the chip, and shows its drive anew."""
         if self.fault != "protected":
-            self.write(self.board.chip.flash_origin, data)
+            origin = self.board.chip.flash_origin
+            pieces = read_hex(data) if file.suffix == ".hex" else [(origin, data)]
+            for address, piece in pieces:
+                self.write(address, piece)
         with self._change:
             label = self._drive
             self._close_drive()
@@ -324,6 +327,24 @@ def flashed_by(way: str, board: Board, **options: Any) -> SimulatedBoard:
     if board.link.transport == "uart" or way == "msd":
         return SimulatedBoard(board, **options)
     return SimulatedBoard(board, wired=UsbDevice("0483:3748", "1-9", "STM32 STLink", "0669FF52"), **options)
+
+
+def read_hex(file: bytes) -> list[tuple[int, bytes]]:
+    """What an Intel HEX file says of memory: addresses and bytes; ValueError for one that is not whole."""
+    found, high, ended = [], 0, False
+    for line in file.decode("ascii").split():
+        record = bytes.fromhex(line.removeprefix(":"))
+        count, address, kind = record[0], int.from_bytes(record[1:3], "big"), record[3]
+        if len(record) != count + 5 or sum(record) % 256:
+            raise ValueError(f"{line} is no record of a HEX file")
+        if kind == 0:
+            found.append((high + address, record[4:-1]))
+        elif kind in (2, 4):
+            high = int.from_bytes(record[4:6], "big") << (4 if kind == 2 else 16)
+        ended = kind == 1
+    if not ended:
+        raise ValueError("the HEX file has no end")
+    return found
 
 
 def _files(drive: Path) -> list[Path]:
