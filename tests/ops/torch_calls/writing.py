@@ -38,6 +38,7 @@ REFUSED: list[Refused] = [
     ("select_scatter.default", (1, 5), (X, Values((5,)), 0, 0), "constants take the place of all"),
     ("index_put.default", (1, 5), (X, [None, X], Values(())), "firmnet writes at constant"),
     ("index_put.default", (1, 5), (X, [X], Values((5,))), "write torch.where"),
-    ("scatter.value", (1, 5), (X, 1, X, 1.0), "one number into each line"),
+    ("scatter.value", (1, 5), (X, 1, X, 1.0), "may name a place twice"),
+    ("scatter.value", (3, 5), (Values((4, 5)), 1, X, 1.0), "along some lines alone"),
     ("scatter_reduce.two", (1, 5), (X, 1, Indices(((0,),)), X, "prod"), "adds up what meets"),
 ]

@@ -129,11 +129,16 @@ def from_aten_embedding(b: Builder, weight: Array, indices: Tensor, *options: An
 
 def _counts(b: Builder, x: Tensor) -> bool:
     """Whether these are whole numbers: of an input, or places, perhaps moved."""
+    return counted_by(b, x) in ("", "argmax", "argsort")
+
+
+def counted_by(b: Builder, x: Tensor) -> str:
+    """The op that made values which were perhaps moved; "": they are given."""
     made = {output: node for node in b.nodes for output in node.outputs}
     name = x.name
     while (node := made.get(name)) and OPS[node.op].keeps_qparams:
         name = node.inputs[0]
-    return node is None or node.op in ("argmax", "argsort")
+    return node.op if node else ""
 
 
 def _shifted(b: Builder, indices: Tensor) -> tuple[Tensor, Array] | None:

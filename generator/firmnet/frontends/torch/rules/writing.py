@@ -5,16 +5,16 @@ from math import prod
 
 import numpy as np
 
-from ....ir import Array, Tensor
+from ....ir import Array, Shape, Tensor
 from ....ops.pick import FILL, runs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
 from ...common.movement import part, reshaped, transposed
 from ...common.places import picked
 from ...common.repeats import expanded
-from .arithmetic import from_aten_add
-from .choices import from_aten_where
-from .indexing import from_aten_one_hot, inside, listed, numbered
+from .arithmetic import from_aten_add, from_aten_mul
+from .choices import from_aten_not, from_aten_where
+from .indexing import counted_by, from_aten_one_hot, inside, listed, numbered
 from .joining import from_aten_cat
 from .pooling import from_aten_sum
 
@@ -105,7 +105,7 @@ def from_aten_masked_scatter(b: Builder, x: Value, mask: Array, source: Value) -
 
 
 def from_aten_scatter(b: Builder, x: Value, dim: int, index: Value, src: Value | float) -> Tensor:
-    """By a computed index, of one place in each line, a number."""
+    """At places that are constant, or that the network computes for every line."""
     axis = dim % len(x.shape)
     if isinstance(index, Tensor):
         return _marked(b, x, axis, index, src)
@@ -137,19 +137,32 @@ def from_aten_index_add(
 
 
 def _marked(b: Builder, x: Value, axis: int, index: Tensor, value: Value | float) -> Tensor:
-    """One value of each line along an axis becomes a number: where a one-hot row says so."""
-    expected = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-    if isinstance(value, Tensor) or np.size(value) != 1 or index.shape != expected:
+    """Values of each line along an axis become others, or a number, where one-hot rows say so; no place is
+    named twice.
+    """
+    if index.shape != (*x.shape[:axis], index.shape[axis], *x.shape[axis + 1 :]):
+        raise Unsupported("its 'index' is computed by the network, and goes along some lines alone: give all")
+    if index.shape[axis] > 1 and counted_by(b, index) != "argsort":
         raise Unsupported(
-            "its 'index' is computed by the network: firmnet writes one number into each "
-            "line, or at constant places"
+            "its 'index' is computed by the network, and may name a place twice: take one of topk or argsort"
         )
-    n = x.shape[axis]
-    rows = from_aten_one_hot(b, index, n)
-    last = len(x.shape)
+    rows = from_aten_one_hot(b, index, x.shape[axis])
+    mask = _in_lines(b, rows, axis, x.shape)
+    if not isinstance(value, Tensor) and np.size(value) == 1:
+        return from_aten_where(b, mask, float(np.asarray(value).ravel()[0]), x)
+    written = _shaped(b, _corner(b, value, index.shape), (*index.shape, 1))  # type: ignore[arg-type]
+    weighed = _in_lines(b, from_aten_mul(b, rows, written), axis, x.shape)
+    if not isinstance(x, Tensor) and not np.any(x):
+        return weighed
+    return from_aten_add(b, from_aten_mul(b, x, from_aten_not(b, mask)), weighed)
+
+
+def _in_lines(b: Builder, rows: Tensor, axis: int, shape: Shape) -> Tensor:
+    """Rows, of which there are several along the axis, added up and laid along it."""
+    last = len(shape)
+    total = from_aten_sum(b, rows, axis, True) if rows.shape[axis] > 1 else rows
     order = [*range(axis), last, *range(axis + 1, last), axis]
-    mask = reshaped(b, transposed(b, rows, order), x.shape)
-    return from_aten_where(b, mask, float(np.asarray(value).ravel()[0]), x)
+    return reshaped(b, transposed(b, total, order), shape)
 
 
 def _scattered(x: Value, axis: int, index: Array) -> Array:
