@@ -134,6 +134,7 @@ WRONG = {
     "build-no-artifact": ("build empty", "firmnet generate"),
     "flash-no-artifact": ("flash empty", "firmnet generate"),
     "verify-no-artifact": ("verify empty --emulate", "firmnet generate"),
+    "emulate-own-firmware": ("verify empty --emulate --own-firmware", "--own-firmware"),
     "emulate-and-port": ("verify empty --emulate --port /dev/ttyACM0", "--port"),
 }
 

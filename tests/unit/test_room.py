@@ -14,6 +14,7 @@ from firmnet.ir import Graph
 from firmnet.ops.spec import OPS
 from firmnet.plan import STACK_BYTES, least, plan, plan_for, ram_room
 from firmnet.plan.arena import TooLarge
+from firmnet.plan.room import OWN_BYTES
 from firmnet.quantize import quantize
 from firmnet.targets import Board, Isa, isa, load_board, needs
 
@@ -147,7 +148,7 @@ def test_room_for_a_sample_is_reserved_where_there_is_any() -> None:
 
     planned = firmware(wide(), BOARD, runtime="c").manifest
     taken = BOARD.chip.ram_bytes - ram_room(BOARD, "c", 4 * len(wide().nodes))
-    whole = taken + planned.arena_bytes + planned.stack_bytes + ram_bytes
+    whole = taken + planned.arena_bytes + planned.stack_bytes + ram_bytes + OWN_BYTES
     assert reserved(with_ram(whole)) == ram_bytes
     assert reserved(with_ram(whole - 4)) == 0
 

@@ -5,6 +5,11 @@ from ..ir import Graph
 from ..targets import RUNTIME_NAMES, Board, Runtime, isa, needs
 from .arena import SMALLER, STACK_BYTES, Program, TooLarge, largest, least, plan
 
+OWN_BYTES = 256
+"""By so much our own start of a board may take more RAM than is known before it is built."""
+ARDUINO_BYTES = 6_144
+"""By so much an Arduino core may."""
+
 
 def plan_for(
     graph: Graph, board: Board, ram_limit_bytes: int | None, runtime: Runtime = "micropython"
@@ -51,11 +56,7 @@ def sample_bytes(graph: Graph, board: Board, program: Program) -> int:
     sizes = [graph.tensors[port.tensor].size for port in graph.inputs]
     wanted = 4 * max(sum(sizes), *(graph.tensors[port.tensor].size for port in graph.outputs))
     left = ram_room(board, "c", link_bytes(graph, "c")) - program.ram_bytes
-    return wanted if wanted + (ARDUINO_BYTES if board.platformio else 0) <= left else 0
-
-
-ARDUINO_BYTES = 6_144
-"""What Arduino cores may take more of the RAM than our own start of the board."""
+    return wanted if wanted + (ARDUINO_BYTES if board.platformio else OWN_BYTES) <= left else 0
 
 
 def check_flash(name: str, constants_bytes: int, board: Board, runtime: Runtime = "micropython") -> None:
