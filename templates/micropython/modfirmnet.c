@@ -347,6 +347,48 @@ static mp_obj_t firmnet_best(size_t n_args, const mp_obj_t *args)
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_best_obj, 0, 1, firmnet_best);
 
+/* ---- the short way of predict(), for models with one input and one output of scores ---- */
+
+typedef struct quick_predict {
+    mp_obj_base_t base;
+    mp_obj_t whole; /* predict() as it stands in Python */
+    mp_obj_t labels;
+    mp_obj_t pixels; /* see load() */
+} quick_predict;
+
+/* One array or bytes: all that Python would do with it. Everything else Python does, or refuses. */
+static mp_obj_t quick_predict_call(mp_obj_t self_in, size_t n_args, size_t n_kw, const mp_obj_t *args)
+{
+    const quick_predict *self = (const quick_predict *)MP_OBJ_TO_PTR(self_in);
+    mp_buffer_info_t buffer;
+    if (n_args != 1 || n_kw || mp_obj_is_str(args[0]) || !mp_get_buffer(args[0], &buffer, MP_BUFFER_READ)) {
+        return mp_call_function_n_kw(self->whole, n_args, n_kw, args);
+    }
+    const mp_obj_t given[2] = {args[0], self->pixels};
+    firmnet_load(2, given);
+    firmnet_run();
+    float score;
+    const uint32_t index = fn_deployed->outputs[0].best(&score);
+    size_t count;
+    mp_obj_t *labels;
+    mp_obj_get_array(self->labels, &count, &labels);
+    mp_obj_t pair[2] = {index < count ? labels[index] : mp_obj_new_int_from_uint(index), mp_obj_new_float(score)};
+    return mp_obj_new_tuple(2, pair);
+}
+
+static MP_DEFINE_CONST_OBJ_TYPE(quick_predict_type, MP_QSTR_predict, MP_TYPE_FLAG_NONE, call, quick_predict_call);
+
+/* quick(predict, labels, pixels): predict() with that short way. */
+static mp_obj_t firmnet_quick(mp_obj_t whole, mp_obj_t labels, mp_obj_t pixels)
+{
+    quick_predict *made = mp_obj_malloc(quick_predict, &quick_predict_type);
+    made->whole = whole;
+    made->labels = labels;
+    made->pixels = pixels;
+    return MP_OBJ_FROM_PTR(made);
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(firmnet_quick_obj, firmnet_quick);
+
 /* dequantize(buffer, i=0): output i in the model's own order as float32, into an array('f') of as many values. */
 static mp_obj_t firmnet_dequantize(size_t n_args, const mp_obj_t *args)
 {
@@ -537,6 +579,7 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_run_crc), MP_ROM_PTR(&firmnet_run_crc_obj)},
     {MP_ROM_QSTR(MP_QSTR_dump), MP_ROM_PTR(&firmnet_dump_obj)},
     {MP_ROM_QSTR(MP_QSTR_best), MP_ROM_PTR(&firmnet_best_obj)},
+    {MP_ROM_QSTR(MP_QSTR_quick), MP_ROM_PTR(&firmnet_quick_obj)},
     {MP_ROM_QSTR(MP_QSTR_dequantize), MP_ROM_PTR(&firmnet_dequantize_obj)},
     {MP_ROM_QSTR(MP_QSTR_name), MP_ROM_PTR(&firmnet_name_obj)},
     {MP_ROM_QSTR(MP_QSTR_version), MP_ROM_PTR(&firmnet_version_obj)},

@@ -1,4 +1,4 @@
-"""How many instructions does run() take at the prompt, beside the model's own?"""
+"""How many instructions do run() and predict() take at the prompt, beside the model's own?"""
 
 import pytest
 from prompt import prompt_of
@@ -8,6 +8,7 @@ from firmnet.devices import qemu
 from firmnet.profile import profile
 
 AROUND = 300
+AROUND_PREDICT = 3000
 RUNS = 1000
 COUNT = f"""
 def microseconds(work):
@@ -17,7 +18,7 @@ def microseconds(work):
 """
 
 
-def test_run_takes_at_most_300_instructions_around_the_model(
+def test_run_takes_at_most_300_instructions_around_the_model_and_predict_3000(
     small: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = qemu._command
@@ -28,9 +29,13 @@ def test_run_takes_at_most_300_instructions_around_the_model(
         prompt(f"exec({COUNT!r})")
         prompt("small.run()")
         deepest = int(prompt("_firmnet.stack_peak()"))
-        calling, running = (
-            int(prompt(f"microseconds({work})")) * 1000 // RUNS for work in ("_firmnet.last_us", "small.run")
+        prompt("from array import array; x = array('b', bytes(64))")
+        calling, running, naming, predicting = (
+            int(prompt(f"microseconds({work})")) * 1000 // RUNS
+            for work in ("_firmnet.last_us", "small.run", "lambda: x", "lambda: small.predict(x)")
         )
         assert deepest > 0, "the first run tells how deep the stack goes"
         assert int(prompt("_firmnet.stack_peak()")) == deepest
-    assert running - calling <= profile(small).instructions + AROUND
+    own = profile(small).instructions
+    assert running - calling <= own + AROUND
+    assert predicting - naming <= own + AROUND_PREDICT

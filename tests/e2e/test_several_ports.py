@@ -208,7 +208,7 @@ def test_the_pytest_plugin_hands_out_all_of_it(made: Artifact, tmp_path: Path, p
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-    assert ("1 passed" if port else "no board to test on: give --firmnet-port URL") in done.stdout
+    assert ("1 passed" if port else "no device to test on: give --firmnet-device") in done.stdout
 
 
 def test_check_names_what_no_stage_can_carry() -> None:

@@ -177,6 +177,7 @@ class Twin:
             load=self._load,
             best=self._best,
             dequantize=self._dequantize,
+            quick=lambda predict, labels, pixels: predict,
             arena_bytes=lambda: self.burnt.arena_bytes,
             clock_hz=lambda: None,
             read=self._read,
