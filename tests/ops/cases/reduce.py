@@ -35,7 +35,15 @@ _CASES: list[tuple[str, Shape, tuple[int, ...], Kind, int, float]] = [
 def cases() -> Iterator[Case]:
     yield from _narrow()
     yield from mixtures(
-        _narrow(), ["l2_of_channels", "l1_of_all_leading", "std_unbiased", "std_of_2000", "var_of_an_image"]
+        _narrow(),
+        [
+            "l2_of_channels",
+            "l1_of_all_leading",
+            "std_unbiased",
+            "std_of_2000",
+            "var_of_an_image",
+            "l2_of_an_image",
+        ],
     )
 
 

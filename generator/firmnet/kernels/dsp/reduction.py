@@ -24,6 +24,7 @@ LANE_CYCLES = {
     "four": {"l1": 35, "l2": 140, "var": 45, "std": 180},
 }
 """Around the values of a lane."""
+WIDE_LANE_CYCLES = {"l2": 80, "var": 50, "std": 105}
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,33 @@ PAIR = 2
 """int16 in a word."""
 
 
+class ReduceWide(portable.Reduce):
+    """Squares and spreads of int16."""
+
+    name = "wide"
+    isa = Isa.DSP
+    dtypes = (Dtype.INT8, Dtype.INT16)
+
+    def accepts(self, call: Call) -> bool:
+        squared = call.inputs[0].dtype is Dtype.INT16 and call.attrs.kind != "l1"
+        return squared and _in_pairs(_by_words(call, call.attrs.kind))
+
+    def cycles(self, call: Call) -> float:
+        kind = call.attrs.kind
+        found = _by_words(call, kind)
+        more = 0.0 if kind == "l2" else 1.0
+        each = 2.2 + more / 2 if found.neighbours else 4.2 + more
+        return 40 + each * call.inputs[0].size + WIDE_LANE_CYCLES[kind] * call.output.size
+
+    def layout(self, call: Call, k: Constants) -> WordReduction:
+        return _by_words(call, call.attrs.kind)
+
+
+def _in_pairs(found: WordReduction) -> bool:
+    """Whether words have two values of a lane, or of two lanes."""
+    return found.neighbours or (found.kept[-1][1] == 1 and found.lanes >= PAIR)
+
+
 class NormalizeWide(portable.NormalizeWide):
     """int16 of neighbours, or of lanes side by side two at a time, of an odd number one twice."""
 
@@ -121,8 +149,7 @@ class NormalizeWide(portable.NormalizeWide):
     dtypes = (Dtype.INT16,)
 
     def accepts(self, call: Call) -> bool:
-        found = _by_words(call, "l2")
-        return found.neighbours or (found.kept[-1][1] == 1 and found.lanes >= PAIR)
+        return _in_pairs(_by_words(call, "l2"))
 
     def cycles(self, call: Call) -> float:
         found = _by_words(call, "l2")
@@ -146,5 +173,5 @@ def _small(call: Call) -> bool:
     return narrow and bool(OPS["normalize"].prepare(call)["least"] <= LARGEST_NORM)
 
 
-for kernel in (Reduce(), Normalize(), NormalizeLanes(), NormalizeWide()):
+for kernel in (Reduce(), ReduceWide(), Normalize(), NormalizeLanes(), NormalizeWide()):
     register(kernel)
