@@ -48,8 +48,9 @@ class Copy:
             if self.returns and not broken:  # the system may not tell of a drive that changes
                 return f"its drive gave no sign within {TAKES_S:g} s that {self.name} was taken"
             raise self._not_taken(folder, broken)
+        doubt = f"the copy ended with {first_line(broken)!r}" if broken else ""
         if not self.returns:
-            return f"the copy ended with {broken.strerror}" if broken else ""
+            return doubt
         after = self._come_back()
         if after is None:
             raise VerificationError(
@@ -61,7 +62,7 @@ class Copy:
                 f"{self.board.name} did not take {self.name}, its drive says: {said}; check the board's "
                 "power and that the firmware is for this board, and flash it again"
             )
-        return "" if after.folder else f"its drive came back as {after.device}, which is not mounted"
+        return doubt if after.folder else f"its drive came back as {after.device}, which is not mounted"
 
     def _write(self, folder: Path) -> OSError | None:
         """Write and flush; the error in which that ended, where the drive itself may have gone meanwhile."""

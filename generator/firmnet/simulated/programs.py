@@ -1,6 +1,5 @@
 """What may a board be running? firmnet's firmware, another one, or what hangs, babbles or restarts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -155,7 +154,3 @@ class Firmnet:
         twin.edited |= self.edited
         line.sendall(f"\r\nMicroPython v1.25.0; firmnet with {board.name}\r\n>>> ".encode())
         twin.repl(line)
-
-
-Recognise = Callable[[bytearray], ChipProgram]
-"""What a chip runs of what is in its flash."""
