@@ -86,6 +86,8 @@ NETWORKS: dict[str, tuple[Callable[[Net, Tensor], Any], set[str]]] = {
     "largest_and_place": (lambda n, x: x.max(1), {"max_pool2d", "argmax"}),
     "topk": (lambda n, x: x.topk(2, 1), {"sort", "argsort"}),
     "argsort": (lambda n, x: x.argsort(2, descending=True), {"argsort"}),
+    "gathered_where_largest": (lambda n, x: x.gather(1, x.argmax(1, keepdim=True)), {"argmax", "mul"}),
+    "gathered_by_topk": (lambda n, x: x.gather(-1, x.topk(3)[1]), {"argsort", "mul"}),
     "first_of_topk": (lambda n, x: x.topk(1), {"max_pool2d", "argmax"}),
     "above": (lambda n, x: x > 0.5, {"compare"}),
     "inside": (lambda n, x: ((x > -0.5) & (x < 1)).float(), {"compare", "add"}),
@@ -142,7 +144,7 @@ def test_attention_moves_nothing() -> None:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (lambda n, x: x.gather(1, x.argmax(1, keepdim=True)), "'index' is computed by the network"),
+        (lambda n, x: x.index_select(1, x[0, :, 0].argsort()), "'index' is computed by the network"),
         (lambda n, x: x[:, :, x[0, 0] > 0], "a size that depends on the data"),
         (lambda n, x: x.masked_fill(n.mask, -torch.inf), "puts infinity"),
         (lambda n, x: x.median(1)[1], "the indices that it gives beside its values"),

@@ -54,6 +54,7 @@ REFUSED: list[Refused] = [
     ("embedding_bag.padding_idx", (2,), (*BAGS, 0, False, None, False, None), "a bag without rows"),
     ("index_select.default", (1, 5), (X, 1, X), "'index' is computed by the network"),
     ("index.Tensor", (1, 5), (X, [None, X]), "'indices' is computed by the network"),
-    ("gather.default", (1, 5), (X, 1, X), "'index' is computed by the network"),
+    ("gather.default", (1, 300), (X, 1, X), "of more than 256 places"),
+    ("gather.default", (1, 5), (X, 1, Y), "rows named by real numbers"),
     ("index_select.default", (1, 5), (X, 1, Indices((5,))), "an index beyond the 5 entries"),
 ]

@@ -14,10 +14,14 @@ from ....ops.embedding import EmbeddingAttrs
 from ....ops.pick import runs
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
-from ...common.movement import part, reshaped
+from ...common.movement import part, reshaped, transposed
 from ...common.places import picked
+from .arithmetic import from_aten_mul
 from .joining import from_aten_cat
 from .pooling import from_aten_amax, from_aten_mean, from_aten_sum
+
+MOST_LOOKED_UP = 256
+"""Places along an axis: a table of one-hot rows has as many rows and columns."""
 
 
 def from_aten_index_select(b: Builder, x: Tensor, dim: int, index: Array) -> Tensor:
@@ -58,10 +62,25 @@ def from_aten_masked_select(b: Builder, x: Tensor, mask: Array) -> Tensor:
     return _values(b, x, places)
 
 
-def from_aten_gather(b: Builder, x: Tensor, dim: int, index: Array, sparse_grad: bool = False) -> Tensor:
+def from_aten_gather(b: Builder, x: Tensor, dim: int, index: Value, sparse_grad: bool = False) -> Tensor:
     axis = dim % len(x.shape)
+    if isinstance(index, Tensor):
+        return _looked_up(b, x, axis, index)
     within = tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(index.shape))
     return _values(b, x, np.take_along_axis(numbered(x)[within], inside(index, x.shape[axis]), axis))
+
+
+def _looked_up(b: Builder, x: Tensor, axis: int, index: Tensor) -> Tensor:
+    """At places that the network computes for every line: the sum of all values, weighed by a one-hot row."""
+    n, last = x.shape[axis], len(x.shape)
+    if index.shape != (*x.shape[:axis], index.shape[axis], *x.shape[axis + 1 :]):
+        raise Unsupported("its 'index' is computed by the network, and goes along some lines alone: give all")
+    if n > MOST_LOOKED_UP:
+        raise Unsupported(f"its 'index' is computed by the network, of more than {MOST_LOOKED_UP} places")
+    rows = from_aten_one_hot(b, index, n)
+    line = transposed(b, x, [*(i for i in range(last) if i != axis), axis])
+    line = reshaped(b, line, (*x.shape[:axis], 1, *x.shape[axis + 1 :], n))
+    return from_aten_sum(b, from_aten_mul(b, rows, line), last)
 
 
 def from_aten_take_along_dim(b: Builder, x: Tensor, indices: Array, dim: int | None = None) -> Tensor:
