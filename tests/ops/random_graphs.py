@@ -166,7 +166,7 @@ class Growing:
         function = getattr(getattr(torch.ops.aten, operator), overload)
         by_sample = []
         for i in range(SAMPLES):
-            reals = [_nudged(value.real[i], nudge) for value in self.values]
+            reals = [_nudged(v.real[i], 0.0 if v.rows else nudge) for v in self.values]
             given, keywords = _parted(arguments, lambda at, of=reals: of[at.number].to(at.dtype), _torch)
             try:
                 made = function(*given, **keywords)
