@@ -11,9 +11,9 @@ from elftools.elf.elffile import ELFFile
 
 from firmnet.artifact import Artifact
 from firmnet.devices import qemu
+from firmnet.devices.parts import Parts
 from firmnet.errors import VerificationError
 from firmnet.image import Image, Region, read_image
-from firmnet.measured import Parts
 from firmnet.verify import verify
 
 TIMEOUT_S = 2.5

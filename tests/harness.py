@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from breaking import CALL_FOR_EVER, UNDEFINED, address_of, broken, store_to
 from flipping import Flip, flips
 from lying import hello_with
 from noisy_line import Change, Damage, InFrames, noisy, replaced
@@ -69,6 +70,7 @@ SIGNS = (
     ("session in hello", r"the board (was reset in the middle of the run, after \d+ good answers)"),
     ("number of the answer", r"(answered request \d+ once more)"),
     ("CRC-32 of the request", r"(gave the answer to request \d+ as that to request \d+)"),
+    ("last words of the board", r"the board's processor stopped .*?(layer '\w+')"),
     ("end of the emulator", r"connection broke .*(ended with .+)"),
     ("layers against outputs", r"(every layer is right, yet)"),
     ("CRC-32 of the answer", r"(after \d+ good answers what came back was damaged)"),
@@ -374,6 +376,19 @@ def reset_in_the_middle(artifact: Artifact, fault: str) -> Told:
     return told(artifact, fault, opened)
 
 
+def stopped(harness: Harness, fault: str, code: bytes) -> Told:
+    """The processor stops in the second layer; its flash is not read back, which would find the cause."""
+    right = harness.artifact
+    elf = broken(right, "layer_2", code, harness.folder)
+    began, how, said = time.monotonic(), "VERIFIED", ""
+    try:
+        with qemu.QemuDevice(right, TIMEOUT_S, elf) as device:
+            device.run(np.asarray(right.samples)[:SAMPLES])
+    except VerificationError as error:
+        how, said = "refused", str(error)
+    return Told(fault, how, *noticed(said), time.monotonic() - began, said)
+
+
 def killed(artifact: Artifact, fault: str, number: signal.Signals) -> Told:
     """The emulator hangs, or is gone, after the board has said hello."""
 
@@ -393,6 +408,10 @@ def all_told(harness: Harness) -> Iterator[Told]:
         yield on_line(harness.artifact, fault)
     for fault in RESETS:
         yield reset_in_the_middle(harness.artifact, fault)
+    guard = address_of(harness.artifact, "__stack_guard")
+    yield stopped(harness, "stack overflow", CALL_FOR_EVER)
+    yield stopped(harness, "a guard hit", store_to(guard))
+    yield stopped(harness, "instruction that is none", UNDEFINED)
     yield killed(harness.artifact, "board that hangs", signal.SIGSTOP)
     yield killed(harness.artifact, "board that is unplugged", signal.SIGKILL)
 

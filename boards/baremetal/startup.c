@@ -1,9 +1,10 @@
-/* startup.c: what happens between reset and main()? The FPU and the vector table are set, variables filled, nothing else.
+/* startup.c: what happens between reset and main()? FPU, vector table and stack guard are set, variables filled, nothing else.
  *
  * The clock stays as the chip comes out of reset until main() calls the glue.
  */
 #include <stdint.h>
 
+#include "faults.h"
 #include "fn_board_config.h"
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
@@ -19,22 +20,21 @@ void Reset_Handler(void);
 void SysTick_Handler(void);
 void fn_uart_isr(void);
 
-/* Every fault and every unexpected interrupt stops here; a debugger shows where it came from. */
-void fn_trap(void)
+static void tick(void)
 {
-    for (;;) {
-    }
+    fn_check_guard();
+    SysTick_Handler();
 }
 
 /* 16 system vectors and 112 interrupts: more than any supported chip has. */
 __attribute__((section(".vectors"), used)) static const vector vectors[128] = {
     [0] = (vector)_estack,
     [1] = Reset_Handler,
-    [2 ... 6] = fn_trap,
-    [11 ... 12] = fn_trap,
-    [14] = fn_trap,
-    [15] = SysTick_Handler,
-    [16 ... 127] = fn_trap,
+    [2 ... 7] = fn_fault,
+    [11 ... 12] = fn_fault,
+    [14] = fn_fault,
+    [15] = tick,
+    [16 ... 127] = fn_fault,
     [16 + FN_UART_IRQ] = fn_uart_isr, /* the later entry counts */
 };
 
@@ -54,12 +54,12 @@ static __attribute__((used, noreturn)) void start(void)
         *to = 0;
         __asm volatile("" : "+r"(to));
     }
+    fn_guard_stack();
     for (vector *constructor = __init_array_start; constructor < __init_array_end; constructor++) {
         (*constructor)();
     }
     main();
-    fn_trap();
-    __builtin_unreachable();
+    __builtin_trap(); /* it never returns */
 }
 
 /* Sets the stack pointer itself: a bootloader, or an emulator told where to begin, may not have taken it from the table. */

@@ -3,17 +3,14 @@
 import secrets
 import zlib
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import chain, islice
-from pathlib import Path
 
 from .artifact import Artifact
-from .codegen.symbols import layer_of
 from .devices.device import HasFlash
+from .devices.parts import Parts
 from .errors import VerificationError
-from .image import Image, Region, contiguous, read_image
-from .manifest import LayerEntry
-from .provenance import FETCHED, published
+from .image import Region, contiguous, read_image
+from .provenance import published
 
 BLOCK_BYTES = 65536
 """Asked for at once: 50 ms of work for a slow core."""
@@ -73,7 +70,7 @@ def _changes(device: HasFlash, block: Region, seed: int) -> Iterator[tuple[Regio
 def _sentence(
     artifact: Artifact,
     device: str,
-    parts: "Parts",
+    parts: Parts,
     found: list[tuple[Region, int | None]],
     wrong: int,
     blocks: int,
@@ -93,49 +90,3 @@ def _sentence(
         f"the flash of {device} does not hold the firmware that was built: {'; '.join(told)}{more}; "
         f"flash it with `firmnet flash {artifact.path}`"
     )
-
-
-class Parts:
-    """What each byte of a firmware belongs to."""
-
-    def __init__(self, artifact: Artifact, image: Image) -> None:
-        self._artifact, self._image = artifact, image
-        self._model = artifact.manifest.name
-
-    def name(self, at: Region) -> str:
-        """ "in 'net_conv_weight' (.text), a constant of layer 'conv'"."""
-        symbol = self._image.at(at.linked).name
-        where = f"{symbol!r} ({at.section})" if symbol else at.section
-        return f"in {where}, {self.owner(at)}"
-
-    def owner(self, at: Region) -> str:
-        """What a byte belongs to: "a constant of layer 'conv'", "of MicroPython"."""
-        symbol = self._image.at(at.linked)
-        return self._owner(symbol.name, symbol.source)
-
-    def layer(self, symbol: str) -> LayerEntry | None:
-        """The layer whose constant or kernel a symbol is."""
-        name = layer_of(self._model, symbol)
-        return next((layer for layer in self._artifact.manifest.layers if layer.name == name), None)
-
-    def _owner(self, symbol: str, source: str) -> str:
-        layer = self.layer(symbol)
-        if layer:
-            kind = "a constant" if symbol in layer.arrays else "the code"
-            return f"{kind} of layer {layer.name!r}"
-        if Path(source).stem.removesuffix("_weights").removesuffix("_fingerprint") == self._model:
-            return "the model's"
-        if source == "frozen.c":
-            return "of the frozen Python modules"
-        if source in self._glue:
-            return "of firmnet's glue"
-        return "of MicroPython" if source in self._micropython else "of the C library or the board's core"
-
-    @cached_property
-    def _glue(self) -> set[str]:
-        folders = (self._artifact.firmware / "src", self._artifact.firmware / "platform")
-        return {path.name for folder in folders for path in folder.rglob("*.c*")}
-
-    @cached_property
-    def _micropython(self) -> set[str]:
-        return {path.name for path in (self._artifact.firmware / FETCHED).rglob("*.c")}

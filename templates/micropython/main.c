@@ -21,12 +21,11 @@ void gc_collect(void)
     gc_collect_end();
 }
 
-/* An exception outside every handler: cannot happen at the prompt; stop where a debugger sees it. */
+/* An exception outside every handler: cannot happen at the prompt; a fault, which the board tells of. */
 void nlr_jump_fail(void *value)
 {
     (void)value;
-    for (;;) {
-    }
+    __builtin_trap();
 }
 
 static void prompt(void)
@@ -52,12 +51,12 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 }
 
 #if !defined(ARDUINO)
-extern uint32_t __heap_start[], __heap_end[], __stack_bytes[];
+extern uint32_t __heap_start[], __heap_end[], __stack_room_bytes[];
 
 int main(void)
 {
     fn_board_init();
-    fn_runtime(__heap_start, __heap_end, (uint32_t)__stack_bytes);
+    fn_runtime(__heap_start, __heap_end, (uint32_t)__stack_room_bytes);
     return 0;
 }
 #endif

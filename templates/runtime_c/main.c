@@ -47,12 +47,12 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 }
 
 #if !defined(ARDUINO)
-extern uint32_t __heap_start[], __heap_end[], __stack_bytes[];
+extern uint32_t __heap_start[], __heap_end[], __stack_room_bytes[];
 
 int main(void)
 {
     fn_board_init();
-    fn_runtime(__heap_start, __heap_end, (uint32_t)__stack_bytes);
+    fn_runtime(__heap_start, __heap_end, (uint32_t)__stack_room_bytes);
     return 0;
 }
 #endif

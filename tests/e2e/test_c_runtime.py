@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from board_checks import BoardChecks, random_inputs
 from board_twin import elf
+from breaking import CALL_FOR_EVER, broken
 from elftools.elf.elffile import ELFFile
 from noisy_line import Damage, noisy
 from pieces import halved_copy
@@ -17,12 +18,15 @@ from firmnet import cli
 from firmnet.artifact import Artifact
 from firmnet.build import BuildReport, build, read_report
 from firmnet.devices import qemu, serial
+from firmnet.devices.crash import Crashed
 from firmnet.errors import UserError
+from firmnet.image import read_image
 from firmnet.targets.runtimes import C_STACK_BYTES
 from firmnet.verify import verify
 
 LINK_BYTES = 6_144
-"""What all but the model may take of the flash."""
+"""What all but the model, and what tells why the processor stopped, may take of the flash."""
+CRASH_BYTES = 768
 
 
 def network() -> nn.Module:
@@ -118,10 +122,21 @@ def test_its_ram_is_what_was_said(blue: firmnet.Deployment) -> None:
     assert told[1].endswith(f"; {chip.ram_bytes - sizes.ram_bytes:,} left")
 
 
+def test_its_stack_that_overflows_is_told_with_its_layer(blue: firmnet.Deployment, tmp_path: Path) -> None:
+    artifact, _ = artifact_of(blue)
+    layer = artifact.manifest.layers[1].name
+    told = pytest.raises(Crashed, match=f"'moves__{layer}__kernel'.* stack of 1,536 bytes has overflown")
+    with qemu.QemuDevice(artifact, 5, broken(artifact, layer, CALL_FOR_EVER, tmp_path)) as device, told:
+        device.run(artifact.samples[:1])
+
+
 def test_the_link_takes_little_flash(tmp_path: Path) -> None:
     """With an FPU, for without one the model's own arithmetic at its edges is in the C library."""
     artifact, report = artifact_of(deployed("netduinoplus2", tmp_path / "artifact", "c"))
-    assert report.sizes.flash_bytes - report.sizes.model_flash_bytes <= LINK_BYTES
+    image = read_image(artifact.firmware / "firmware.elf")
+    telling = sum(each.size for each in image.symbols if image.at(each.address).source == "faults.c")
+    assert report.sizes.flash_bytes - report.sizes.model_flash_bytes - telling <= LINK_BYTES
+    assert 0 < telling <= CRASH_BYTES
     with qemu.open(artifact) as device:
         assert verify(artifact, device, random_inputs(artifact, 4), layers=True).ok
 

@@ -10,11 +10,13 @@ The board's half is runtime_micropython/firmnet_link.py, or templates/runtime_c/
 import struct
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
 from ..errors import VerificationError
+from .crash import LAST_WORDS_BYTES, Crash, last_words
 from .strangers import SAID_BYTES
 
 MAGIC = b"\xf1\x4e"
@@ -117,6 +119,9 @@ class Receiver:
         self.said = bytearray()
         """More of them, for telling who speaks when nothing answers."""
         self.received_bytes = 0
+        self.crashed: Callable[[Crash], None] = lambda crash: None
+        """Called with what a board says as its processor stops, even in the middle of a frame."""
+        self._lately = b""
 
     def frame(self, deadline: float) -> Frame | None:
         """The next whole frame; None at the deadline (time.monotonic) or when one turns out damaged.
@@ -148,6 +153,9 @@ class Receiver:
         data = self._port.read(size)
         self._buffer += data
         self.received_bytes += len(data)
+        self._lately = self._lately[-LAST_WORDS_BYTES:] + data
+        if b"\n" in data and (crash := last_words(self._lately)):
+            self.crashed(crash)
         return data
 
     def take(self, size: int) -> bytes:

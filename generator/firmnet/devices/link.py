@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ..errors import VerificationError, escaped
+from .crash import Crash, Crashed
 from .frames import (
     ANSWER,
     CRC,
@@ -125,7 +126,8 @@ class Link:
     answer, beside the time the bytes need at `bytes_per_s` and `work_s` where it computes; then a
     VerificationError says what was sent, what came back and what to try. `check` is called with every hello,
     after a reconnection too, and raises when it is not the board that is wanted. `prompts`: the board should
-    have a REPL; else it serves from the start, and keys are sent only to one that does not answer.
+    have a REPL; else it serves from the start, and keys are sent only to one that does not answer. `explain`
+    says what it means that the board's processor has stopped.
     """
 
     def __init__(
@@ -139,11 +141,13 @@ class Link:
         work_s: float = 0.0,
         greeting_bytes: int = TEXT_LIMIT_BYTES,
         prompts: bool = True,
+        explain: Callable[[Crash], str] = str,
     ) -> None:
         self._port, self._line, self._check = port, line, check
         self._timeout_s, self._work_s, self._prompts = timeout_s, work_s, prompts
         self._bytes_per_s = min(bytes_per_s, BYTES_PER_S)
         self._receiver = Receiver(port)
+        self._receiver.crashed, self._explain = self._crashed, explain
         self._receiver.limit_bytes = self._greeting_bytes = max(greeting_bytes, TEXT_LIMIT_BYTES)
         self._session = 0
         self._past: set[int] = set()
@@ -584,6 +588,8 @@ class Link:
             return self._receiver.frame(deadline)
         except OSError as error:
             raise self._broken(error) from error
+        except Crashed:
+            raise
         except VerificationError as error:
             raise VerificationError(f"{self._line}: {error}") from None
 
@@ -592,6 +598,10 @@ class Link:
             return self._receiver.until(marker, deadline)
         except OSError as error:
             raise self._broken(error) from error
+
+    def _crashed(self, crash: Crash) -> None:
+        self._heard = float("-inf")
+        raise Crashed(f"{self._line}: {self._explain(crash)}")
 
     def _broken(self, error: OSError) -> VerificationError:
         return VerificationError(

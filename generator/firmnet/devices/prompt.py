@@ -20,6 +20,7 @@ from ..errors import VerificationError, escaped
 from ..ir import Array, Dtype
 from ..manifest import Manifest
 from ..qmath import quantize_input
+from .crash import Crashed
 from .link import BoardReset, Link
 
 STATEMENTS_CHARS = 1500
@@ -143,7 +144,7 @@ class BoardPrompt:
             try:
                 inferences = self._inferences * sum(statement.startswith(RESULT) for statement in batch)
                 answer = self._checked("\n".join(batch), pause_s + inferences * self._link.work_s)
-            except BoardReset:
+            except (BoardReset, Crashed):
                 raise
             except VerificationError as failed:
                 times = times + 1 if str(failed) == error else 1

@@ -17,6 +17,7 @@ from ..ir import Array, unwrapped
 from ..manifest import Manifest
 from ..targets import remedy
 from .computer import computer
+from .crash import explain
 from .device import (
     Closing,
     Counters,
@@ -166,6 +167,7 @@ class SerialDevice(Closing):
             * sum(layer.macs for layer in artifact.manifest.layers)
             / min(map(board.clock_hz, board.envs)),
             prompts=self._prompts,
+            explain=lambda crash: explain(crash, artifact),
             greeting_bytes=TEXT_LIMIT_BYTES // 2 + sum(1 + len(port) for port in ports_of(artifact.manifest)),
         )
         try:

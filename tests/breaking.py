@@ -1,0 +1,45 @@
+"""How is a processor made to stop in the middle of a layer? By a firmware with other instructions there."""
+
+import struct
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+from firmnet.artifact import Artifact
+from firmnet.image import read_image
+
+UNDEFINED = struct.pack("<H", 0xDE01)
+CALL_FOR_EVER = struct.pack("<3H", 0xB500, 0xF7FF, 0xFFFD)
+"""push {lr}; bl to that push."""
+
+
+def address_of(artifact: Artifact, symbol: str) -> int:
+    with (artifact.firmware / "firmware.elf").open("rb") as file:
+        (found,) = ELFFile(file).get_section_by_name(".symtab").get_symbol_by_name(symbol)
+    return int(found["st_value"])
+
+
+def store_to(address: int) -> bytes:
+    return struct.pack("<2HI", 0x4800, 0x6000, address)  # ldr r0, [pc]; str r0, [r0]
+
+
+def jump_to(address: int) -> bytes:
+    return struct.pack("<2HI", 0x4800, 0x4780, address)  # ldr r0, [pc]; blx r0
+
+
+def load_two_from(address: int) -> bytes:
+    return struct.pack("<4HI", 0x4801, 0xE9D0, 0x1200, 0xBF00, address)  # ldr r0, [pc, #4]; ldrd r1, r2, [r0]
+
+
+def broken(artifact: Artifact, layer: str, code: bytes, folder: Path) -> Path:
+    """A copy of the firmware whose layer begins with other instructions; at a word, as what they load is."""
+    elf = artifact.firmware / "firmware.elf"
+    start = address_of(artifact, f"{artifact.manifest.name}__{layer}__kernel") & ~1
+    content = bytearray(elf.read_bytes())
+    (region,) = [r for r in read_image(elf).regions if r.linked <= start < r.linked + len(r.data)]
+    code = bytes.fromhex("00bf") + code if start % 4 else code
+    with elf.open("rb") as file:
+        offset = ELFFile(file).get_section_by_name(region.section)["sh_offset"] + start - region.linked
+    content[offset : offset + len(code)] = code
+    (folder / "broken.elf").write_bytes(content)
+    return folder / "broken.elf"
