@@ -352,6 +352,46 @@ def verify(
         )
 
 
+def export_mpy(artifact: Artifact | str | Path, folder: str | Path | None = None) -> builder.StockFiles:
+    """Compile an artifact's model for boards with a MicroPython of somebody else's; what was written.
+
+    To `folder` (default: mpy/ in the artifact): the model's module, machine code, constants, the link.
+    """
+    opened = _opened(artifact)
+    made = builder.export(opened)
+    builder.write_files(made, Path(folder or opened.path / "mpy"))
+    return made
+
+
+def push(
+    artifact: Artifact | str | Path,
+    port: str,
+    inputs: Any = None,
+    *,
+    layers: bool = False,
+    sent: Callable[[int], None] = lambda done: None,
+    progress: devices.RunsDone | None = None,
+) -> Verdict:
+    """Write a model's files to a board with a MicroPython of somebody else's, and verify it there.
+
+    `sent` is called with the bytes written so far, `progress` with the inferences made.
+    """
+    opened = _opened(artifact)
+    values, clipped = integers(opened, inputs)
+    made, address = builder.export(opened), port_of(opened.board, port)
+    devices.push(made.files, made.architecture, address, opened.board.link.baud, sent)
+    with devices.open_stock(opened, address) as device:
+        return compare(
+            opened,
+            device,
+            values,
+            layers=layers,
+            progress=progress,
+            clipped=clipped,
+            own_firmware=True,
+        )
+
+
 def profile(
     artifact: Artifact | str | Path, *, board: str | Board | None = None, core: str | None = None
 ) -> "Profile":

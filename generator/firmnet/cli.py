@@ -318,12 +318,74 @@ def verify(
         return found
 
     verdict, _ = _of_one_board(compare, port)
+    return _told(verdict)
+
+
+def _told(verdict: "Verdict") -> Outcome:
+    """What came of a verification, for people and machines."""
     screen.line(verdict.sentence(), "bold green" if verdict.ok else "bold red")
     if verdict.coverage and (limits := verdict.coverage.limits()):
         screen.line(limits)
     if verdict.warning:
         screen.warning(f"{verdict.warning}; give more inputs, as different as those the model will meet")
     return Outcome(verdict.to_json(), verdict.ok)
+
+
+@app.command("export-mpy")
+def export_mpy(
+    artifact: ArtifactDir,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for the files; default: ARTIFACT/mpy.", metavar="DIR"),
+    ] = None,
+    json: Json = False,
+) -> Outcome:
+    """Compile the model into .mpy files for a board that has a MicroPython of its own."""
+    from . import api
+
+    folder = out or artifact / "mpy"
+    with screen.step("export-mpy") as step:
+        made = api.export_mpy(artifact, folder)
+        step.summary = (
+            f"{made.architecture}: {made.code_bytes:,} B of code, {made.constant_bytes:,} B of constants"
+        )
+    for name, content in made.files.items():
+        screen.line(f"{len(content):>9,} B  {folder / name}")
+    screen.line(f"next: `firmnet push {shlex.quote(str(artifact))} --port PORT` writes and verifies them")
+    sizes = {name: len(content) for name, content in made.files.items()}
+    return Outcome({"folder": str(folder), "architecture": made.architecture, "files": sizes})
+
+
+@app.command()
+def push(
+    artifact: ArtifactDir,
+    port: Annotated[
+        str,
+        typer.Option(
+            "--port",
+            "-p",
+            help="The board's port by any name, or a pyserial URL (socket://host:port).",
+            metavar="PORT",
+        ),
+    ],
+    inputs: Inputs = None,
+    layers: Layers = False,
+    json: Json = False,
+) -> Outcome:
+    """Write the model's .mpy files to a board that has a MicroPython of its own, and verify it there."""
+    from . import api
+
+    with screen.step("push") as step:
+        verdict = api.push(
+            artifact,
+            port,
+            inputs,
+            layers=layers,
+            sent=lambda done: step.note("bytes", done),
+            progress=step.advance,
+        )
+        step.summary = verdict.device
+    return _told(verdict)
 
 
 @app.command()

@@ -151,7 +151,8 @@ def _calls(artifact: Artifact, device: HasCalls, asked: Questions) -> Calls:
     told, right = device.info(), expected_info(artifact)
     if isinstance(device, HasFlash):
         return made if made.wrong else replace(made, wrong=wrong_info(right, told))
-    return made if made.wrong else replace(made, wrong=wrong_info({k: right[k] for k in told}, told))
+    right = {key: value for key, value in right.items() if key in told}
+    return made if made.wrong else replace(made, wrong=wrong_info(right, told))
 
 
 def check_inputs(artifact: Artifact, inputs: Any) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from ..ops import OPS, check_quantized
 from ..plan import Cascade, Program, plan
 from ..targets import Isa
 from . import symbols
-from .blocks import blocks
+from .blocks import WORD, blocks
 from .buffers import Buffers
 from .edges import ports, states, updates
 from .layers import Layer, layer, shape_key
 from .numbers import initializer
 from .templates import render
 
+MOVABLE = ("entry.c", "movable.h", "movable.ld")
+"""Of templates/stock/: what movable code is compiled with."""
 C_TYPES = {
     "int8": "int8_t",
     "int16": "int16_t",
@@ -38,6 +41,8 @@ class Library:
     files: Mapping[str, str]
     layers: tuple[Layer, ...]
     program: Program
+    constants: bytes = b""
+    """Where the code is movable: what it is given the address of."""
 
 
 def model_sources(
@@ -56,6 +61,7 @@ def library(
     ram_limit_bytes: int | None = None,
     cascades: Sequence[Cascade] | None = None,
     program: Program | None = None,
+    movable: bool = False,
 ) -> Library:
     """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
@@ -64,6 +70,7 @@ def library(
     Steps and places are those of `program`, or as `plan` chooses them, or with `cascades` these.
 
     Kernels may use the instructions of `isa` (they compile, with the same results, for cores without them).
+    `movable` code knows no address: arena and constants are given with every request (stock/movable.h).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
     that a sanitizer sees each bound.
     """
@@ -74,6 +81,7 @@ def library(
     context = {
         "name": graph.name,
         "guard": graph.name.upper(),
+        "movable": movable,
         "layers": layers,
         "blocks": blocks(graph, program, layers, buffers),
         "buffers": buffers.declarations(),
@@ -98,6 +106,8 @@ def library(
             for key, array in each.arrays.items()
         ],
     }
+    if movable:
+        return _movable(context, layers, program)
     files = {
         f"{graph.name}.h": render("model/model.h.j2", **context),
         f"{graph.name}.c": render("model/model.c.j2", **context),
@@ -106,9 +116,31 @@ def library(
         f"{graph.name}_fingerprint.c": fingerprint_source(graph.name, fingerprint),
         "library.json": _library_json(graph.name),
     }
-    for header in sorted((assets("templates") / "lib").glob("fn_*.h")):
+    for header in _headers():
         files[header.name] = header.read_text()
     return Library(files, layers, program)
+
+
+def _movable(context: Mapping[str, Any], layers: tuple[Layer, ...], program: Program) -> Library:
+    """Code without an address in it, and beside it the constants, each at a word's address."""
+    name, constants, places = context["name"], bytearray(), []
+    for each in layers:
+        for key, array in each.arrays.items():
+            symbol = symbols.of_layer(name, each.name, key)
+            places.append((C_TYPES[str(array.dtype)], symbol, len(constants)))
+            data = array.astype(array.dtype.newbyteorder("<")).tobytes()
+            constants += data + bytes(-len(data) % WORD)
+    files = {
+        f"{name}.c": render("model/model.c.j2", **context),
+        f"{name}_weights.h": render("stock/constants.h.j2", **context, constants=places),
+        **{path.name: path.read_text() for path in _headers()},
+        **{path: (assets("templates") / "stock" / path).read_text() for path in MOVABLE},
+    }
+    return Library(files, layers, program, bytes(constants) or bytes(WORD))
+
+
+def _headers() -> list[Path]:
+    return sorted((assets("templates") / "lib").glob("fn_*.h"))
 
 
 def fingerprint_source(model: str, fingerprint: bytes) -> str:

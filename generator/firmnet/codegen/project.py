@@ -176,10 +176,18 @@ def _board_json(board: Board, runtime: Runtime) -> str:
 
 def _frozen(graph: Graph, board: Board, labels: Sequence[str], version: str) -> dict[str, str]:
     """The Python that travels as bytecode: the model's module, and the link's board half."""
+    runtime = assets("runtime_micropython")
+    return {f"frozen/{path.name}": path.read_text() for path in sorted(runtime.glob("*.py"))} | {
+        f"frozen/{graph.name}.py": shim(graph, board, labels, version)
+    }
+
+
+def shim(graph: Graph, board: Board, labels: Sequence[str], version: str) -> str:
+    """The model's module in Python."""
     inputs, outputs = (
         [_edge(graph.tensors[port.tensor], port) for port in ports] for ports in (graph.inputs, graph.outputs)
     )
-    shim = render(
+    return render(
         "micropython/shim.py.j2",
         name=graph.name,
         board=board.name,
@@ -189,13 +197,10 @@ def _frozen(graph: Graph, board: Board, labels: Sequence[str], version: str) -> 
         outputs=outputs,
         shapes=tuple(port["shape"] for port in inputs),
         sizes=tuple(port["size"] for port in inputs),
+        output_sizes=tuple(port["size"] for port in outputs),
         pixels=tuple(port["pixels"] is not None for port in inputs),
         states=tuple(state.name for state in graph.states),
     )
-    runtime = assets("runtime_micropython")
-    return {f"frozen/{path.name}": path.read_text() for path in sorted(runtime.glob("*.py"))} | {
-        f"frozen/{graph.name}.py": shim
-    }
 
 
 def _edge(tensor: Tensor, port: Port) -> dict[str, object]:

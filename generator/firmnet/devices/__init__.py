@@ -6,6 +6,8 @@ from ..artifact import Artifact
 from .computer import ThisComputer, computer, in_place_of_this
 from .device import Counters, Device, HasClock, RunResult, RunsDone, Timed
 from .serial import check_url
+from .stock import StockDevice, push
+from .stock import open as open_stock
 
 KINDS = ("host", "core", "qemu")
 """Devices that need no address; every other name is a serial port or pyserial URL."""
@@ -25,10 +27,13 @@ __all__ = [
     "HasClock",
     "RunResult",
     "RunsDone",
+    "StockDevice",
     "ThisComputer",
     "Timed",
     "check_url",
     "computer",
     "in_place_of_this",
     "open",
+    "open_stock",
+    "push",
 ]

@@ -137,19 +137,30 @@ def _remedy(error: Exception, scheme: str) -> str:
     return f"connect the board and give its port with --port; serial ports seen here: {seen}"
 
 
-class SerialDevice(Closing):
-    """A board that serves frames. Layer order and shapes are the artifact's; meets `Device`."""
+class ServedDevice(Closing):
+    """A board that serves frames, whatever its firmware. Layer order and shapes are the artifact's.
+
+    `prompts`: it has a REPL; `remedy`: how it gets what it should run. Meets `Device` and `HasCalls`.
+    """
 
     def __init__(
-        self, artifact: Artifact, port: serial.SerialBase, line: str, name: str, timeout_s: float
+        self,
+        artifact: Artifact,
+        port: serial.SerialBase,
+        line: str,
+        name: str,
+        timeout_s: float,
+        *,
+        prompts: bool,
+        remedy: str,
     ) -> None:
         self._name = name
         self._manifest = artifact.manifest
-        self._artifact_path = artifact.path
+        self._remedy = remedy
         self._port = port
         self._refusal = ""
         self._known = False
-        self._prompts = artifact.manifest.runtime == "micropython"
+        self._prompts = prompts
         self._python: BoardPrompt | None = None
         self._timed = Timed()
         self._step: int | None = None  # the next; None: the model may have run meanwhile, reset it first
@@ -271,10 +282,6 @@ class SerialDevice(Closing):
     def timed(self) -> Timed:
         return self._timed
 
-    def memory_crc(self, address: int, size: int, crc: int) -> int:
-        answer = self._ask(Message.IMAGE, IMAGE.pack(address, size, crc), CRC.size)
-        return int(CRC.unpack(answer)[0])
-
     def repl(self, code: str) -> str:
         """What `code` prints when the board's MicroPython executes it; UserError where it has none."""
         if not self._prompts:
@@ -293,10 +300,7 @@ class SerialDevice(Closing):
         Of a board that runs another firmware from the start only runs are refused: verify says whose it is.
         """
         wrong = difference(self._manifest, hello)
-        self._refusal = wrong and (
-            f"{self._name} runs another firmware: {wrong}; "
-            f"flash it with `firmnet flash {self._artifact_path}`"
-        )
+        self._refusal = wrong and (f"{self._name} runs another firmware: {wrong}; {self._remedy}")
         stranger = hello.fingerprint.hex() != self._manifest.fingerprint
         if self._refusal and (self._known or not stranger):
             raise VerificationError(self._refusal)
@@ -326,9 +330,30 @@ class SerialDevice(Closing):
         if len(answer) != answer_bytes:
             raise VerificationError(
                 f"{self._name} answered a {kind.name.lower()} frame with {len(answer)} bytes instead of "
-                f"{answer_bytes}: it runs another firmware, flash it with `firmnet flash`"
+                f"{answer_bytes}: it runs another firmware, {self._remedy}"
             )
         return answer
+
+
+class SerialDevice(ServedDevice):
+    """A board with the artifact's firmware, whose memory can be compared with what was built."""
+
+    def __init__(
+        self, artifact: Artifact, port: serial.SerialBase, line: str, name: str, timeout_s: float
+    ) -> None:
+        super().__init__(
+            artifact,
+            port,
+            line,
+            name,
+            timeout_s,
+            prompts=artifact.manifest.runtime == "micropython",
+            remedy=f"flash it with `firmnet flash {artifact.path}`",
+        )
+
+    def memory_crc(self, address: int, size: int, crc: int) -> int:
+        answer = self._ask(Message.IMAGE, IMAGE.pack(address, size, crc), CRC.size)
+        return int(CRC.unpack(answer)[0])
 
 
 def ports_of(manifest: Manifest) -> tuple[str, ...]:

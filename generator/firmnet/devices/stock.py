@@ -1,0 +1,227 @@
+"""How does a model get onto a board with MicroPython of somebody else's, and how is it run there?
+
+Its files are written at the raw REPL in pieces with checksums, read back, and take their names only when all
+of them are right. Then the board serves like any other.
+"""
+
+import errno
+import re
+import zlib
+from ast import literal_eval
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..artifact import Artifact
+from ..errors import UserError, VerificationError, escaped
+from .link import Link
+from .serial import TIMEOUT_S, ServedDevice, open_port
+
+FILE_PIECE_BYTES = 384
+"""Of a file in one statement; a board compiles it in its heap."""
+FILE_ATTEMPTS = 8
+"""So often one statement is sent, when what comes back is not what it should print."""
+MPY_VERSION = 6
+MPY_SUBVERSION = 3
+"""Of machine code."""
+ARCHITECTURES = (
+    *("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
+    *("xtensa", "xtensawin", "rv32imc"),
+)
+"""As MicroPython numbers them; of those from armv6m to armv7emdp each runs what those before it do."""
+UNFINISHED = ".part"
+
+TEACH = """
+import gc,os,sys
+from binascii import a2b_base64 as _fd
+try:
+ from binascii import crc32 as _fc
+except ImportError:
+ _ft=[]
+ for i in range(16):
+  for j in range(4):i=i>>1^(0xedb88320 if i&1 else 0)
+  _ft.append(i)
+ def _fc(b,c=0):
+  c^=0xffffffff
+  for x in b:
+   c^=x
+   c=c>>4^_ft[c&15]
+   c=c>>4^_ft[c&15]
+  return c^0xffffffff
+def _fs(p):
+ try:f=open(p,'rb')
+ except OSError:return None
+ n=c=0
+ while 1:
+  b=f.read(256)
+  if not b:break
+  n+=len(b)
+  c=_fc(b,c)
+ f.close()
+ return n,c
+def _fo(p):
+ global _ff,_fn
+ _ff=open(p,'wb')
+ _fn=0
+def _fw(a,s,c):
+ global _fn
+ b=_fd(s)
+ if a==_fn and _fc(b)==c:
+  _ff.write(b)
+  _fn+=len(b)
+ return _fn
+def _fm(p):
+ if _fs(p+'.part'):
+  try:os.remove(p)
+  except OSError:pass
+  os.rename(p+'.part',p)
+"""
+"""CRC-32; size and CRC-32 of a file; begin one, write its next piece, give it its name: the last two do
+nothing when they come twice."""
+
+HOLDING = ("_m", "_u", "_p", "_k", "_o", "_a")
+"""What the verification before (prompt.py) left at the prompt, which keeps the old modules in memory."""
+BytesSent = Callable[[int], None]
+"""Called with the number of bytes that have been written so far."""
+
+
+class StockDevice(ServedDevice):
+    """A board that runs a model which was pushed. What its flash holds is not compared: it is not ours."""
+
+
+def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> StockDevice:
+    """The board at pyserial URL `address`, to which the artifact's model was pushed, made to serve."""
+    name = f"MicroPython ({address})"
+    port = open_port(address, artifact.board.link.baud)
+    remedy = f"push it with `firmnet push {artifact.path}`"
+    return StockDevice(artifact, port, address, name, timeout_s, prompts=True, remedy=remedy)
+
+
+def push(
+    files: Mapping[str, bytes],
+    architecture: str,
+    address: str,
+    baud: int,
+    sent: BytesSent = lambda done: None,
+) -> int:
+    """Write files to the board's current folder, and forget what it has imported of them; the bytes written.
+
+    Those that are there already are left alone; all others change together. Raises UserError for a board
+    that cannot load them, VerificationError where they do not arrive.
+    """
+    port = open_port(address, baud)
+    try:
+        link = Link(port, address, TIMEOUT_S, bytes_per_s=baud / 10)
+        board = Files(link, address)
+        check_loads(board.ask("getattr(sys.implementation,'_mpy',None)"), architecture, address)
+        missing = [name for name, data in files.items() if board.ask(f"_fs({name!r})") != _summary(data)]
+        board.check_not_hidden(files)
+        done = 0
+        for name in missing:
+            done = board.write(name + UNFINISHED, files[name], done, sent)
+        board.publish(missing)
+        board.forget([name.partition(".")[0] for name in files])
+        link.leave()
+        return done
+    finally:
+        port.close()
+
+
+def check_loads(mpy: Any, architecture: str, address: str) -> None:
+    """UserError unless a MicroPython that says this of its .mpy files runs machine code of `architecture`."""
+    if not isinstance(mpy, int):
+        raise UserError(f"{address}: the MicroPython of this board loads no .mpy files: use a newer one")
+    version, subversion, number = mpy & 0xFF, mpy >> 8 & 3, mpy >> 10
+    if version != MPY_VERSION or subversion != MPY_SUBVERSION:
+        raise UserError(
+            f"{address}: this board's MicroPython loads .mpy files of version {version}.{subversion}, these "
+            f"are of {MPY_VERSION}.{MPY_SUBVERSION}: install MicroPython 1.23 or newer on it"
+        )
+    arm = ARCHITECTURES[4:9]
+    its = ARCHITECTURES[number] if number < len(ARCHITECTURES) else f"number {number}"
+    if its not in arm or arm.index(architecture) > arm.index(its):
+        raise UserError(
+            f"{address}: this board's MicroPython runs machine code for {its or 'no architecture'}, this "
+            f"is for {architecture}: generate the model for a board with the core of this one"
+        )
+
+
+def _summary(data: bytes) -> tuple[int, int]:
+    return len(data), zlib.crc32(data)
+
+
+class Files:
+    """The file system behind a REPL that has been taught TEACH."""
+
+    def __init__(self, link: Link, line: str) -> None:
+        self._link, self._line, self._taught = link, line, False
+
+    def ask(self, expression: str, right: int | None = None) -> Any:
+        """The value of an expression that may be evaluated twice, once it is `right`, where that is known."""
+        error: VerificationError | None = None
+        for _ in range(FILE_ATTEMPTS):
+            try:
+                if not self._taught:
+                    self._link.execute(TEACH)
+                    self._taught = True
+                value = literal_eval(self._link.execute(f"print(repr({expression}))").strip())
+            except (ValueError, SyntaxError):
+                continue
+            except VerificationError as failed:
+                error, self._taught = failed, False
+                if any(sign in str(failed) for sign in ("OSError", "MemoryError")):
+                    break
+                continue
+            if right is None or value == right:
+                return value
+        if error:
+            raise self._refused(error)
+        raise VerificationError(f"{self._line}: files do not arrive as they were sent: use a shorter cable")
+
+    def write(self, name: str, data: bytes, done: int, sent: BytesSent) -> int:
+        """A file, read back; `done` bytes were written before it."""
+        self.ask(f"_fo({name!r})")
+        for at in range(0, len(data), FILE_PIECE_BYTES):
+            piece = data[at : at + FILE_PIECE_BYTES]
+            text = b64encode(piece).decode()
+            end = at + len(piece)
+            self.ask(f"_fw({at},{text!r},{zlib.crc32(piece)})", end)
+            sent(done + end)
+        self.ask("_ff.close()")
+        if self.ask(f"_fs({name!r})") != _summary(data):
+            raise VerificationError(f"{self._line}: {name} is not on the board as it was written: try again")
+        return done + len(data)
+
+    def publish(self, names: list[str]) -> None:
+        """Give what was written its names."""
+        for name in names:
+            self.ask(f"_fm({name!r})")
+
+    def check_not_hidden(self, files: Mapping[str, bytes]) -> None:
+        """UserError where a file of the user's would be imported instead."""
+        for name in files:
+            hiding = name.replace(".mpy", ".py")
+            if hiding != name and self.ask(f"_fs({hiding!r})") is not None:
+                raise UserError(
+                    f"{self._line}: the board has a file {hiding}, which would be imported for {name}: "
+                    "rename it or remove it"
+                )
+
+    def forget(self, modules: list[str]) -> None:
+        """Make room for the modules as they are now."""
+        self.ask(f"[sys.modules.pop(m,None) and 0 for m in {sorted({*modules})!r}]")
+        self.ask(f"[globals().pop(n,None) and 0 for n in {HOLDING!r}]")
+        self.ask("gc.collect() and 0")
+
+    def _refused(self, error: VerificationError) -> Exception:
+        said = str(error)
+        number = re.search(r"OSError: (?:\[Errno )?(\d+)", said)
+        if number and int(number[1]) == errno.ENOSPC:
+            return UserError(f"{self._line}: the board's file system is full: remove files from it")
+        if number and int(number[1]) in (errno.ENODEV, errno.EROFS, errno.EPERM):
+            return UserError(f"{self._line}: the board has no file system that can be written to")
+        if "MemoryError" in said:
+            return UserError(
+                f"{self._line}: too little of the board's RAM is free: stop what runs on it, or reset it"
+            )
+        return VerificationError(escaped(said, 400))

@@ -1,0 +1,138 @@
+"""Does a model run on a MicroPython that has nothing of firmnet's, when its files are pushed to it?"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from shared_port import shared
+
+from firmnet.api import export_mpy
+from firmnet.artifact import Artifact
+from firmnet.build.micropython import assemble, micropython_source
+from firmnet.build.stock import _compiled
+from firmnet.cli import main
+from firmnet.devices import push, qemu
+from firmnet.devices.link import Link
+from firmnet.devices.serial import open_port
+from firmnet.errors import UserError
+from firmnet.targets import core_named
+from firmnet.toolchain import pio, provision_scons
+
+RAMFS = (Path(__file__).parent / "stock" / "ramfs.py").read_text()
+
+
+@pytest.fixture(scope="module")
+def stock_elf(small: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our MicroPython without the model, our module and our frozen files.
+
+    It still has the words of our module, so that all its objects but a few are those in the cache.
+    """
+    project, source = tmp_path_factory.mktemp("stock") / "firmware", small.firmware
+    shutil.copytree(
+        source, project, ignore=shutil.ignore_patterns(".pio", "firmware.*", "frozen", "micropython")
+    )
+    words = sorted(set(re.findall(r"MP_QSTR_\w+", (source / "src" / "modfirmnet.c").read_text())))
+    table = ", ".join(words)
+    (project / "src" / "modfirmnet.c").write_text(
+        f'#include "py/obj.h"\nextern const uint16_t words[];\nconst uint16_t words[] = {{ {table} }};\n'
+    )
+    (project / "src" / "deployed.c").unlink()
+    shutil.copy(source / "lib" / "small" / "fn_model.h", project / "include")
+    shutil.rmtree(project / "lib" / "small")
+    (project / "frozen").mkdir()
+    (project / "frozen" / "empty.py").write_text("")
+    assemble(micropython_source(), project / "lib" / "micropython")
+    provision_scons()
+    env = small.board.baremetal_env
+    pio("run", "-d", str(project), "-e", env, what="building a MicroPython without a model")
+    return project / ".pio" / "build" / env / "firmware.elf"
+
+
+def run_on(url: str, code: str) -> str:
+    """What code prints at the board's prompt."""
+    with open_port(url, 115_200) as port:
+        return Link(port, url, 15.0).execute(code)
+
+
+def test_a_pushed_model_is_verified(
+    small: Artifact, stock_elf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = export_mpy(small, tmp_path / "mpy")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mpy").iterdir()} == made.files
+    with qemu.emulated(small, stock_elf) as emulator, shared(emulator.url) as url:
+        assert "no module named '_firmnet'" in run_on(
+            url, "try:\n import _firmnet\nexcept ImportError as e:print(e)"
+        )
+        with pytest.raises(UserError, match="no file system that can be written to"):
+            push(made.files, made.architecture, url, 115_200)
+        run_on(url, RAMFS)
+        run_on(url, "f=open('small.py','wb')\nf.close()")
+        with pytest.raises(UserError, match=r"has a file small\.py"):
+            push(made.files, made.architecture, url, 115_200)
+        run_on(url, "os.remove('small.py')")
+        with pytest.raises(SystemExit) as ended:
+            main(["push", str(small.path), "--port", url, "--layers"])
+        said = capsys.readouterr()
+        assert ended.value.code == 0, said.err
+        assert (
+            "every layer too, its flash not compared (a firmware of your own), predict() right"
+            in said.out + said.err
+        )
+        assert push(made.files, made.architecture, url, 115_200) == 0
+        answers = run_on(
+            url,
+            "from array import array\nimport small\nx=[i/32-1 for i in range(64)]\n"
+            "a=small.predict(x);b=small.predict(array('f',x))\n"
+            "print(a==b,[small.predict(bytes(memoryview(array('f',x))))==a])\n"
+            "for bad in (array('B',range(64)),x[1:],[1e39]*64,'no',array('b',range(3))):\n"
+            " try:print(small.predict(bad))\n except (TypeError,ValueError) as e:print(e)",
+        ).splitlines()
+        assert answers[0].startswith("True"), answers
+        for answer, words in zip(
+            answers[1:], ("unsigned bytes", "64 float32", "infinite", "'str'", "64 int8"), strict=True
+        ):
+            assert words in answer
+
+
+def test_constants_stay_in_romfs_and_damaged_ones_are_refused(
+    small: Artifact, stock_elf: Path, tmp_path: Path
+) -> None:
+    made = export_mpy(small, tmp_path / "mpy")
+    with qemu.emulated(small, stock_elf) as emulator, shared(emulator.url) as url:
+        run_on(url, RAMFS)
+        push(made.files, made.architecture, url, 115_200)
+        run_on(
+            url,
+            "import os,sys\nos.rename('small.bin','rom/small.bin')\n"
+            f"f=open('small.bin','wb');f.write(bytes({made.constant_bytes}));f.close()",
+        )
+        said = run_on(url, "try:\n import _firmnet\nexcept ImportError as e:print(e)")
+        assert "small.bin is of another model or damaged: push the model again" in said
+        run_on(url, "sys.path.append('/rom')")
+        lies = run_on(url, "import _firmnet;print(type(_firmnet._constants).__name__)").strip()
+        assert lies == "memoryview"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (
+            "uint32_t fn_asked(uint32_t *a, void *b) { static uint32_t n; return n += *a + (uint32_t)b; }",
+            "variables",
+        ),
+        (
+            'static const char *const names[] = { "a", "b" };\n'
+            "uint32_t fn_asked(uint32_t *a, void *b) { (void)b; return (uint32_t)names[*a][0]; }",
+            "holds the address",
+        ),
+    ],
+    ids=["variables", "addresses"],
+)
+def test_code_that_cannot_be_moved_is_named(small: Artifact, tmp_path: Path, text: str, why: str) -> None:
+    stock = Path(__file__).parents[2] / "templates"
+    for path in (*(stock / "stock").iterdir(), *(stock / "lib").iterdir()):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "x.c").write_text(f'#include "movable.h"\n{text}\n')
+    with pytest.raises(UserError, match=f"x cannot be a .mpy, its code cannot be moved: .*{why}"):
+        _compiled(tmp_path, "x", core_named("cortex-m4f"))

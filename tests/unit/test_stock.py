@@ -1,0 +1,39 @@
+"""Is a board with a MicroPython of its own known for what it can load, and does the module for it keep up?"""
+
+import re
+
+import pytest
+
+from firmnet.assets import assets
+from firmnet.devices.stock import check_loads
+from firmnet.errors import UserError
+
+
+def test_python_has_every_function_of_the_module_in_c() -> None:
+    templates = assets("templates")
+    in_c = re.findall(
+        r"MP_QSTR_(\w+)\), MP_ROM_PTR\(&firmnet_", (templates / "micropython" / "modfirmnet.c").read_text()
+    )
+    in_python = re.findall(r"^def (\w+)\(", (templates / "stock" / "native.py.j2").read_text(), re.M)
+    assert len(in_c) > 20
+    assert {*in_c} <= {*in_python}
+
+
+@pytest.mark.parametrize(
+    ("mpy", "architecture", "why"),
+    [
+        (6 | 3 << 8 | 7 << 10, "armv7emsp", ""),
+        (6 | 3 << 8 | 7 << 10, "armv6m", ""),
+        (6 | 3 << 8 | 5 << 10, "armv7emsp", "runs machine code for armv7m, this is for armv7emsp"),
+        (6 | 3 << 8, "armv6m", "runs machine code for no architecture"),
+        (6 | 2 << 8 | 7 << 10, "armv6m", r"version 6\.2, these are of 6\.3"),
+        (None, "armv6m", r"loads no \.mpy files"),
+    ],
+)
+def test_a_board_that_cannot_load_the_code_is_told_apart(
+    mpy: int | None, architecture: str, why: str
+) -> None:
+    if not why:
+        return check_loads(mpy, architecture, "COM3")
+    with pytest.raises(UserError, match=why):
+        check_loads(mpy, architecture, "COM3")
