@@ -1,9 +1,11 @@
 """Which frontend reads this model? So far there is one: torch.export."""
 
+from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
 from .common.imported import Imported
+from .common.named import named_model
 
 __all__ = ["Imported", "load"]
 
@@ -14,6 +16,8 @@ def load(source: Any, name: str | None = None, example: Any = None, calibration:
     `calibration` (N, …): samples to compare the import with, where the source brings none or other ones.
     torch itself is loaded only here. Raises UserError for anything that cannot be imported.
     """
+    if isinstance(source, str | Path):
+        named_model(source)
     try:
         from .torch import export
     except ModuleNotFoundError as error:

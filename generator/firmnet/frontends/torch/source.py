@@ -29,6 +29,7 @@ from torch.export import ExportedProgram
 
 from ...errors import UserError, first_line
 from ...ir import Array
+from ..common.named import named_model
 from . import pt2
 from .examples import Arguments, example_of
 
@@ -58,10 +59,10 @@ def find(source: Any, name: str | None, example: Any) -> Source:
         raise UserError(
             f"a {type(source).__name__} is not a model: give a torch.nn.Module, .pt2 file or file.py:function"
         )
-    if str(source).endswith(".pt2"):
-        path = existing(Path(source))
+    path, function = named_model(source)
+    if path.suffix == ".pt2":
         return Source(model_name(name or path.stem, name is not None), read_pt2(path))
-    return from_file(str(source), name)
+    return from_file(path, function, name)
 
 
 def read_pt2(path: Path) -> ExportedProgram:
@@ -70,13 +71,9 @@ def read_pt2(path: Path) -> ExportedProgram:
         return pt2.load(path)
 
 
-def from_file(source: str, name: str | None) -> Source:
+def from_file(path: Path, function_name: str, name: str | None) -> Source:
     """`file.py:function` → what the function returns."""
-    file, separator, function_name = source.rpartition(":")
-    if not separator or not file.endswith(".py"):
-        raise UserError(f"cannot tell what model {source!r} is: give a .pt2 file or file.py:function")
-    path = existing(Path(file))
-    function = function_of(execute(path), function_name, path)
+    source, function = f"{path}:{function_name}", function_of(execute(path), function_name, path)
     try:
         returned = function()
     except (Exception, SystemExit) as error:
@@ -212,12 +209,6 @@ def model_name(name: str, given: bool) -> str:
         return name
     made = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
     return made if made[:1].isalpha() and not keyword.iskeyword(made) else f"model_{made}".rstrip("_")
-
-
-def existing(path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(f"there is no file {path}: check the path")
-    return path
 
 
 def describe(error: BaseException, path: Path) -> str:
