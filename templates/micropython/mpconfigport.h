@@ -2,7 +2,9 @@
 #include <alloca.h>
 #include <stdint.h>
 
-#include "fn_board.h"
+/* of fn_board.h, which differs from board to board: what MicroPython's own files include here does not */
+void fn_board_poll(void);
+void fn_board_idle(void);
 
 typedef intptr_t mp_int_t;
 typedef uintptr_t mp_uint_t;
@@ -81,7 +83,7 @@ typedef long mp_off_t;
 #define MICROPY_PY_VFS (1)
 #define FFCONF_H "lib/oofatfs/ffconf.h" /* types only: no FAT code is compiled */
 
-/* FN_BOARD_NAME and FN_MCU_NAME come from the board file, by platformio.ini */
+/* FN_BOARD_NAME and FN_MCU_NAME come from the board file; only named.c knows them */
 #define MICROPY_HW_BOARD_NAME FN_BOARD_NAME
 #define MICROPY_HW_MCU_NAME FN_MCU_NAME
 

@@ -8,14 +8,19 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from torch import nn
 
+import firmnet
 from firmnet import folder
 from firmnet.artifact import Artifact
+from firmnet.assets import assets
 from firmnet.build import build
 from firmnet.build.micropython import cached_source
 from firmnet.cache import cache_dir
 from firmnet.errors import UserError
+from firmnet.targets import load_board
 
 HARD = ("Acme, Inc", '100% of $HOME\t[x]* "q" \\ \N{ROCKET}\nnext', "x" * 200)
 """Folders that linker, SCons, PlatformIO, shells and MicroPython's tools misread, each in its way."""
@@ -127,6 +132,21 @@ def test_a_damaged_cache_is_noticed_and_made_again(
     shutil.rmtree(copied.firmware / ".pio")
     build(copied, emulate=True, notice=notices.append)
     assert notices == [], "made again, but not kept"
+
+
+def test_another_board_takes_what_was_compiled_for_the_first(
+    small: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of MicroPython but what says which board it is; this one nobody has built before."""
+    nucleo = (assets("boards") / "nucleo_f446re.toml").read_text()
+    (tmp_path / "never_built.toml").write_text(nucleo.replace("ST Nucleo-F446RE", "Never Built"))
+    calibration = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    board = load_board("never_built", tmp_path)
+    made = firmnet.compile(nn.Linear(3, 2).eval(), calibration, board=board, name="tiny")
+    objects = own_cache(tmp_path / "cache", monkeypatch) / "objects"
+    before = set(objects.glob("??/*.sha256"))
+    build(made.save(tmp_path / "artifact"), emulate=True)
+    assert 3 < len(set(objects.glob("??/*.sha256")) - before) < 20
 
 
 def test_what_was_changed_in_a_project_is_made_again(small: Artifact, copied: Artifact) -> None:

@@ -262,6 +262,7 @@ def test_of_two_nucleos_of_different_kinds_the_right_one_is_taken(tmp_path: Path
     for board, port in (("nucleo_f446re", STLINK_V3), ("nucleo_l476rg", STLINK)):
         for protocol in ("stlink", "msd", "pyocd"):
             assert find_target(load_board(board), board, protocol, there).port == port
+        assert find_port(load_board(board), there) == port.path
 
 
 def test_a_bootloader_without_a_port_is_left_to_platformio_to_find() -> None:

@@ -19,7 +19,7 @@ from ..targets import Board, Runtime, board_to_json, core_named, needs
 from .templates import render
 
 INCLUDES = ("fn_board.h", "fn_firmware.h", "fn_run.h", "mpconfigport.h", "mphalport.h")
-SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "frozen.c", "arduino.cpp")
+SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "named.c", "frozen.c", "arduino.cpp")
 SCRIPTS = ("object_cache.py", "micropython_sources.py", "micropython_headers.py")
 C_INCLUDES = (
     "micropython/fn_board.h",

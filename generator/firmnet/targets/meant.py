@@ -89,6 +89,8 @@ def find_port(board: Board, seen: Plugged) -> str:
     """The one port that shows one of the board's USB ids; UserError when there are none or several."""
     fitting = [port for port in seen.ports if port.usb_id in board.link.usb_ids]
     if len(fitting) > 1:
+        fitting = [port for port in fitting if not calls_itself(board, port, seen)] or fitting
+    if len(fitting) > 1:
         raise _several(board.name, fitting)
     if fitting:
         return fitting[0].path
@@ -135,6 +137,14 @@ def fits(board: Board, drive: Drive) -> bool:
     return bool({drive.label.upper(), drive.board_id.upper()} & known)
 
 
+def calls_itself(board: Board, port: PortInfo, seen: Plugged) -> str:
+    """What a probe's drive says of the board that it sits on, where that is another than this; else ""."""
+    drives = [drive for drive in seen.drives if drive.place and drive.place == port.place]
+    others = [drive.label for drive in drives if not fits(board, drive)]
+    named = [label for label in others if re.fullmatch(r"(NODE?|DIS)_\w+", label)]
+    return named[0] if named and board.flash.drives else ""
+
+
 def returned(before: Thing, alike: Sequence[PortInfo]) -> list[PortInfo]:
     """Which of the ports that look like the board is the flashed one: by place, else serial number."""
     if before.place:
@@ -176,9 +186,9 @@ class _Search:
                 f"{first.name} is not {self.board.name} (USB id {_shown(ids)}), it shows "
                 f"{first.usb_id or 'no USB id'}: nothing is written to it; found {listed(self.seen.ports)}"
             )
-        ports = [port for port in alike if not self._calls_itself(port)]
+        ports = [port for port in alike if not calls_itself(self.board, port, self.seen)]
         if alike and not ports:
-            other = self._calls_itself(alike[0])
+            other = calls_itself(self.board, alike[0], self.seen)
             raise UserError(
                 f"{title(alike[0])} is not {self.board.name}, it calls itself {other}: nothing is written to "
                 f"it; choose its board with --board, or connect {self.board.name}"
@@ -193,13 +203,6 @@ class _Search:
             f"no {self.board.name} is connected (USB id {_shown(ids)}): found {listed(self.seen.ports)}; "
             f"connect it{self._or_the_button()}"
         )
-
-    def _calls_itself(self, port: PortInfo) -> str:
-        """What a probe's drive says of the board that it sits on, where that is another; else ""."""
-        drives = [drive for drive in self.seen.drives if drive.place and drive.place == port.place]
-        others = [drive.label for drive in drives if not fits(self.board, drive)]
-        named = [label for label in others if re.fullmatch(r"(NODE?|DIS)_\w+", label)]
-        return named[0] if named and self.board.flash.drives else ""
 
     def elsewhere(self) -> Target:
         """What another uploader of PlatformIO's finds by itself: its port, or a bootloader without one."""
@@ -293,7 +296,7 @@ class _Search:
     def on_drive(self) -> Target:
         """The drive that is called as the board's, or belongs to its port; else a port to be touched."""
         alike = [port for port in self.seen.ports if port.usb_id in self.board.link.usb_ids]
-        ports = [port for port in alike if not self._calls_itself(port)]
+        ports = [port for port in alike if not calls_itself(self.board, port, self.seen)]
         places = {port.place for port in ports if port.place}
         line = self._adapter()
         near = self.named if self.named and not line else tuple(self.seen)

@@ -10,5 +10,6 @@ env.Append(CPPPATH=["$PROJECT_WORKSPACE_DIR/micropython/$PIOENV"])  # noqa: F821
 env.BuildSources(  # noqa: F821
     "$BUILD_DIR/micropython/core",
     "$PROJECT_DIR/lib/micropython",
-    "-<*> +<py/*.c> +<extmod/*.c> +<shared/*/*.c>",
+    # src/named.c includes the last three
+    "-<*> +<py/*.c> +<extmod/*.c> +<shared/*/*.c> -<extmod/modos.c> -<py/modsys.c> -<shared/runtime/pyexec.c>",
 )

@@ -19,8 +19,28 @@ def checksum(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
+BUILD_DIR = env.subst("$BUILD_DIR")  # noqa: F821
+"""Where this environment's objects lie: its name, the board's, is part of it, and of no object."""
+
+
+def signature(node):
+    """What an object is made of: its sources and all that they include, and the command but for the folder."""
+    executor = node.get_executor()
+    command = executor.get_contents() if executor else b""
+    for folder in {BUILD_DIR, os.path.relpath(BUILD_DIR, env.subst("$PROJECT_DIR"))}:  # noqa: F821
+        command = command.replace(folder.encode(), b"$BUILD_DIR")
+    parts = [child.get_cachedir_csig() for child in node.children()]
+    parts.append(os.path.relpath(str(node), BUILD_DIR))
+    return hashlib.sha256("\0".join(parts).encode() + b"\0" + command).hexdigest()
+
+
 class CheckedCache(CacheDir):
     """SCons' cache, but for its configuration file: there is nothing to configure."""
+
+    def cachepath(self, node):
+        name = signature(node)
+        folder = os.path.join(self.path, name[: self.config["prefix_len"]].upper())
+        return folder, os.path.join(folder, name)
 
     def _readconfig(self, path):
         self.config = {"prefix_len": 2}
