@@ -481,10 +481,10 @@ class Link:
         return Hello(fingerprint, layer_count, sizes, before, runs, model, firmnet, tuple(ports))
 
     def _check_not_reset(self) -> None:
-        """BoardReset where that is why the board does not know what it was told before."""
+        """BoardReset, or Crashed, where that is why the board does not know what it was told before."""
         try:
             self.enter()
-        except BoardReset:
+        except (BoardReset, Crashed):
             raise
         except VerificationError:
             pass  # what it complained of says more
