@@ -166,6 +166,7 @@ def test_only_uart_and_timer_glue_differ_between_boards(tmp_path: Path) -> None:
         "platformio.ini",
         "include/fn_board_config.h",
         "platform/glue/cmsdk_uart.c",
+        "platform/glue/stm32f4_clock.h",
         "platform/glue/stm32f4_usart.c",
         "platform/boards/nano33ble.json",
         "platform/boards/nucleo_f446re.json",

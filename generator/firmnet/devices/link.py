@@ -539,7 +539,7 @@ class Link:
         elif self._refused and not stray:
             back = f"and the board found what came damaged {self._refused} times"
             hint = "use a shorter cable, another USB port or a lower baud rate"
-        elif self._greeted and self._damaged:
+        elif self._greeted and self._damaged > 1:  # once is how a board that stops ends
             back = f"after {self._answers} good answers what came back was damaged {self._damaged} times"
             hint = (
                 "bytes are lost or changed on the way: close what else reads from this port, use a shorter "
