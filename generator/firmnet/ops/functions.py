@@ -106,6 +106,11 @@ def _erf(x: Array) -> Array:
     return np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64)
 
 
+def _erfc(x: Array) -> Array:
+    """Not 1 - erf: where that is 0, this is small."""
+    return np.asarray(np.frompyfunc(math.erfc, 1, 1)(x), np.float64)
+
+
 def _clamp(x: Array, lo: float | None = None, hi: float | None = None) -> Array:
     return clamped(x, lo, hi)
 
@@ -137,7 +142,7 @@ FUNCTIONS: Mapping[str, Curve] = {
     "elu": Curve(_elu),
     "eq": Curve(lambda x, other: 1.0 * (x == other)),
     "erf": Curve(_erf),
-    "erfc": Curve(lambda x: 1.0 - _erf(x)),
+    "erfc": Curve(_erfc),
     "exp": Curve(np.exp),
     "exp2": Curve(np.exp2),
     "expm1": Curve(np.expm1),
