@@ -22,40 +22,16 @@ void fn_board_init(void)
     systick_init(FN_CLOCK_HZ);
 }
 
+#define MAY_SEND (!(STATE & STATE_TX_FULL))
+#define SENT DATA
+#include "usart.h"
+
 void fn_uart_isr(void)
 {
     INTCLEAR = INT_RX;
     while (STATE & STATE_RX_FULL) {
         fn_received((uint8_t)DATA);
     }
-}
-
-void fn_board_poll(void)
-{
-}
-
-void fn_board_idle(void)
-{
-    __asm volatile("wfi"); /* the next tick or byte wakes it */
-}
-
-void fn_board_write(const uint8_t *data, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        while (STATE & STATE_TX_FULL) {
-        }
-        DATA = data[i];
-    }
-}
-
-uint32_t fn_board_ms(void)
-{
-    return systick_ms();
-}
-
-uint32_t fn_board_us(void)
-{
-    return systick_us();
 }
 
 uint32_t fn_board_clock_hz(void)

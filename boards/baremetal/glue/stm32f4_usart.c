@@ -54,39 +54,15 @@ void fn_board_init(void)
     systick_init(core_hz);
 }
 
+#define MAY_SEND (SR & SR_TXE)
+#define SENT DR
+#include "usart.h"
+
 void fn_uart_isr(void)
 {
     if (SR & (SR_RXNE | SR_ORE)) { /* reading DR clears both */
         fn_received((uint8_t)DR);
     }
-}
-
-void fn_board_poll(void)
-{
-}
-
-void fn_board_idle(void)
-{
-    __asm volatile("wfi"); /* the next tick or byte wakes it */
-}
-
-void fn_board_write(const uint8_t *data, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        while (!(SR & SR_TXE)) {
-        }
-        DR = data[i];
-    }
-}
-
-uint32_t fn_board_ms(void)
-{
-    return systick_ms();
-}
-
-uint32_t fn_board_us(void)
-{
-    return systick_us();
 }
 
 uint32_t fn_board_clock_hz(void)

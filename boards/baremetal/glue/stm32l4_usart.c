@@ -135,40 +135,16 @@ void fn_board_init(void)
     systick_init(core_hz);
 }
 
+#define MAY_SEND (ISR & ISR_TXE)
+#define SENT TDR
+#include "usart.h"
+
 void fn_uart_isr(void)
 {
     ICR = ICR_ERRORS; /* an overrun would ask for ever */
     if (ISR & ISR_RXNE) {
         fn_received((uint8_t)RDR);
     }
-}
-
-void fn_board_poll(void)
-{
-}
-
-void fn_board_idle(void)
-{
-    __asm volatile("wfi"); /* the next tick or byte wakes it */
-}
-
-void fn_board_write(const uint8_t *data, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        while (!(ISR & ISR_TXE)) {
-        }
-        TDR = data[i];
-    }
-}
-
-uint32_t fn_board_ms(void)
-{
-    return systick_ms();
-}
-
-uint32_t fn_board_us(void)
-{
-    return systick_us();
 }
 
 uint32_t fn_board_clock_hz(void)

@@ -1,6 +1,7 @@
 """How is a board reached? Over any pyserial URL: /dev/ttyACM0, COM3, socket://host:port, rfc2217://…"""
 
 import errno
+import os
 import time
 import zlib
 from collections.abc import Sequence
@@ -87,10 +88,16 @@ def open_port(url: str, baud: int) -> serial.SerialBase:
         except (OSError, *BAD_URL) as error:
             if not _settling(error) or time.monotonic() >= deadline:
                 raise UserError(
-                    f"cannot open serial port {escaped(url)} ({escaped(first_line(error))}): "
+                    f"cannot open serial port {escaped(url)} ({escaped(_why(error))}): "
                     f"{_remedy(error, scheme)}"
                 ) from None
         time.sleep(POLL_S)
+
+
+def _why(error: Exception) -> str:
+    """The system's own word for it, where it has one: pyserial's says it twice."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else first_line(error)
 
 
 def check_url(url: str) -> str:
