@@ -24,7 +24,7 @@ def test_patterns_with_alternatives_find_each_file(tmp_path: Path) -> None:
         "py/makeqstrdata.py",
         "py/other.txt",
         "extmod/vfs.c",
-        "extmod/vfs_fat.c",
+        "extmod/vfs_posix.c",
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()

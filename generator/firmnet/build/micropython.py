@@ -15,19 +15,25 @@ from ..toolchain import run
 
 RELEASE = "1.25.0"
 REPOSITORY = "https://github.com/micropython/micropython"
-CHECKSUM = "6e0da5e40249b9f037efd5d4327c457878f01a182a8cba3a7eedb19392b979ea"
+CHECKSUM = "77c1467d6003980bb2c3f6a178570599f093f1765065972b73dd5cba4c569616"
 """SHA-256 over the files below, paths and contents: the same for every way the source can come."""
 
 PATTERNS = (
     "LICENSE",
     "py/*.[ch]",
     "py/make*.py",
-    "extmod/mod{binascii,json,os,platform,random,select,time,vfs}.c",
-    "extmod/{vfs,vfs_reader}.c",
+    "drivers/bus/{softspi.c,spi.h}",
+    "extmod/machine_{adc,i2c,mem,pinbase,pulse,pwm,signal,spi,timer,uart,wdt}.c",
+    "extmod/mod{binascii,hashlib,json,machine,os,platform,random,select,time,vfs}.c",
+    "extmod/{vfs,vfs_blockdev,vfs_reader,virtpin}.c",
+    "extmod/vfs_{fat,fat_diskio,fat_file,lfs,lfsx,lfsx_file,rom,rom_file}.c",
     "extmod/*.h",
-    "lib/oofatfs/*.h",
+    "lib/crypto-algorithms/sha256.[ch]",
+    "lib/littlefs/lfs2*.[ch]",
+    "lib/oofatfs/*.[ch]",
     "shared/readline/*.[ch]",
-    "shared/runtime/{gchelper_generic,interrupt_char,pyexec,stdout_helpers,sys_stdio_mphal}.c",
+    "shared/runtime/{gchelper_generic,interrupt_char,mpirq,pyexec}.c",
+    "shared/runtime/{stdout_helpers,sys_stdio_mphal}.c",
     "shared/runtime/*.h",
     "shared/timeutils/*.[ch]",
     "tools/mpy-tool.py",

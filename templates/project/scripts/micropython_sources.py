@@ -10,6 +10,8 @@ env.Append(CPPPATH=["$PROJECT_WORKSPACE_DIR/micropython/$PIOENV"])  # noqa: F821
 env.BuildSources(  # noqa: F821
     "$BUILD_DIR/micropython/core",
     "$PROJECT_DIR/lib/micropython",
-    # src/named.c includes the last three
-    "-<*> +<py/*.c> +<extmod/*.c> +<shared/*/*.c> -<extmod/modos.c> -<py/modsys.c> -<shared/runtime/pyexec.c>",
+    "-<*> +<py/*.c> +<extmod/*.c> +<shared/*/*.c>"
+    " -<extmod/*machine*.c>"  # needs pins, which fn_board.h does not have
+    " -<extmod/vfs_lfsx*.c>"  # vfs_lfs.c includes these
+    " -<extmod/modos.c> -<py/modsys.c> -<shared/runtime/pyexec.c>",  # src/named.c includes these
 )
