@@ -23,7 +23,7 @@ PACKAGE = REPO / "generator" / "firmnet"
 
 GROUND = (
     *("errors", "limits", "processes", "cache", "folder", "assets", "screen", "image"),
-    *("ir", "arrays", "qmath", "targets", "toolchain", "debian", "emulators", "clean"),
+    *("ir", "arrays", "qmath", "targets", "toolchain", "debian", "emulators", "clean", "board_app"),
 )
 """Floor 0, where each may also lean on those before it."""
 FLOORS = {

@@ -13,7 +13,9 @@ from . import artifact as artifacts
 from . import build as builder
 from . import devices
 from .artifact import Artifact
-from .codegen.firmware import Firmware, Footprint, firmware
+from .board_app import BoardApp, read_app
+from .codegen.firmware import Firmware, Footprint, firmware, no_python
+from .codegen.project import check_app
 from .errors import QualityWarning, UserError
 from .inputs import integers, kept
 from .ir import Array, Graph
@@ -182,6 +184,7 @@ def compile(
     target_snr_db: float | None = None,
     target_accuracy: float | None = None,
     runtime: AskedRuntime = "auto",
+    app: str | Path | BoardApp | None = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
@@ -204,11 +207,13 @@ def compile(
     it is the smallest that costs next to no time.
     `runtime`: "micropython" gives the board a prompt; "c" the link alone, in 6 KB of flash; "auto" takes
     MicroPython where it fits, and `Deployment.firmware.note` says so where it does not.
+    `app`: a Python program of yours that starts at boot, a file, or a folder with a main.py.
     Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
     target, asked = _board(board), read_precision(precision, target_snr_db, target_accuracy)
     check_ranges(ranges)
+    program = app_for(target, app, runtime)
     if calibration is None and not isinstance(model, str | Path):
         raise UserError(
             "the argument `calibration` is missing: give typical float inputs, an array (N, …) or the path "
@@ -226,6 +231,8 @@ def compile(
             "line --calib FILE, in Python the argument `calibration`)"
         )
     graph = optimize(imported.graph)
+    if program:
+        check_app(program, graph.name)
     samples = check_samples(samples, graph)
     names = tuple(labels) or imported.labels
     scores = graph.tensors[graph.output].size if len(graph.outputs) == 1 else 0
@@ -238,7 +245,7 @@ def compile(
             "a target for the signal-to-noise"
         )
     quantized = quantize(graph, samples, ranges, progress, precision=asked, test=test)
-    made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes, runtime)
+    made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes, runtime, program)
     deployment = Deployment(
         graph=quantized.graph,
         float_graph=graph,
@@ -256,6 +263,14 @@ def compile(
     for sentence in deployment.warnings:
         warnings.warn(sentence, QualityWarning, stacklevel=2)
     return deployment
+
+
+def app_for(board: Board, app: str | Path | BoardApp | None, runtime: AskedRuntime) -> BoardApp | None:
+    """A program of the user's, checked; UserError where that board, or that runtime, would not run it."""
+    program = read_app(app, board.chip.core) if isinstance(app, str | Path) else app
+    if program and (runtime == "c" or not board.micropython):
+        raise no_python(program)
+    return program
 
 
 def _cost(graph: Graph, board: Board, ram_limit_bytes: int | None, runtime: AskedRuntime) -> Footprint | None:

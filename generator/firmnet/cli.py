@@ -21,6 +21,7 @@ from .clean import KEEP_BYTES, KEEP_DAYS
 from .errors import QualityWarning, SeveralBoards, UserError
 from .faults import FAILED_CHECK, INTERRUPTED, told
 from .options import (
+    AppOption,
     ArtifactDir,
     BoardOption,
     BoardsFolder,
@@ -50,6 +51,7 @@ from .toolchain import find
 if TYPE_CHECKING:
     from . import targets
     from .api import Deployment
+    from .board_app import BoardApp
     from .manifest import Manifest
     from .quantize import Precision
     from .verdict import Verdict
@@ -109,6 +111,7 @@ def deploy(
     target_snr: TargetSnr = None,
     target_accuracy: TargetAccuracy = None,
     runtime: RuntimeOption = "auto",
+    program: AppOption = None,
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
@@ -118,6 +121,7 @@ def deploy(
     from .quantize import read_precision, read_samples
 
     target = _board(board, folder)
+    started = api.app_for(target, program, runtime)
     if emulate:
         _check_tools(target)
 
@@ -131,7 +135,7 @@ def deploy(
     if inputs:
         read_samples(inputs, None)
     aim = read_precision(precision, target_snr, target_accuracy)
-    generated = _generate(model, target, calib, out, name, ranges, ram_limit, aim, runtime)
+    generated = _generate(model, target, calib, out, name, ranges, ram_limit, aim, runtime, started)
     artifact = Path(generated.data["artifact"])
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
@@ -158,13 +162,17 @@ def generate(
     target_snr: TargetSnr = None,
     target_accuracy: TargetAccuracy = None,
     runtime: RuntimeOption = "auto",
+    program: AppOption = None,
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
+    from . import api
     from .quantize import read_precision
 
+    target = _board(board, folder)
+    started = api.app_for(target, program, runtime)
     aim = read_precision(precision, target_snr, target_accuracy)
-    outcome = _generate(model, _board(board, folder), calib, out, name, ranges, ram_limit, aim, runtime)
+    outcome = _generate(model, target, calib, out, name, ranges, ram_limit, aim, runtime, started)
     place = outcome.data["artifact"]
     screen.line(f"artifact in {place}; next: `firmnet build {shlex.quote(place)}`")
     return outcome
@@ -180,6 +188,7 @@ def _generate(
     ram_limit: int | None,
     precision: "Precision",
     runtime: "targets.AskedRuntime",
+    program: "BoardApp | None",
 ) -> Outcome:
     from . import api
     from .artifact import check_place
@@ -196,6 +205,7 @@ def _generate(
             ram_limit_bytes=ram_limit,
             precision=precision,
             runtime=runtime,
+            app=program,
             progress=step.advance,
         )
         artifact = deployment.save(out)
@@ -226,6 +236,9 @@ def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None
             screen.line(f"{what}: {', '.join(edge.title for edge in edges)}")
     for cascade in made.cascades:
         screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
+    if made.app:
+        more = f" and {len(made.app) - 1} more" if len(made.app) > 1 else ""
+        screen.line(f"app       {made.app[0]}{more}: the board starts it at boot; Ctrl-C stops it")
     if made.ram_limit_bytes != ram_limit:
         runtime = "MicroPython" if made.runtime == "micropython" else "the C runtime"
         screen.line(f"planned within {made.ram_limit_bytes:,} B, what {runtime} leaves of the RAM")

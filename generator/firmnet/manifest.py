@@ -180,6 +180,7 @@ class Manifest:
     ram_limit_bytes: Count | None = None  # as asked for, or what the board has room for
     cascades: tuple[CascadeEntry, ...] = ()
     runtime: Runtime = "micropython"
+    app: tuple[Text, ...] = ()  # the user's own files in the firmware, that which starts at boot first
     files: Mapping[Inside, Sha256] = field(default_factory=dict)  # every other file written → its SHA-256
 
     @property

@@ -102,6 +102,15 @@ RuntimeOption = Annotated[
         "of flash; auto: MicroPython where it fits.",
     ),
 ]
+AppOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--app",
+        help="A Python program of yours that the board starts at boot: a file, or a folder whose main.py "
+        "starts.",
+        metavar="FILE",
+    ),
+]
 Emulate = Annotated[bool, typer.Option("--emulate", help="For the board's emulator instead of a real board.")]
 PortOption = Annotated[
     str | None,

@@ -6,6 +6,7 @@
 
 extern const fn_model *const fn_deployed;
 extern const char *const fn_version; /* of firmnet */
+extern const char *const fn_app; /* the frozen file that starts at boot, or NULL */
 extern const uint32_t fn_run_stack_bytes; /* the most that its run() takes */
 
 int fn_read_byte(void);

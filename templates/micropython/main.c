@@ -1,4 +1,4 @@
-/* main.c: what runs after reset? MicroPython's prompt, again after every soft reset. */
+/* main.c: what runs after reset? The user's programs, then MicroPython's prompt; again after every soft reset. */
 #include "fn_board.h"
 #include "fn_firmware.h"
 #include "py/cstack.h"
@@ -28,6 +28,20 @@ void nlr_jump_fail(void *value)
     __builtin_trap();
 }
 
+/* boot.py, then the app or main.py, as MicroPython's own boards do it: what is frozen comes before a file of that name, and
+ * a soft reset at the raw prompt starts boot.py alone. Returns whether a program asked for a soft reset. */
+static int run_programs(void)
+{
+    int ended = pyexec_file_if_exists("boot.py");
+    if (!(ended & PYEXEC_FORCED_EXIT) && pyexec_mode_kind == PYEXEC_MODE_FRIENDLY_REPL) {
+        if (fn_app) {
+            mp_printf(&mp_plat_print, "%s: running %s, Ctrl-C stops it\n", fn_deployed->name, fn_app);
+        }
+        ended = pyexec_file_if_exists(fn_app ? fn_app : "main.py");
+    }
+    return ended & PYEXEC_FORCED_EXIT;
+}
+
 static void prompt(void)
 {
     int leave = 0;
@@ -36,14 +50,33 @@ static void prompt(void)
     }
 }
 
+/* Until a soft reset. Returns whether that was forced on a program that would not end: then none is started. */
+static int run(int with_programs)
+{
+    nlr_buf_t abort;
+    if (nlr_push(&abort) != 0) { /* mphal.c: Ctrl-C again and again */
+        nlr_set_abort(NULL);
+        mp_hal_set_interrupt_char(-1);
+        mp_hal_stdout_tx_str("\r\nMPY: what catches Ctrl-C was stopped\r\n");
+        return 1;
+    }
+    nlr_set_abort(&abort);
+    if (!with_programs || !run_programs()) {
+        prompt();
+    }
+    nlr_set_abort(NULL);
+    nlr_pop();
+    return 0;
+}
+
 void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 {
     fn_stack_bottom = (uintptr_t)__builtin_frame_address(0) + STACK_ABOVE_BYTES - stack_bytes;
     mp_cstack_init_with_sp_here(stack_bytes - STACK_ABOVE_BYTES - STACK_MARGIN_BYTES);
-    for (;;) {
+    for (int stopped = 0;;) {
         gc_init(heap_start, heap_end);
         mp_init();
-        prompt();
+        stopped = run(!stopped);
         mp_hal_stdout_tx_str("MPY: soft reboot\r\n");
         gc_sweep_all();
         mp_deinit();

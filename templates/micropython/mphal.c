@@ -18,6 +18,11 @@ static volatile uint32_t ring_tail; /* written by the reader only */
 static int full; /* since full_ms */
 static uint32_t full_ms;
 
+/* Whoever catches Ctrl-C so often without returning to the prompt is stopped for good. */
+#define ENOUGH_CTRL_C 4
+
+static volatile int caught; /* since the prompt read something */
+
 int fn_receives(void)
 {
     const int was_full = full;
@@ -31,6 +36,9 @@ int fn_receives(void)
 void fn_received(uint8_t byte)
 {
     if (byte == mp_interrupt_char) {
+        if (++caught >= ENOUGH_CTRL_C) {
+            mp_sched_vm_abort();
+        }
         mp_sched_keyboard_interrupt();
         return;
     }
@@ -61,6 +69,9 @@ int fn_read_byte(void)
     }
     const uint8_t byte = ring[ring_tail % RING_BYTES];
     ring_tail++;
+    if (mp_interrupt_char < 0) {
+        caught = 0;
+    }
     return byte;
 }
 

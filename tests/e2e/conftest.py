@@ -1,4 +1,6 @@
-"""Which firmware do the end-to-end tests run? Two small networks, each generated and built once."""
+"""Which firmware do the end-to-end tests run? Small networks, each generated and built once."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +11,12 @@ import firmnet
 from firmnet.artifact import Artifact
 
 
-def built(model: nn.Module, shape: tuple[int, ...], name: str, folder: str) -> Artifact:
+def built(
+    model: nn.Module, shape: tuple[int, ...], name: str, folder: str, app: Path | None = None
+) -> Artifact:
     """A deployment for the emulated board, with seeded calibration noise, compiled."""
     calibration = np.random.default_rng(0).normal(size=(24, *shape)).astype(np.float32)
-    deployment = firmnet.compile(model.eval(), calibration, board="netduinoplus2", name=name)
+    deployment = firmnet.compile(model.eval(), calibration, board="netduinoplus2", name=name, app=app)
     deployment.build(folder)
     assert deployment.artifact is not None
     return deployment.artifact
@@ -44,3 +48,47 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     torch.manual_seed(2)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
     return built(model, (1, 8, 8), "other", str(tmp_path_factory.mktemp("other") / "artifact"))
+
+
+APP = """
+import time
+
+import micropython
+from sensors.words import GREETING
+
+import inhabited
+
+
+@micropython.viper
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+print("app", GREETING, add(2, 3))
+count, wish = 0, inhabited.input[0]  # which a soft reset leaves as it is
+if wish == 1:
+    raise ValueError("as wished")
+while True:
+    count += 1
+    try:
+        time.sleep_ms(20)
+    except:  # noqa: E722
+        if wish != 2:
+            raise
+        print("caught")
+    if wish == 3:
+        print("talking", count)
+"""
+
+
+@pytest.fixture(scope="session")
+def inhabited(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A board with a program of the user's, in a folder, that does as the model's first input wishes."""
+    folder = tmp_path_factory.mktemp("inhabited")
+    (folder / "app" / "sensors").mkdir(parents=True)
+    (folder / "app" / "main.py").write_text(APP)
+    (folder / "app" / "sensors" / "__init__.py").write_text("")
+    (folder / "app" / "sensors" / "words.py").write_text('GREETING = "hello"\n')
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    return built(model, (1, 4, 4), "inhabited", str(folder / "artifact"), folder / "app")

@@ -81,6 +81,9 @@ def firmnet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.delenv("FIRMNET_TRACEBACK", raising=False)
     (tmp_path / "small.py").write_text(SMALL)
     (tmp_path / "text.pt2").write_text("not an archive")
+    (tmp_path / "blink.py").write_text("while True:\n    pass\n")
+    (tmp_path / "typo.py").write_text("import time\nwhile True\n    pass\n")
+    (tmp_path / "random.py").write_text("")
     (tmp_path / "empty").mkdir()
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").write_text("months of work")
@@ -129,6 +132,20 @@ WRONG = {
     "output-in-proc": (f"{GENERATE} -o /proc/firmnet", "/proc"),
     "output-is-taken": (f"{GENERATE} -o taken", "not empty"),
     "output-is-here": (f"{GENERATE} -o .", "current directory"),
+    "missing-app": (f"{GENERATE} --app nothing.py", "no file or folder nothing.py"),
+    "app-with-a-typo": (f"{GENERATE} --app typo.py", "typo.py, line 2: invalid syntax"),
+    "app-that-is-no-python": (f"{GENERATE} --app nan.npy", "nan.npy is no Python file"),
+    "app-folder-without-a-start": (f"{GENERATE} --app empty", "empty has no main.py"),
+    "app-called-as-the-model": (f"{GENERATE} --app blink.py --name blink", "which is the model's"),
+    "app-called-as-a-module": (f"{GENERATE} --app random.py", "which is one of the firmware's"),
+    "app-without-python": (
+        f"{GENERATE} --app blink.py --runtime c",
+        "the C runtime has no Python for blink.py",
+    ),
+    "app-on-a-small-board": (
+        "generate small.py:model --board bluepill_f103c8 --app blink.py",
+        "the C runtime",
+    ),
     "emulator-only": ("deploy small.py:model --board netduinoplus2", "--emulate"),
     "build-nothing": ("build nothing", "nothing"),
     "build-no-artifact": ("build empty", "firmnet generate"),

@@ -76,10 +76,12 @@ def test_a_board_of_any_name_changes_nothing_but_its_name(text: str) -> None:
     assert len(header.splitlines()) == len(plain.splitlines())
     assert f"#define FN_BOARD_NAME {c_string(text)}\n" in header
     board.baremetal_env = BOARD.baremetal_env
-    ini = render("project/platformio.ini.j2", model="net", board=board, micropython=True)
+    ini = render("project/platformio.ini.j2", model="net", board=board, micropython=True, mpy_flags="")
     parsed, wanted = configparser.ConfigParser(), configparser.ConfigParser()
     parsed.read_string(ini)
-    wanted.read_string(render("project/platformio.ini.j2", model="net", board=BOARD, micropython=True))
+    wanted.read_string(
+        render("project/platformio.ini.j2", model="net", board=BOARD, micropython=True, mpy_flags="")
+    )
     assert parsed == wanted
     assert "\n" not in one_line(text)
 

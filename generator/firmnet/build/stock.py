@@ -16,18 +16,9 @@ from ..cache import disk_full, is_full
 from ..codegen.stock import modules, movable
 from ..errors import UserError
 from ..targets import core_named
-from ..targets.isa import Core
+from ..targets.isa import MPY_ARCHITECTURES, Core
 from ..toolchain import run
 
-CODE_FOR = {
-    "cortex-m0plus": "armv6m",
-    "cortex-m3": "armv7m",
-    "cortex-m4": "armv7em",
-    "cortex-m4f": "armv7emsp",
-    "cortex-m7": "armv7emsp",
-    "cortex-m33": "armv7emsp",
-}
-"""Core → what MicroPython calls machine code for it."""
 TO_BE_MOVED = (
     *("-std=c11", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-fpic", "-fvisibility=hidden"),
     *("-ffunction-sections", "-fdata-sections", "-ffreestanding", "-nostartfiles"),
@@ -67,7 +58,7 @@ def export(artifact: Artifact) -> StockFiles:
     moved, naming what stands against it.
     """
     name, core = artifact.manifest.name, core_named(artifact.board.chip.core)
-    if core.name not in CODE_FOR:
+    if core.name not in MPY_ARCHITECTURES:
         raise UserError(
             f"no MicroPython is known that loads machine code on a {core.name}: use `firmnet deploy`"
         )
@@ -78,7 +69,7 @@ def export(artifact: Artifact) -> StockFiles:
         for path, text in made.files.items():
             (place / path).write_text(text)
         code = _compiled(place, name, core)
-        architecture = CODE_FOR[core.name]
+        architecture = MPY_ARCHITECTURES[core.name]
         files = {
             Path(module).stem + ".mpy": _bytecode(place, module, text, architecture)
             for module, text in modules(artifact, made, code).items()

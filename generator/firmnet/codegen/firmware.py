@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..board_app import BoardApp
 from ..errors import UserError
 from ..graph_file import printable
 from ..ir import Graph
@@ -49,15 +50,19 @@ def firmware(
     version: str = "0",
     ram_limit_bytes: int | None = None,
     runtime: AskedRuntime = "micropython",
+    app: BoardApp | None = None,
 ) -> Firmware:
     """Generate everything for one board from a quantized graph; the same input gives the same bytes.
 
     `runtime` "auto" takes MicroPython, or the C runtime where that does not fit; `Firmware.note` says why.
+    `app`: what starts at boot, which takes MicroPython.
     Raises UserError when the model cannot run in `ram_limit_bytes`, or surely does not fit the board.
     """
     check_quantized(graph)
     if runtime == "auto":
-        return _that_fits(graph, board, labels, version, ram_limit_bytes)
+        return _that_fits(graph, board, labels, version, ram_limit_bytes, app)
+    if runtime == "c" and app:
+        raise no_python(app)
     program, limit_bytes = plan_for(graph, board, ram_limit_bytes, runtime)
     lib = library(graph, isa=isa(board.chip.core), program=program)
     flash_bytes = sum(layer.flash_bytes for layer in lib.layers)
@@ -66,7 +71,7 @@ def firmware(
     if runtime == "c":
         files |= c_project_files(graph, board, sample_bytes(graph, board, program), labels, version)
     else:
-        files |= project_files(graph, board, lib.program.stack_bytes, labels, version)
+        files |= project_files(graph, board, lib.program.stack_bytes, labels, version, app)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}
     identity = fingerprint(sources, graph.name)
     if runtime == "c":
@@ -89,20 +94,36 @@ def firmware(
         ram_limit_bytes=limit_bytes,
         cascades=tuple(map(cascade_entry, lib.program.cascades)),
         runtime=runtime,
+        app=app.names if app else (),
     )
     cost = Footprint(lib.program.ram_bytes, flash_bytes, round(lib.program.cycles))
     return Firmware(files, manifest, lib.layers, cost)
 
 
+def no_python(app: BoardApp) -> UserError:
+    """The error for an app where there is no MicroPython."""
+    return UserError(
+        f"the C runtime has no Python for {app.start}: leave --app out, or give the board MicroPython"
+    )
+
+
 def _that_fits(
-    graph: Graph, board: Board, labels: Sequence[str], version: str, ram_limit_bytes: int | None
+    graph: Graph,
+    board: Board,
+    labels: Sequence[str],
+    version: str,
+    ram_limit_bytes: int | None,
+    app: BoardApp | None,
 ) -> Firmware:
     """With MicroPython, or where that does not fit with the C runtime."""
     if board.micropython is None:
-        return firmware(graph, board, labels, version, ram_limit_bytes, "c")
+        return firmware(graph, board, labels, version, ram_limit_bytes, "c", app)
     try:
-        return firmware(graph, board, labels, version, ram_limit_bytes)
+        return firmware(graph, board, labels, version, ram_limit_bytes, app=app)
     except UserError as misfit:
+        if app:
+            why = re.split("[:;] make ", str(misfit))[0]
+            raise UserError(f"{why}; {no_python(app)}") from None
         without = str(misfit)
     made = firmware(graph, board, labels, version, ram_limit_bytes, "c")
     why = re.split("[:;] make ", without.partition(": ")[2])[0]

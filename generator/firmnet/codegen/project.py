@@ -10,6 +10,7 @@ import numpy as np
 
 from ..artifact import BOARD_FILE
 from ..assets import assets
+from ..board_app import BoardApp, check_names, compiler_options
 from ..errors import UserError
 from ..interpret import model_shape
 from ..ir import Graph, Port, Tensor
@@ -57,24 +58,41 @@ C_HEADERS = (
 
 
 def project_files(
-    graph: Graph, board: Board, stack_bytes: int, labels: Sequence[str] = (), version: str = "0"
+    graph: Graph,
+    board: Board,
+    stack_bytes: int,
+    labels: Sequence[str] = (),
+    version: str = "0",
+    app: BoardApp | None = None,
 ) -> dict[str, str]:
     """Path inside firmware/ → text: everything but lib/<model> and lib/micropython.
 
-    `stack_bytes` is what run() takes at most.
+    `stack_bytes` is what run() takes at most; `app` starts at boot.
 
-    Raises UserError for a model whose name means something else in the firmware.
+    Raises UserError for a model, or a file of the app, whose name means something else in the firmware.
     """
     _check_name(graph.name)
-    files = _any_project(graph, board, "micropython")
+    if app:
+        check_app(app, graph.name)
+    files = _any_project(graph, board, "micropython", app)
     files |= {f"include/{name}": _text("templates", "micropython", name) for name in INCLUDES}
     files |= {f"src/{name}": _text("templates", "micropython", name) for name in SOURCES}
     files["src/deployed.c"] = render(
-        "micropython/deployed.c.j2", name=graph.name, version=version, stack_bytes=stack_bytes
+        "micropython/deployed.c.j2",
+        name=graph.name,
+        version=version,
+        stack_bytes=stack_bytes,
+        app=app.start if app else "",
     )
     files |= {f"scripts/{name}": _text("templates", "project", "scripts", name) for name in SCRIPTS}
     files |= _frozen(graph, board, labels, version)
+    files |= {f"frozen/{name}": text for name, text in app.files.items()} if app else {}
     return files
+
+
+def check_app(app: BoardApp, model: str) -> None:
+    """UserError where a file of the app is called as something that the firmware has."""
+    check_names(app, model, PYTHON_MODULES)
 
 
 def c_project_files(
@@ -121,12 +139,16 @@ def _check_name(name: str) -> None:
         raise UserError(f"a model cannot be called {name!r}, the firmware has its own: choose another")
 
 
-def _any_project(graph: Graph, board: Board, runtime: Runtime) -> dict[str, str]:
+def _any_project(graph: Graph, board: Board, runtime: Runtime, app: BoardApp | None = None) -> dict[str, str]:
     """What projects of both runtimes have."""
     taken = needs(board, runtime)
     return {
         "platformio.ini": render(
-            "project/platformio.ini.j2", model=graph.name, board=board, micropython=runtime == "micropython"
+            "project/platformio.ini.j2",
+            model=graph.name,
+            board=board,
+            micropython=runtime == "micropython",
+            mpy_flags=" ".join(compiler_options(board.chip.core)) if app else "",
         ),
         BOARD_FILE: board_to_json(board),
         "include/fn_board_config.h": render("project/fn_board_config.h.j2", board=board, needs=taken),

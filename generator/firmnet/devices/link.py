@@ -53,6 +53,7 @@ INTERRUPT = b"\r\x03\x03"
 RAW_REPL = b"\r\x01"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit"
 FRIENDLY_REPL = b"\x02"
+SOFT_RESET = b"\x04"
 KEYS_PAUSE_S = 1.0
 """How long keys that ask for a prompt go unanswered before they are sent again, at first."""
 SERVE = b"import firmnet_link; firmnet_link.serve()\x04"
@@ -209,6 +210,11 @@ class Link:
         """Send the board back to its REPL, to stay; a board that no longer answers is left alone."""
         self._pause()
         self._session = 0
+
+    def soft_reset(self) -> None:
+        """Of a board that was left at its REPL: its interpreter, and what it runs at boot, begin anew."""
+        with suppress(VerificationError):
+            self._write(SOFT_RESET)
 
     @contextmanager
     def patient(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from ..ir import Array, unwrapped
 from ..manifest import Manifest
 from ..targets import remedy
 from .computer import computer
-from .crash import explain
+from .crash import Crashed, explain
 from .device import (
     Closing,
     Counters,
@@ -191,6 +191,12 @@ class ServedDevice(Closing):
         try:
             self.hello = self.link.enter()
             self._known = True
+        except Crashed:
+            port.close()
+            raise
+        except VerificationError as error:
+            port.close()
+            raise (VerificationError(f"{error}; {self._of_app()}") if self._manifest.app else error) from None
         except BaseException:
             port.close()
             raise
@@ -297,9 +303,19 @@ class ServedDevice(Closing):
         return self.link.execute(code)
 
     def close(self) -> None:
-        """Give the board's REPL back and close the port."""
+        """Give the board's REPL back, have it start its app again, and close the port."""
         self.link.leave()
+        if self._manifest.app:
+            self.link.soft_reset()
         self._port.close()
+
+    def _of_app(self) -> str:
+        """What may be wrong where the board starts a program of the user's."""
+        return (
+            f"if it is this firmware, its app {self._manifest.app[0]} may keep the port to itself: "
+            "micropython.kbd_intr(-1) and machine code that never returns let no Ctrl-C through; press the "
+            "board's reset button as this begins, or flash it without --app"
+        )
 
     def _check(self, hello: Hello) -> None:
         """VerificationError unless all that the board says of itself is the artifact's.

