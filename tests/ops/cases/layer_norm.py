@@ -55,7 +55,13 @@ def cases() -> Iterator[Case]:
     yield _row("saturates", (1, 3, 20), Norm((2,), (2,)), y_scale=0.004)
     yield _row("far_zero_point_rms", (1, 3, 20), Norm((2,), (2,), centred=False), zero_point=-128)
     wide = ["tokens_7x13", "relu", "rms_5x24", "instance_affine_7x3", "two_numbers", "image_4x3x6"]
-    wide += ["beside", "instance_5x4x3", "channels_first_13x3", "channels_first_and_pixels_5x4x6"]
+    wide += [
+        "beside",
+        "instance_5x4x3",
+        "all_channels_6x5",
+        "channels_first_13x3",
+        "channels_first_and_pixels_5x4x6",
+    ]
     yield from mixtures(narrow, wide)
     yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in narrow if case.label == "relu6")
 

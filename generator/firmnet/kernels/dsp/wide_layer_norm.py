@@ -45,6 +45,11 @@ class WideStridedLayerNorm(portable.LayerNorm):
         lane = 30 + (13.6 if found.each_gain else 11.2) * found.count
         return 50 + call.output.size // found.n * (200 + lane * found.lanes)
 
+    def overlap(self, call: Call) -> tuple[int | None, ...]:
+        """Where groups lie one behind the other, lanes must not reach into theirs."""
+        (behind,) = super().overlap(call)
+        return (None if behind is None else 2 * portable.groups(call, False).n,)
+
     def layout(self, call: Call, k: Constants) -> StridedGroups:
         return strided(call)
 
