@@ -21,7 +21,7 @@ from firmnet.devices import qemu
 from firmnet.errors import UserError, VerificationError
 from firmnet.image import read_image
 from firmnet.simulated import Desk, flashed_by
-from firmnet.targets import Board, PortInfo, board_ids, load_board, owns_port
+from firmnet.targets import Board, PortInfo, board_ids, load_board
 from firmnet.verify import verify
 
 INPUTS = 12
@@ -70,7 +70,7 @@ def _simulated(board: Board, artifact: Artifact, way: str) -> str:
     with Desk(on_desk) as desk:
         desk.extra.append(adapter)
         try:
-            talks = owns_port(board, board.baremetal_env)
+            talks = board.owns_port(board.baremetal_env)
             flash(artifact, desk, protocol=way, port=None if talks else adapter.path)
         except (UserError, VerificationError) as error:
             return f"{way}: {str(error).splitlines()[0]}"

@@ -282,7 +282,9 @@ def _cost(graph: Graph, board: Board, ram_limit_bytes: int | None, runtime: Aske
 
 
 def open(device: str, artifact: Artifact | str | Path) -> devices.Device:
-    """A device to run the artifact: "host", "core" (bare emulated core), "qemu" (emulated board), a port."""
+    """A device to run the artifact: "host", "core" (bare emulated core), "qemu" or "rp2040js" (emulated
+    board), a port.
+    """
     return devices.open(device, _opened(artifact))
 
 
@@ -354,7 +356,9 @@ def verify(
     """
     opened = _opened(artifact)
     values, clipped = integers(opened, inputs)
-    address = "qemu" if emulate else port_of(opened.board, port)
+    emulator = opened.board.emulator
+    emulated = emulator.kind if emulator else "qemu"
+    address = emulated if emulate else port_of(opened.board, port)
     with open(address, opened) as device:
         return compare(
             opened,

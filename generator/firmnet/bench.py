@@ -23,15 +23,15 @@ from .errors import UserError, VerificationError
 from .folder import lock
 from .provenance import built
 from .targets import core_named
-from .under_test import SERIAL, UnderTest
+from .under_test import EMULATORS, SERIAL, UnderTest
 from .verify import Golden, check_fingerprint, golden
 
-FIRMWARE = ("qemu", SERIAL)
+FIRMWARE = (*EMULATORS, SERIAL)
 """Kinds of devices that run the whole firmware, with its counters."""
 WHAT_IT_IS = {
     "host": "this machine",
     "core": "an emulated core",
-    "qemu": "an emulated board",
+    **dict.fromkeys(EMULATORS, "an emulated board"),
     SERIAL: "a board",
 }
 
@@ -84,7 +84,7 @@ class Bench:
             f"generate {under.model} {under.board} {under.runtime}", lambda: self._made(under)
         )
         artifact = Artifact.open(path)
-        if under.kind == "qemu" and (self._flashes or under.model):
+        if under.kind in EMULATORS and (self._flashes or under.model):
             self._build(artifact, emulate=True)
         return artifact
 

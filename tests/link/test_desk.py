@@ -32,7 +32,7 @@ from firmnet.simulated import (
     flashed_by,
     silent,
 )
-from firmnet.targets import Board, Plugged, board_ids, load_board, owns_port
+from firmnet.targets import Board, Plugged, board_ids, load_board
 from firmnet.toolchain import run
 
 
@@ -253,7 +253,7 @@ def test_every_board_with_a_drive_takes_its_file(id: str, way: str, tmp_path: Pa
     on_desk = flashed_by(way, board, serial_number="066AFF48")
     with Desk(on_desk, known=(artifact,)) as desk:
         port = flash(artifact, desk, protocol=way)
-        assert port == (str(on_desk.port) if owns_port(board, env) else "")
+        assert port == (str(on_desk.port) if board.owns_port(env) else "")
     assert on_desk.flash[:SIZE] == (artifact.firmware / "firmware.bin").read_bytes()
 
 

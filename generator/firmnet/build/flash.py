@@ -22,7 +22,6 @@ from ..targets import (
     find_target,
     fits,
     listed,
-    owns_port,
     returned,
 )
 from ..toolchain import provision_scons
@@ -57,7 +56,7 @@ def check_flashable(
     target = find_target(board, env, chosen, seen, port)
     check_tool(board, env, chosen)
     _check_allowed(board, chosen, target, seen)
-    if not target.line and not owns_port(board, env):
+    if not target.line and not board.owns_port(env):
         raise UserError(
             f"{board.name} without its official platform talks over a UART, not over USB: connect a serial "
             "adapter to it and give the adapter's port with --port"
@@ -106,7 +105,7 @@ def flash(
             notice(_interrupted(board, chosen))
             raise
     port = target.line
-    if not port and owns_port(board, env):
+    if not port and board.owns_port(env):
         show(f"waiting for {board.name} to start", 0)
         port = _wait_for_application(board, target.before, computer, doubt)
     if doubt:

@@ -9,12 +9,14 @@ from .serial import check_url
 from .stock import StockDevice, push
 from .stock import open as open_stock
 
-KINDS = ("host", "core", "qemu")
+KINDS = ("host", "core", "qemu", "rp2040js")
 """Devices that need no address; every other name is a serial port or pyserial URL."""
 
 
 def open(device: str, artifact: Artifact) -> Device:
-    """The device "host" (C in a library), "core" (bare emulated core), "qemu" (emulated board) or a port."""
+    """The device "host" (C in a library), "core" (bare emulated core), the kind of the board's emulator
+    ("qemu", "rp2040js"), or a port.
+    """
     kind = device if device in KINDS else "serial"
     opened: Device = import_module(f".{kind}", __name__).open(artifact, device)
     return opened

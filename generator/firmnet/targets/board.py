@@ -92,7 +92,14 @@ class Baremetal:
     """The board on our own platform: which glue file, the clock it runs at, and how it would be flashed."""
 
     glue: Literal[
-        "stm32f1_usart", "stm32f4_usart", "stm32f7_usart", "stm32l4_usart", "nrf5_uart", "cmsdk_uart"
+        "stm32f1_usart",
+        "stm32f4_usart",
+        "stm32f7_usart",
+        "stm32l4_usart",
+        "nrf5_uart",
+        "rp2040_uart",
+        "rp2040_usb",
+        "cmsdk_uart",
     ]
     clock_hz: Hertz
     uart_irq: Annotated[int, Field(ge=0, lt=112, strict=True)]
@@ -170,13 +177,17 @@ def _is_harmless(option: str, value: str) -> bool:
 
 @dataclass(frozen=True, config=_CLOSED)
 class Emulator:
-    """A machine that runs the bare-metal build, see machines.py; `arguments` come before its `-serial`."""
+    """A machine that runs the bare-metal build, see machines.py; `arguments` (QEMU's) come before its
+    `-serial`. `kind` is also the name of the device (devices/) that runs it.
+    """
 
-    kind: Literal["qemu"]
+    kind: Literal["qemu", "rp2040js"]
     machine: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.kind == "rp2040js" and self.arguments:
+            raise ValueError("'arguments' are for QEMU: leave them out")
         pairs = zip(self.arguments[::2], self.arguments[1::2], strict=False)
         odd = [f"{option} {value}" for option, value in pairs if not _is_harmless(option, value)]
         if len(self.arguments) % 2:
@@ -204,7 +215,7 @@ class Board:
         kept = own.heap_bytes + own.stack_bytes if own else 0
         if kept >= self.chip.ram_bytes:
             raise ValueError(f"'micropython': heap and stack ({kept:,} bytes) leave nothing of the RAM")
-        _check_glue(self.baremetal, self.chip)
+        _check_glue(self.baremetal, self.chip, self.link)
         ways = [*self.flash.protocols, self.baremetal.upload_protocol]
         if "uf2" in ways and (not self.flash.drives or self.flash.uf2_family is None):
             raise ValueError("'uf2' wants 'flash.drives' and 'flash.uf2_family': by what its drive is known")
@@ -260,6 +271,16 @@ class Board:
             able = [way for way in able if way != "stlink"]
         return tuple(dict.fromkeys([usual, *able])) if usual else ()
 
+    def owns_port(self, env: str) -> bool:
+        """Whether a build of that environment talks over a port that the board itself shows.
+
+        Our own builds for chips with USB mostly do not speak it: they talk over a UART, by an adapter that
+        only the user knows.
+        """
+        if env != self.baremetal_env or self.link.transport == "uart":
+            return True
+        return self.baremetal.glue in _GLUES and _GLUES[self.baremetal.glue].speaks_usb
+
     @property
     def envs(self) -> tuple[str, ...]:
         """All environments of the board's projects, the official one first."""
@@ -271,17 +292,19 @@ class _Glue:
     """Which chips a glue drives: how their names begin, their cores, the clocks that it sets up.
 
     `reset_hz`: that which it may leave. `most_hz`: by how the names begin, the longest counts.
-    `interrupts`: of each UART that FN_USART may be. `wanted`: what it must be told beside.
+    `interrupts`: of each UART that FN_USART may be; None: it has one port, and no FN_USART. `wanted`: what
+    it must be told beside. `speaks_usb`: its port is the chip's own USB.
     """
 
     chips: str
     cores: tuple[CoreName, ...]
     reset_hz: int | None
     most_hz: Mapping[str, int]
-    interrupts: Mapping[int, int]
+    interrupts: Mapping[int | None, int]
     least_hz: int = 1
     step_hz: int = 1_000_000
     wanted: tuple[str, ...] = ()
+    speaks_usb: bool = False
 
     def most_for(self, chip: Chip) -> int:
         """The highest clock of that chip."""
@@ -337,11 +360,28 @@ _GLUES = {
         interrupts={0: 2},
         wanted=("FN_TX_PIN", "FN_RX_PIN"),
     ),
+    "rp2040_uart": _Glue(
+        "rp2040",
+        ("cortex-m0plus",),
+        reset_hz=None,
+        least_hz=125_000_000,
+        most_hz={"rp2040": 125_000_000},
+        interrupts={0: 20},
+    ),
+    "rp2040_usb": _Glue(
+        "rp2040",
+        ("cortex-m0plus",),
+        reset_hz=None,
+        least_hz=125_000_000,
+        most_hz={"rp2040": 125_000_000},
+        interrupts={None: 5},
+        speaks_usb=True,
+    ),
 }
 """The other glue drives an emulator's own UART."""
 
 
-def _check_glue(own: Baremetal, chip: Chip) -> None:
+def _check_glue(own: Baremetal, chip: Chip, link: Connection) -> None:
     """ValueError naming the key where the glue is not for this chip, or not set up for it."""
     name, glue = f"'baremetal.glue' = {own.glue!r}", _GLUES.get(own.glue)
     if glue is None:
@@ -360,22 +400,29 @@ def _check_glue(own: Baremetal, chip: Chip) -> None:
         raise ValueError(
             f"'baremetal.clock_hz' = {own.clock_hz} must be {' or '.join(may)}: this glue sets up no other"
         )
-    usart = own.defines.get("FN_USART", -1)
+    usart = own.defines.get("FN_USART")
     if usart not in glue.interrupts:
-        known = " or ".join(map(str, glue.interrupts))
-        raise ValueError(f"{name} wants 'baremetal.defines.FN_USART' to be {known}")
+        known = " or ".join(str(port) for port in glue.interrupts if port is not None)
+        raise ValueError(
+            f"{name} wants 'baremetal.defines.FN_USART' to be {known}"
+            if known
+            else f"{name} has one port: leave 'baremetal.defines.FN_USART' out"
+        )
     if missing := [define for define in glue.wanted if define not in own.defines]:
         raise ValueError(f"{name} wants 'baremetal.defines.{missing[0]}' too")
     if own.uart_irq != glue.interrupts[usart]:
+        whose = "its port" if usart is None else f"USART{usart}"
         raise ValueError(
-            f"'baremetal.uart_irq' = {own.uart_irq} must be {glue.interrupts[usart]}, that of USART{usart}"
+            f"'baremetal.uart_irq' = {own.uart_irq} must be {glue.interrupts[usart]}, that of {whose}"
         )
+    if glue.speaks_usb and link.transport != "usb_cdc":
+        raise ValueError(f"{name} talks over USB: 'link.transport' must be 'usb_cdc'")
 
 
 def _check_emulator(emulator: Emulator, own: Baremetal, chip: Chip) -> None:
     """ValueError naming the key where a machine that is known cannot run the firmware."""
     flash, ram = Memory(chip.flash_origin, chip.flash_bytes), Memory(chip.ram_origin, chip.ram_bytes)
-    if why := misfit(emulator.machine, own.glue, chip.core, flash, ram):
+    if why := misfit(emulator.kind, emulator.machine, own.glue, chip.core, flash, ram):
         raise ValueError(
             f"'emulator.machine' = {emulator.machine!r}: {why}; all else works without [emulator]"
         )

@@ -1,4 +1,4 @@
-"""Which of QEMU's machines does firmnet know, and which firmware can each of them run?"""
+"""Which machines of emulators does firmnet know, and which firmware can each of them run?"""
 
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ class Machine:
 
 _CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies=2)
 """Of the MPS2 machines of ARMv7-M."""
-MACHINES = {
+MACHINES = {  # of QEMU
     machine.name: machine
     for machine in (
         Machine("mps2-an386", "cortex-m4f", _M4F, _CODE, _DATA, 0, "cmsdk_uart"),
@@ -142,12 +142,27 @@ MACHINES = {
 }
 
 
-def misfit(machine: str, glue: str, core: str, flash: Memory, ram: Memory) -> str:
+RP2040 = Machine(
+    "rp2040",
+    "cortex-m0plus",
+    ("cortex-m0plus",),
+    Memory(0x1000_0000, 16 << 20),
+    Memory(0x2000_0000, 264 << 10),
+    0x1000_0100,
+    "rp2040_usb",
+    program="node",
+)
+"""The one that rp2040js has; its UART0 is driven by the glue rp2040_uart."""
+
+
+def misfit(kind: str, machine: str, glue: str, core: str, flash: Memory, ram: Memory) -> str:
     """Why that firmware cannot run on a machine; "" where it can, or where the machine is not known."""
-    known = MACHINES.get(machine)
+    known = RP2040 if kind == "rp2040js" else MACHINES.get(machine)
+    if known is RP2040 and machine != RP2040.name:
+        return f"rp2040js has only {RP2040.name!r}"
     if known is None:
         return ""
-    if glue != known.glue:
+    if glue != known.glue and not (known is RP2040 and glue == "rp2040_uart"):
         drives = f"the glue {known.glue!r} drives its UART" if known.glue else "no glue drives its UART"
         return f"{drives}, {glue!r} does not"
     if core not in known.runs:

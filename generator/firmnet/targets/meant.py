@@ -126,11 +126,6 @@ def find_target(board: Board, env: str, protocol: str, seen: Plugged, wanted: st
     return search.elsewhere()
 
 
-def owns_port(board: Board, env: str) -> bool:
-    """Our own builds do not speak USB: they talk over a UART, by an adapter that only the user knows."""
-    return env != board.baremetal_env or board.link.transport == "uart"
-
-
 def fits(board: Board, drive: Drive) -> bool:
     """Whether a drive is called as the board's is, by its label or by what its INFO_UF2.TXT says."""
     known = {label.upper() for label in board.flash.drives}
@@ -244,7 +239,7 @@ class _Search:
                 f"the only {kind}, {title(probes[0])}, is of those that sit on a board of ST's and write its "
                 f"chip: if it is wired to {self.board.name}, say so with --port {probes[0].name}"
             )
-        if not owns_port(self.board, self.env):
+        if not self.board.owns_port(self.env):
             ports = [thing for thing in self.named if isinstance(thing, PortInfo)]
             return Target(None, line=ports[0].path if ports else "")
         return Target(self.own_port(needed=False))
@@ -288,7 +283,7 @@ class _Search:
     def _adapter(self) -> str:
         """The named port, where it is no part of the board: over it a build without USB talks."""
         link = self.board.link
-        if owns_port(self.board, self.env) or not self.named:
+        if self.board.owns_port(self.env) or not self.named:
             return ""
         first, own = self.named[0], (*link.usb_ids, *link.bootloader_usb_ids)
         return first.path if isinstance(first, PortInfo) and first.usb_id not in own else ""
