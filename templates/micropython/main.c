@@ -35,7 +35,7 @@ static int run_programs(void)
     int ended = pyexec_file_if_exists("boot.py");
     if (!(ended & PYEXEC_FORCED_EXIT) && pyexec_mode_kind == PYEXEC_MODE_FRIENDLY_REPL) {
         if (fn_app) {
-            mp_printf(&mp_plat_print, "%s: running %s, Ctrl-C stops it\n", fn_deployed->name, fn_app);
+            mp_printf(&mp_plat_print, "running %s: Ctrl-C stops it\n", fn_app);
         }
         ended = pyexec_file_if_exists(fn_app ? fn_app : "main.py");
     }

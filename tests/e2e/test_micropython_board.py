@@ -12,7 +12,7 @@ from firmnet.artifact import Artifact
 from firmnet.devices.qemu import emulated
 from firmnet.verify import verify
 
-BEGINS = b"inhabited: running main.py, Ctrl-C stops it\r\napp hello 5\r\n"
+BEGINS = b"running main.py: Ctrl-C stops it\r\napp hello 5\r\n"
 CTRL_C, CTRL_D, RAW, FRIENDLY = b"\x03", b"\x04", b"\x01", b"\x02"
 OBEY, RAISE, DEFY, TALK = range(4)
 
