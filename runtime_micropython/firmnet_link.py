@@ -48,12 +48,14 @@ _bad_frames = 0
 
 
 def serve():
-    """Answer frames until reset or silence. Ctrl-C is data meanwhile."""
+    """Answer frames until reset or silence. Ctrl-C is data meanwhile, and Timers wait."""
     micropython.kbd_intr(-1)
+    _firmnet.hold(True)
     try:
         _send(READY, 0)
         _loop()
     finally:
+        _firmnet.hold(False)
         micropython.kbd_intr(3)
 
 

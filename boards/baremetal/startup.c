@@ -18,12 +18,19 @@ extern vector __init_array_start[], __init_array_end[];
 int main(void);
 void Reset_Handler(void);
 void SysTick_Handler(void);
+void fn_tick(void);
 void fn_uart_isr(void);
+
+/* What else wants to know of every millisecond: MicroPython's Timers, if it is there. */
+__attribute__((weak)) void fn_tick(void)
+{
+}
 
 static void tick(void)
 {
     fn_check_guard();
     SysTick_Handler();
+    fn_tick();
 }
 
 /* 16 system vectors and 112 interrupts: more than any supported chip has. */

@@ -1,12 +1,14 @@
 /* main.c: what runs after reset? The user's programs, then MicroPython's prompt; again after every soft reset. */
 #include "fn_board.h"
 #include "fn_firmware.h"
+#include "machine_pin.h"
 #include "py/cstack.h"
 #include "py/gc.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "shared/runtime/gchelper.h"
 #include "shared/runtime/pyexec.h"
+#include "shared/runtime/softtimer.h"
 
 /* Room below MicroPython's own stack limit for the C functions that do not check it, and for interrupts. */
 #define STACK_MARGIN_BYTES 2048u
@@ -18,6 +20,9 @@ void gc_collect(void)
 {
     gc_collect_start();
     gc_helper_collect_regs_and_stack();
+#if MICROPY_PY_MACHINE
+    soft_timer_gc_mark_all();
+#endif
     gc_collect_end();
 }
 
@@ -73,11 +78,13 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 {
     fn_stack_bottom = (uintptr_t)__builtin_frame_address(0) + STACK_ABOVE_BYTES - stack_bytes;
     mp_cstack_init_with_sp_here(stack_bytes - STACK_ABOVE_BYTES - STACK_MARGIN_BYTES);
-    for (int stopped = 0;;) {
+    for (int stopped = 0, soft = 0;; soft = 1) {
         gc_init(heap_start, heap_end);
         mp_init();
+        machine_begin(soft);
         stopped = run(!stopped);
         mp_hal_stdout_tx_str("MPY: soft reboot\r\n");
+        machine_end();
         gc_sweep_all();
         mp_deinit();
     }

@@ -566,6 +566,18 @@ static mp_obj_t firmnet_write(mp_obj_t buffer_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_write_obj, firmnet_write);
 
+/* hold(on): from then on no scheduled function runs, such as a Timer's; the frames on the port are nobody else's. */
+static mp_obj_t firmnet_hold(mp_obj_t on)
+{
+    if (mp_obj_is_true(on)) {
+        mp_sched_lock();
+    } else {
+        mp_sched_unlock();
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_hold_obj, firmnet_hold);
+
 static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__firmnet)},
     {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&firmnet_input_obj)},
@@ -593,6 +605,7 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_last_us), MP_ROM_PTR(&firmnet_last_us_obj)},
     {MP_ROM_QSTR(MP_QSTR_stack_peak), MP_ROM_PTR(&firmnet_stack_peak_obj)},
     {MP_ROM_QSTR(MP_QSTR_crc32), MP_ROM_PTR(&firmnet_crc32_obj)},
+    {MP_ROM_QSTR(MP_QSTR_hold), MP_ROM_PTR(&firmnet_hold_obj)},
     {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&firmnet_read_obj)},
     {MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&firmnet_write_obj)},
 };

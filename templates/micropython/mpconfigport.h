@@ -3,8 +3,8 @@
 #include <stdint.h>
 
 /* of fn_board.h, which differs from board to board: what MicroPython's own files include here does not */
-void fn_board_poll(void);
 void fn_board_idle(void);
+void fn_poll(void); /* of mphal.c */
 
 typedef intptr_t mp_int_t;
 typedef uintptr_t mp_uint_t;
@@ -26,6 +26,8 @@ typedef long mp_off_t;
 #define MICROPY_KBD_EXCEPTION (1)
 #define MICROPY_ENABLE_VM_ABORT (1)
 #define MICROPY_ENABLE_SCHEDULER (1)
+#define MICROPY_SCHEDULER_DEPTH (8)
+#define MICROPY_SCHEDULER_STATIC_NODES (1)
 #define MICROPY_PERSISTENT_CODE_LOAD (1)
 #define MICROPY_MAKE_POINTER_CALLABLE(p) ((void *)((mp_uint_t)(p) | 1))
 #define MICROPY_USE_INTERNAL_PRINTF (0)
@@ -78,6 +80,41 @@ typedef long mp_off_t;
 #define MICROPY_PY_SYS_STDIO_BUFFER (1)
 #define MICROPY_PY_TIME (1)
 
+/* what is wired to the chip: fn_machine.h. -DMICROPY_PY_MACHINE=0 leaves it out */
+#ifndef MICROPY_PY_MACHINE
+#define MICROPY_PY_MACHINE (1)
+#endif
+#if MICROPY_PY_MACHINE
+#define MICROPY_PY_MACHINE_INCLUDEFILE "fn_machine_port.h"
+#define MICROPY_PY_MACHINE_BARE_METAL_FUNCS (1)
+#define MICROPY_PY_MACHINE_RESET (1)
+#define MICROPY_PY_MACHINE_DISABLE_IRQ_ENABLE_IRQ (1)
+#define MICROPY_PY_MACHINE_PULSE (1)
+#define MICROPY_PY_MACHINE_PIN_MAKE_NEW mp_pin_make_new
+#define MICROPY_PY_MACHINE_SOFTI2C (1)
+#define MICROPY_PY_MACHINE_I2C (1)
+#define MICROPY_PY_MACHINE_SOFTSPI (1)
+#define MICROPY_PY_MACHINE_SPI (1)
+#define MICROPY_HW_SOFTSPI_MIN_DELAY (0)
+#define MICROPY_HW_SOFTSPI_MAX_BAUDRATE (1000000) /* and as fast as the core can */
+#define MICROPY_PY_MACHINE_TIMER (1)
+#define MICROPY_PY_MACHINE_ADC (1)
+#define MICROPY_PY_MACHINE_ADC_INCLUDEFILE "fn_machine_adc.h"
+#define MICROPY_PY_MACHINE_ADC_CLASS_CONSTANTS
+#define MICROPY_PY_MACHINE_PWM (1)
+#define MICROPY_PY_MACHINE_PWM_INCLUDEFILE "fn_machine_pwm.h"
+#define MICROPY_PY_MACHINE_WDT (1)
+#define MICROPY_PY_MACHINE_WDT_INCLUDEFILE "fn_machine_wdt.h"
+#define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                        \
+    {MP_ROM_QSTR(MP_QSTR_Pin), MP_ROM_PTR(&machine_pin_type)},                  \
+    {MP_ROM_QSTR(MP_QSTR_Timer), MP_ROM_PTR(&machine_timer_type)},              \
+    {MP_ROM_QSTR(MP_QSTR_PWRON_RESET), MP_ROM_INT(FN_POWER_ON)},                \
+    {MP_ROM_QSTR(MP_QSTR_HARD_RESET), MP_ROM_INT(FN_HARD)},                     \
+    {MP_ROM_QSTR(MP_QSTR_WDT_RESET), MP_ROM_INT(FN_WATCHDOG)},                  \
+    {MP_ROM_QSTR(MP_QSTR_DEEPSLEEP_RESET), MP_ROM_INT(FN_DEEP_SLEEP)},          \
+    {MP_ROM_QSTR(MP_QSTR_SOFT_RESET), MP_ROM_INT(FN_SOFT)},
+#endif
+
 /* file systems: none on the board, but `mpremote mount` can lend the host's */
 #define MICROPY_VFS (1)
 #define MICROPY_READER_VFS (1)
@@ -95,14 +132,14 @@ typedef long mp_off_t;
 #define MICROPY_VM_HOOK_POLL              \
     if (--vm_hook_divisor == 0) {         \
         vm_hook_divisor = MICROPY_VM_HOOK_COUNT; \
-        fn_board_poll();                  \
+        fn_poll();                        \
     }
 #define MICROPY_VM_HOOK_LOOP MICROPY_VM_HOOK_POLL
 #define MICROPY_VM_HOOK_RETURN MICROPY_VM_HOOK_POLL
 #endif
 
 /* every wait lets bytes in and may sleep until the next tick */
-#define MICROPY_INTERNAL_EVENT_HOOK fn_board_poll()
+#define MICROPY_INTERNAL_EVENT_HOOK fn_poll()
 #define MICROPY_INTERNAL_WFE(timeout_ms) fn_board_idle()
 
 #define MP_STATE_PORT MP_STATE_VM

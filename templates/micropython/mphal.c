@@ -1,5 +1,6 @@
 /* mphal.c: how does MicroPython reach the serial port and the clock? Through fn_board.h and one receive ring. */
 #include "fn_board.h"
+#include "fn_machine.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "py/stream.h"
@@ -48,10 +49,19 @@ void fn_received(uint8_t byte)
     }
 }
 
+/* What interrupts do not bring: bytes, and the tick where the board has none. */
+void fn_poll(void)
+{
+    fn_board_poll();
+#if MICROPY_PY_MACHINE
+    fn_tick();
+#endif
+}
+
 /* One turn of any wait: Ctrl-C and scheduled functions run here, and may raise. */
 void fn_wait(void)
 {
-    fn_board_poll();
+    fn_poll();
     mp_handle_pending(true);
     if (ring_head == ring_tail) {
         fn_board_idle();
@@ -123,7 +133,7 @@ void mp_hal_delay_ms(mp_uint_t ms)
 {
     const uint32_t start = fn_board_ms();
     do {
-        fn_board_poll();
+        fn_poll();
         mp_handle_pending(true);
         if (ms > 1u) {
             fn_board_idle();

@@ -9,15 +9,22 @@ from torch import nn
 
 import firmnet
 from firmnet.artifact import Artifact
+from firmnet.emulators import emulator_for
+from firmnet.errors import UserError
 
 
 def built(
-    model: nn.Module, shape: tuple[int, ...], name: str, folder: str, app: Path | None = None
+    model: nn.Module,
+    shape: tuple[int, ...],
+    name: str,
+    folder: str,
+    app: Path | None = None,
+    board: str = "netduinoplus2",
 ) -> Artifact:
-    """A deployment for the emulated board, with seeded calibration noise, compiled."""
+    """A deployment for an emulated board, with seeded calibration noise, compiled."""
     calibration = np.random.default_rng(0).normal(size=(24, *shape)).astype(np.float32)
-    deployment = firmnet.compile(model.eval(), calibration, board="netduinoplus2", name=name, app=app)
-    deployment.build(folder)
+    deployment = firmnet.compile(model.eval(), calibration, board=board, name=name, app=app)
+    deployment.build(folder, emulate=True)
     assert deployment.artifact is not None
     return deployment.artifact
 
@@ -40,6 +47,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
         nn.Linear(12, 5),
     )
     return built(model, (1, 8, 8), "small", str(tmp_path_factory.mktemp("small") / "artifact"))
+
+
+@pytest.fixture(scope="session")
+def small_l475(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A firmware for the board whose pins are emulated; skipped where its QEMU is not to be had."""
+    try:
+        emulator_for("b-l475e-iot01a")
+    except UserError as error:
+        pytest.skip(str(error))
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+    folder = str(tmp_path_factory.mktemp("small_l475") / "artifact")
+    return built(model, (1, 8, 8), "small", folder, board="b_l475e_iot01a")
 
 
 @pytest.fixture(scope="session")

@@ -170,7 +170,7 @@ def test_the_nano_keeps_its_own_memory_map(make: Callable[[str], Made]) -> None:
         assert in_flash or in_ram, f"{segment.p_vaddr:#x} to {end:#x}"
 
 
-def test_only_uart_and_timer_glue_differ_between_boards(tmp_path: Path) -> None:
+def test_only_glue_differs_between_boards(tmp_path: Path) -> None:
     nano, nucleo = (generated(id, tmp_path / id).firmware for id in ("nano33ble", "nucleo_f446re"))
     files = {p.relative_to(root) for root in (nano, nucleo) for p in root.rglob("*") if p.is_file()}
     differing = {str(name) for name in files if _content(nano / name) != _content(nucleo / name)}
@@ -179,7 +179,10 @@ def test_only_uart_and_timer_glue_differ_between_boards(tmp_path: Path) -> None:
         "platformio.ini",
         "include/fn_board_config.h",
         "platform/glue/cmsdk_uart.c",
+        "platform/glue/stm32_pins.h",
+        "platform/glue/stm32f4_adc.h",
         "platform/glue/stm32f4_clock.h",
+        "platform/glue/stm32f4_pins.c",
         "platform/glue/stm32f4_usart.c",
         "platform/boards/nano33ble.json",
         "platform/boards/nucleo_f446re.json",

@@ -57,7 +57,7 @@ def stopped(board: Board) -> Board:
 
 
 def test_the_app_starts_at_boot_stops_and_starts_again(stopped: Board) -> None:
-    stopped.send(b"count >= 1\r")
+    stopped.send(b"GREETING == 'hello'\r")
     assert b"\r\nTrue\r\n" in stopped.until(b">>> ")  # what it made is there to look at
     stopped.send(CTRL_D)
     assert b"MPY: soft reboot" in stopped.until(BEGINS)

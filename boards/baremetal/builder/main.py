@@ -68,7 +68,7 @@ if not board.get("build.ldscript", ""):
 env.BuildSources(
     os.path.join("$BUILD_DIR", "board"),
     platform_dir,
-    src_filter=["-<*>", "+<startup.c>", "+<faults.c>", f"+<glue/{board.get('build.glue')}.c>"],
+    src_filter=["-<*>", "+<startup.c>", "+<faults.c>", *(f"+<glue/{name}.c>" for name in board.get("build.glue"))],
 )
 
 if "nobuild" in COMMAND_LINE_TARGETS:

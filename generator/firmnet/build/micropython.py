@@ -15,7 +15,7 @@ from ..toolchain import run
 
 RELEASE = "1.25.0"
 REPOSITORY = "https://github.com/micropython/micropython"
-CHECKSUM = "77c1467d6003980bb2c3f6a178570599f093f1765065972b73dd5cba4c569616"
+CHECKSUM = "415387e39119e1434011a843d9d69f6028a39e340a7b70a53b01001c98489dcd"
 """SHA-256 over the files below, paths and contents: the same for every way the source can come."""
 
 PATTERNS = (
@@ -33,7 +33,7 @@ PATTERNS = (
     "lib/oofatfs/*.[ch]",
     "shared/readline/*.[ch]",
     "shared/runtime/{gchelper_generic,interrupt_char,mpirq,pyexec}.c",
-    "shared/runtime/{stdout_helpers,sys_stdio_mphal}.c",
+    "shared/runtime/{softtimer,stdout_helpers,sys_stdio_mphal}.c",
     "shared/runtime/*.h",
     "shared/timeutils/*.[ch]",
     "tools/mpy-tool.py",

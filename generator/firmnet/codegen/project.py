@@ -19,8 +19,33 @@ from ..qmath import pixel_divisor
 from ..targets import Board, Runtime, board_to_json, core_named, needs
 from .templates import render
 
-INCLUDES = ("fn_board.h", "fn_firmware.h", "fn_run.h", "mpconfigport.h", "mphalport.h")
-SOURCES = ("main.c", "mphal.c", "modfirmnet.c", "named.c", "frozen.c", "arduino.cpp")
+INCLUDES = (
+    "fn_board.h",
+    "fn_firmware.h",
+    "fn_machine.h",
+    "fn_machine_adc.h",
+    "fn_machine_port.h",
+    "fn_machine_pwm.h",
+    "fn_machine_wdt.h",
+    "fn_run.h",
+    "machine_pin.h",
+    "mpconfigport.h",
+    "mphalport.h",
+)
+SOURCES = (
+    "arduino.cpp",
+    "frozen.c",
+    "lacking.c",
+    "machine.c",
+    "machine_bus.c",
+    "machine_classes.c",
+    "machine_pin.c",
+    "main.c",
+    "modfirmnet.c",
+    "mphal.c",
+    "named.c",
+    "pins.c",
+)
 SCRIPTS = ("object_cache.py", "micropython_sources.py", "micropython_headers.py")
 C_INCLUDES = (
     "micropython/fn_board.h",
@@ -157,10 +182,18 @@ def _any_project(graph: Graph, board: Board, runtime: Runtime, app: BoardApp | N
 
 
 def _platform(board: Board, runtime: Runtime) -> dict[str, str]:
-    """Our PlatformIO platform, with the one glue file and the one board definition that the board needs."""
-    names = (*PLATFORM, *sorted(_glue_files(f"{board.baremetal.glue}.c")))
+    """Our PlatformIO platform, with the glue files and the one board definition that the board needs."""
+    glue = [_glue_files(f"{name}.c") for name in _glues(board, runtime)]
+    names = (*PLATFORM, *sorted(set[str]().union(*glue)))
     files = {f"platform/{name}": _text("boards", "baremetal", name) for name in names}
     return files | {f"platform/boards/{board.id}.json": _board_json(board, runtime)}
+
+
+def _glues(board: Board, runtime: Runtime) -> list[str]:
+    """The files of glue/ that are compiled: port and clock, and for MicroPython what is wired to the chip."""
+    pins = board.baremetal.pins_glue
+    there = (assets("boards") / "baremetal" / "glue" / f"{pins}.c").is_file()
+    return [board.baremetal.glue, *([pins] if there and runtime == "micropython" else [])]
 
 
 def _glue_files(name: str) -> set[str]:
@@ -178,7 +211,7 @@ def _board_json(board: Board, runtime: Runtime) -> str:
         "cpu": chip.core.removesuffix("f"),
         "f_cpu": f"{bare.clock_hz}L",
         "cpu_flags": list(core_named(chip.core).cflags),
-        "glue": bare.glue,
+        "glue": _glues(board, runtime),
         "flash_origin": f"{chip.flash_origin:#x}",
         "ram_origin": f"{chip.ram_origin:#x}",
         "stack_bytes": taken.stack_bytes,

@@ -46,7 +46,7 @@ def _command(board: Board, elf: Path, listener: int) -> list[str]:
     emulator = emulator_of(board, "qemu")
     uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
     machine = ["-machine", emulator.machine, *emulator.arguments, *_fitting(board, elf)]
-    quiet = ["-display", "none", "-monitor", "none", "-no-reboot"]
+    quiet = ["-display", "none", "-monitor", "none"]
     program = emulator_for(emulator.machine)
     return [program, *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
 

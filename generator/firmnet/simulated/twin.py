@@ -172,6 +172,7 @@ class Twin:
             dump=self._dump,
             last_us=lambda: 42,
             stack_peak=lambda: 640,
+            hold=lambda on: None,
             image=self._image,
             crc32=lambda data, crc=0: zlib.crc32(data.encode() if isinstance(data, str) else data, crc),
             load=self._load,

@@ -42,6 +42,11 @@ OpenocdConfig = Annotated[
 ]
 """A file that OpenOCD brings: its scripts are programs."""
 UInt32 = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+Pin = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9._]{0,8}$")]
+"""As the chip's family calls it (PA5, P0.13, GP25), or the Arduino core (D13, A0)."""
+PinName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,8}$")]
+BusNumber = Annotated[int, Field(ge=0, le=15)]
+"""A key of a table, so a text in TOML and JSON."""
 
 
 @dataclass(frozen=True, config=_CLOSED)
@@ -111,6 +116,11 @@ class Baremetal:
         if own := {"FN_CLOCK_HZ", "FN_UART_IRQ"} & self.defines.keys():
             raise ValueError(f"{min(own)} is not for 'defines': it is made of clock_hz and uart_irq")
 
+    @property
+    def pins_glue(self) -> str:
+        """The file beside the glue, if there is one, that knows the chip's pins: "stm32f4_pins"."""
+        return self.glue.rpartition("_")[0] + "_pins"
+
 
 EMULATED_ONLY = Baremetal("cmsdk_uart", clock_hz=25_000_000, uart_irq=0)
 """Of a board that says nothing of it: our own build runs on one of Arm's MPS2 machines, if anywhere."""
@@ -154,10 +164,50 @@ BAREMETAL_WAYS = ("stlink", "dfu", *OWN_WAYS)
 
 @dataclass(frozen=True, config=_CLOSED)
 class MicroPython:
-    """`heap_bytes`: the least that must be left on bare metal, what is reserved under an Arduino core."""
+    """`heap_bytes`: the least that must be left on bare metal, what is reserved under an Arduino core.
+
+    `machine`: whether the module of that name comes along; it takes some 20 KB of flash.
+    """
 
     heap_bytes: Bytes
     stack_bytes: Bytes
+    machine: bool = True
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class I2c:
+    """The pins of an I2C bus."""
+
+    scl: Pin
+    sda: Pin
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class Spi:
+    """The pins of an SPI bus."""
+
+    sck: Pin
+    miso: Pin
+    mosi: Pin
+
+
+@dataclass(frozen=True, config=_CLOSED)
+class Pins:
+    """What a board calls the pins of its chip, and which pins its buses have, by the number of each bus."""
+
+    names: Mapping[PinName, Pin] = field(default_factory=dict)
+    i2c: Mapping[BusNumber, I2c] = field(default_factory=dict)
+    spi: Mapping[BusNumber, Spi] = field(default_factory=dict)
+
+    @property
+    def by_key(self) -> dict[str, str]:
+        """Every pin that is named here, by its key in the board file."""
+        named = {f"names.{name}": pin for name, pin in self.names.items()}
+        for id, bus in self.i2c.items():
+            named |= {f"i2c.{id}.scl": bus.scl, f"i2c.{id}.sda": bus.sda}
+        for id, wires in self.spi.items():
+            named |= {f"spi.{id}.{key}": getattr(wires, key) for key in ("sck", "miso", "mosi")}
+        return named
 
 
 _ARGUMENTS = {
@@ -208,6 +258,7 @@ class Board:
     baremetal: Baremetal = EMULATED_ONLY
     platformio: PlatformIO | None = None
     flash: Flashing = Flashing()
+    pins: Pins = Pins()
     emulator: Emulator | None = None
 
     def __post_init__(self) -> None:
@@ -216,6 +267,7 @@ class Board:
         if kept >= self.chip.ram_bytes:
             raise ValueError(f"'micropython': heap and stack ({kept:,} bytes) leave nothing of the RAM")
         _check_glue(self.baremetal, self.chip, self.link)
+        _check_pins(self.pins, self.chip)
         ways = [*self.flash.protocols, self.baremetal.upload_protocol]
         if "uf2" in ways and (not self.flash.drives or self.flash.uf2_family is None):
             raise ValueError("'uf2' wants 'flash.drives' and 'flash.uf2_family': by what its drive is known")
@@ -417,6 +469,22 @@ def _check_glue(own: Baremetal, chip: Chip, link: Connection) -> None:
         )
     if glue.speaks_usb and link.transport != "usb_cdc":
         raise ValueError(f"{name} talks over USB: 'link.transport' must be 'usb_cdc'")
+
+
+_PINS = {
+    "stm32": (r"P[A-K](\d|1[0-5])", "PA0 to PK15"),
+    "nrf5": (r"P[01]\.[0-3]\d|[AD]\d{1,2}", "P0.00 to P1.15, or on an Arduino core D0, A0 and so on"),
+    "rp2040": (r"GP[0-2]?\d", "GP0 to GP29"),
+}
+"""How families, by what their chips' names begin with, call their pins: a pattern, and for people."""
+
+
+def _check_pins(pins: Pins, chip: Chip) -> None:
+    """ValueError naming the key of a pin that is called as another family's are."""
+    for family, (form, told) in _PINS.items():
+        odd = [key for key, pin in pins.by_key.items() if not re.fullmatch(form, pin)]
+        if chip.mcu.startswith(family) and odd:
+            raise ValueError(f"'pins.{odd[0]}' = {pins.by_key[odd[0]]!r}: pins of {chip.mcu!r} are {told}")
 
 
 def _check_emulator(emulator: Emulator, own: Baremetal, chip: Chip) -> None:

@@ -105,7 +105,7 @@ def headers():
     """genhdr/*.h from every C file that becomes part of the interpreter. The model is none of them."""
     # the libraries in lib/micropython/lib mention no words
     scanned = below("lib/micropython/py/*.c", "lib/micropython/extmod/*.c", "lib/micropython/shared/*/*.c", "src/*.c")
-    sources = [path for path in scanned if not re.search(r"/(nlr|.*machine|vfs_lfsx).*\.c$|/(frozen|deployed)\.c$", path)]
+    sources = [path for path in scanned if not re.search(r"/(nlr|vfs_lfsx).*\.c$|/(frozen|deployed)\.c$", path)]
     read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/*.py", "include/*.h", "src/*.c")
     compiler, flags = compiler_and_flags()
     general = [flag for flag in flags if not flag.startswith("-Ilib/")]  # all but the model's own folder

@@ -1,0 +1,18 @@
+/* stm32f7_pins.c: fn_machine.h on an STM32F7. Sections are those of RM0385 (F74x). */
+#include "registers.h"
+
+#define GPIO_BASE 0x40020000u
+#define PORTS 11u
+#define PORT_CLOCKS REG(0x40023830u) /* RCC_AHB1ENR, 5.3.10 */
+#define TIMER_CLOCKS REG(0x40023840u) /* RCC_APB1ENR, 5.3.13 */
+#define TIMER_1 0x40010000u
+#define TIMER_1_CLOCKS REG(0x40023844u) /* RCC_APB2ENR, 5.3.14 */
+#define TIMER_1_ON (1u << 0)
+#define BUS_PRESCALER(bus) (REG(0x40023808u) >> ((bus) == 1u ? 10u : 13u)) /* RCC_CFGR, 5.3.3 */
+#define UNIQUE_ID 0x1FF0F420u /* 41.1 */
+#define RESET_FLAGS REG(0x40023874u) /* RCC_CSR, 5.3.21 */
+#define FLAGS_POWER (1u << 27 | 1u << 25)
+#define FLAGS_FORGET (1u << 24)
+
+#include "stm32_pins.h"
+#include "stm32f4_adc.h"
