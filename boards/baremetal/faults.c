@@ -2,7 +2,8 @@
  *
  * The line says why and where in numbers; firmnet, which has the firmware's symbols, says it in words (devices/faults.py).
  * What overflows the stack is such a fault too: below the stack lies a guard. Where the core has a stack limit or a memory
- * protection unit, touching it is the fault; elsewhere it is painted, and looked at in every tick.
+ * protection unit, touching it is the fault; elsewhere it is painted, and looked at in every tick. A Cortex-M0+ may have such a
+ * unit, but keeps a fault's frame on the stack without fail or locks up in silence: its guard is painted too.
  */
 #include <stdint.h>
 
@@ -11,9 +12,15 @@
 
 #define REG(address) (*(volatile uint32_t *)(address))
 #define ICSR REG(0xE000ED04u)
+#if defined(__ARM_ARCH_6M__) /* does not tell */
+#define CFSR 0u
+#define MMFAR 0u
+#define BFAR 0u
+#else
 #define CFSR REG(0xE000ED28u)
 #define MMFAR REG(0xE000ED34u)
 #define BFAR REG(0xE000ED38u)
+#endif
 #define MPU_TYPE REG(0xE000ED90u)
 #define MPU_CTRL REG(0xE000ED94u)
 #define MPU_RNR REG(0xE000ED98u)
@@ -37,7 +44,7 @@ extern uint32_t __stack_guard[], _estack[];
 
 static int guard_is_painted;
 
-#if !defined(__ARM_ARCH_8M_MAIN__) && !defined(__ARM_ARCH_8_1M_MAIN__)
+#if !defined(__ARM_ARCH_8M_MAIN__) && !defined(__ARM_ARCH_8_1M_MAIN__) && !defined(__ARM_ARCH_6M__)
 static void forbid(void)
 {
     const uint32_t regions = MPU_TYPE >> 8 & 0xFFu;
@@ -58,9 +65,13 @@ void fn_guard_stack(void)
 #if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
     __asm volatile("msr msplim, %0" ::"r"(GUARD_END));
 #else
+#if !defined(__ARM_ARCH_6M__)
     if (MPU_TYPE >> 8 & 0xFFu) {
         forbid();
-    } else if ((uint32_t)__stack_guard >= FN_RAM_ORIGIN) { /* else what overflows leaves the RAM */
+        return;
+    }
+#endif
+    if ((uint32_t)__stack_guard >= FN_RAM_ORIGIN) { /* else what overflows leaves the RAM */
         for (volatile uint32_t *word = __stack_guard; word < GUARD_END; word++) {
             *word = PAINT;
         }
@@ -155,7 +166,10 @@ static __attribute__((noreturn)) void tell(uint32_t why, uint32_t sp, uint32_t w
         say(" sum");
         say_word(sum);
         say("\r\n");
-        wait(hz ? hz : FN_CLOCK_HZ);
+        for (uint32_t ms = 0; ms < 1000u; ms++) {
+            wait((hz ? hz : FN_CLOCK_HZ) / 1000u);
+            fn_board_poll(); /* where no interrupt comes, a host on USB still wants answers */
+        }
     }
 }
 

@@ -338,14 +338,14 @@ class Board {
     }
   }
 
-  /** The next byte over the UART, and so on at its rate. */
+  /** The next byte over the UART, and so on at its rate; while it is off, nothing. */
   feed() {
     const uart = this.mcu.uart[0];
     if (uart.enabled) {
       uart.feedByte(this.toBoard.shift());
     }
     if (this.toBoard.length) {
-      this.clock.createAlarm(() => this.feed()).schedule(10e9 / (uart.baudRate || 115200));
+      this.clock.createAlarm(() => this.feed()).schedule(uart.enabled ? 10e9 / uart.baudRate : 1e6);
     }
   }
 
@@ -370,22 +370,21 @@ class Board {
   /** Some milliseconds of work; how long to wait before the next (ms): the board never runs ahead of its clock. */
   work() {
     const until = performance.now() + SLICE_MS;
-    let now;
-    do {
-      for (let i = 0; i < 2000; i++) {
+    while (performance.now() < until && !this.socket?.writableNeedDrain) {
+      for (let i = 0; i < 2000 && !this.mcu.core.waiting; i++) {
         this.step();
       }
-      if (this.restarts) {
-        this.switchOn();
-      }
-      now = performance.now();
-      const ahead = this.clock.nanos / 1e6 - (now - this.began);
+      const ahead = this.clock.nanos / 1e6 - (performance.now() - this.began);
       if (ahead < 0) {
-        this.began = now - this.clock.nanos / 1e6; // what was lost is not made up for
+        this.began -= ahead; // what was lost is not made up for
       } else if (ahead > 1 && this.mcu.core.waiting) {
         return ahead;
       }
-    } while (now < until && !this.socket?.writableNeedDrain);
+      this.step();
+      if (this.restarts) {
+        this.switchOn();
+      }
+    }
     return 0;
   }
 }

@@ -13,7 +13,7 @@ from . import devices, emulators, toolchain
 from .build.micropython import RELEASE, cached_source, is_whole
 from .cache import cache_dir, check_writable
 from .clean import damaged, entries, listed, sizes
-from .errors import UserError
+from .errors import UserError, first_line
 from .targets import FORBIDDEN, Board, Drive, PortInfo, Thing, boards_things, fits, known_boards, title
 
 Condition = Literal["ok", "missing", "later", "none", "damaged"]
@@ -40,6 +40,7 @@ def examine() -> list[Check]:
         newlib(),
         emulator(),
         newer_emulator(),
+        other_emulator(),
         package("PlatformIO", "platformio", "pip install 'platformio>=6.2,<6.3'"),
         package("SCons", "scons", "pip install 'scons>=4.11.1,<4.12'"),
         platformio_mode(),
@@ -100,9 +101,23 @@ def newer_emulator() -> Check:
     return Check(name, "none", f"{boards} cannot be emulated here", "install a newer qemu-system-arm")
 
 
+def other_emulator() -> Check:
+    """The node that runs rp2040js, and the boards that this emulates."""
+    name = "rp2040js"
+    boards = ", ".join(b.id for b in _boards() if b.emulator and b.emulator.kind == "rp2040js")
+    try:
+        found = emulators.node()
+    except UserError as error:
+        return Check(name, "none", first_line(error), emulators.NODE_FIX)
+    runs = f"node {emulators.shown(found.release)} in {Path(found.path).parent}: {boards}"
+    if emulators.kept_rp2040js():
+        return Check(name, "ok", f"{emulators.RP2040JS.rpartition('-')[2]}, {runs}")
+    return Check(name, "later", f"fetched when first needed, {runs}")
+
+
 def _emulated(*, release: emulators.Release, other: bool) -> str:
-    """The boards with an emulator that this release runs; `other`: those that it does not."""
-    machines = {board.id: board.emulator.machine for board in _boards() if board.emulator}
+    """The boards that this release of QEMU emulates; `other`: those that it does not."""
+    machines = {b.id: b.emulator.machine for b in _boards() if b.emulator and b.emulator.kind == "qemu"}
     return ", ".join(id for id, machine in machines.items() if (emulators.since(machine) > release) == other)
 
 

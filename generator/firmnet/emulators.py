@@ -124,15 +124,15 @@ def node() -> NodeProgram:
 
     UserError with what to install where there is none.
     """
-    why = ["there is no node on this system"]
+    why = "there is no node with npm on this system"
     for path, npm in filter(None, (_systems_node(), _packaged_node())):
         said = run([path, "--version"], what=f"{path} --version", timeout_s=20).stdout
         found = re.match(r"v(\d+)\.(\d+)", said)
         version = (int(found[1]), int(found[2])) if found else (0, 0)
         if version >= (18, 0):
             return NodeProgram(path, version, npm)
-        why = [f"{path} is {said.strip()[:40]!r}"]
-    raise UserError(f"a Pico is emulated by rp2040js, which node runs, and {why[0]}: {NODE_FIX}")
+        why = f"{path} is {said.strip()[:40]!r}"
+    raise UserError(f"rp2040js, which emulates a Pico, runs on node, and {why}: {NODE_FIX}")
 
 
 def rp2040js(say: Line = lambda sentence: None) -> tuple[NodeProgram, Path]:

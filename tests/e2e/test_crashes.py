@@ -100,6 +100,7 @@ void fn_board_write(const uint8_t *data, uint32_t n)
 }
 
 uint32_t fn_board_clock_hz(void) { return 0; }
+void fn_board_poll(void) {}
 void SysTick_Handler(void) {}
 void fn_uart_isr(void) {}
 
