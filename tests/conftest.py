@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does; before NumPy is imported
+for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # of NumPy and PyTorch, before they are imported:
+    os.environ.setdefault(
+        threads, "1"
+    )  # workers take every core as it is, and more threads wait for each other
 # A folder without boards: those of whoever runs the tests are not tested.
 os.environ["FIRMNET_BOARDS"] = os.path.dirname(__file__)
 pytest.register_assert_rewrite("board_checks")

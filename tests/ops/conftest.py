@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
 from matrix_rows import MACHINES, Outputs, Row, rows_of
+from together import in_units, together
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
@@ -16,7 +17,7 @@ from firmnet.targets import Isa
 
 def on_host(rows: Sequence[Row]) -> Outputs:
     sources = {row.graph.name: model_sources(row.graph, isa=Isa.SCALAR) for row in rows}
-    library = host.HostLibrary(sources, cflags=WARNINGS)
+    library = host.HostLibrary(in_units(sources), cflags=WARNINGS)
     return {
         row.id: np.stack([library.run(row.graph.name, *row.split(x)).view(np.int8) for x in row.inputs])
         for row in rows
@@ -25,7 +26,8 @@ def on_host(rows: Sequence[Row]) -> Outputs:
 
 def on_core(rows: Sequence[Row], machine: str) -> Outputs:
     isa = Isa.SCALAR if machine == MACHINES["core_m3"] else Isa.DSP
-    image = core.image([from_graph(row.graph, isa=isa) for row in rows], machine, cflags=WARNINGS)
+    models = together([from_graph(row.graph, isa=isa) for row in rows])
+    image = core.image(models, machine, cflags=WARNINGS)
     answers = image.ask([Request(row.graph.name, row.inputs) for row in rows])
     return {row.id: answer.outputs for row, answer in zip(rows, answers, strict=True)}
 

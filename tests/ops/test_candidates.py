@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
 from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
+from together import together
 
 from firmnet.devices import core, host
 from firmnet.devices.device import side_by_side
@@ -66,7 +67,9 @@ several = pytest.mark.parametrize("op", ops_of(row for row in ROWS if dearer(row
 
 @several
 def test_in_plain_c_under_sanitizers(op: str) -> None:
-    assert not wrong_ones(op, lambda models: host.executable(models, host.SANITIZERS), separate=True)
+    assert not wrong_ones(
+        op, lambda models: host.executable(together(models), host.SANITIZERS), separate=True
+    )
 
 
 @several
@@ -74,7 +77,7 @@ def test_in_one_arena_on_core(op: str) -> None:
     """Where the output overlaps the input as far as the kernel says that it may."""
 
     def build(models: list[Model]) -> Runner:
-        return core.image(models, MACHINES["core"], cflags=WARNINGS)
+        return core.image(together(models), MACHINES["core"], cflags=WARNINGS)
 
     assert not wrong_ones(op, build, separate=False)
 

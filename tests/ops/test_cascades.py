@@ -11,6 +11,7 @@ from layered_networks import NETWORKS, noise
 from matrix_rows import MACHINES
 from random_networks import SEEDS
 from test_random_modules import integer
+from together import NOT_OPTIMIZED, together
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, Wanted, from_graph
@@ -89,13 +90,14 @@ def wrong_ones(models: Sequence[Model], program: Runner) -> list[str]:
 def test_on_host(isa: Isa) -> None:
     """With an array for each value, a piece that goes beyond its rows is seen by the sanitizers."""
     models = cut(FEW, isa=isa, separate_buffers=True)
-    assert wrong_ones(models, host.executable(models, host.SANITIZERS)) == []
+    assert wrong_ones(models, host.executable(together(models), host.SANITIZERS)) == []
 
 
 @pytest.mark.parametrize("machine", ["core", "core_m3"])
 def test_in_one_arena_on_core(machine: str) -> None:
     models = cut(MANY, isa=Isa.SCALAR if machine == "core_m3" else Isa.DSP, separate_buffers=False)
-    assert wrong_ones(models, core.image(models, MACHINES[machine], cflags=WARNINGS)) == []
+    flags = (*WARNINGS, *NOT_OPTIMIZED)
+    assert wrong_ones(models, core.image(together(models), MACHINES[machine], cflags=flags)) == []
 
 
 @both_kernels

@@ -11,6 +11,7 @@ from compiler_warnings import WARNINGS
 from layered_networks import noise
 from matrix_rows import MACHINES
 from random_networks import Function
+from together import together
 from torch import Tensor, nn
 
 from firmnet.devices import core, host
@@ -162,7 +163,7 @@ def test_a_chain_is_one_layer(name: str, ops: list[str]) -> None:
 @pytest.mark.parametrize("device", ["host", "core", "core_m3"])
 def test_is_bit_exact(device: str) -> None:
     isa = Isa.SCALAR if device == "core_m3" else Isa.DSP
-    models = [from_graph(graph, isa=isa) for graph in graphs()]
+    models = together([from_graph(graph, isa=isa) for graph in graphs()])
     build = (
         host.executable(models) if device == "host" else core.image(models, MACHINES[device], cflags=WARNINGS)
     )

@@ -10,6 +10,7 @@ from layered_networks import noise
 from leading_axes import SEEDS, graphs, named, optimized
 from matrix_rows import MACHINES, ROWS
 from test_cascades import random_cascades
+from together import NOT_OPTIMIZED, together
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, from_graph
@@ -63,7 +64,12 @@ def models(isa: Isa, limited: bool) -> list[Model]:
 def test_is_bit_exact(device: str, limited: bool) -> None:
     made = models(Isa.SCALAR if device == "core_m3" else Isa.DSP, limited)
     assert made
-    build = host.executable(made) if device == "host" else core.image(made, MACHINES[device], cflags=WARNINGS)
+    units, flags = together(made), (*WARNINGS, *NOT_OPTIMIZED)
+    build = (
+        host.executable(units, NOT_OPTIMIZED)
+        if device == "host"
+        else core.image(units, MACHINES[device], cflags=flags)
+    )
     by_name = {graph.name: graph for graph in graphs()}
     answers = build.ask([Request(model.name, noise(by_name[model.name], INPUTS)) for model in made])
     assert right(made, [answer.outputs for answer in answers]) == [model.name for model in made]
@@ -73,7 +79,8 @@ def test_is_bit_exact(device: str, limited: bool) -> None:
 def test_random_cascades_stay_in_their_buffers(isa: Isa) -> None:
     watched = graphs()[:WATCHED]
     made = [from_graph(g, isa=isa, separate_buffers=True, cascades=random_cascades(g, isa)) for g in watched]
-    answers = host.executable(made, host.SANITIZERS).ask([Request(g.name, noise(g, INPUTS)) for g in watched])
+    program = host.executable(together(made), host.SANITIZERS)
+    answers = program.ask([Request(g.name, noise(g, INPUTS)) for g in watched])
     assert right(made, [answer.outputs for answer in answers]) == [g.name for g in watched]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
 from matrix_rows import ROWS, Row
+from together import together
 
 from firmnet.devices import core
 from firmnet.devices.runner import Request, from_graph
@@ -39,7 +40,8 @@ def test_bit_exact(machine: str, isa: Isa) -> None:
         pytest.skip(str(error))
     rows = one_of_each_kernel(isa)
     assert len({row.op for row in rows}) == len({row.op for row in ROWS})
-    image = core.image([from_graph(row.graph, isa=isa) for row in rows], machine, cflags=WARNINGS)
+    models = together([from_graph(row.graph, isa=isa) for row in rows])
+    image = core.image(models, machine, cflags=WARNINGS)
     asked = [Request(row.graph.name, np.r_[row.inputs[:INPUTS], row.inputs[-3:]]) for row in rows]
     wrong = [
         row.id

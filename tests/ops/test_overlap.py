@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
+from together import NOT_OPTIMIZED, together
 
 from firmnet.devices import core, host
 from firmnet.devices.runner import Model, Request, Runner, from_graph
@@ -55,6 +56,14 @@ def wrong_ones(placed: Sequence[tuple[Row, Model]], build: Callable[[list[Model]
     ]
 
 
+def on_host(models: list[Model]) -> Runner:
+    return host.executable(together(models), NOT_OPTIMIZED)
+
+
+def on_core(models: list[Model]) -> Runner:
+    return core.image(together(models), MACHINES["core"], cflags=NOT_OPTIMIZED)
+
+
 def every_placement(op: str, isa: Isa) -> list[tuple[Row, Model]]:
     return [
         (row, model(row, f"m{i}_{j}_{further}", isa, activation, distance + further))
@@ -70,17 +79,17 @@ def ops_that_share(isa: Isa) -> list[str]:
 
 @pytest.mark.parametrize("op", ops_that_share(Isa.SCALAR))
 def test_on_host_portable(op: str) -> None:
-    assert not wrong_ones(every_placement(op, Isa.SCALAR), host.executable)
+    assert not wrong_ones(every_placement(op, Isa.SCALAR), on_host)
 
 
 @pytest.mark.parametrize("op", ops_that_share(Isa.DSP))
 def test_on_host_dsp_kernels(op: str) -> None:
-    assert not wrong_ones(every_placement(op, Isa.DSP), host.executable)
+    assert not wrong_ones(every_placement(op, Isa.DSP), on_host)
 
 
 @pytest.mark.parametrize("op", ops_that_share(Isa.DSP))
 def test_assembly_on_core(op: str) -> None:
-    assert not wrong_ones(every_placement(op, Isa.DSP), lambda models: core.image(models, MACHINES["core"]))
+    assert not wrong_ones(every_placement(op, Isa.DSP), on_core)
 
 
 def test_in_place_is_wrong_where_a_distance_is_asked_for() -> None:
@@ -88,4 +97,4 @@ def test_in_place_is_wrong_where_a_distance_is_asked_for() -> None:
     (row,) = (row for row in ROWS if row.id == "avg_pool2d-3x3_s1_pad_7_channels")
     ((activation, distance),) = sharing(row, isa=Isa.DSP)
     assert distance > 0
-    assert wrong_ones([(row, model(row, "in_place", Isa.DSP, activation, 0))], host.executable)
+    assert wrong_ones([(row, model(row, "in_place", Isa.DSP, activation, 0))], on_host)

@@ -11,6 +11,7 @@ from casework import Case, activation, bias, output_scale, weight
 from compiler_warnings import WARNINGS
 from matrix_rows import MACHINES, Row, rows_of
 from random_networks import random_network
+from together import in_units, together
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
@@ -59,15 +60,14 @@ def noise(seed: int) -> Array:
 
 
 def on_host() -> dict[int, Array]:
-    library = host.HostLibrary(
-        {f"random_{seed}": model_sources(integer(seed), isa=Isa.SCALAR) for seed in SEEDS}, cflags=WARNINGS
-    )
+    sources = {f"random_{seed}": model_sources(integer(seed), isa=Isa.SCALAR) for seed in SEEDS}
+    library = host.HostLibrary(in_units(sources), cflags=WARNINGS)
     return {seed: np.stack([library.run(f"random_{seed}", x) for x in noise(seed)]) for seed in SEEDS}
 
 
 def on_core(device: str) -> dict[int, Array]:
     isa = Isa.SCALAR if device == "core_m3" else Isa.DSP
-    models = [from_graph(integer(seed), isa=isa) for seed in SEEDS]
+    models = together([from_graph(integer(seed), isa=isa) for seed in SEEDS])
     image = core.image(models, MACHINES[device], cflags=WARNINGS)
     answers = image.ask([Request(f"random_{seed}", noise(seed)) for seed in SEEDS])
     return {seed: answer.outputs for seed, answer in zip(SEEDS, answers, strict=True)}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from layered_networks import NETWORKS, noise, residual
 from matrix_rows import ROWS, ops_of, rows_of
+from together import together
 
 from firmnet.devices.host import SANITIZERS, executable
 from firmnet.devices.runner import Model, Request, from_graph
@@ -21,7 +22,7 @@ both_kernels = pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["porta
 def test_op_matrix(op: str, isa: Isa) -> None:
     """Every tensor in an array of its own: an overrun inside a shared arena would go unseen."""
     rows = rows_of(op)
-    models = [from_graph(row.graph, isa=isa, separate_buffers=True) for row in rows]
+    models = together([from_graph(row.graph, isa=isa, separate_buffers=True) for row in rows])
     answers = executable(models, SANITIZERS).ask([Request(row.graph.name, row.inputs) for row in rows])
     for row, answer in zip(rows, answers, strict=True):
         np.testing.assert_array_equal(answer.outputs, row.expected, err_msg=row.id)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from casework import activation, bias, output_scale, weight
 from matrix_rows import MACHINES
+from together import together
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
@@ -126,7 +127,7 @@ def test_what_they_share_is_right_for_each(build: Callable[[list[Model]], Runner
     ]
     noise = np.random.default_rng(0)
     inputs = [noise.integers(-128, 128, (20, *g.tensors["x"].shape)).astype(np.int8) for g in graphs]
-    runner = build([from_graph(graph, isa=Isa.DSP) for graph in graphs])
+    runner = build(together([from_graph(graph, isa=Isa.DSP) for graph in graphs]))
     asked = [Request(g.name, x.reshape(len(x), -1)) for g, x in zip(graphs, inputs, strict=True)]
     for graph, x, answer in zip(graphs, inputs, runner.ask(asked), strict=True):
         expected = np.stack([run_int(graph, each).ravel() for each in x])

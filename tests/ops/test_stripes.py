@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from casework import Case
 from matrix_rows import MACHINES, ROWS, Row, ops_of
+from together import NOT_OPTIMIZED, together
 
 from firmnet.devices import core, host
 from firmnet.devices.device import side_by_side
@@ -177,12 +178,15 @@ def wrong_ones(op: str, isa: Isa, build: Callable[[list[Model]], Runner]) -> lis
 @pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
 @every_op
 def test_on_host(op: str, isa: Isa) -> None:
-    assert not wrong_ones(op, isa, host.executable)
+    assert not wrong_ones(op, isa, lambda models: host.executable(together(models), NOT_OPTIMIZED))
 
 
 @every_op
 def test_assembly_on_core(op: str) -> None:
-    assert not wrong_ones(op, Isa.DSP, lambda models: core.image(models, MACHINES["core"]))
+    def build(models: list[Model]) -> Runner:
+        return core.image(together(models), MACHINES["core"], cflags=NOT_OPTIMIZED)
+
+    assert not wrong_ones(op, Isa.DSP, build)
 
 
 def stripe(row_id: str, rows: range) -> Stripe | None:
