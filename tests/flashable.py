@@ -1,7 +1,6 @@
 """What do tests flash without building it? A small network, with firmware files that are made up."""
 
 import json
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,37 +11,8 @@ from firmnet.artifact import Artifact, save
 from firmnet.build import BuildReport, FirmwareSizes
 from firmnet.codegen.firmware import firmware
 from firmnet.provenance import file_digest
-from firmnet.targets import Board, board_of_json, load_board
+from firmnet.targets import Board, load_board
 
-PICO_FILE = """
-name = "Raspberry Pi Pico"
-[chip]
-mcu = "rp2040"
-core = "cortex-m0plus"
-clock_hz = 125_000_000
-flash_origin = 0x1000_0000
-flash_bytes = 2_097_152
-ram_origin = 0x2000_0000
-ram_bytes = 262_144
-[platformio]
-platform = "raspberrypi@^1.19.0"
-board = "pico"
-framework = "arduino"
-upload_protocol = "picotool"
-[flash]
-protocols = ["uf2"]
-drives = ["RPI-RP2"]
-uf2_family = 0xE48B_FF56
-[link]
-transport = "usb_cdc"
-usb_ids = ["2e8a:00c0"]
-bootloader_usb_ids = ["2e8a:0003"]
-touch_1200 = true
-[micropython]
-heap_bytes = 32_768
-stack_bytes = 16_384
-"""
-PICO = board_of_json(json.dumps({"id": "pico", **tomllib.loads(PICO_FILE)}).encode())
 SIZE = 70_001
 
 

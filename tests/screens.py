@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parent / "ops"))  # where it is run alone
 
-from flashable import PICO_FILE, publish
+from flashable import publish
 from nordic_platform import nordic_platform
 
 from firmnet import api, cli
@@ -26,7 +26,6 @@ from firmnet.artifact import Artifact
 from firmnet.assets import assets
 from firmnet.build import BuildReport, choose_env
 from firmnet.simulated import Desk, SimulatedBoard
-from firmnet.targets import board_ids
 
 PAGE = Path(__file__).parents[1] / "docs" / "hardware.md"
 MARKS = "<!-- screen {} -->", "<!-- end of screen -->"
@@ -60,7 +59,7 @@ SCENES = {
         registry=True,
     ),
     "nucleo": Scene(f"deploy {MODEL} --board nucleo_f446re", lambda: (nucleo(),)),
-    "pico": Scene(f"deploy {MODEL} --board pico --protocol uf2", lambda: (pico(),), registry=True),
+    "pico": Scene(f"deploy {MODEL} --board pico", lambda: (pico(),)),
     "nothing": Scene(f"deploy {MODEL} --board nucleo_f446re", tuple),
     "two": Scene(
         f"deploy {MODEL} --board nucleo_f446re",
@@ -94,8 +93,6 @@ def _workshop(scene: Scene) -> Iterator[Path]:
         stack.callback(os.chdir, os.getcwd())
         nordic_platform(folder / "cache")
         (folder / "boards").mkdir()
-        if "pico" not in board_ids():
-            (folder / "boards" / "pico.toml").write_text(PICO_FILE)
         os.chdir(folder)
         variables = {
             "FIRMNET_BOARDS": str(folder / "boards"),

@@ -29,7 +29,7 @@ lock = folder.lock
 
 BOARD_FILE = "board.json"
 """In firmware/: all that is known of the board. It is a source like the others; no other file is read."""
-BUILT = ("build.json", *(f"firmware/firmware{suffix}" for suffix in (".elf", ".bin", ".hex")))
+BUILT = ("build.json", *(f"firmware/firmware{suffix}" for suffix in (".elf", ".bin", ".hex", ".uf2")))
 """What a build adds; it goes when the artifact is generated again."""
 KEPT_OBJECTS = ("firmware/.pio", "firmware/lib/micropython")
 """Compiled objects that survive a regeneration; the build decides what of them is stale."""

@@ -16,6 +16,7 @@ import firmnet
 from firmnet import devices
 from firmnet.artifact import Artifact
 from firmnet.build import BuildReport, build
+from firmnet.build.uf2 import read_uf2
 from firmnet.devices import qemu
 from firmnet.emulators import emulator_for, rp2040js, since
 from firmnet.errors import UserError, VerificationError
@@ -155,6 +156,19 @@ def test_the_boot_rom_of_a_pico_takes_the_second_stage(make: Callable[[str], Mad
     for bit in (byte >> 7 - i & 1 for byte in stage[:252] for i in range(8)):
         crc = (crc << 1 & 0xFFFF_FFFF) ^ (0x04C1_1DB7 if (crc >> 31) ^ bit else 0)
     assert f"{int.from_bytes(stage[252:], 'little'):08x}" == f"{crc:08x}", "FN_BOOT2_CRC in rp2040_boot2.h"
+
+
+def test_a_picos_drive_gets_the_whole_image_from_the_beginning_of_its_flash(
+    make: Callable[[str], Made],
+) -> None:
+    artifact, report = make("pico")
+    blocks = list(read_uf2((artifact.firmware / "firmware.uf2").read_bytes()))
+    image = (artifact.firmware / "firmware.bin").read_bytes()
+    assert [(family, address) for family, address, _ in blocks] == [
+        (0xE48B_FF56, 0x1000_0000 + 256 * i) for i in range(len(blocks))
+    ]
+    assert b"".join(data for *_, data in blocks) == image + bytes(-len(image) % 256)
+    assert "firmware.uf2" in report.published
 
 
 def test_the_nano_keeps_its_own_memory_map(make: Callable[[str], Made]) -> None:

@@ -22,8 +22,9 @@ from ..provenance import FETCHED
 from ..targets import Board
 from ..toolchain import find, pio_mode
 from .micropython import assemble, micropython_source
-from .project import IMAGES, Show, Task, compile_project, workplace
+from .project import FOR_DRIVE, IMAGES, Show, Task, compile_project, workplace
 from .sizes import FirmwareSizes, check_fit, measure
+from .uf2 import uf2_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def build(
     progress: Show | None = None,
     notice: Callable[[str], None] = say,
 ) -> BuildReport:
-    """Compile an artifact's firmware: firmware/firmware.elf, .bin, .hex, and build.json beside the manifest.
+    """Compile an artifact's firmware: firmware/firmware.elf, .bin, .hex, for some boards .uf2, and build.json
+    beside the manifest.
 
     `env` is one of the board's environments (default: choose_env). `notice` is told what was damaged and is
     made again, and for whom this build waits. Raises UserError when a tool is missing or the compiler fails,
@@ -132,10 +134,12 @@ def _publish(
     if provenance.fingerprint_on_disk(artifact) != fingerprint:
         raise VerificationError(f"{artifact.firmware} was changed while it was built: build it again")
     published = {}
-    for name in IMAGES:
-        if (built / name).is_file():
-            _put(artifact.firmware / name, (built / name).read_bytes())
-            published[name] = provenance.file_digest(artifact.firmware / name)
+    images = {name: (built / name).read_bytes() for name in IMAGES if (built / name).is_file()}
+    if board.flash.uf2_family is not None:
+        images[FOR_DRIVE] = uf2_of(built / "firmware.elf", board)
+    for name, content in images.items():
+        _put(artifact.firmware / name, content)
+        published[name] = provenance.file_digest(artifact.firmware / name)
     edits = provenance.edits(artifact) if fingerprint.hex() != artifact.manifest.fingerprint else ()
     seconds = round(time.monotonic() - started, 2)
     report = BuildReport(board.id, env, seconds, sizes, fingerprint.hex(), edits, published)
@@ -173,5 +177,5 @@ def read_report(artifact: Artifact) -> BuildReport:
 def _forget_firmware(artifact: Artifact) -> None:
     """A build that fails leaves no older image behind that could be flashed by mistake."""
     (artifact.path / "build.json").unlink(missing_ok=True)
-    for name in IMAGES:
+    for name in (*IMAGES, FOR_DRIVE):
         (artifact.firmware / name).unlink(missing_ok=True)

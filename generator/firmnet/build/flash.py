@@ -8,7 +8,6 @@ from ..artifact import Artifact
 from ..cache import check_writable, in_use
 from ..errors import UserError, VerificationError
 from ..folder import lock, say
-from ..image import read_image
 from ..provenance import built, check_unchanged
 from ..targets import (
     BUTTONS,
@@ -27,8 +26,8 @@ from ..targets import (
 from ..toolchain import provision_scons
 from .compile import choose_env, read_report
 from .drive import LOOKS_S, Copy, check_mounted
-from .project import Show, workplace
-from .uf2 import uf2
+from .project import FOR_DRIVE, Show, workplace
+from .uf2 import uf2_of
 from .uploaders import platformio_upload, pyocd_upload
 from .ways import check_tool, choose_protocol, no_way
 
@@ -239,15 +238,7 @@ def _file_for(artifact: Artifact, protocol: str) -> tuple[str, bytes]:
     """What a drive takes: UF2 blocks of what lies in flash; of a probe's, ST's a .bin, others a .hex."""
     board, firmware = artifact.board, artifact.firmware
     if protocol == "uf2":
-        chip = board.chip
-        assert board.flash.uf2_family is not None
-        inside = range(chip.flash_origin, chip.flash_origin + chip.flash_bytes)
-        regions = [r for r in read_image(firmware / "firmware.elf").regions if r.address in inside]
-        if not regions:
-            raise UserError(
-                f"{firmware}/firmware.elf holds nothing for the flash of {board.name}: build it again"
-            )
-        return "firmware.uf2", uf2(regions, board.flash.uf2_family)
+        return FOR_DRIVE, uf2_of(firmware / "firmware.elf", board)
     names = ("firmware.bin", "firmware.hex")
     for name in names if board.chip.mcu.startswith("stm32") else reversed(names):
         if (firmware / name).is_file():

@@ -26,6 +26,8 @@ LONGEST_BYTES = 160
 COPIES = "firmnet-build-"
 """How the folders for copies begin, in the system's folder for temporary files."""
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
+FOR_DRIVE = "firmware.uf2"
+"""For a board whose bootloader takes it: made of firmware.elf, by us."""
 
 Show = Callable[[str, int], None]
 """Called with what is going on, and the number of files compiled so far."""

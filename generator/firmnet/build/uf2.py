@@ -2,13 +2,27 @@
 
 import struct
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from ..image import Region
+from ..errors import UserError
+from ..image import Region, read_image
+from ..targets import Board
 
 PAYLOAD_BYTES = 256
 UF2_BLOCK = struct.Struct("<8I476sI")
 MAGICS = 0x0A324655, 0x9E5D5157, 0x0AB16F30
 HAS_FAMILY = 0x2000
+
+
+def uf2_of(elf: Path, board: Board) -> bytes:
+    """The file for what a firmware puts into the flash of a board with `uf2_family`; UserError: nothing."""
+    chip = board.chip
+    assert board.flash.uf2_family is not None
+    inside = range(chip.flash_origin, chip.flash_origin + chip.flash_bytes)
+    regions = [region for region in read_image(elf).regions if region.address in inside]
+    if not regions:
+        raise UserError(f"{elf} holds nothing for the flash of {board.name}: build it again")
+    return uf2(regions, board.flash.uf2_family)
 
 
 def uf2(regions: Sequence[Region], family: int) -> bytes:
