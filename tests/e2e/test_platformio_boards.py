@@ -9,7 +9,7 @@ import pytest
 from firmnet.cache import cache_dir
 from firmnet.targets import board_ids, load_board
 
-OTHER_CLOCK = {"blackpill_f411ce": 96_000_000, "nucleo_h743zi": 480_000_000}
+OTHER_CLOCK = {"blackpill_f411ce": 96_000_000, "nucleo_h743zi": 480_000_000, "pico": 125_000_000}
 """What the Arduino core sets where that is not the `f_cpu` of PlatformIO's file."""
 
 

@@ -1,0 +1,72 @@
+"""Does an official build, Arduino core and all, compute what the host says? Where PlatformIO has it."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from elftools.elf.elffile import ELFFile
+from gdb_stub import GdbStub
+from torch import nn
+
+import firmnet
+from firmnet.artifact import Artifact
+from firmnet.build import build
+from firmnet.devices import qemu
+from firmnet.devices.emulator import Emulated, EmulatedDevice, running
+from firmnet.toolchain import pio_mode
+from firmnet.verify import verify
+
+BOARD = "b_l475e_iot01a"
+"""The only one whose chip QEMU emulates as far as its core reaches."""
+CLOCK_SETUP = "SystemClock_Config"
+"""The core waits there for clocks and for the wait states of flash; QEMU has neither to show."""
+
+
+@contextmanager
+def emulated(artifact: Artifact, elf: Path) -> Iterator[Emulated]:
+    """The image as it is: it begins under a debugger, which makes it return from its setting of clocks."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def command(listener: int) -> list[str]:
+        return [*qemu._command(artifact.board, elf, listener), "-S", "-gdb", f"tcp:127.0.0.1:{port}"]
+
+    def skip_clocks() -> None:
+        with GdbStub(port) as processor:
+            processor.return_from(address(elf, CLOCK_SETUP))
+            processor.ask("D")
+
+    with running(command, qemu._ending) as board, ThreadPoolExecutor(1) as debugger:
+        skipped = debugger.submit(skip_clocks)
+        yield board
+        skipped.result()
+
+
+def address(elf: Path, function: str) -> int:
+    with elf.open("rb") as file:
+        (symbol,) = ELFFile(file).get_section_by_name(".symtab").get_symbol_by_name(function)
+        return int(symbol["st_value"]) & ~1
+
+
+@pytest.mark.parametrize("runtime", ["micropython", "c"])
+def test_it_is_verified_layer_by_layer(runtime: str, tmp_path: Path) -> None:
+    if pio_mode("ststm32") == "offline":
+        pytest.skip("PlatformIO's ststm32 is not installed, and its registry does not answer")
+    torch.manual_seed(0)
+    head = (nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    model = nn.Sequential(*head, nn.Linear(36, 12), nn.ReLU(), nn.Linear(12, 3)).eval()
+    calibration = np.random.default_rng(0).normal(size=(16, 2, 8, 8)).astype(np.float32)
+    made = firmnet.compile(model, calibration, board=BOARD, name="official", runtime=runtime)
+    artifact = made.save(tmp_path / "artifact")
+    assert build(artifact).env == BOARD
+    noise = np.random.default_rng(5).integers(-128, 128, (12, 2, 8, 8), dtype=np.int8)
+    emulator = emulated(artifact, artifact.firmware / "firmware.elf")
+    with EmulatedDevice(artifact, emulator, "official image in qemu", 20.0) as device:
+        sentence = verify(artifact, device, noise, layers=True).sentence()
+    assert sentence.startswith("verified: 12 of 12 outputs bit-exact"), sentence
+    assert "every layer too" in sentence
