@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from .frontends import Imported
     from .profile import Profile
 
+SLOWEST_CLOCK_HZ = 12_000_000
+"""Of a board that a model in plain Python is waited for."""
 SHOWN_LAYERS = 12
 """Layers that the repr of a deployment names."""
 
@@ -355,29 +357,25 @@ def verify(
     `own_firmware`: that board runs a program of yours with the generated files and the link in it.
     """
     opened = _opened(artifact)
-    values, clipped = integers(opened, inputs)
+    given = integers(opened, inputs)
     emulator = opened.board.emulator
     emulated = emulator.kind if emulator else "qemu"
     address = emulated if emulate else port_of(opened.board, port)
     with open(address, opened) as device:
-        return compare(
-            opened,
-            device,
-            values,
-            layers=layers,
-            progress=progress,
-            clipped=clipped,
-            own_firmware=own_firmware,
-        )
+        return _compared(opened, device, given, layers, own_firmware, progress)
 
 
-def export_mpy(artifact: Artifact | str | Path, folder: str | Path | None = None) -> builder.StockFiles:
+def export_mpy(
+    artifact: Artifact | str | Path, folder: str | Path | None = None, *, arch: str | None = None
+) -> builder.StockFiles:
     """Compile an artifact's model for boards with a MicroPython of somebody else's; what was written.
 
-    To `folder` (default: mpy/ in the artifact): the model's module, machine code, constants, the link.
+    To `folder` (default: mpy/ in the artifact): the model's module, what computes, constants, the link.
+    `arch`: "python" makes that plain Python, which runs everywhere, slowly; default: machine code for the
+    artifact's core, or plain Python where MicroPython loads none.
     """
     opened = _opened(artifact)
-    made = builder.export(opened)
+    made = builder.export(opened, arch)
     builder.write_files(made, Path(folder or opened.path / "mpy"))
     return made
 
@@ -388,27 +386,52 @@ def push(
     inputs: Any = None,
     *,
     layers: bool = False,
+    arch: str | None = None,
+    chosen: Callable[[builder.StockFiles], None] = lambda made: None,
     sent: Callable[[int], None] = lambda done: None,
     progress: devices.RunsDone | None = None,
 ) -> Verdict:
     """Write a model's files to a board with a MicroPython of somebody else's, and verify it there.
 
-    `sent` is called with the bytes written so far, `progress` with the inferences made.
+    `arch` as in `export_mpy`; by default also plain Python where the board runs no code of a Cortex-M.
+    `chosen` is called with what is written, `sent` with the bytes written so far, `progress` with the
+    inferences made.
     """
     opened = _opened(artifact)
-    values, clipped = integers(opened, inputs)
-    made, address = builder.export(opened), port_of(opened.board, port)
-    devices.push(made.files, made.architecture, address, opened.board.link.baud, sent)
-    with devices.open_stock(opened, address) as device:
-        return compare(
-            opened,
-            device,
-            values,
-            layers=layers,
-            progress=progress,
-            clipped=clipped,
-            own_firmware=True,
-        )
+    given, address = integers(opened, inputs), port_of(opened.board, port)
+
+    made: list[builder.StockFiles] = []
+
+    def files(its: str) -> builder.StockFiles:
+        made.append(builder.export(opened, arch or (None if devices.is_thumb(its) else builder.PYTHON)))
+        chosen(made[-1])
+        return made[-1]
+
+    devices.push(files, address, opened.board.link.baud, sent)
+    timeout_s = devices.TIMEOUT_S + made[-1].run_cycles / SLOWEST_CLOCK_HZ
+    with devices.open_stock(opened, address, timeout_s=timeout_s) as device:
+        return _compared(opened, device, given, layers, True, progress)
+
+
+def _compared(
+    artifact: Artifact,
+    device: devices.Device,
+    given: tuple[Any, float | None],
+    layers: bool,
+    own_firmware: bool,
+    progress: devices.RunsDone | None,
+) -> Verdict:
+    """The verdict on an opened device; `given` are the inputs and how many of their values are clipped."""
+    values, clipped = given
+    return compare(
+        artifact,
+        device,
+        values,
+        layers=layers,
+        progress=progress,
+        clipped=clipped,
+        own_firmware=own_firmware,
+    )
 
 
 def profile(

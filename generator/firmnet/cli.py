@@ -22,6 +22,7 @@ from .errors import QualityWarning, SeveralBoards, UserError
 from .faults import FAILED_CHECK, INTERRUPTED, told
 from .options import (
     AppOption,
+    Arch,
     ArtifactDir,
     BoardOption,
     BoardsFolder,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from . import targets
     from .api import Deployment
     from .board_app import BoardApp
+    from .build import StockFiles
     from .manifest import Manifest
     from .quantize import Precision
     from .verdict import Verdict
@@ -351,6 +353,7 @@ def export_mpy(
         Path | None,
         typer.Option("--out", "-o", help="Folder for the files; default: ARTIFACT/mpy.", metavar="DIR"),
     ] = None,
+    arch: Arch = None,
     json: Json = False,
 ) -> Outcome:
     """Compile the model into .mpy files for a board that has a MicroPython of its own."""
@@ -358,10 +361,11 @@ def export_mpy(
 
     folder = out or artifact / "mpy"
     with screen.step("export-mpy") as step:
-        made = api.export_mpy(artifact, folder)
+        made = api.export_mpy(artifact, folder, arch=arch)
         step.summary = (
             f"{made.architecture}: {made.code_bytes:,} B of code, {made.constant_bytes:,} B of constants"
         )
+    _warn_of_plain_python(made)
     for name, content in made.files.items():
         screen.line(f"{len(content):>9,} B  {folder / name}")
     screen.line(f"next: `firmnet push {shlex.quote(str(artifact))} --port PORT` writes and verifies them")
@@ -383,6 +387,7 @@ def push(
     ],
     inputs: Inputs = None,
     layers: Layers = False,
+    arch: Arch = None,
     json: Json = False,
 ) -> Outcome:
     """Write the model's .mpy files to a board that has a MicroPython of its own, and verify it there."""
@@ -394,11 +399,23 @@ def push(
             port,
             inputs,
             layers=layers,
+            arch=arch,
+            chosen=_warn_of_plain_python,
             sent=lambda done: step.note("bytes", done),
             progress=step.advance,
         )
         step.summary = verdict.device
     return _told(verdict)
+
+
+def _warn_of_plain_python(made: "StockFiles") -> None:
+    """How slow it is, where the model is no machine code."""
+    if made.run_cycles:
+        seconds = made.run_cycles / 100_000_000
+        screen.warning(
+            "plain Python, bit for bit the same, but some 300 times slower than machine code: about "
+            f"{seconds:.2g} s per inference on a Cortex-M of 100 MHz"
+        )
 
 
 @app.command()

@@ -140,6 +140,14 @@ Inputs = Annotated[
     ),
 ]
 Layers = Annotated[bool, typer.Option("--layers", help="Also compare a checksum of every layer.")]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        "--arch",
+        help="python: plain Python, slow, for a board of any core; default: machine code for the artifact's.",
+        metavar="ARCH",
+    ),
+]
 OwnFirmware = Annotated[
     bool,
     typer.Option(

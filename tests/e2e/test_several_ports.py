@@ -10,16 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shared_port import shared
+from upstream_port import RAMFS, upstream_board
 
 from firmnet import artifact as artifacts
 from firmnet import build as builder
 from firmnet import devices
+from firmnet.api import push
 from firmnet.artifact import Artifact
+from firmnet.build import StockFiles
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.model import library
+from firmnet.devices import open_stock
 from firmnet.devices.frames import Message, step_payload
-from firmnet.devices.serial import SerialDevice
-from firmnet.errors import GraphError, VerificationError
+from firmnet.devices.link import Link
+from firmnet.devices.serial import SerialDevice, open_port
+from firmnet.errors import GraphError, UserError, VerificationError
 from firmnet.frontends.common.builder import Builder
 from firmnet.interpret import Stepper, in_model_order, quantized_inputs
 from firmnet.ir import Array, Dtype, Graph, Port, QParams, State, check
@@ -109,6 +115,21 @@ def test_every_step_is_bit_exact(made: Artifact, name: str) -> None:
 
 def test_the_firmware_is_bit_exact_and_predicts(made: Artifact, board: SerialDevice) -> None:
     check_device(made, board)
+
+
+def test_plain_python_is_bit_exact_where_machine_code_cannot_be(made: Artifact) -> None:
+    """Pushed to MicroPython's own port on a core that is not the artifact's."""
+    with upstream_board() as at, shared(at) as url:
+        with open_port(url, 115_200) as port:
+            Link(port, url, 15.0).execute(RAMFS)
+        with pytest.raises(UserError, match="runs machine code for armv6m, this is for armv7emsp"):
+            push(made, url)
+        told: list[StockFiles] = []
+        verdict = push(made, url, layers=True, arch="python", chosen=told.append)
+        assert verdict.ok, verdict.sentence()
+        assert told[0].run_cycles > 0
+        with open_stock(made, url) as device:
+            check_device(made, device)
 
 
 def check_device(made: Artifact, device: devices.Device) -> None:

@@ -2,11 +2,17 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from shared_port import shared
+from torch import nn
+from upstream_port import RAMFS, upstream_board
 
+import firmnet
 from firmnet.api import export_mpy
 from firmnet.artifact import Artifact
 from firmnet.build.micropython import assemble, micropython_source
@@ -16,10 +22,8 @@ from firmnet.devices import push, qemu
 from firmnet.devices.link import Link
 from firmnet.devices.serial import open_port
 from firmnet.errors import UserError
-from firmnet.targets import core_named
+from firmnet.targets import core_named, load_board
 from firmnet.toolchain import pio, provision_scons
-
-RAMFS = (Path(__file__).parent / "stock" / "ramfs.py").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +71,11 @@ def test_a_pushed_model_is_verified(
             url, "try:\n import _firmnet\nexcept ImportError as e:print(e)"
         )
         with pytest.raises(UserError, match="no file system that can be written to"):
-            push(made.files, made.architecture, url, 115_200)
+            push(made, url, 115_200)
         run_on(url, RAMFS)
         run_on(url, "f=open('small.py','wb')\nf.close()")
         with pytest.raises(UserError, match=r"has a file small\.py"):
-            push(made.files, made.architecture, url, 115_200)
+            push(made, url, 115_200)
         run_on(url, "os.remove('small.py')")
         with pytest.raises(SystemExit) as ended:
             main(["push", str(small.path), "--port", url, "--layers"])
@@ -81,7 +85,7 @@ def test_a_pushed_model_is_verified(
             "every layer too, its flash not compared (a firmware of your own), predict() right"
             in said.out + said.err
         )
-        assert push(made.files, made.architecture, url, 115_200) == 0
+        assert push(made, url, 115_200) == 0
         answers = run_on(
             url,
             "from array import array\nimport small\nx=[i/32-1 for i in range(64)]\n"
@@ -103,7 +107,7 @@ def test_constants_stay_in_romfs_and_damaged_ones_are_refused(
     made = export_mpy(small, tmp_path / "mpy")
     with qemu.emulated(small, stock_elf) as emulator, shared(emulator.url) as url:
         run_on(url, RAMFS)
-        push(made.files, made.architecture, url, 115_200)
+        push(made, url, 115_200)
         run_on(
             url,
             "import os,sys\nos.rename('small.bin','rom/small.bin')\n"
@@ -138,3 +142,70 @@ def test_code_that_cannot_be_moved_is_named(small: Artifact, tmp_path: Path, tex
     (tmp_path / "x.c").write_text(f'#include "movable.h"\n{text}\n')
     with pytest.raises(UserError, match=f"x cannot be a .mpy, its code cannot be moved: .*{why}"):
         _compiled(tmp_path, "x", core_named("cortex-m4f"))
+
+
+CORTEX_M0 = """
+name = "what QEMU makes of a micro:bit"
+[chip]
+mcu = "nrf51822"
+core = "cortex-m0plus"
+clock_hz = 16_000_000
+flash_origin = 0
+flash_bytes = 1_048_576
+ram_origin = 0x2000_0000
+ram_bytes = 262_144
+[baremetal]
+glue = "nrf5_uart"
+clock_hz = 64_000_000
+uart_irq = 2
+defines = { FN_USART = 0, FN_TX_PIN = 24, FN_RX_PIN = 25 }
+[link]
+transport = "uart"
+"""
+
+
+class Mixed(nn.Module):
+    """Layers of several kinds, one of them int16, and two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 3, padding=1)
+        self.cell = nn.Linear(24, 6)
+        self.norm = nn.LayerNorm(6)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen = torch.nn.functional.avg_pool2d(torch.tanh(self.conv(x)), 2)
+        return torch.softmax(self.norm(torch.sigmoid(self.cell(seen.flatten(1)))), -1), seen
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """For a Cortex-M0."""
+    folder = tmp_path_factory.mktemp("m0")
+    (folder / "boards").mkdir()
+    (folder / "boards" / "emulated_m0.toml").write_text(CORTEX_M0)
+    torch.manual_seed(4)
+    samples = np.random.default_rng(1).normal(size=(12, 2, 4, 6)).astype(np.float32)
+    board = load_board("emulated_m0", folder / "boards")
+    made = firmnet.compile(Mixed().eval(), samples, board=board, name="mixed", precision={"conv": "int16"})
+    return made.save(folder / "artifact")
+
+
+@pytest.fixture
+def upstream() -> Iterator[str]:
+    with upstream_board() as board, shared(board) as url:
+        run_on(url, RAMFS)
+        yield url
+
+
+@pytest.mark.parametrize("arch", ["armv6m", "python"])
+def test_upstreams_own_port_runs_it_on_a_cortex_m0(
+    mixed: Artifact, upstream: str, arch: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["push", str(mixed.path), "--port", upstream, "--layers", "--arch", arch])
+    said = capsys.readouterr()
+    assert ended.value.code == 0, said.err
+    assert "24 of 24" in said.out + said.err
+    assert "every layer too" in said.out + said.err
+    assert ("plain Python, bit for bit the same" in said.err) == (arch == "python")

@@ -3,9 +3,10 @@
 from .compile import BuildReport, build, choose_env, read_report
 from .flash import check_flashable, flash, is_connection
 from .sizes import FirmwareSizes
-from .stock import StockFiles, export, write_files
+from .stock import PYTHON, StockFiles, export, write_files
 
 __all__ = [
+    "PYTHON",
     "BuildReport",
     "FirmwareSizes",
     "StockFiles",

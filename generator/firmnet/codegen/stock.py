@@ -30,10 +30,7 @@ def movable(artifact: Artifact) -> Library:
     UserError where it is not what the artifact was generated with.
     """
     graph, manifest = artifact.graph, artifact.manifest
-    inside = f"firmware/lib/{manifest.name}/"
-    edited = [name for name in artifact.edited() if name.startswith(inside)]
-    if edited and edited != [f"firmware/{fingerprint_file(manifest.name)}"]:
-        raise UserError(f"{artifact.path / edited[0]} was edited, and would be left out: generate it again")
+    check_unedited(artifact)
     instructions = isa(artifact.board.chip.core)
     program = plan(graph, isa=instructions, ram_limit_bytes=manifest.ram_limit_bytes)
     made = library(graph, isa=instructions, program=program, movable=True)
@@ -43,17 +40,26 @@ def movable(artifact: Artifact) -> Library:
     return made
 
 
-def modules(artifact: Artifact, made: Library, code: bytes) -> dict[str, str]:
-    """File name → text: the model's module, its machine code, the board's half of the link."""
+def check_unedited(artifact: Artifact) -> None:
+    """UserError where the model's generated files were changed by hand: they are made anew here."""
+    name = artifact.manifest.name
+    edited = [path for path in artifact.edited() if path.startswith(f"firmware/lib/{name}/")]
+    if edited and edited != [f"firmware/{fingerprint_file(name)}"]:
+        raise UserError(f"{artifact.path / edited[0]} was edited, and would be left out: generate it again")
+
+
+def modules(artifact: Artifact, below: str) -> dict[str, str]:
+    """File name → text: the model's module, `below` it what computes, the board's half of the link."""
     manifest, link = artifact.manifest, assets("runtime_micropython") / LINK
     return {
-        "_firmnet.py": _native(artifact, made, code),
+        "_firmnet.py": below,
         f"{manifest.name}.py": shim(artifact.graph, artifact.board, manifest.labels, manifest.firmnet),
         LINK: link.read_text(),
     }
 
 
-def _native(artifact: Artifact, made: Library, code: bytes) -> str:
+def native(artifact: Artifact, made: Library, code: bytes) -> str:
+    """The module that holds movable code, and hands Python's requests to it."""
     graph, manifest, program = artifact.graph, artifact.manifest, made.program
     buffers = Buffers(graph, program, False)
 

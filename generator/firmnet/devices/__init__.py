@@ -5,8 +5,8 @@ from importlib import import_module
 from ..artifact import Artifact
 from .computer import ThisComputer, computer, in_place_of_this
 from .device import Counters, Device, HasClock, RunResult, RunsDone, Timed
-from .serial import check_url
-from .stock import StockDevice, push
+from .serial import TIMEOUT_S, check_url
+from .stock import StockDevice, is_thumb, push
 from .stock import open as open_stock
 
 KINDS = ("host", "core", "qemu", "rp2040js")
@@ -24,6 +24,7 @@ def open(device: str, artifact: Artifact) -> Device:
 
 __all__ = [
     "KINDS",
+    "TIMEOUT_S",
     "Counters",
     "Device",
     "HasClock",
@@ -35,6 +36,7 @@ __all__ = [
     "check_url",
     "computer",
     "in_place_of_this",
+    "is_thumb",
     "open",
     "open_stock",
     "push",

@@ -10,7 +10,7 @@ import zlib
 from ast import literal_eval
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..artifact import Artifact
 from ..errors import UserError, VerificationError, escaped
@@ -29,6 +29,7 @@ ARCHITECTURES = (
     *("xtensa", "xtensawin", "rv32imc"),
 )
 """As MicroPython numbers them; of those from armv6m to armv7emdp each runs what those before it do."""
+THUMB = ARCHITECTURES[4:9]
 UNFINISHED = ".part"
 
 TEACH = """
@@ -85,12 +86,29 @@ BytesSent = Callable[[int], None]
 """Called with the number of bytes that have been written so far."""
 
 
+class Chosen(Protocol):
+    """Files for a board, and which machine code is in them; another word where there is none."""
+
+    @property
+    def files(self) -> Mapping[str, bytes]: ...
+
+    @property
+    def architecture(self) -> str: ...
+
+
+Choose = Callable[[str], Chosen]
+"""Files for a board that runs this machine code (`runs`)."""
+
+
 class StockDevice(ServedDevice):
     """A board that runs a model which was pushed. What its flash holds is not compared: it is not ours."""
 
 
 def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> StockDevice:
-    """The board at pyserial URL `address`, to which the artifact's model was pushed, made to serve."""
+    """The board at pyserial URL `address`, to which the artifact's model was pushed, made to serve.
+
+    `timeout_s` is the longest that a run may take.
+    """
     name = f"MicroPython ({address})"
     port = open_port(address, artifact.board.link.baud)
     remedy = f"push it with `firmnet push {artifact.path}`"
@@ -98,22 +116,25 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> S
 
 
 def push(
-    files: Mapping[str, bytes],
-    architecture: str,
+    choose: Choose | Chosen,
     address: str,
     baud: int,
     sent: BytesSent = lambda done: None,
 ) -> int:
-    """Write files to the board's current folder, and forget what it has imported of them; the bytes written.
+    """Write files to the board's folder, and forget what it has imported of them; the bytes written.
 
-    Those that are there already are left alone; all others change together. Raises UserError for a board
-    that cannot load them, VerificationError where they do not arrive.
+    `choose` gives them when it is told what machine code the board runs. Those that are there already are
+    left alone; all others change together. Raises UserError for a board that cannot load them,
+    VerificationError where they do not arrive.
     """
     port = open_port(address, baud)
     try:
         link = Link(port, address, TIMEOUT_S, bytes_per_s=baud / 10)
         board = Files(link, address)
-        check_loads(board.ask("getattr(sys.implementation,'_mpy',None)"), architecture, address)
+        its = runs(board.ask("getattr(sys.implementation,'_mpy',None)"), address)
+        chosen = choose(its) if callable(choose) else choose
+        check_runs(its, chosen.architecture, address)
+        files = chosen.files
         missing = [name for name, data in files.items() if board.ask(f"_fs({name!r})") != _summary(data)]
         board.check_not_hidden(files)
         done = 0
@@ -127,23 +148,39 @@ def push(
         port.close()
 
 
-def check_loads(mpy: Any, architecture: str, address: str) -> None:
-    """UserError unless a MicroPython that says this of its .mpy files runs machine code of `architecture`."""
+def runs(mpy: Any, address: str) -> str:
+    """Which machine code a MicroPython that says this of its .mpy files loads, as ARCHITECTURES names it.
+
+    "": none; "version 6.2": of an older MicroPython, which is not ours. UserError where it loads no .mpy
+    files, or others.
+    """
     if not isinstance(mpy, int):
         raise UserError(f"{address}: the MicroPython of this board loads no .mpy files: use a newer one")
     version, subversion, number = mpy & 0xFF, mpy >> 8 & 3, mpy >> 10
-    if version != MPY_VERSION or subversion != MPY_SUBVERSION:
+    if version != MPY_VERSION:
         raise UserError(
-            f"{address}: this board's MicroPython loads .mpy files of version {version}.{subversion}, these "
-            f"are of {MPY_VERSION}.{MPY_SUBVERSION}: install MicroPython 1.23 or newer on it"
+            f"{address}: this board's MicroPython loads .mpy files of version {version}, these are of "
+            f"{MPY_VERSION}: install MicroPython 1.23 or newer on it"
         )
-    arm = ARCHITECTURES[4:9]
-    its = ARCHITECTURES[number] if number < len(ARCHITECTURES) else f"number {number}"
-    if its not in arm or arm.index(architecture) > arm.index(its):
-        raise UserError(
-            f"{address}: this board's MicroPython runs machine code for {its or 'no architecture'}, this "
-            f"is for {architecture}: generate the model for a board with the core of this one"
-        )
+    if subversion != MPY_SUBVERSION:
+        return f"version {version}.{subversion}"
+    return ARCHITECTURES[number] if number < len(ARCHITECTURES) else f"number {number}"
+
+
+def is_thumb(its: str) -> bool:
+    """Whether a board runs machine code of some Cortex-M."""
+    return its in THUMB
+
+
+def check_runs(its: str, architecture: str, address: str) -> None:
+    """UserError unless a board that runs this machine code runs that of `architecture`, or needs none."""
+    if architecture not in THUMB or (its in THUMB and THUMB.index(architecture) <= THUMB.index(its)):
+        return
+    raise UserError(
+        f"{address}: this board's MicroPython runs machine code for {its or 'no architecture'}, this "
+        f"is for {architecture}: generate the model for a board with the core of this one, install "
+        "MicroPython 1.23 or newer where it is older, or give --arch python (plain Python, which is slow)"
+    )
 
 
 def _summary(data: bytes) -> tuple[int, int]:

@@ -1,0 +1,86 @@
+"""What is MicroPython's own port for emulated boards, built from its source? For a Cortex-M0, in the cache.
+
+Its configuration, terminal and clock are in e2e/stock/port/: what official builds of boards have beside.
+"""
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from firmnet.build.micropython import CHECKSUM, _from_apt, _from_git, checksum, needed_files
+from firmnet.cache import kept_program
+from firmnet.errors import UserError
+from firmnet.processes import end, start
+from firmnet.toolchain import run
+
+OURS = Path(__file__).parent / "e2e" / "stock" / "port"
+RAMFS = (OURS.parent / "ramfs.py").read_text()
+"""What gives a board a file system, when it is run at the prompt."""
+BUILT = "build-MICROBIT/firmware.elf"
+RAM = ("-global", "nrf51-soc.flash-size=1048576", "-global", "nrf51-soc.sram-size=262144")
+HEAP_BYTES = 144 << 10
+
+
+def upstream_elf() -> Path:
+    """The port's firmware; UserError where its source cannot be had."""
+    ours = b"".join(path.read_bytes() for path in sorted(OURS.iterdir()))
+    key = hashlib.sha256(CHECKSUM.encode() + ours + str(HEAP_BYTES).encode()).hexdigest()
+    return kept_program(key, _made)
+
+
+def _made(scratch: Path) -> Path:
+    scratch.mkdir()
+    port = _source(scratch) / "ports" / "qemu"
+    for path in OURS.iterdir():
+        shutil.copy(path, port)
+    options = ["BOARD=MICROBIT", "FROZEN_MANIFEST=", f"MICROPY_HEAP_SIZE={HEAP_BYTES}"]
+    config = 'CFLAGS_EXTRA=-DMP_CONFIGFILE="<stock_config.h>"'
+    command = ["make", f"-j{os.cpu_count() or 1}", "-C", port, *options, config]
+    run(command, what="building MicroPython's own port")
+    return port / BUILT
+
+
+def _source(scratch: Path) -> Path:
+    """Of the release that firmnet embeds, checked by its checksum."""
+    top = os.environ.get("MICROPYTHON_TOP")
+    if top:
+        shutil.copytree(top, scratch / "top", symlinks=True)
+        return scratch / "top"
+    for fetch in (_from_apt, _from_git):
+        place = Path(tempfile.mkdtemp(dir=scratch))
+        try:
+            found = fetch(place)
+        except UserError as error:
+            why = error
+            continue
+        assert checksum(needed_files(found)) == CHECKSUM
+        return found
+    raise why
+
+
+@contextmanager
+def upstream_board() -> Iterator[str]:
+    """The URL of its terminal, for one client at a time; it starts when that comes."""
+    elf = upstream_elf()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        uart = f"socket,id=uart,fd={listener.fileno()},server=on,wait=on,nodelay=on"
+        quiet = ("-display", "none", "-monitor", "none", "-semihosting")
+        machine = ("qemu-system-arm", "-machine", "microbit", *RAM, *quiet)
+        process = start(
+            [*machine, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)],
+            pass_fds=[listener.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        url = f"socket://127.0.0.1:{listener.getsockname()[1]}"
+        listener.close()
+        try:
+            yield url
+        finally:
+            end(process, grace_s=0.0)
