@@ -170,18 +170,10 @@ def _answer(kind, number, length, asked):
         _keep(number, kind, asked, ())
     elif kind not in STEPS or length != _step_bytes():
         raise ValueError("%d bytes of payload for a frame of kind %d" % (length, kind))
-    elif (
-        _kept
-        and _kept[0] == kind
-        and _kept[2] == bytes(_asked)
-        and step + 1 == _firmnet.steps()
-        and _intact()
-    ):
+    elif _kept and _kept[0] == kind and _kept[2] == bytes(_asked) and step + 1 == _firmnet.steps() and _intact():
         _keep(number, kind, asked, _kept[4])  # asked once more, after the answer was lost
     elif not _is_next():
-        raise ValueError(
-            "step %d was asked for, but the model is at step %d: reset it" % (step, _firmnet.steps())
-        )
+        raise ValueError("step %d was asked for, but the model is at step %d: reset it" % (step, _firmnet.steps()))
     else:
         _keep(number, kind, asked, _compute(kind, layer))
 

@@ -1,4 +1,4 @@
-"""How does a model run where its machine code cannot? Layer by layer in Python's integers, bit for bit the same.
+"""How does a model run where its machine code cannot? Layer by layer in Python's integers, to the bit.
 
 Of these functions `firmnet export-mpy --arch python` puts those that a model needs into its module. They read and write
 activations as flat arrays in the order in which they are stored. A place is a sum of one entry of each of some axes: see
@@ -209,16 +209,24 @@ def conv2d(x, y, h, wide, deep, oh, ow, window, groups, zero, w, bias, m, half, 
     some, count = deep // groups, len(bias) // groups
     nothing, at = [zero] * some, 0
     for oy in range(oh):
+        rows = [
+            row * wide if 0 <= row < h else None for row in range(oy * sh - top, oy * sh - top + kh * dh, dh)
+        ]
         for ox in range(ow):
+            columns = range(ox * sw - left, ox * sw - left + kw * dw, dw)
+            taps = [
+                None if row is None or not 0 <= column < wide else (row + column) * deep
+                for row in rows
+                for column in columns
+            ]
             for g in range(groups):
-                seen = []
-                for row in range(oy * sh - top, oy * sh - top + kh * dh, dh):
-                    for column in range(ox * sw - left, ox * sw - left + kw * dw, dw):
-                        if 0 <= row < h and 0 <= column < wide:
-                            i = (row * wide + column) * deep + g * some
-                            seen.extend(x[i : i + some])
-                        else:
-                            seen.extend(nothing)
+                skipped = g * some
+                if some == 1:
+                    seen = [zero if i is None else x[i + skipped] for i in taps]
+                else:
+                    seen = []
+                    for i in taps:
+                        seen.extend(nothing if i is None else x[i + skipped : i + skipped + some])
                 channels(seen, y, at, w, bias, m, half, more, s, lo, hi, g * count, count)
                 at += count
 

@@ -44,7 +44,7 @@ WRITABLE_BYTES = 8
 
 PYTHON = "python"
 """Stands for no machine code: the model as plain Python, for boards of every core."""
-CYCLES_PER_MAC = 900
+CYCLES_PER_OPERATION = 1000
 """Of plain Python, about, on a Cortex-M."""
 
 
@@ -93,7 +93,9 @@ def _native(artifact: Artifact, core: Core) -> StockFiles:
         for path, text in made.files.items():
             (place / path).write_text(text)
         code = _compiled(place, name, core)
-        files = _bytecode(place, modules(artifact, native(artifact, made, code)), MPY_ARCHITECTURES[core.name])
+        files = _bytecode(
+            place, modules(artifact, native(artifact, made, code)), MPY_ARCHITECTURES[core.name]
+        )
     if code not in files["_firmnet.mpy"]:
         raise AssertionError("mpy-cross has changed the code")
     files[f"{name}.bin"] = made.constants
@@ -106,7 +108,7 @@ def _plain(artifact: Artifact) -> StockFiles:
     with tempfile.TemporaryDirectory(prefix="firmnet-") as folder:
         files = _bytecode(Path(folder), modules(artifact, made.text))
     files[f"{artifact.manifest.name}.bin"] = made.constants
-    cycles = CYCLES_PER_MAC * made.operations
+    cycles = CYCLES_PER_OPERATION * made.operations
     return StockFiles(files, PYTHON, len(files["_firmnet.mpy"]), len(made.constants), cycles)
 
 

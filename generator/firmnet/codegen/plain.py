@@ -22,11 +22,11 @@ from ..qmath import Requant
 SHIFTED = 128
 """What is added to constants of 8 bits, so that bytes in flash hold them."""
 
-Axis = range | tuple[int | None, ...]
+PlacesAlong = range | tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredConstant:
     """A constant in the file beside the module: read in place as bytes, or copied as an array of `code`."""
 
     at: int
@@ -40,7 +40,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Named:
+class PlainName:
     """A function or an activation, by its name in the module."""
 
     name: str
@@ -67,32 +67,32 @@ class Flash:
     data: bytearray = field(default_factory=bytearray)
     known: dict[bytes, int] = field(default_factory=dict)
 
-    def in_place(self, values: Array) -> Stored:
+    def in_place(self, values: Array) -> StoredConstant:
         """int8 values, in place."""
         return self._stored((values.astype(np.int64) + SHIFTED).astype(np.uint8).tobytes())
 
-    def array(self, values: Any, code: str = "i") -> Stored:
+    def array(self, values: Any, code: str = "i") -> StoredConstant:
         kind = np.dtype(code).newbyteorder("<")
         return self._stored(np.asarray(values).astype(kind, casting="unsafe").tobytes(), code)
 
-    def _stored(self, data: bytes, code: str = "") -> Stored:
+    def _stored(self, data: bytes, code: str = "") -> StoredConstant:
         if data not in self.known:
             self.known[data] = len(self.data)
             self.data += data + bytes(-len(data) % 8)
-        return Stored(self.known[data], len(data), code)
+        return StoredConstant(self.known[data], len(data), code)
 
 
 def plain_calls(graph: Graph, node: Node, flash: Flash, activation: Mapping[str, str]) -> list[PlainCall]:
     """What computes a layer; `activation`: how each is called. KeyError with the op that has no such form."""
     call = graph.call(node)
-    given = [Named(activation[name]) for name in graph.activations(node)]
-    made = [Named(activation[name]) for name in node.outputs]
+    given = [PlainName(activation[name]) for name in graph.activations(node)]
+    made = [PlainName(activation[name]) for name in node.outputs]
     return LOWERED[node.op](call, OPS[node.op].prepare(call), flash, [*given, *made])
 
 
 def axes_of(
     shape: Shape, over: Iterable[int] | None = None, steps: Sequence[int] | None = None
-) -> tuple[Axis, ...]:
+) -> tuple[PlacesAlong, ...]:
     """Places of a stored activation along some axes (None: all), as few as say the same: sums of ranges."""
     kept = range(len(shape)) if over is None else sorted(over)
     by = strides(shape) if steps is None else steps
@@ -105,12 +105,12 @@ def axes_of(
     return tuple(walk(0, step, size) for size, step in found) or (range(1),)
 
 
-def walk(start: int, step: int, size: int) -> Axis:
+def walk(start: int, step: int, size: int) -> PlacesAlong:
     """`size` places from `start` on; a step of 0 stays there."""
     return range(start, start + step * size, step) if step else (start,) * size
 
 
-def repeated(shape: Shape, smaller: Shape) -> tuple[Axis, ...]:
+def repeated(shape: Shape, smaller: Shape) -> tuple[PlacesAlong, ...]:
     """Places of a smaller activation for each one of `shape`, over which it is repeated."""
     own = strides(smaller)
     return axes_of(shape, None, [0 if n == 1 else step for n, step in zip(smaller, own, strict=True)])
@@ -136,7 +136,7 @@ def _weighted(k: Constants, bias: Array, flash: Flash) -> tuple[Any, ...]:
     return flash.in_place(k["weight"]), flash.array(bias), multipliers, *rounding, k["lo"], k["hi"]
 
 
-Lower = Callable[[Call, Constants, Flash, list[Named]], list[PlainCall]]
+Lower = Callable[[Call, Constants, Flash, list[PlainName]], list[PlainCall]]
 
 
 def _one(function: str, *arguments: Any) -> list[PlainCall]:
@@ -146,24 +146,24 @@ def _one(function: str, *arguments: Any) -> list[PlainCall]:
 # ---- what is moved ----
 
 
-def _transpose(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _transpose(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     by = strides(call.inputs[0].shape)
     return _one("take", *t, axes_of(call.output.shape, None, [by[axis] for axis in call.attrs.order]))
 
 
-def _slice(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _slice(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     a, by = call.attrs, strides(call.inputs[0].shape)
     axes = tuple(walk(s * b, d * b, n) for s, d, n, b in zip(a.start, a.step, a.size, by, strict=True))
     return _one("take", *t, axes)
 
 
-def _pick(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _pick(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     by = strides(call.inputs[0].shape)
     axes = tuple(_listed(places(along), step) for along, step in zip(call.attrs.axes, by, strict=True))
     return _one("take", *t, axes, k["fill"])
 
 
-def _listed(which: Array, step: int) -> Axis:
+def _listed(which: Array, step: int) -> PlacesAlong:
     """Places along an axis, as a range where they are one."""
     ahead = set(np.diff(which).tolist())
     if len(ahead) < 2 and which.min() != FILL and 0 not in ahead:
@@ -171,7 +171,7 @@ def _listed(which: Array, step: int) -> Axis:
     return tuple(None if place == FILL else place * step for place in which.tolist())
 
 
-def _pad(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _pad(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     x = call.inputs[0].shape
     around = zip(call.attrs.before, x, call.attrs.after, strict=True)
     rows = [np.array([FILL] * before + [*range(n)] + [FILL] * after) for before, n, after in around]
@@ -179,7 +179,7 @@ def _pad(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCa
     return _one("take", *t, axes, k["zero_point"])
 
 
-def _concat(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _concat(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     code = call.output.dtype.typecode
     constants = [tensor for tensor in call.inputs if tensor.data is not None]
     stored = [flash.array(tensor.values, code) for tensor in constants]
@@ -195,36 +195,36 @@ def _concat(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[Plai
     return calls
 
 
-def _embedding(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _embedding(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     table, code = k["table"], call.output.dtype.typecode
     stored = flash.array(table, code)
     size = stored.size_bytes // len(table)
-    raw = Stored(stored.at, stored.size_bytes)
+    raw = StoredConstant(stored.at, stored.size_bytes)
     return _one("rows_of", *t, raw, code, size, len(table))
 
 
 # ---- value by value ----
 
 
-def _tabled(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _tabled(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     if call.inputs[0].dtype is Dtype.INT16:
         return _one("between", *t, flash.array(k["entries"]), k["shift"])
     return _one("tabled", *t, flash.in_place(k["table"]))
 
 
-def _scaled(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _scaled(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     if by_table(call):
         return _tabled(call, k, flash, t)
     return _one("scaled", *t, call.inputs[0].zero_point, *_scaling(k, call.output.zero_point))
 
 
-def _compare(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _compare(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     if call.inputs[0].dtype is not Dtype.INT16:
         return _tabled(call, k, flash, t)
     return _one("inside", *t, k["first"], k["last"], bool(k["inside"]))
 
 
-def _prelu(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _prelu(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     shape, axis = call.inputs[0].shape, call.attrs.axis
     places = axes_of(shape, None, [int(i == axis) for i in range(len(shape))])
     slopes = flash.array(k["negative"])
@@ -237,27 +237,27 @@ def _prelu(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[Plain
 # ---- of two activations ----
 
 
-def _both(call: Call) -> tuple[Axis, ...]:
+def _both(call: Call) -> tuple[PlacesAlong, ...]:
     a, b = call.inputs
     return repeated(a.shape, b.shape)
 
 
-def _add(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _add(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     drop = 0 if narrow(call) else 16
     return _one("added", *t, _both(call), k["ma"], k["mb"], drop, k["bias"], k["shift"], k["lo"], k["hi"])
 
 
-def _mul(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _mul(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     return _one(
         "multiplied", *t, _both(call), k["a_zero_point"], k["b_zero_point"], *_scaling(k, k["zero_point"])
     )
 
 
-def _maximum(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _maximum(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     return _one("larger", *t, _both(call), k["smaller"])
 
 
-def _div(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _div(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     if narrow(call):
         table = flash.array(k["reciprocals"])
         return _one("divided", *t, _both(call), k["a_zero_point"], table, k["rounding"], k["shift"])
@@ -270,18 +270,18 @@ def _div(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCa
 # ---- sums of products ----
 
 
-def _linear(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _linear(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     return _one("linear", *t, call.inputs[0].shape[-1], *_weighted(k, k["bias"], flash))
 
 
-def _conv2d(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _conv2d(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     a = call.attrs
     window = *call.inputs[1].shape[1:3], *a.stride, *a.dilation, a.padding[0], a.padding[2]
     sizes = *call.inputs[0].shape[1:], *call.output.shape[1:3]
     return _one("conv2d", *t, *sizes, window, a.groups, k["x_zero_point"], *_weighted(k, k["bias"], flash))
 
 
-def _conv_transpose2d(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _conv_transpose2d(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     a = call.attrs
     window = *call.inputs[1].shape[1:3], *a.stride, *a.dilation, a.crop[0], a.crop[2]
     sizes = *call.inputs[0].shape[1:], *call.output.shape[1:3]
@@ -289,7 +289,7 @@ def _conv_transpose2d(call: Call, k: Constants, flash: Flash, t: list[Named]) ->
     return _one("conv_transpose2d", *t, *sizes, window, a.groups, k["x_zero_point"], *weighted)
 
 
-def _matmul(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _matmul(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     (a, b), y, attrs = call.inputs, call.output, call.attrs
     ao, bo = attrs.a_order, attrs.b_order
     yo = tuple(int(i) for i in np.argsort(attrs.y_order))  # where each axis of the product lies in y
@@ -312,7 +312,7 @@ def _matmul(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[Plai
 # ---- windows and neighbours ----
 
 
-def _avg_pool2d(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _avg_pool2d(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     r: Requant = k["requant"]
     wide = tuple((r.multiplier.astype(np.int64) << r.pre_shift).tolist())
     rows, columns = (flash.array(k[key].ravel()) for key in ("rows", "columns"))
@@ -320,12 +320,12 @@ def _avg_pool2d(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[
     return _one("averaged", *t, *call.inputs[0].shape[2:], rows, columns, k["x_zero_point"], wide, *rounding)
 
 
-def _max_pool2d(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _max_pool2d(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     rows, columns = (tuple(along) for along in windows(call))
     return _one("largest", *t, *call.inputs[0].shape[2:], rows, columns, call.attrs.dilation)
 
 
-def _interpolate(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _interpolate(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     bits = (WEIGHT_BITS, 0) if narrow(call) else (WIDE_WEIGHT_BITS, WIDE_FRACTION_BITS)
     rows, columns = (flash.array(k[key].ravel()) for key in ("rows", "columns"))
     scaling = _scaling(k, k["zero_point"])
@@ -337,23 +337,23 @@ def _interpolate(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list
 # ---- groups of values ----
 
 
-def _groups(shape: Shape, axes: Iterable[int]) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+def _groups(shape: Shape, axes: Iterable[int]) -> tuple[tuple[PlacesAlong, ...], tuple[PlacesAlong, ...]]:
     """Where each group of values that differ in `axes` alone begins, and its places from there."""
     inside = {*axes}
     return axes_of(shape, {*range(len(shape))} - inside), axes_of(shape, inside)
 
 
-def _line(shape: Shape, axis: int) -> tuple[tuple[Axis, ...], Axis]:
+def _line(shape: Shape, axis: int) -> tuple[tuple[PlacesAlong, ...], PlacesAlong]:
     outer, (inner,) = _groups(shape, [axis])
     return outer, inner
 
 
-def _argmax(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _argmax(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     return _one("most_at", *t, *_line(call.inputs[0].shape, call.attrs.axis))
 
 
 def _in_order(places: bool) -> Lower:
-    def lower(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+    def lower(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
         axis = call.attrs.axis
         lines = [part for tensor in (call.inputs[0], call.output) for part in _line(tensor.shape, axis)]
         return _one("in_order", *t, *lines, call.attrs.descending, places)
@@ -361,13 +361,13 @@ def _in_order(places: bool) -> Lower:
     return lower
 
 
-def _reduce(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _reduce(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     groups, bits = _groups(call.inputs[0].shape, call.attrs.axes), (k["fraction_bits"], k["dropped_bits"])
     told = call.attrs.kind, count(call), k["x_zero_point"], *bits
     return _one("reduced", *t, *groups, *told, *_scaling(k, k["zero_point"]))
 
 
-def _normalize(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _normalize(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     groups, told = _groups(call.inputs[0].shape, call.attrs.axes), (k["x_zero_point"], k["least"])
     if narrow(call):
         return _one("normalized", *t, *groups, *told)
@@ -377,23 +377,27 @@ def _normalize(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[P
 def _exponentials(k: Constants, flash: Flash) -> tuple[Any, ...]:
     """The function that reads them, and its table."""
     if "exponentials" in k:
-        return Named("looked_up"), flash.array(k["exponentials"], "I")
-    return Named("product_of_two"), (flash.array(k["coarse"], "I"), flash.array(k["fine"], "I"), k["drop"])
+        return PlainName("looked_up"), flash.array(k["exponentials"], "I")
+    return PlainName("product_of_two"), (
+        flash.array(k["coarse"], "I"),
+        flash.array(k["fine"], "I"),
+        k["drop"],
+    )
 
 
-def _softmax(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _softmax(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     lines, y = _line(call.inputs[0].shape, call.attrs.axis), call.output
     return _one("softmax", *t, *lines, *_exponentials(k, flash), k["whole"], y.zero_point, y.dtype.high)
 
 
-def _log_softmax(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _log_softmax(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     told = k["bits"], k["logarithm"], k["distance"], k["offset"], k["shift"]
     bounds = call.output.dtype.low, call.output.dtype.high
     lines = _line(call.inputs[0].shape, call.attrs.axis)
     return _one("log_softmax", *t, *lines, *_exponentials(k, flash), *told, *bounds)
 
 
-def _layer_norm(call: Call, k: Constants, flash: Flash, t: list[Named]) -> list[PlainCall]:
+def _layer_norm(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     shape, attrs = call.inputs[0].shape, call.attrs
     own = dict(zip(attrs.gain_axes, strides(tuple(shape[axis] for axis in attrs.gain_axes)), strict=True))
     by = [own.get(axis, 0) for axis in range(len(shape))]

@@ -15,12 +15,14 @@ from ..ir import Graph, Port, Shape, Tensor
 from ..kernels.loops import strides
 from ..ops import OPS
 from ..plan.placement import extent, place
-from .plain import LOWERED, Axis, Flash, Named, PlainCall, axes_of, plain_calls
+from .plain import LOWERED, Flash, PlacesAlong, PlainCall, PlainName, axes_of, plain_calls
 from .templates import render
 
-FUNCTIONS = "firmnet_plain.py"
+PLAIN_FUNCTIONS = "firmnet_plain.py"
+PER_VALUE = 8
+"""Multiply-accumulates that writing a value takes as long as: rounding it, and finding what it is made of."""
 ALWAYS = ("closed", "dequantized", "each", "put", "quantized")
-"""Of FUNCTIONS: what the template itself calls."""
+"""Of PLAIN_FUNCTIONS: what the template itself calls."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class PlainModel:
     ram_bytes: int
     """Of activations."""
     operations: int
-    """Multiply-accumulates, and values written."""
+    """Multiply-accumulates, and for each value that is written some more of what takes as long."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class PlainEdge:
     """An input or output: what it is called, how its values become real ones, and the model's own order."""
 
     value: str
-    places: tuple[Axis, ...]
+    places: tuple[PlacesAlong, ...]
     reciprocal_bits: int
     scale_bits: int
     zero_point: int
@@ -103,7 +105,7 @@ def plain_model(artifact: Artifact) -> PlainModel:
         layer_names=tuple(layer.name for layer in manifest.layers),
     )
     calls = [(OPS[node.op], graph.call(node)) for node in graph.nodes if not OPS[node.op].view]
-    operations = sum(op.macs(call) + sum(t.size for t in call.outputs) for op, call in calls)
+    operations = sum(op.macs(call) + PER_VALUE * sum(t.size for t in call.outputs) for op, call in calls)
     return PlainModel(text, constants, memory.byte_count, operations)
 
 
@@ -213,7 +215,7 @@ def _bits(real: float) -> int:
 
 def _told(graph: Graph, port: Port, memory: _Memory) -> tuple[object, ...]:
     tensor: Tensor = graph.tensors[port.tensor]
-    return port.name, tensor.dtype.value, tensor.byte_count, Named(memory.names[port.tensor]), tensor.size
+    return port.name, tensor.dtype.value, tensor.byte_count, PlainName(memory.names[port.tensor]), tensor.size
 
 
 def _code(graph: Graph, name: str) -> str:
@@ -248,6 +250,6 @@ def _sources(names: Sequence[str]) -> list[str]:
 @cache
 def _functions() -> Mapping[str, str]:
     """Name → text of each function."""
-    text = (assets("runtime_micropython") / FUNCTIONS).read_text()
+    text = (assets("runtime_micropython") / PLAIN_FUNCTIONS).read_text()
     parts = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
     return {node.name: ast.get_source_segment(text, node) or "" for node in parts}

@@ -29,7 +29,7 @@ ARCHITECTURES = (
     *("xtensa", "xtensawin", "rv32imc"),
 )
 """As MicroPython numbers them; of those from armv6m to armv7emdp each runs what those before it do."""
-THUMB = ARCHITECTURES[4:9]
+CORTEX_M_CODE = ARCHITECTURES[4:9]
 UNFINISHED = ".part"
 
 TEACH = """
@@ -86,7 +86,7 @@ BytesSent = Callable[[int], None]
 """Called with the number of bytes that have been written so far."""
 
 
-class Chosen(Protocol):
+class ChosenFiles(Protocol):
     """Files for a board, and which machine code is in them; another word where there is none."""
 
     @property
@@ -96,7 +96,7 @@ class Chosen(Protocol):
     def architecture(self) -> str: ...
 
 
-Choose = Callable[[str], Chosen]
+ChooseFiles = Callable[[str], ChosenFiles]
 """Files for a board that runs this machine code (`runs`)."""
 
 
@@ -116,7 +116,7 @@ def open(artifact: Artifact, address: str, *, timeout_s: float = TIMEOUT_S) -> S
 
 
 def push(
-    choose: Choose | Chosen,
+    choose: ChooseFiles | ChosenFiles,
     address: str,
     baud: int,
     sent: BytesSent = lambda done: None,
@@ -169,12 +169,14 @@ def runs(mpy: Any, address: str) -> str:
 
 def is_thumb(its: str) -> bool:
     """Whether a board runs machine code of some Cortex-M."""
-    return its in THUMB
+    return its in CORTEX_M_CODE
 
 
 def check_runs(its: str, architecture: str, address: str) -> None:
     """UserError unless a board that runs this machine code runs that of `architecture`, or needs none."""
-    if architecture not in THUMB or (its in THUMB and THUMB.index(architecture) <= THUMB.index(its)):
+    if architecture not in CORTEX_M_CODE or (
+        its in CORTEX_M_CODE and CORTEX_M_CODE.index(architecture) <= CORTEX_M_CODE.index(its)
+    ):
         return
     raise UserError(
         f"{address}: this board's MicroPython runs machine code for {its or 'no architecture'}, this "
