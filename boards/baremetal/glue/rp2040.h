@@ -41,7 +41,7 @@ static int restart(uint32_t blocks)
 #define XOSC_CTRL REG(0x40024000u)
 #define XOSC_STATUS REG(0x40024004u)
 #define XOSC_STARTUP REG(0x4002400Cu)
-enum { XOSC_ON = 0xFABu << 12 | 0xAA0u, XOSC_1_MS = 47u, XOSC_STABLE = 1u << 31 };
+enum { XOSC_ON = 0xFABu << 12 | 0xAA0u, XOSC_8_MS = 376u, XOSC_STABLE = 1u << 31 };
 
 #define PLL_SYS 0x40028000u
 #define PLL_USB 0x4002C000u
@@ -91,7 +91,7 @@ static int start_pll(uint32_t pll, uint32_t times, uint32_t divisor_1, uint32_t 
 static void set_clock(void)
 {
     CLK_SYS_RESUS_CTRL = 0u;
-    XOSC_STARTUP = XOSC_1_MS;
+    XOSC_STARTUP = XOSC_8_MS; /* 8 · 12,000 of its cycles, in units of 256: some crystals are slow */
     XOSC_CTRL = XOSC_ON;
     if (!becomes(&XOSC_STATUS, XOSC_STABLE, XOSC_STABLE)) {
         return;

@@ -151,6 +151,15 @@ static void configure(uint8_t chosen)
     }
 }
 
+/* The host counts the packets in one direction anew: what waits for it goes on with DATA0, too. */
+static void begin_anew(int out)
+{
+    data_1[EP_DATA][out] = 0u;
+    if (out ? configuration && !held : sending) {
+        hand_over(EP_DATA, out, BUFFER_CONTROL(EP_DATA, out) & BUFFER_LENGTH);
+    }
+}
+
 static void set_line_state(uint8_t state)
 {
     const uint32_t baud = (uint32_t)line_coding[0] | (uint32_t)line_coding[1] << 8 | (uint32_t)line_coding[2] << 16;
@@ -253,14 +262,20 @@ static void standard(const usb_setup *setup)
         made[0] = 0u;
         say(setup, made, 1u);
         break;
-    case CLEAR_FEATURE: /* of an endpoint: begin again with DATA0 */
-        if ((setup->kind & TO_BITS) == TO_ENDPOINT && (setup->index & 0xFu) <= EP_DATA) {
-            data_1[setup->index & 0xFu][setup->index & TO_HOST ? 0 : 1] = 0u;
+    case CLEAR_FEATURE:
+        if ((setup->kind & TO_BITS) == TO_ENDPOINT && (setup->index & 0xFu) == EP_DATA) {
+            begin_anew(setup->index & TO_HOST ? 0 : 1);
+        }
+        agree();
+        break;
+    case SET_INTERFACE:
+        if (setup->index == DATA_INTERFACE) {
+            begin_anew(0);
+            begin_anew(1);
         }
         agree();
         break;
     case SET_FEATURE:
-    case SET_INTERFACE:
         agree();
         break;
     default:
