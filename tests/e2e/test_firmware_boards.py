@@ -232,10 +232,12 @@ def test_official_environment(board: str, platform: str, key: str, value: str, t
     assert "-Iinclude" in project["env"]["build_flags"].split()
 
 
-@pytest.mark.parametrize("board", ["nano33ble", "bluepill_f103c8"])
-def test_the_official_boards_get_the_same_project_files(board: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("board", "core"), [("nano33ble", "MBED"), ("nucleo_f446re", "STM32"), ("bluepill_f103c8", "STM32")]
+)
+def test_the_official_boards_get_the_same_project_files(board: str, core: str, tmp_path: Path) -> None:
     """An Arduino core compiles src/ too: its glue must be C++ that such a core accepts."""
-    (tmp_path / "Arduino.h").write_text(ARDUINO)
+    (tmp_path / "Arduino.h").write_text(ARDUINO + CORES[core])
     project = generated(board, tmp_path / "artifact").firmware
     command = [
         "arm-none-eabi-g++",
@@ -245,9 +247,11 @@ def test_the_official_boards_get_the_same_project_files(board: str, tmp_path: Pa
         "-Wextra",
         "-Werror",
         "-DARDUINO=10819",
+        f"-DARDUINO_ARCH_{core}",
     ]
     includes = ["-I", str(tmp_path), "-I", str(project / "include")]
-    subprocess.run([*command, *includes, str(project / "src" / "arduino.cpp")], check=True)
+    for source in sorted((project / "src").glob("arduino*.cpp")):
+        subprocess.run([*command, *includes, str(source)], check=True)
 
 
 ARDUINO = """
@@ -264,7 +268,74 @@ struct Port {
 extern Port Serial;
 void setup(void);
 void loop(void);
+#define LED_BUILTIN 13
+#define PIN_A0 14
+#define NUM_DIGITAL_PINS 22
 """
+CORES = {
+    "MBED": """
+#define PINS_COUNT 34
+#define DEVICE_WATCHDOG 1
+#define NRF52840_XXAA
+typedef uint8_t pin_size_t;
+enum PinMode { INPUT, OUTPUT, INPUT_PULLUP, INPUT_PULLDOWN };
+enum PinStatus { LOW, HIGH };
+enum PinName { P0_0 };
+void pinMode(pin_size_t, PinMode);
+void digitalWrite(pin_size_t, PinStatus);
+PinStatus digitalRead(pin_size_t);
+void analogReadResolution(int);
+int analogRead(pin_size_t);
+int analogRead(PinName);
+PinName digitalPinToPinName(pin_size_t);
+namespace mbed {
+struct PwmOut {
+    PwmOut(PinName);
+    void period_us(int);
+    void write(float);
+};
+struct Watchdog {
+    static Watchdog &get_instance();
+    uint32_t get_max_timeout() const;
+    bool start(uint32_t);
+    void kick();
+};
+}
+""",
+    "STM32": """
+typedef int PinName;
+#define digitalPinToPinName(p) ((PinName)(p))
+#define digitalPinHasPWM(p) ((p) == 3)
+#define INPUT 0
+#define OUTPUT 1
+#define INPUT_PULLUP 2
+#define INPUT_PULLDOWN 4
+#define LOW 0
+#define HIGH 1
+#define UID_BASE 0x1FFF7A10UL
+#define __WFI() (void)0
+struct Watching { volatile uint32_t KR, PR, RLR, SR; };
+#define IWDG ((Watching *)0x40003000u)
+#define RCC_FLAG_PORRST 1
+#define RCC_FLAG_PINRST 2
+#define RCC_FLAG_SFTRST 3
+#define RCC_FLAG_IWDGRST 4
+extern "C" {
+bool __HAL_RCC_GET_FLAG(int);
+void __HAL_RCC_CLEAR_RESET_FLAGS(void);
+uint32_t pinNametoDigitalPin(PinName);
+void pinMode(uint32_t, uint32_t);
+void digitalWrite(uint32_t, uint32_t);
+int digitalRead(uint32_t);
+void analogReadResolution(int);
+uint32_t analogRead(uint32_t);
+void analogWriteFrequency(uint32_t);
+void analogWriteResolution(int);
+void analogWrite(uint32_t, uint32_t);
+}
+""",
+}
+"""What the glue uses of each core, declared as it is there."""
 
 
 def compiled(artifact: Artifact) -> list[str]:

@@ -1,7 +1,7 @@
-"""Does arduino.cpp carry everything over a USB port, whatever its size and however slow the host?
+"""Do people have all of a board with an Arduino core: its USB port, whatever goes over it, and its pins?
 
 A copy of firmnet gets one more board: an emulated one with an Arduino core, whose `Serial` behaves as USB
-does (usb_core/). The very arduino.cpp, MicroPython and link run there.
+does (usb_core/). The very arduino.cpp, arduino_pins.cpp, MicroPython and link run there.
 """
 
 import json
@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from ast import literal_eval
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 import firmnet
 from firmnet.assets import assets
@@ -107,7 +109,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     (top / "core").mkdir()
     shutil.copyfile(CORE / "Arduino.h", top / "core" / "Arduino.h")
     project = top / "templates" / "project" / "platformio.ini.j2"
-    without = "build_src_filter = +<*> -<arduino.cpp>"
+    without = "build_src_filter = +<*> -<arduino.cpp> -<arduino_pins.cpp>"
     assert without in project.read_text()
     flags = ["${env.build_flags}", "-DARDUINO=10819", f"-I{top}/core"]
     arduino = "\n  ".join(["build_src_filter = +<*>\nbuild_flags =", *flags])
@@ -171,3 +173,55 @@ def test_ctrl_c_stops_a_program_that_reads_nothing_of_what_is_sent(wire: socket.
     time.sleep(0.5)
     wire.sendall(b"\x03")
     until(wire, b"KeyboardInterrupt")
+
+
+def asked(wire: socket.socket, line: str) -> str:
+    """What a line prints at the prompt."""
+    wire.sendall(line.encode() + b"\r\n")
+    return until(wire, b">>> ").decode().partition("\r\n")[2].rpartition("\r\n")[0].replace("\r\n", "\n")
+
+
+@pytest.fixture
+def pins(copy: Copy, wire: socket.socket) -> Callable[[str], object]:
+    """A board whose machine is imported; `core(pin)` is what was asked of a pin of its core."""
+    with (copy.top / "2116" / "firmware" / "firmware.elf").open("rb") as file:
+        (symbol,) = ELFFile(file).get_section_by_name(".symtab").get_symbol_by_name("core_pins")
+    asked(wire, "import time; from machine import *")
+    words = f"[mem32[{symbol['st_value']} + 16 * pin + 4 * i] for i in range(4)]"
+    asked(wire, f"core = lambda pin: {words}")
+    return lambda line: literal_eval(asked(wire, line) or "None")
+
+
+def test_pins_are_driven_and_read_through_the_core(
+    wire: socket.socket, pins: Callable[[str], object]
+) -> None:
+    pins("p = Pin('LED', Pin.OUT, value=1)")
+    assert pins("p(), Pin(13)(), Pin('D13')(), core(13)[:2]") == (1, 1, 1, [1, 1])
+    assert pins("p.toggle(), p(), core(13)[1]") == (None, 0, 0)
+    assert pins("Pin('A1', Pin.IN, Pin.PULL_UP)(), core(15)[0]") == (1, 2)
+    assert pins("Pin('D2', Pin.IN, Pin.PULL_DOWN)(), core(2)[0]") == (0, 3)
+    pins("p = Pin('D4', Pin.OPEN_DRAIN, Pin.PULL_UP, value=0)")
+    assert pins("core(4)[:2], p(), p.on(), core(4)[0], p()") == ([1, 0], 0, None, 2, 1)
+    for name in ("D20", "A2", "PA5", "GP2"):
+        assert f"ValueError: this board has no pin '{name}'" in asked(wire, f"Pin('{name}')")
+
+
+def test_the_cores_converter_and_pwm_are_used(wire: socket.socket, pins: Callable[[str], object]) -> None:
+    assert pins("ADC('A1').read_u16() >> 4") == (15 << 10) >> 2 & 0xFFF
+    pins("w = PWM('D5', freq=50, duty_u16=40000)")
+    assert pins("core(5)[2:]") == [50, 40000]
+    pins("w.duty_ns(5_000_000)")
+    assert pins("core(5)[2:], w.deinit(), core(5)[2]") == ([50, 16384], None, 0)
+    assert "ValueError: pin 'D4' has no PWM" in asked(wire, "PWM('D4', freq=50)")
+    assert "ValueError: pin 'D5' has no analog input" in asked(wire, "ADC('D5')")
+    assert "OSError: this board has no watchdog" in asked(wire, "WDT()")
+
+
+def test_buses_and_timers_run_without_interrupts_of_ours(
+    wire: socket.socket, pins: Callable[[str], object]
+) -> None:
+    assert pins("I2C(0).scan()") == []
+    assert asked(wire, "I2C(0)") == "SoftI2C(scl=D7, sda=D6, freq=500000)"
+    pins("n = []; t = Timer(period=5, callback=n.append); x = time.ticks_ms()")
+    pins("exec('while len(n) < 4 and time.ticks_diff(time.ticks_ms(), x) < 9000: pass')")
+    assert pins("len(n) >= 4, t.deinit(), freq()") == (True, None, 25_000_000)

@@ -54,6 +54,11 @@ enum { INT_COMPARE_1 = 1u << 17, BITS_32 = 3u, MEGAHERTZ = 4u, TIMER_IRQ = 8u };
 #define NVIC_ICPR REG(0xE000E280u)
 enum { SEVONPEND = 1u << 4 };
 
+#define SYST_CSR REG(0xE000E010u)
+#define SYST_RVR REG(0xE000E014u)
+#define SYST_CVR REG(0xE000E018u)
+enum { SYST_ON = 7u }; /* of the core's clock, with its interrupt */
+
 static uint64_t elapsed_us;
 static uint32_t counted_us;
 
@@ -61,13 +66,18 @@ void SysTick_Handler(void)
 {
 }
 
-static uint32_t count_us(void)
+/* In an interrupt too: nothing may come between. */
+static uint64_t count_us(void)
 {
+    uint32_t before;
+    __asm volatile("mrs %0, primask\n cpsid i" : "=r"(before)::"memory");
     CAPTURE_0 = 1;
     const uint32_t now = CC_0;
     elapsed_us += now - counted_us;
     counted_us = now;
-    return now;
+    const uint64_t elapsed = elapsed_us;
+    __asm volatile("msr primask, %0" ::"r"(before) : "memory");
+    return elapsed;
 }
 
 static void start_timer(void)
@@ -77,6 +87,9 @@ static void start_timer(void)
     TIMER_INTENSET = INT_COMPARE_1; /* wakes the core, see fn_board_idle: the NVIC does not pass it on */
     TIMER_START = 1;
     SCR |= SEVONPEND;
+    SYST_RVR = FN_CLOCK_HZ / 1000u - 1u; /* the tick, while the core is awake */
+    SYST_CVR = 0;
+    SYST_CSR = SYST_ON;
 }
 
 void fn_board_init(void)
@@ -121,7 +134,7 @@ void fn_board_idle(void)
 {
     COMPARE_1 = 0;
     NVIC_ICPR = 1u << TIMER_IRQ;
-    CC_1 = count_us() + 1000u;
+    CC_1 = (uint32_t)count_us() + 1000u;
     __asm volatile("wfe");
 }
 
@@ -137,14 +150,12 @@ void fn_board_write(const uint8_t *data, uint32_t n)
 
 uint32_t fn_board_ms(void)
 {
-    count_us();
-    return (uint32_t)(elapsed_us / 1000u);
+    return (uint32_t)(count_us() / 1000u);
 }
 
 uint32_t fn_board_us(void)
 {
-    count_us();
-    return (uint32_t)elapsed_us;
+    return (uint32_t)count_us();
 }
 
 uint32_t fn_board_clock_hz(void)

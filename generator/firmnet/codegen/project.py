@@ -34,6 +34,7 @@ INCLUDES = (
 )
 SOURCES = (
     "arduino.cpp",
+    "arduino_pins.cpp",
     "frozen.c",
     "lacking.c",
     "machine.c",

@@ -1,4 +1,4 @@
-/* Arduino.h: an Arduino core with a USB port, as far as arduino.cpp needs one, on the emulated machine of core.c. */
+/* Arduino.h: an Arduino core with a USB port and pins, as far as arduino*.cpp need them, on the emulated machine of core.c. */
 #ifndef ARDUINO_H
 #define ARDUINO_H
 
@@ -13,7 +13,24 @@ int core_take(uint32_t patience_ms); /* the next byte from the host, or -1 */
 void core_put(uint8_t byte);
 void setup(void);
 void loop(void);
+
+void pinMode(uint32_t pin, uint32_t mode);
+void digitalWrite(uint32_t pin, uint32_t level);
+int digitalRead(uint32_t pin);
+void analogReadResolution(int bits);
+int analogRead(uint32_t pin);
+void analogWriteFrequency(uint32_t hz);
+void analogWriteResolution(int bits);
+void analogWrite(uint32_t pin, uint32_t value);
 }
+
+enum { LOW, HIGH };
+enum { INPUT, OUTPUT, INPUT_PULLUP, INPUT_PULLDOWN };
+#define NUM_DIGITAL_PINS 20
+#define LED_BUILTIN 13
+#define PIN_A0 14
+#define PIN_A1 15
+#define digitalPinHasPWM(pin) ((pin) == 3 || (pin) == 5)
 
 /* What matters of a USB port: data come in packets of 64 bytes, as fast as they are read, and the host must wait while a
  * packet lies unread; nobody listens until the host opens the port; a busy host takes a part, or nothing for a while. */

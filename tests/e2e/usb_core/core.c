@@ -51,6 +51,59 @@ void core_put(uint8_t byte)
     DATA = byte;
 }
 
+/* ---- pins: what was asked of them, for the test to look at. One that nobody drives reads as it is pulled. ---- */
+
+struct {
+    uint32_t mode, level, pwm_hz, pwm_value;
+} core_pins[20];
+enum { INPUT, OUTPUT, INPUT_PULLUP, INPUT_PULLDOWN };
+static uint32_t frequency = 1000, read_bits = 10, write_bits = 8;
+
+void pinMode(uint32_t pin, uint32_t mode)
+{
+    core_pins[pin].mode = mode;
+    core_pins[pin].pwm_hz = 0;
+}
+
+/* As on stm32duino: what is no output takes no level. */
+void digitalWrite(uint32_t pin, uint32_t level)
+{
+    if (core_pins[pin].mode == OUTPUT) {
+        core_pins[pin].level = level;
+    }
+}
+
+int digitalRead(uint32_t pin)
+{
+    return core_pins[pin].mode == OUTPUT ? (int)core_pins[pin].level : core_pins[pin].mode == INPUT_PULLUP;
+}
+
+void analogReadResolution(int bits)
+{
+    read_bits = (uint32_t)bits;
+}
+
+int analogRead(uint32_t pin)
+{
+    return (int)((pin << 10) >> (14u - read_bits)) & ((1 << read_bits) - 1);
+}
+
+void analogWriteFrequency(uint32_t hz)
+{
+    frequency = hz;
+}
+
+void analogWriteResolution(int bits)
+{
+    write_bits = (uint32_t)bits;
+}
+
+void analogWrite(uint32_t pin, uint32_t value)
+{
+    core_pins[pin].pwm_hz = frequency;
+    core_pins[pin].pwm_value = value << (16u - write_bits);
+}
+
 void fn_uart_isr(void)
 {
     INTCLEAR = 2;
