@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 REPEATABLE = {
     "device": (
         "KIND",
-        "what the tests run on: host (C in this process), core (an emulated core), qemu (the whole firmware "
-        "on the emulated board), serial (the board on USB) or serial:URL (a port, or rfc2217://host:port)",
+        "what the tests run on: host (C in this process), core (an emulated core), qemu or rp2040js (the "
+        "whole firmware on the emulated board), serial (the board on USB) or serial:URL (a port, or "
+        "rfc2217://host:port)",
     ),
     "artifact": ("DIR", "the artifact that it runs: one for all devices, or one for each, in their order"),
     "board": ("ID", "with --firmnet-model: the board it is for; one for all devices, or one for each"),
@@ -65,7 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--firmnet-port",
         action="append",
         metavar="URL",
-        help="the same as --firmnet-device serial:URL, or host, core, qemu",
+        help="the same as --firmnet-device serial:URL, or host, core, qemu, rp2040js",
     )
 
 

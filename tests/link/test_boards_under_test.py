@@ -95,7 +95,7 @@ def told(folder: Path, capsys: pytest.CaptureFixture[str], *options: str, test: 
 SENTENCES = {
     "unknown": (
         ["--firmnet-device=ttyUSB0"],
-        "--firmnet-device ttyUSB0: there is no such device; it is one of host, core, qemu, serial or serial:",
+        "--firmnet-device ttyUSB0: there is no such device; it is one of host, core, qemu, rp2040js, serial",
     ),
     "no url": (["--firmnet-device=serial:"], "--firmnet-device serial:: there is no such device"),
     "twice": (["--firmnet-device=host", "--firmnet-port=host"], "host is to be tested twice"),
