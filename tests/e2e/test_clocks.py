@@ -17,7 +17,7 @@ from firmnet.assets import assets
 from firmnet.codegen.templates import render
 from firmnet.targets import Board, board_ids, load_board, needs
 
-PERIPHERALS, PERIPHERAL_BYTES = 0x4000_0000, 0x1000_0000
+PERIPHERALS, PERIPHERAL_BYTES = 0x4000_0000, 0x2000_0000
 FLASH, RAM, STOP = 0x0800_0000, 0x2000_0000, 0x0800_F000
 
 
@@ -212,6 +212,64 @@ class F7(F4):
         return min(regulator, flash, 54_000_000 * self.divisor(1), 108_000_000 * self.divisor(2))
 
 
+class Rp2040(Registers):
+    """Its data sheet, 2.14 to 2.18; registers are also written by bits, at three more addresses each."""
+
+    RESETS, XOSC_CTRL, XOSC_STATUS, PLLS = 0x4000_C000, 0x4002_4000, 0x4002_4004, (0x4002_8000, 0x4002_C000)
+    CLK_REF, CLK_SYS, CLK_PERI, CLK_USB = 0x4000_8030, 0x4000_803C, 0x4000_8048, 0x4000_8054
+    PLL_0, PLL_1 = ({pll: 1, pll + 4: 0x2D, pll + 8: 0, pll + 12: 0x77000} for pll in PLLS)
+    RESET = {CLK_REF: 0, CLK_SYS: 0, RESETS: 0x1FF_FFFF, **PLL_0, **PLL_1}
+
+    def crystal_runs(self) -> bool:
+        return self.crystal and self.at(self.XOSC_CTRL) == 0xFAB_AA0
+
+    def runs(self, pll: int) -> bool:
+        held = self.at(self.RESETS) >> 12 + self.PLLS.index(pll) & 1
+        return self.crystal_runs() and self.pll_starts and not held and not self.at(pll + 4) & 0x21
+
+    def pll_hz(self, pll: int) -> int:
+        """Behind its divisors; 0: it is not on."""
+        if not self.runs(pll) or self.at(pll + 4) & 8:
+            return 0
+        prim, oscillator = self.at(pll + 12), 12_000_000 // self.at(pll) * self.at(pll + 8)
+        assert 750_000_000 <= oscillator <= 1_600_000_000
+        return oscillator // (prim >> 16 & 7) // (prim >> 12 & 7)
+
+    def core_hz(self) -> int:
+        reference = {0: 6_500_000, 2: 12_000_000 * self.crystal_runs()}[self.at(self.CLK_REF) & 3]
+        source = self.at(self.CLK_SYS)
+        hz = self.pll_hz(self.PLLS[source >> 5 & 7]) if source & 1 else reference
+        assert hz, "the core has no clock"
+        return hz
+
+    def limit_hz(self) -> int:
+        return 133_000_000
+
+    def read(self, address: int) -> int:
+        if address == self.XOSC_STATUS:
+            return self.crystal_runs() << 31
+        if address in self.PLLS:
+            return self.at(address) | self.runs(address) << 31
+        if address in (self.CLK_REF + 8, self.CLK_SYS + 8):
+            return 1 << (self.at(address - 8) & (3 if address == self.CLK_REF + 8 else 1))
+        if address == self.RESETS + 8:
+            return ~self.at(self.RESETS) & 0x1FF_FFFF
+        return self.at(address)
+
+    def write(self, address: int, value: int) -> None:
+        register, kind = (address & ~0x3000, address >> 12 & 3) if address < 0x5000_0000 else (address, 0)
+        before = self.at(register)
+        word = (value, before ^ value, before | value, before & ~value)[kind]
+        if register == self.CLK_SYS and before & word & 1:
+            assert before >> 5 & 7 == word >> 5 & 7, "another source is chosen while the core runs on it"
+        if register - 8 in self.PLLS and word != before:
+            assert not self.runs(register - 8), "a PLL's factor is written while it is on"
+        if register == self.RESETS:
+            self.words |= self.PLL_0 if word >> 12 & 1 else {}
+            self.words |= self.PLL_1 if word >> 13 & 1 else {}
+        super().write(register, word)
+
+
 CHIPS: dict[str, Callable[..., Registers]] = {
     "stm32f1_usart": F1,
     "stm32f4_usart": F4,
@@ -233,7 +291,9 @@ def glue(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             header = render("project/fn_board_config.h.j2", board=board, needs=needs(board, "micropython"))
             (folder / id / "fn_board_config.h").write_text(header)
             source = assets("boards") / "baremetal" / "glue" / f"{board.baremetal.glue}.c"
-            (folder / "received.c").write_text("void fn_received(unsigned char byte) { (void)byte; }")
+            (folder / "received.c").write_text(
+                "int fn_receives(void) { return 1; }\nvoid fn_received(unsigned char byte) { (void)byte; }\n"
+            )
             # Thumb-1: this simulator makes mistakes in IT blocks where memory is watched
             flags = ["-mcpu=cortex-m0plus", "-mthumb", "-O1", "-Wall", "-Wextra", "-Werror", "-nostdlib"]
             places = [f"-Wl,-Ttext={FLASH:#x},-Tdata={RAM:#x},-e,fn_board_init"]
@@ -248,8 +308,9 @@ def glue(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def reached(elf: Path, chip: Registers) -> int:
     """What the firmware says of its clock after fn_board_init()."""
     cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-    for origin in (FLASH, RAM, 0xE000_0000):
+    for origin in (0, FLASH, RAM, 0xE000_0000):
         cpu.mem_map(origin, 1 << 16)
+    cpu.mem_write(0x10, b"Mu\1\2")  # how an RP2040 knows its boot ROM
     failures: list[AssertionError] = []
 
     def write(_: unicorn.Uc, offset: int, size: int, value: int, __: object) -> None:
@@ -315,3 +376,32 @@ def test_a_bootloaders_clock_is_given_up_first(glue: Callable[[str], Path]) -> N
         chip.RCC_CFGR: 2,
     }
     assert reached(glue(board.id), chip) == chip.core_hz() == 96_000_000
+
+
+@pytest.mark.parametrize(
+    ("how", "core", "usb"),
+    [
+        ({}, 125_000_000, 48_000_000),
+        ({"pll_starts": False}, 12_000_000, 0),
+        ({"crystal": False}, 6_500_000, 0),
+    ],
+    ids=["all is well", "no PLL", "no crystal"],
+)
+def test_a_pico_reaches_its_clocks_or_says_which(
+    glue: Callable[[str], Path], how: dict[str, bool], core: int, usb: int
+) -> None:
+    chip = Rp2040(load_board("pico"), **how)
+    assert reached(glue("pico"), chip) == chip.core_hz() == core
+    assert chip.pll_hz(chip.PLLS[1]) == usb
+    if not how:
+        assert chip.at(chip.CLK_USB) == chip.at(chip.CLK_PERI) == 1 << 11
+
+
+def test_the_clock_that_a_picos_firmware_before_had_is_given_up_first(glue: Callable[[str], Path]) -> None:
+    """As when a debugger starts it: its PLLs are on, and the core runs on one."""
+    chip = Rp2040(load_board("pico"))
+    chip.words |= {chip.RESETS: 0, chip.XOSC_CTRL: 0xFAB_AA0, chip.CLK_REF: 2, chip.CLK_SYS: 1}
+    for pll in chip.PLLS:
+        chip.words |= {pll: 1, pll + 4: 0, pll + 8: 100, pll + 12: 5 << 16 | 2 << 12}
+    assert chip.core_hz() == 120_000_000
+    assert reached(glue("pico"), chip) == chip.core_hz() == 125_000_000
