@@ -14,6 +14,8 @@ from firmnet.ir import Array, Graph, Node, Port, Tensor, wrapped
 from firmnet.ops import OPS, Op
 
 RANDOM_INPUTS = 100
+EXTREMES = 6
+"""The last ones of a row."""
 MACHINES = {"core": "mps2-an386", "core_m3": "mps2-an385", "core_m7": "mps2-an500", "core_m33": "mps2-an505"}
 """Device in a test id → emulated machine; the M3 has no DSP extension."""
 
@@ -44,7 +46,9 @@ class Row:
 
     @cached_property
     def inputs(self) -> Array:
-        """int8 (N, bytes of all inputs): seeded noise, faint noise at random levels, the extremes."""
+        """int8 (N, bytes of all inputs): seeded noise, faint noise at random levels, the extremes:
+        nothing but zeros, next to nothing, all lowest, all highest, these by turns.
+        """
         rng = np.random.default_rng(7)
         return side_by_side([_values(rng, tensor) for tensor in self._given])
 
@@ -66,12 +70,20 @@ class Row:
 
 
 def _values(rng: np.random.Generator, tensor: Tensor) -> Array:
-    """(N, size) of one input."""
+    """(N, size) of one input; the last six are what random ones are not, EXTREMES."""
     low, high, size = tensor.dtype.low, tensor.dtype.high, tensor.size
     noise = rng.integers(low, high + 1, (RANDOM_INPUTS, size))
     levels = rng.integers(low, high + 1, (20, 1)) + rng.integers(-3, 4, (20, size))
-    extremes = np.stack([np.full(size, low), np.full(size, high), np.where(np.arange(size) % 2, high, low)])
-    return np.concatenate([noise, levels.clip(low, high), extremes]).astype(tensor.dtype.numpy)
+    nothing = [
+        tensor.zero_point + rng.choice([-1, 0, 1], size, p=[share, 1 - 2 * share, share])
+        for share in (0.0, 0.1, 0.25)
+    ]
+    extremes = np.stack(
+        [*nothing, np.full(size, low), np.full(size, high), np.where(np.arange(size) % 2, high, low)]
+    )
+    return np.concatenate([noise, levels.clip(low, high), extremes.clip(low, high)]).astype(
+        tensor.dtype.numpy
+    )
 
 
 ROWS = [Row(op, case) for op in OPS.values() if not (op.view or op.float_only) for case in cases_of(op.name)]

@@ -7,7 +7,7 @@ from math import isfinite
 import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
-from matrix_rows import MACHINES, ROWS, Row, ops_of, rows_of
+from matrix_rows import EXTREMES, MACHINES, ROWS, Row, ops_of, rows_of
 from together import together
 
 from firmnet.devices import core, host
@@ -52,13 +52,13 @@ def candidates(op: str, separate: bool) -> Iterator[tuple[Row, Choice, Model]]:
 def wrong_ones(op: str, build: Callable[[list[Model]], Runner], *, separate: bool) -> list[str]:
     """Which kernels do not give what the oracle says."""
     every = list(candidates(op, separate))
-    some = [np.r_[row.inputs[:INPUTS], row.inputs[-3:]] for row, _, _ in every]
+    some = [np.r_[row.inputs[:INPUTS], row.inputs[-EXTREMES:]] for row, _, _ in every]
     asked = [Request(model.name, x) for (_, _, model), x in zip(every, some, strict=True)]
     answers = build([model for _, _, model in every]).ask(asked)
     return [
         f"{row.id} by {choice.label}"
         for (row, choice, _), answer in zip(every, answers, strict=True)
-        if not np.array_equal(answer.outputs, np.r_[row.expected[:INPUTS], row.expected[-3:]])
+        if not np.array_equal(answer.outputs, np.r_[row.expected[:INPUTS], row.expected[-EXTREMES:]])
     ]
 
 

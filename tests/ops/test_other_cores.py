@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
-from matrix_rows import ROWS, Row
+from matrix_rows import EXTREMES, ROWS, Row
 from together import together
 
 from firmnet.devices import core
@@ -42,10 +42,10 @@ def test_bit_exact(machine: str, isa: Isa) -> None:
     assert len({row.op for row in rows}) == len({row.op for row in ROWS})
     models = together([from_graph(row.graph, isa=isa) for row in rows])
     image = core.image(models, machine, cflags=WARNINGS)
-    asked = [Request(row.graph.name, np.r_[row.inputs[:INPUTS], row.inputs[-3:]]) for row in rows]
+    asked = [Request(row.graph.name, np.r_[row.inputs[:INPUTS], row.inputs[-EXTREMES:]]) for row in rows]
     wrong = [
         row.id
         for row, answer in zip(rows, image.ask(asked), strict=True)
-        if not np.array_equal(answer.outputs, np.r_[row.expected[:INPUTS], row.expected[-3:]])
+        if not np.array_equal(answer.outputs, np.r_[row.expected[:INPUTS], row.expected[-EXTREMES:]])
     ]
     assert wrong == []
