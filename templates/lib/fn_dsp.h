@@ -360,16 +360,15 @@ static inline void fn_linear8(int8_t *y, const int32_t *w, const int16_t *x, int
 }
 #endif
 
-/* `words` words at `to` are overwritten by those `distance` bytes behind: rows that are needed again move to the front. */
+/* Copies words forwards, so that they may come to lie over places that were read. */
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
-FN_ASM static void fn_shift(int8_t *to, int32_t distance, int32_t words)
+FN_ASM static void fn_copy_words(void *to, const void *from, int32_t words)
 {
     (void)to;
-    (void)distance;
+    (void)from;
     (void)words;
     __asm__ volatile(
         "push {r4-r10, lr}\n"
-        "add r1, r0\n"
         "subs r2, #8\n"
         "blt 2f\n"
         "1:\n"
@@ -389,11 +388,17 @@ FN_ASM static void fn_shift(int8_t *to, int32_t distance, int32_t words)
         "pop {r4-r10, pc}\n" ::: FN_ASM_CLOBBERS);
 }
 #else
-static inline void fn_shift(int8_t *to, int32_t distance, int32_t words)
+static inline void fn_copy_words(void *to, const void *from, int32_t words)
 {
-    memmove(to, to + distance, (size_t)words * 4);
+    memmove(to, from, (size_t)words * 4);
 }
 #endif
+
+/* `words` words at `to` are overwritten by those `distance` bytes behind: rows that are needed again move to the front. */
+static inline void fn_shift(int8_t *to, int32_t distance, int32_t words)
+{
+    fn_copy_words(to, to + distance, words);
+}
 
 /* Lanes of four columns p0 ... p3, `channels` ≥ 4 words of bytes 0, 2, 1, 3 each; behind a lane, the columns are
  * `step` bytes further. SEL takes bytes 0 and 2 of its first operand, 1 and 3 of its second. */
