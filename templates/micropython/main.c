@@ -1,10 +1,12 @@
 /* main.c: what runs after reset? The user's programs, then MicroPython's prompt; again after every soft reset. */
 #include "fn_board.h"
+#include "fn_files.h"
 #include "fn_firmware.h"
 #include "machine_pin.h"
 #include "py/cstack.h"
 #include "py/gc.h"
 #include "py/mphal.h"
+#include "py/frozenmod.h"
 #include "py/runtime.h"
 #include "shared/runtime/gchelper.h"
 #include "shared/runtime/pyexec.h"
@@ -47,6 +49,23 @@ static int run_programs(void)
     return ended & PYEXEC_FORCED_EXIT;
 }
 
+/* A frozen module does it, which a MicroPython without a model has not. */
+static int mounts_files(void)
+{
+    return mp_find_frozen_module("firmnet_files.py", NULL, NULL) == MP_IMPORT_STAT_FILE;
+}
+
+static void mount_files(void)
+{
+    nlr_buf_t nlr;
+    if (nlr_push(&nlr) == 0) {
+        mp_import_name(MP_QSTR_firmnet_files, mp_const_none, MP_OBJ_NEW_SMALL_INT(0));
+        nlr_pop();
+    } else {
+        mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));
+    }
+}
+
 static void prompt(void)
 {
     int leave = 0;
@@ -66,6 +85,9 @@ static int run(int with_programs)
         return 1;
     }
     nlr_set_abort(&abort);
+    if (mounts_files()) {
+        mount_files();
+    }
     if (!with_programs || !run_programs()) {
         prompt();
     }
@@ -78,6 +100,9 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 {
     fn_stack_bottom = (uintptr_t)__builtin_frame_address(0) + STACK_ABOVE_BYTES - stack_bytes;
     mp_cstack_init_with_sp_here(stack_bytes - STACK_ABOVE_BYTES - STACK_MARGIN_BYTES);
+    if (mounts_files()) {
+        heap_end = fn_files_begin(heap_start, heap_end);
+    }
     for (int stopped = 0, soft = 0;; soft = 1) {
         gc_init(heap_start, heap_end);
         mp_init();
@@ -92,6 +117,12 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
 
 #if !defined(ARDUINO)
 extern uint32_t __heap_start[], __heap_end[], __stack_room_bytes[];
+extern const uint8_t __image_end[];
+
+uint32_t fn_image_end(void)
+{
+    return (uint32_t)__image_end;
+}
 
 int main(void)
 {

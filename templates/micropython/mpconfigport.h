@@ -65,6 +65,7 @@ typedef long mp_off_t;
 #define MICROPY_PY_ARRAY_SLICE_ASSIGN (1)
 #define MICROPY_PY_BINASCII (1)
 #define MICROPY_PY_GC (1)
+#define MICROPY_PY_HASHLIB (1) /* mpremote asks for the SHA-256 of a file, and leaves it if it is the same */
 #define MICROPY_PY_IO (1)
 #define MICROPY_PY_IO_IOBASE (1)
 #define MICROPY_PY_JSON (1)
@@ -115,8 +116,12 @@ typedef long mp_off_t;
     {MP_ROM_QSTR(MP_QSTR_SOFT_RESET), MP_ROM_INT(FN_SOFT)},
 #endif
 
-/* file systems: none on the board, but `mpremote mount` can lend the host's */
+/* file systems: littlefs and ROMFS where the board has room (files.c), and `mpremote mount` lends the host's */
 #define MICROPY_VFS (1)
+#define MICROPY_VFS_LFS2 (1)
+#define MICROPY_VFS_ROM (1)
+#define MICROPY_VFS_ROM_IOCTL (1)
+#define MICROPY_ENABLE_FINALISER (1) /* files that nobody closed */
 #define MICROPY_READER_VFS (1)
 #define MICROPY_PY_VFS (1)
 #define FFCONF_H "lib/oofatfs/ffconf.h" /* types only: no FAT code is compiled */

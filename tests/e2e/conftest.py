@@ -96,6 +96,8 @@ while True:
         if wish != 2:
             raise
         print("caught")
+    if count == 1:
+        print("looping")
     if wish == 3:
         print("talking", count)
 """

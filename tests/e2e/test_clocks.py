@@ -288,7 +288,8 @@ def glue(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         board, elf = load_board(id), folder / f"{id}.elf"
         if not elf.exists():
             (folder / id).mkdir()
-            header = render("project/fn_board_config.h.j2", board=board, needs=needs(board, "micropython"))
+            context = {"needs": needs(board, "micropython"), "storage": None}
+            header = render("project/fn_board_config.h.j2", board=board, **context)
             (folder / id / "fn_board_config.h").write_text(header)
             source = assets("boards") / "baremetal" / "glue" / f"{board.baremetal.glue}.c"
             (folder / "received.c").write_text(

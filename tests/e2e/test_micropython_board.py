@@ -1,11 +1,18 @@
 """Do people's own programs live on the board? They start, stop, start again, and never shut the host out."""
 
-from collections.abc import Iterator
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import pytest
 import serial
 from board_checks import random_inputs
-from prompt import PATIENCE_S
+from prompt import PATIENCE_S, prompt_of
 
 from firmnet import devices
 from firmnet.artifact import Artifact
@@ -78,6 +85,7 @@ def test_its_exception_is_shown_and_leaves_the_prompt(stopped: Board) -> None:
 
 def test_one_that_catches_ctrl_c_is_stopped_in_the_end(stopped: Board) -> None:
     stopped.wish(DEFY)
+    stopped.until(b"looping\r\n")
     for _ in range(3):
         stopped.send(CTRL_C)
         stopped.until(b"caught\r\n")
@@ -101,3 +109,125 @@ def test_the_board_is_verified_and_starts_its_app_again(inhabited: Artifact, wis
         with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
             port.write(CTRL_C)
             assert b'File "main.py"' in Board(port).until(b"KeyboardInterrupt: \r\n")
+
+
+# ---- files: one board for all, which keeps them from one command to the next
+
+Mpremote = Callable[..., str]
+
+
+def mpremote_on(url: str) -> Mpremote:
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "mpremote", "connect", url, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def mpremote(inhabited: Artifact) -> Iterator[Mpremote]:
+    with emulated(inhabited) as it:
+        with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
+            Board(port).until(BEGINS)
+        yield mpremote_on(it.url)
+
+
+def test_files_are_copied_there_and_back(mpremote: Mpremote, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 20
+    (tmp_path / "there.bin").write_bytes(content)
+    mpremote("mkdir", ":data", "+", "cp", str(tmp_path / "there.bin"), ":data/there.bin")
+    assert "5120 there.bin" in mpremote("soft-reset", "ls", ":data")
+    mpremote("cp", ":data/there.bin", str(tmp_path / "back.bin"))
+    assert (tmp_path / "back.bin").read_bytes() == content
+    assert "Up to date" in mpremote("cp", str(tmp_path / "there.bin"), ":data/there.bin")
+    assert "24576" in mpremote("df")
+    mpremote("rm", ":data/there.bin", "+", "rmdir", ":data")
+    assert "data" not in mpremote("ls")
+
+
+def test_a_package_is_installed_and_imported(mpremote: Mpremote) -> None:
+    source = b"def greet(name):\n    return 'hello ' + name\n"
+    digest = hashlib.sha256(source).hexdigest()
+    package = {"v": 1, "version": "1.0", "hashes": [["greeting/__init__.py", digest[:8]]], "deps": []}
+    pages = {"latest.json": json.dumps(package).encode(), digest[:8]: source}
+
+    class Index(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(pages[self.path.rpartition("/")[2]])
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Index) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        index = f"http://127.0.0.1:{server.server_address[1]}"
+        mpremote("mip", "install", "--index", index, "--no-mpy", "greeting")
+        server.shutdown()
+    assert (
+        mpremote("soft-reset", "exec", "import greeting; print(greeting.greet('board'))") == "hello board\n"
+    )
+
+
+def test_a_romfs_is_deployed_and_imported_from(mpremote: Mpremote, tmp_path: Path) -> None:
+    (tmp_path / "rom").mkdir()
+    (tmp_path / "rom" / "tables.py").write_text("values = (1, 2, 3)\n")
+    (tmp_path / "rom" / "data.bin").write_bytes(bytes(1000))
+    mpremote("romfs", "deploy", str(tmp_path / "rom"))
+    told = "import tables; print(tables.values, tables.__file__, len(memoryview(open('/rom/data.bin','rb'))))"
+    assert mpremote("soft-reset", "exec", told) == "(1, 2, 3) /rom/tables.mpy 1000\n"
+    assert "ROMFS image size: " in mpremote("romfs", "query")
+
+
+def test_a_romfs_in_flash_is_mounted(inhabited: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "rom").mkdir()
+    (tmp_path / "rom" / "tables.py").write_text("values = (4, 5, 6)\n")
+    command = [sys.executable, "-m", "mpremote", "romfs", "build", "rom"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    with emulated(inhabited, romfs=tmp_path / "rom.romfs") as it:
+        with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
+            Board(port).until(BEGINS)
+        run = mpremote_on(it.url)
+        assert run("exec", "import tables; print(tables.values)") == "(4, 5, 6)\n"
+        refused = "vfs.rom_ioctl(3, 0, 8), vfs.rom_ioctl(4, 0, 0, bytes(8))"
+        assert run("exec", f"import vfs; print({refused}, len(vfs.rom_ioctl(2, 0)))") == "-30 -30 262144\n"
+
+
+def test_boot_py_runs_before_the_app(mpremote: Mpremote, tmp_path: Path) -> None:
+    (tmp_path / "boot.py").write_text("print('booting')\n")
+    (tmp_path / "hi.py").write_text("print('hi from the host')\n")
+    mpremote("cp", str(tmp_path / "boot.py"), ":")
+    assert "booting" not in mpremote(
+        "exec", "print(1)", "run", str(tmp_path / "hi.py")
+    )  # no soft reset by itself
+    mpremote("rm", ":boot.py")
+
+
+def test_what_is_there_is_listed_and_completed(mpremote: Mpremote) -> None:
+    listed = mpremote("exec", "help('modules')").split()
+    assert {"inhabited", "hashlib", "vfs", "sensors/__init__", "main"} <= {*listed}
+    assert "small" not in listed
+
+
+def test_main_py_of_the_files_runs_where_there_is_no_app(small: Artifact) -> None:
+    with prompt_of(small) as prompt:
+        prompt(
+            "f = open('main.py', 'w'); n = f.write('import small\\nprint(len(small.output))\\n'); f.close()"
+        )
+        assert "\n5\n" in prompt.key(CTRL_D)
+        prompt("f = open('boot.py', 'w'); n = f.write('print(7)\\n'); f.close()")
+        assert "\n7\n5\n" in prompt.key(CTRL_D)
+        prompt("import os; os.remove('main.py'); os.remove('boot.py')")
+        assert "5\n" not in prompt.key(CTRL_D)
+        prompt.port.write(b"small_x = 3; import smal\t")
+        assert prompt.port.read_until(b"small").endswith(b"small")
+        prompt.key(CTRL_C)
+        # a damaged file system is left alone, and said
+        prompt("import _files; b = _files.blocks(); x = bytearray(512)")
+        for block in (0, 1):
+            prompt(f"b.readblocks({block}, x); x[16:] = bytes(496); b.writeblocks({block}, x)")
+        assert "the files in flash are damaged" in prompt.key(CTRL_D)
+        assert prompt("import os; os.listdir()") == "[]"

@@ -71,8 +71,8 @@ def test_a_board_of_any_name_changes_nothing_but_its_name(text: str) -> None:
     board = SimpleNamespace(
         **{**vars(BOARD), "name": text, "chip": chip, "link": link, "micropython": micropython}
     )
-    header = render("project/fn_board_config.h.j2", board=board, needs=NEEDS)
-    plain = render("project/fn_board_config.h.j2", board=BOARD, needs=NEEDS)
+    header = render("project/fn_board_config.h.j2", board=board, needs=NEEDS, storage=None)
+    plain = render("project/fn_board_config.h.j2", board=BOARD, needs=NEEDS, storage=None)
     assert len(header.splitlines()) == len(plain.splitlines())
     assert f"#define FN_BOARD_NAME {c_string(text)}\n" in header
     board.baremetal_env = BOARD.baremetal_env

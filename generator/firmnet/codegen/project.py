@@ -16,11 +16,12 @@ from ..interpret import model_shape
 from ..ir import Graph, Port, Tensor
 from ..ops import OPS
 from ..qmath import pixel_divisor
-from ..targets import Board, Runtime, board_to_json, core_named, needs
+from ..targets import Board, Runtime, board_to_json, core_named, needs, storage_of
 from .templates import render
 
 INCLUDES = (
     "fn_board.h",
+    "fn_files.h",
     "fn_firmware.h",
     "fn_machine.h",
     "fn_machine_adc.h",
@@ -35,8 +36,11 @@ INCLUDES = (
 SOURCES = (
     "arduino.cpp",
     "arduino_pins.cpp",
+    "files.c",
+    "flash_log.c",
     "frozen.c",
     "lacking.c",
+    "littlefs.c",
     "machine.c",
     "machine_bus.c",
     "machine_classes.c",
@@ -67,8 +71,8 @@ PLATFORM = (
 )
 
 PYTHON_MODULES = (
-    "array", "binascii", "builtins", "collections", "firmnet_link", "gc", "io", "json", "math", "micropython",
-    "machine", "os", "random", "select", "struct", "sys", "time", "vfs",
+    "array", "binascii", "builtins", "collections", "firmnet_files", "firmnet_link", "gc", "hashlib", "io",
+    "json", "machine", "math", "micropython", "os", "random", "select", "struct", "sys", "time", "vfs",
 )  # fmt: skip
 C_HEADERS = (
     "alloca", "ar", "arduino", "argz", "assert", "complex", "cpio", "ctype", "devctl", "dirent", "elf",
@@ -110,10 +114,22 @@ def project_files(
         stack_bytes=stack_bytes,
         app=app.start if app else "",
     )
+    files |= _flash_driver(board)
     files |= {f"scripts/{name}": _text("templates", "project", "scripts", name) for name in SCRIPTS}
     files |= _frozen(graph, board, labels, version)
     files |= {f"frozen/{name}": text for name, text in app.files.items()} if app else {}
     return files
+
+
+def _flash_driver(board: Board) -> dict[str, str]:
+    """What erases and writes the board's spare flash, under the official core and in our own build."""
+    storage = storage_of(board)
+    if storage is None:
+        return {}
+    return {
+        "src/flash.c": _text("boards", "baremetal", "glue", f"{storage.driver}.c"),
+        "include/registers.h": _text("boards", "baremetal", "glue", "registers.h"),
+    }
 
 
 def check_app(app: BoardApp, model: str) -> None:
@@ -177,7 +193,9 @@ def _any_project(graph: Graph, board: Board, runtime: Runtime, app: BoardApp | N
             mpy_flags=" ".join(compiler_options(board.chip.core)) if app else "",
         ),
         BOARD_FILE: board_to_json(board),
-        "include/fn_board_config.h": render("project/fn_board_config.h.j2", board=board, needs=taken),
+        "include/fn_board_config.h": render(
+            "project/fn_board_config.h.j2", board=board, needs=taken, storage=storage_of(board)
+        ),
         **_platform(board, runtime),
     }
 

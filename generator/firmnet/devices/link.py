@@ -54,6 +54,7 @@ RAW_REPL = b"\r\x01"
 RAW_PROMPT = b"raw REPL; CTRL-B to exit"
 FRIENDLY_REPL = b"\x02"
 SOFT_RESET = b"\x04"
+BEGINS_ANEW = b"soft reboot"
 KEYS_PAUSE_S = 1.0
 """How long keys that ask for a prompt go unanswered before they are sent again, at first."""
 SERVE = b"import firmnet_link; firmnet_link.serve()\x04"
@@ -215,6 +216,7 @@ class Link:
         """Of a board that was left at its REPL: its interpreter, and what it runs at boot, begin anew."""
         with suppress(VerificationError):
             self._write(SOFT_RESET)
+            self._until(BEGINS_ANEW, time.monotonic() + KEYS_PAUSE_S)
 
     @contextmanager
     def patient(self) -> Iterator[None]:

@@ -11,21 +11,24 @@ from elftools.elf.elffile import ELFFile
 from ..artifact import Artifact
 from ..emulators import PROGRAM, emulator_for
 from ..errors import UserError
-from ..targets import MACHINES, Board, Machine
+from ..targets import MACHINES, Board, Machine, storage_of
 from .emulator import Emulated, EmulatedDevice, emulator_of, firmware_of, running
 from .serial import TIMEOUT_S
 
 
 @contextmanager
-def emulated(artifact: Artifact, elf: Path | None = None) -> Iterator[Emulated]:
+def emulated(artifact: Artifact, elf: Path | None = None, romfs: Path | None = None) -> Iterator[Emulated]:
     """The board's emulator with `elf` (default: the artifact's firmware); it starts when its port is opened.
+
+    `romfs`: an image that lies where the board has its ROMFS, to read.
 
     Raises UserError when there is no emulator or no firmware; errors that pass through are told how
     the emulator ended, if it did.
     """
     emulator_of(artifact.board, "qemu")
     firmware = elf or firmware_of(artifact)
-    with running(lambda listener: _command(artifact.board, firmware, listener), _ending) as board:
+    image = _loaded(artifact.board, romfs)
+    with running(lambda listener: [*_command(artifact.board, firmware, listener), *image], _ending) as board:
         yield board
 
 
@@ -49,6 +52,17 @@ def _command(board: Board, elf: Path, listener: int) -> list[str]:
     quiet = ["-display", "none", "-monitor", "none"]
     program = emulator_for(emulator.machine)
     return [program, *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
+
+
+def _loaded(board: Board, romfs: Path | None) -> list[str]:
+    """What puts an image into the flash that nobody can write."""
+    if romfs is None:
+        return []
+    storage = storage_of(board)
+    if storage is None or storage.romfs is None:
+        raise UserError(f"board {board.id!r} has no room for a ROMFS in its flash: leave {romfs} out")
+    path = str(romfs).replace(",", ",,")
+    return ["-device", f"loader,file={path},addr={storage.romfs.origin:#x},force-raw=on"]
 
 
 def _fitting(board: Board, elf: Path) -> list[str]:

@@ -21,6 +21,7 @@ from .meant import (
 from .plugged import Computer, Drive, Plugged, PortInfo, Thing, UsbDevice
 from .remedy import BUSY, FORBIDDEN, HELD, REFUSED, remedy
 from .runtimes import RUNTIME_NAMES, AskedRuntime, Needs, Runtime, needs
+from .storage import SpareFlash, storage_of
 
 __all__ = [
     "BUSY",
@@ -43,6 +44,7 @@ __all__ = [
     "Plugged",
     "PortInfo",
     "Runtime",
+    "SpareFlash",
     "Target",
     "Thing",
     "UsbDevice",
@@ -62,6 +64,7 @@ __all__ = [
     "path_of",
     "remedy",
     "returned",
+    "storage_of",
     "title",
     "user_folder",
 ]

@@ -228,12 +228,15 @@ def _is_harmless(option: str, value: str) -> bool:
 @dataclass(frozen=True, config=_CLOSED)
 class Emulator:
     """A machine that runs the bare-metal build, see machines.py; `arguments` (QEMU's) come before its
-    `-serial`. `kind` is also the name of the device (devices/) that runs it.
+    `-serial`. `kind` is also the name of the device (devices/) that runs it. `ram_files_bytes` and
+    `ram_romfs_bytes`: of its RAM for files and ROMFS, where nobody can write its flash.
     """
 
     kind: Literal["qemu", "rp2040js"]
     machine: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     arguments: tuple[str, ...] = ()
+    ram_files_bytes: Annotated[int, Field(ge=0, le=2**24, multiple_of=4096, strict=True)] = 0
+    ram_romfs_bytes: Annotated[int, Field(ge=0, le=2**24, multiple_of=4096, strict=True)] = 0
 
     def __post_init__(self) -> None:
         if self.kind == "rp2040js" and self.arguments:
