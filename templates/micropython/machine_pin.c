@@ -98,6 +98,7 @@ void machine_pin_output(machine_pin_obj *self)
 
 void machine_pin_open_drain(machine_pin_obj *self)
 {
+    fn_pin_write(self->pin, 1); /* let go of */
     machine_pin_set_mode(self, FN_OPEN_DRAIN, FN_PULL_UP);
 }
 
