@@ -22,15 +22,21 @@ from firmnet.toolchain import run
 OURS = Path(__file__).parent / "e2e" / "stock" / "port"
 RAMFS = (OURS.parent / "ramfs.py").read_text()
 """What gives a board a file system, when it is run at the prompt."""
+DISK = (OURS.parent / "disk.py").read_text()
+"""What mounts littlefs in memory that resets leave alone, and makes it where there is none."""
 BUILT = "build-MICROBIT/firmware.elf"
 RAM = ("-global", "nrf51-soc.flash-size=1048576", "-global", "nrf51-soc.sram-size=262144")
-HEAP_BYTES = 144 << 10
+OPTIONS = (
+    *("BOARD=MICROBIT", "FROZEN_MANIFEST=", "MICROPY_VFS_LFS2=1", "MICROPY_HEAP_SIZE=155648"),
+    'CFLAGS_EXTRA=-DMP_CONFIGFILE="<stock_config.h>"',
+    "LIBS=$(shell $(CC) $(CFLAGS) -print-libgcc-file-name) -Wl,--orphan-handling=discard",
+)
 
 
 def upstream_elf() -> Path:
     """The port's firmware; UserError where its source cannot be had."""
     ours = b"".join(path.read_bytes() for path in sorted(OURS.iterdir()))
-    key = hashlib.sha256(CHECKSUM.encode() + ours + str(HEAP_BYTES).encode()).hexdigest()
+    key = hashlib.sha256(CHECKSUM.encode() + ours + repr(OPTIONS).encode()).hexdigest()
     return kept_program(key, _made)
 
 
@@ -39,9 +45,7 @@ def _made(scratch: Path) -> Path:
     port = _source(scratch) / "ports" / "qemu"
     for path in OURS.iterdir():
         shutil.copy(path, port)
-    options = ["BOARD=MICROBIT", "FROZEN_MANIFEST=", f"MICROPY_HEAP_SIZE={HEAP_BYTES}"]
-    config = 'CFLAGS_EXTRA=-DMP_CONFIGFILE="<stock_config.h>"'
-    command = ["make", f"-j{os.cpu_count() or 1}", "-C", port, *options, config]
+    command = ["make", f"-j{os.cpu_count() or 1}", "-C", port, *OPTIONS]
     run(command, what="building MicroPython's own port")
     return port / BUILT
 

@@ -2,15 +2,17 @@
 
 import re
 import shutil
+from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from noisy_line import Damage, noisy
 from shared_port import shared
 from torch import nn
-from upstream_port import RAMFS, upstream_board
+from upstream_port import DISK, RAMFS, upstream_board
 
 import firmnet
 from firmnet.api import export_mpy
@@ -19,9 +21,9 @@ from firmnet.build.micropython import assemble, micropython_source
 from firmnet.build.stock import _compiled
 from firmnet.cli import main
 from firmnet.devices import push, qemu
-from firmnet.devices.link import Link
+from firmnet.devices.link import INTERRUPT, RAW_REPL, Link
 from firmnet.devices.serial import open_port
-from firmnet.errors import UserError
+from firmnet.errors import UserError, VerificationError
 from firmnet.targets import core_named, load_board
 from firmnet.toolchain import pio, provision_scons
 
@@ -209,3 +211,52 @@ def test_upstreams_own_port_runs_it_on_a_cortex_m0(
     assert "24 of 24" in said.out + said.err
     assert "every layer too" in said.out + said.err
     assert ("plain Python, bit for bit the same" in said.err) == (arch == "python")
+
+
+def test_damaged_and_cut_off_pushes_lose_nothing(mixed: Artifact) -> None:
+    """On a file system that resets leave alone; what was there stays until all that is new is there."""
+    made = export_mpy(mixed)
+    old = dict.fromkeys(made.files, b"older")
+    with upstream_board() as board:
+        run_on(board, DISK + "".join(f"\nf=open({n!r},'wb');f.write(b'older');f.close()" for n in old))
+        pieces = iter(range(99_999))
+        cut = Damage(towards=lambda data: reset_once(data, pieces))
+        with (
+            noisy(board, cut, seed=0) as resetting,
+            pytest.raises(VerificationError, match=r"reset in the middle of the push; .* push again"),
+        ):
+            push(made, resetting, 115_200)
+        assert stored(board) == old
+        damage = Damage(flip=2e-4, drop=5e-5)
+        with noisy(board, damage, seed=5) as bad:
+            push(made, bad, 115_200)
+        assert damage.done > 2
+        assert stored(board) == made.files
+
+
+def reset_once(data: bytes, pieces: Iterator[int]) -> bytes:
+    """Before the thirtieth statement: what Ctrl-D does at the prompt, then mounting, as by a boot.py."""
+    before, keys, after = data.partition(INTERRUPT)
+    if not keys or next(pieces) != 30:
+        return data
+    return before + b"\r\x03\x02\x04" + RAW_REPL + DISK.encode() + b"\x04\x02" + keys + after
+
+
+def stored(url: str) -> dict[str, bytes]:
+    """What the board's file system holds."""
+    said = run_on(url, "import os\nprint({n: open(n,'rb').read() for n in os.listdir()})")
+    found = literal_eval(said.strip())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_board_takes_one_push_after_the_other(mixed: Artifact, upstream: str) -> None:
+    """Also while somebody at the prompt holds the modules of the one before."""
+    free = []
+    for arch in ("armv6m", "python") * 2:
+        push(export_mpy(mixed, arch=arch), upstream, 115_200)
+        said = run_on(
+            upstream, "print(gc.mem_free())\nimport mixed as m, _firmnet\nimport mixed\nm.run()\ngc.collect()"
+        )
+        free.append(int(said))
+    assert min(free[2:]) > min(free[:2]) - 1000, free

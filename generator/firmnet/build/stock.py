@@ -53,13 +53,15 @@ class StockFiles:
     """File name → content, for the board's file system; the architecture that its MicroPython must have, or
     PYTHON.
 
-    `code_bytes` of the model alone; `run_cycles`: about what an inference takes in plain Python, else 0.
+    `module`: which of them is imported by its user. `code_bytes`: of the model alone; `run_cycles`: about
+    what an inference takes in plain Python, else 0.
     """
 
     files: Mapping[str, bytes]
     architecture: str
     code_bytes: int
     constant_bytes: int
+    module: str
     run_cycles: int = 0
 
 
@@ -99,7 +101,9 @@ def _native(artifact: Artifact, core: Core) -> StockFiles:
     if code not in files["_firmnet.mpy"]:
         raise AssertionError("mpy-cross has changed the code")
     files[f"{name}.bin"] = made.constants
-    return StockFiles(files, MPY_ARCHITECTURES[core.name], len(code), len(made.constants))
+    return StockFiles(
+        files, MPY_ARCHITECTURES[core.name], len(code), len(made.constants), module=f"{name}.mpy"
+    )
 
 
 def _plain(artifact: Artifact) -> StockFiles:
@@ -107,9 +111,11 @@ def _plain(artifact: Artifact) -> StockFiles:
     made = plain_model(artifact)
     with tempfile.TemporaryDirectory(prefix="firmnet-") as folder:
         files = _bytecode(Path(folder), modules(artifact, made.text))
-    files[f"{artifact.manifest.name}.bin"] = made.constants
+    name = artifact.manifest.name
+    files[f"{name}.bin"] = made.constants
     cycles = CYCLES_PER_OPERATION * made.operations
-    return StockFiles(files, PYTHON, len(files["_firmnet.mpy"]), len(made.constants), cycles)
+    code = len(files["_firmnet.mpy"])
+    return StockFiles(files, PYTHON, code, len(made.constants), f"{name}.mpy", cycles)
 
 
 def write_files(made: StockFiles, folder: Path) -> None:

@@ -9,7 +9,8 @@ import re
 import zlib
 from ast import literal_eval
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ..artifact import Artifact
@@ -31,6 +32,8 @@ ARCHITECTURES = (
 """As MicroPython numbers them; of those from armv6m to armv7emdp each runs what those before it do."""
 CORTEX_M_CODE = ARCHITECTURES[4:9]
 UNFINISHED = ".part"
+NOTHING_OPEN = -1
+"""What _fw says when no file is open."""
 
 TEACH = """
 import gc,os,sys
@@ -49,6 +52,12 @@ except ImportError:
    c=c>>4^_ft[c&15]
    c=c>>4^_ft[c&15]
   return c^0xffffffff
+try:_fn
+except NameError:_ff,_fn=None,-1
+def _fe(e,c):
+ if _fc(e.encode())!=c:return print('damaged')
+ r=repr(eval(e))
+ print(r+' '+str(_fc(r.encode())))
 def _fs(p):
  try:f=open(p,'rb')
  except OSError:return None
@@ -71,17 +80,42 @@ def _fw(a,s,c):
   _ff.write(b)
   _fn+=len(b)
  return _fn
-def _fm(p):
- if _fs(p+'.part'):
-  try:os.remove(p)
+def _fk(ps):
+ global _ff,_fn
+ if _ff:
+  try:_ff.close()
   except OSError:pass
-  os.rename(p+'.part',p)
+ _ff,_fn=None,-1
+ for p in ps:
+  try:os.remove(p+'.part')
+  except OSError:pass
+def _fm(ps):
+ if _fs(ps[-1]+'.part'):
+  try:os.remove(ps[-1])
+  except OSError:pass
+ for p in ps:
+  if _fs(p+'.part'):
+   try:os.remove(p)
+   except OSError:pass
+   os.rename(p+'.part',p)
+def _fg(ms):
+ o=[sys.modules[m] for m in ms if m in sys.modules]
+ for n in list(globals()):
+  if n in _fh or any([globals()[n] is m for m in o]):globals().pop(n)
+ for m in ms:sys.modules.pop(m,None)
+ del o
+ gc.collect()
 """
-"""CRC-32; size and CRC-32 of a file; begin one, write its next piece, give it its name: the last two do
-nothing when they come twice."""
+"""CRC-32; the value of an expression, if it and the answer arrive whole; size and CRC-32 of a file; begin
+one, write its next piece; take away what is unfinished; give files their names, the last of them last and
+none of it before; forget modules and whoever holds them. All that write do nothing when they come twice.
+"""
 
 HOLDING = ("_m", "_u", "_p", "_k", "_o", "_a")
 """What the verification before (prompt.py) left at the prompt, which keeps the old modules in memory."""
+TEACHING = f"_fh={HOLDING!r}\n{TEACH}"
+STATEMENT_S = 5.0
+"""How long a statement may take, beside the time its bytes need: a file system may erase flash first."""
 BytesSent = Callable[[int], None]
 """Called with the number of bytes that have been written so far."""
 
@@ -94,6 +128,10 @@ class ChosenFiles(Protocol):
 
     @property
     def architecture(self) -> str: ...
+
+    @property
+    def module(self) -> str:
+        """Which of them is imported by its user: it takes its name last."""
 
 
 ChooseFiles = Callable[[str], ChosenFiles]
@@ -135,13 +173,11 @@ def push(
         chosen = choose(its) if callable(choose) else choose
         check_runs(its, chosen.architecture, address)
         files = chosen.files
-        missing = [name for name, data in files.items() if board.ask(f"_fs({name!r})") != _summary(data)]
+        names = sorted(files, key=lambda name: name == chosen.module)
+        missing = [name for name in names if board.ask(f"_fs({name!r})") != _summary(files[name])]
         board.check_not_hidden(files)
-        done = 0
-        for name in missing:
-            done = board.write(name + UNFINISHED, files[name], done, sent)
-        board.publish(missing)
         board.forget([name.partition(".")[0] for name in files])
+        done = board.replace(missing, files, sent)
         link.leave()
         return done
     finally:
@@ -185,6 +221,14 @@ def check_runs(its: str, architecture: str, address: str) -> None:
     )
 
 
+def _unharmed(said: str) -> Any:
+    """What _fe printed of a value; ValueError or SyntaxError where that was changed on the way."""
+    value, _, checksum = said.strip().rpartition(" ")
+    if not checksum.isdigit() or zlib.crc32(value.encode()) != int(checksum):
+        raise ValueError("damaged")
+    return literal_eval(value)
+
+
 def _summary(data: bytes) -> tuple[int, int]:
     return len(data), zlib.crc32(data)
 
@@ -196,14 +240,17 @@ class Files:
         self._link, self._line, self._taught = link, line, False
 
     def ask(self, expression: str, right: int | None = None) -> Any:
-        """The value of an expression that may be evaluated twice, once it is `right`, where that is known."""
+        """The value of an expression that may be evaluated twice, once it is `right`, where that is known.
+
+        Neither the expression nor its value counts when a bit of it was changed on the way.
+        """
         error: VerificationError | None = None
+        asked = f"_fe({expression!r},{zlib.crc32(expression.encode())})"
         for _ in range(FILE_ATTEMPTS):
             try:
                 if not self._taught:
-                    self._link.execute(TEACH)
-                    self._taught = True
-                value = literal_eval(self._link.execute(f"print(repr({expression}))").strip())
+                    self._teach()
+                value = _unharmed(self._link.execute(asked, STATEMENT_S))
             except (ValueError, SyntaxError):
                 continue
             except VerificationError as failed:
@@ -213,9 +260,27 @@ class Files:
                 continue
             if right is None or value == right:
                 return value
+            if value == NOTHING_OPEN:
+                raise VerificationError(
+                    f"{self._line}: the board was reset in the middle of the push; what it had is as it was: "
+                    "push again"
+                )
         if error:
             raise self._refused(error)
         raise VerificationError(f"{self._line}: files do not arrive as they were sent: use a shorter cable")
+
+    def _teach(self) -> None:
+        """Define TEACH's functions; ValueError where a bit of them was changed on the way.
+
+        They compute the checksum of their own text: it is right only if both are.
+        """
+        text = TEACHING.encode()
+        said = self._link.execute(
+            f"_fz={TEACHING!r}\nexec(_fz)\nprint(_fc(_fz.encode()))\n_fz=0", STATEMENT_S
+        )
+        if said.strip() != str(zlib.crc32(text)):
+            raise ValueError("damaged")
+        self._taught = True
 
     def write(self, name: str, data: bytes, done: int, sent: BytesSent) -> int:
         """A file, read back; `done` bytes were written before it."""
@@ -231,10 +296,31 @@ class Files:
             raise VerificationError(f"{self._line}: {name} is not on the board as it was written: try again")
         return done + len(data)
 
-    def publish(self, names: list[str]) -> None:
-        """Give what was written its names."""
-        for name in names:
-            self.ask(f"_fm({name!r})")
+    def replace(self, names: Sequence[str], files: Mapping[str, bytes], sent: BytesSent) -> int:
+        """Write these, then let them take their names together; the bytes written."""
+        done = 0
+        self.take_away_unfinished(names)
+        try:
+            for name in names:
+                done = self.write(name + UNFINISHED, files[name], done, sent)
+        except (UserError, VerificationError):
+            with suppress(UserError, VerificationError):
+                self.take_away_unfinished(names)
+            raise
+        if names:
+            self.publish(names)
+        return done
+
+    def publish(self, names: Sequence[str]) -> None:
+        """Give what was written its names, in one statement.
+
+        The last is not there until all others are: whoever resets the board meanwhile finds no mixture.
+        """
+        self.ask(f"_fm({names!r})")
+
+    def take_away_unfinished(self, names: Sequence[str]) -> None:
+        """What an earlier push, or this one, has not finished."""
+        self.ask(f"_fk({names!r})")
 
     def check_not_hidden(self, files: Mapping[str, bytes]) -> None:
         """UserError where a file of the user's would be imported instead."""
@@ -247,10 +333,8 @@ class Files:
                 )
 
     def forget(self, modules: list[str]) -> None:
-        """Make room for the modules as they are now."""
-        self.ask(f"[sys.modules.pop(m,None) and 0 for m in {sorted({*modules})!r}]")
-        self.ask(f"[globals().pop(n,None) and 0 for n in {HOLDING!r}]")
-        self.ask("gc.collect() and 0")
+        """Make room for the modules as they are now, also where somebody at the prompt holds them."""
+        self.ask(f"_fg({sorted({*modules})!r})")
 
     def _refused(self, error: VerificationError) -> Exception:
         said = str(error)
