@@ -22,6 +22,7 @@ from firmnet.ops.max_pool2d import MaxPool2dAttrs
 from firmnet.ops.pad import PadAttrs
 from firmnet.ops.pick import FILL, PickAttrs, Run, everything
 from firmnet.ops.reshape import ReshapeAttrs
+from firmnet.ops.slice import SliceAttrs
 from firmnet.ops.softmax import SoftmaxAttrs
 from firmnet.ops.transpose import TransposeAttrs
 from firmnet.passes import PIPELINE, optimize
@@ -31,6 +32,7 @@ from firmnet.passes.fold_flatten import fold_flatten
 from firmnet.passes.fold_pad import fold_pad
 from firmnet.passes.fold_products import fold_products
 from firmnet.passes.fuse_clamp import fuse_clamp, intersect
+from firmnet.passes.join_parts import join_parts
 from firmnet.passes.lower_batch_norm import lower_batch_norm
 from firmnet.passes.remove_identities import remove_identities
 from firmnet.passes.settle_layout import reshaped_order, settle_layout
@@ -419,3 +421,60 @@ def test_a_factor_behind_a_single_number_is_no_factor_of_channels() -> None:
     number = builder.add("reshape", ReshapeAttrs(()), builder.add("clamp", ClampAttrs(0.0), x))
     graph = builder.graph(x, affine(builder, builder.add("reshape", ReshapeAttrs((1,)), number), 2.0, 1.0))
     np.testing.assert_allclose(run_float(fold_batch_norm(graph), np.full((1, 1), 3.0)), [7.0])
+
+
+def entry(s: Sketch, x: Tensor, axis: int, at: int) -> Tensor:
+    """x with one place of an axis alone, which is still an axis."""
+    start = tuple(at if i == axis else 0 for i in range(len(x.shape)))
+    size = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
+    return s.add("slice", SliceAttrs(start, (1,) * len(x.shape), size), x)
+
+
+def test_entries_of_two_tensors_by_turns_are_one_pick() -> None:
+    s = Sketch(1, 5, 3)
+    a, b = s.relu(s.x), s.sum(s.x, s.x)
+    zipped = s.add("concat", ConcatAttrs(1), *(entry(s, x, 1, i) for i in range(5) for x in (a, b)))
+    graph = passed(join_parts, s.done(zipped))
+    assert ops(graph) == ["clamp", "add", "concat", "pick"]
+    assert graph.tensors[graph.output].name == zipped.name
+
+
+def test_a_stack_of_single_entries_is_a_transpose_and_a_pick() -> None:
+    s = Sketch(1, 6, 4)
+    listed = [s.reshape(entry(s, s.x, 2, i), 1, 1, 6) for i in (3, 0, 0, 2)]
+    graph = passed(join_parts, s.done(s.add("concat", ConcatAttrs(1), *listed)))
+    assert ops(graph) == ["transpose", "pick"]
+
+
+def test_all_entries_in_their_order_are_what_they_are_of() -> None:
+    s = Sketch(1, 4, 3)
+    y = s.relu(s.x)
+    graph = passed(
+        join_parts, s.done(s.add("concat", ConcatAttrs(1), *(entry(s, y, 1, i) for i in range(4))))
+    )
+    assert ops(graph) == ["clamp"]
+
+
+def test_entries_that_something_else_reads_stay_for_that() -> None:
+    s = Sketch(1, 4, 3)
+    listed = [entry(s, s.x, 1, i) for i in (2, 0, 3)]
+    y = s.add("concat", ConcatAttrs(1), *listed)
+    graph = join_parts(s.graph(s.x, {"joined": y, "alone": listed[1]}))
+    assert sorted(ops(graph)) == ["pick", "slice"]
+    x = np.arange(12.0).reshape(1, 4, 3)
+    joined, alone = run_float(graph, x)
+    np.testing.assert_array_equal(joined, x[:, [2, 0, 3]])
+    np.testing.assert_array_equal(alone, x[:, [0]])
+
+
+def test_what_is_no_list_of_entries_is_joined_as_it_was() -> None:
+    """One of each tensor; something else among them; little of what would have to be joined whole."""
+    s = Sketch(1, 9, 3)
+    a, b = s.relu(s.x), s.sum(s.x, s.x)
+    few = [entry(s, a, 1, 2), entry(s, b, 1, 0)]
+    others = [*few, entry(s, a, 1, 1), s.add("clamp", ClampAttrs(0.5), entry(s, a, 1, 0))]
+    little = [entry(s, x, 1, i) for i in range(2) for x in (a, b)]
+    for parts in (few, others, little):
+        graph = s.done(s.add("concat", ConcatAttrs(1), *parts))
+        assert ops(passed(join_parts, graph)).count("concat") == 1
+        assert "pick" not in ops(join_parts(graph))

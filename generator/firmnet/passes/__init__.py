@@ -11,6 +11,7 @@ from .fold_pad import fold_pad
 from .fold_products import fold_products
 from .fuse_clamp import fuse_clamp
 from .gather_norms import gather_norms
+from .join_parts import join_parts
 from .lower_batch_norm import lower_batch_norm
 from .remove_identities import remove_identities
 from .restate_inputs import restate_inputs
@@ -19,6 +20,7 @@ from .stand_lines import stand_lines
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
+    join_parts,
     gather_norms,
     settle_layout,  # most transposes cancel, so that what the model applies in sequence becomes neighbours
     fold_batch_norm,
