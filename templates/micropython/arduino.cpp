@@ -88,6 +88,20 @@ uint32_t fn_board_clock_hz(void)
 #endif
 }
 
+#if defined(ARDUINO_ARCH_STM32)
+extern "C" uint8_t _sidata[], _sdata[], _edata[]; // of the core's linker script: .data lies last in flash
+#endif
+
+// Of other cores it is not known what they keep in flash: then there is no room for files.
+extern "C" uint32_t fn_image_end(void)
+{
+#if defined(ARDUINO_ARCH_STM32)
+    return (uint32_t)(uintptr_t)(_sidata + (_edata - _sdata));
+#else
+    return UINT32_MAX;
+#endif
+}
+
 void setup(void)
 {
     fn_board_init();

@@ -70,7 +70,9 @@ static int fill_sector(uint32_t other, uint32_t number)
     }
     for (uint32_t piece = 0; piece < PIECES; piece++) {
         if (newest[piece] != NOWHERE) {
-            if (write_record(other, copied, piece, at(active, newest[piece])->data)) {
+            uint8_t data[FN_LOG_PIECE_BYTES]; /* flash is not read while it is written */
+            memcpy(data, at(active, newest[piece])->data, sizeof data);
+            if (write_record(other, copied, piece, data)) {
                 return -1;
             }
             newest[piece] = (uint16_t)copied++;

@@ -1,0 +1,432 @@
+"""Is flash erased and written as the chips' manuals say, and does the log in it survive power failures?
+
+The drivers' own machine code runs in a simulator over a model of the flash controller: what must be unlocked,
+set and waited for, what may be written where, what a data cache still holds.
+"""
+
+import random
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import unicorn
+from elftools.elf.elffile import ELFFile
+from unicorn import arm_const
+
+from firmnet.assets import assets
+from firmnet.codegen.templates import render
+from firmnet.targets import Board, board_ids, load_board, needs, storage_of
+
+CODE, RAM, STOP, BUFFER = 0x1000_0000, 0x2000_0000, 0x1000_F000, 0x2000_8000
+LOCK = 1 << 31
+PIECE, PIECES = 128, 768
+
+
+class PowerFails(Exception):
+    """The supply is gone in the middle of what was written."""
+
+
+class Flash:
+    """The spare flash of a board, and the registers of its controller."""
+
+    BASE = 0
+    BUSY_READS = 3
+
+    def __init__(self, board: Board) -> None:
+        storage = storage_of(board)
+        assert storage
+        self.board, self.storage = board, storage
+        self.origin = (storage.romfs or storage.files).origin
+        self.cells = bytearray(b"\x5a" * (storage.files.end - self.origin))
+        self.words: dict[int, int] = {}
+        self.busy = 0
+        self.writes_left = -1
+
+    def word(self, address: int) -> int:
+        return int.from_bytes(self.cells[address - self.origin :][:4], "little")
+
+    def put(self, address: int, value: int) -> None:
+        """One word of cells that were erased; the supply may fail before it."""
+        assert address % 4 == 0
+        assert self.word(address) in (0xFFFF_FFFF, value), "it was not erased before"
+        self.spend()
+        self.cells[address - self.origin : address - self.origin + 4] = value.to_bytes(4, "little")
+        self.busy = self.BUSY_READS
+
+    def erase(self, address: int) -> None:
+        assert address % self.storage.erase_bytes == 0
+        assert self.origin <= address < self.storage.files.end, "that is the firmware's"
+        at = address - self.origin
+        self.spend(self.cells, at)
+        self.cells[at : at + self.storage.erase_bytes] = b"\xff" * self.storage.erase_bytes
+        self.busy = self.BUSY_READS
+
+    def spend(self, cells: bytearray | None = None, at: int = 0) -> None:
+        if self.writes_left == 0:
+            if cells is not None:  # half erased: some cells are, some are not
+                for i in range(at, at + self.storage.erase_bytes, 3):
+                    cells[i] = 0xFF
+            raise PowerFails
+        self.writes_left -= 1
+
+    def is_busy(self) -> bool:
+        self.busy = max(self.busy - 1, 0)
+        return self.busy > 0
+
+    def read(self, offset: int) -> int:
+        return self.words.get(offset, 0)
+
+    def write(self, offset: int, value: int) -> None:
+        self.words[offset] = value
+
+    def read_cell(self, address: int, size: int) -> int:
+        return int.from_bytes(self.cells[address - self.origin :][:size], "little")
+
+    def write_cell(self, address: int, value: int) -> None:
+        raise NotImplementedError
+
+    def is_at_rest(self) -> bool:
+        raise NotImplementedError
+
+
+class Stm32(Flash):
+    """Keys, a lock, errors that stop what follows until they are cleared, a data cache."""
+
+    ACR, KEYR, SR, CR = 0x0, 0x4, 0xC, 0x10
+    ERRORS = 0x1F2
+    START = 1 << 16
+
+    def __init__(self, board: Board) -> None:
+        super().__init__(board)
+        self.words = {self.ACR: 0x705, self.CR: LOCK, self.SR: self.ERRORS}  # some earlier program's errors
+        self.keys: list[int] = []
+        self.stale = False
+        self.protected = False
+
+    def read(self, offset: int) -> int:
+        return super().read(offset) | (self.is_busy() << 16 if offset == self.SR else 0)
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.KEYR:
+            self.keys = [*self.keys, value][-2:]
+            if self.keys == [0x4567_0123, 0xCDEF_89AB]:
+                self.words[self.CR] &= ~LOCK
+        elif offset == self.SR:
+            self.words[self.SR] &= ~value
+        elif offset == self.ACR:
+            if value & 1 << 12:
+                assert not value & 1 << 10, "a cache that is on is not emptied"
+                self.stale = False
+            self.words[offset] = value
+        elif offset == self.CR:
+            assert not self.words[self.CR] & LOCK, "it is locked"
+            self.words[offset] = value & ~self.START
+            if value & self.START:
+                self.begin(value)
+        else:
+            raise AssertionError(f"what is at {offset:#x}?")
+
+    def begin(self, command: int) -> None:
+        assert not self.words[self.SR] & self.ERRORS, "an error was left"
+        if self.protected:
+            self.words[self.SR] |= 1 << 4
+        else:
+            self.erase(self.addressed(command))
+            self.stale = True
+
+    def addressed(self, command: int) -> int:
+        raise NotImplementedError
+
+    def read_cell(self, address: int, size: int) -> int:
+        assert not (self.stale and self.words[self.ACR] & 1 << 10), "the data cache is stale"
+        return super().read_cell(address, size)
+
+    def write_cell(self, address: int, value: int) -> None:
+        assert self.words[self.CR] & LOCK | self.words[self.CR] & 1 == 1, "PG is not set, or it is locked"
+        assert not self.busy
+        assert not self.words[self.SR] & self.ERRORS
+        self.put(address, value)
+        self.stale = True
+
+    def is_at_rest(self) -> bool:
+        return bool(self.words[self.CR] == LOCK and not self.stale and self.words[self.ACR] == 0x705)
+
+
+class F4(Stm32):
+    """RM0090, RM0390: sectors of 16, 64 and 128 KB, words in parallel."""
+
+    BASE = 0x4002_3C00
+
+    def addressed(self, command: int) -> int:
+        assert command & ~(0xF << 3) == self.START | 1 << 1 | 2 << 8
+        sector = command >> 3 & 0xF
+        assert sector >= 5
+        return self.board.chip.flash_origin + 0x20000 * (sector - 4)
+
+    def write_cell(self, address: int, value: int) -> None:
+        assert self.words[self.CR] >> 8 & 3 == 2, "words are not programmed in parallel"
+        super().write_cell(address, value)
+
+
+class L4(Stm32):
+    """RM0351, RM0432: two banks of pages, two words at once."""
+
+    BASE = 0x4002_2000
+    KEYR, SR, CR, OPTR = 0x8, 0x10, 0x14, 0x20
+    ERRORS = 0xC3FA
+
+    def __init__(self, board: Board) -> None:
+        super().__init__(board)
+        self.words[self.OPTR] = 1 << 22
+        self.half: int | None = None
+
+    def addressed(self, command: int) -> int:
+        assert command & ~(0x1FF << 3) == self.START | 1 << 1
+        bank, page = command >> 11 & 1, command >> 3 & 0xFF
+        return (
+            self.board.chip.flash_origin
+            + bank * self.board.chip.flash_bytes // 2
+            + page * self.storage.erase_bytes
+        )
+
+    def write_cell(self, address: int, value: int) -> None:
+        if self.half is None:
+            assert address % 8 == 0, "two words are written at once, the lower first"
+            self.half = address
+        else:
+            assert address == self.half + 4
+            self.half = None
+        super().write_cell(address, value)
+        if self.half is not None:
+            self.busy = 0  # it begins with the second
+
+
+class Nrf52(Flash):
+    """The NVMC."""
+
+    BASE = 0x4001_E000
+
+    def read(self, offset: int) -> int:
+        return int(not self.is_busy()) if offset == 0x400 else super().read(offset)
+
+    def write(self, offset: int, value: int) -> None:
+        assert offset in (0x504, 0x508)
+        if offset == 0x508:
+            assert self.words.get(0x504) == 2, "erasing is not allowed"
+            self.erase(value)
+        super().write(offset, value)
+
+    def write_cell(self, address: int, value: int) -> None:
+        assert self.words.get(0x504) == 1, "writing is not allowed"
+        assert not self.busy
+        self.put(address, value)
+
+    def is_at_rest(self) -> bool:
+        return self.words.get(0x504, 0) == 0
+
+
+MODELS: dict[str, Callable[[Board], Flash]] = {"stm32f4_flash": F4, "stm32l4_flash": L4, "nrf52_flash": Nrf52}
+
+
+class Driver:
+    """A board's driver, and the log, as machine code that runs over a model."""
+
+    def __init__(self, elf: Path, flash: Flash) -> None:
+        self.flash = flash
+        self.cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        for origin in (CODE, RAM):
+            self.cpu.mem_map(origin, 1 << 16)
+        page, inside = flash.BASE & ~0xFFF, flash.BASE & 0xFFF
+        self.failure: BaseException | None = None
+        self.cpu.mmio_map(
+            page,
+            0x1000,
+            lambda _, offset, size, __: self.guarded(flash.read, offset - inside),
+            None,
+            lambda _, offset, size, value, __: self.guarded(flash.write, offset - inside, value),
+            None,
+        )
+        self.cpu.mmio_map(
+            flash.origin,
+            len(flash.cells),
+            lambda _, offset, size, __: self.guarded(flash.read_cell, flash.origin + offset, size),
+            None,
+            lambda _, offset, size, value, __: self.guarded(flash.write_cell, flash.origin + offset, value),
+            None,
+        )
+        with elf.open("rb") as file:
+            image = ELFFile(file)
+            for segment in image.iter_segments("PT_LOAD"):
+                self.cpu.mem_write(segment["p_vaddr"], segment.data())
+            table = image.get_section_by_name(".symtab")
+            self.symbols = {symbol.name: symbol["st_value"] for symbol in table.iter_symbols()}
+
+    def guarded(self, what: Callable[..., int | None], *args: int) -> int:
+        if self.failure is None:
+            try:
+                return what(*args) or 0
+            except (AssertionError, PowerFails) as failure:
+                self.failure = failure
+                self.cpu.emu_stop()
+        return 0
+
+    def __call__(self, function: str, *args: int) -> int:
+        """What it returns, signed."""
+        for register, value in zip(
+            range(arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R0 + 4), args, strict=False
+        ):
+            self.cpu.reg_write(register, value)
+        self.cpu.reg_write(arm_const.UC_ARM_REG_SP, RAM + (1 << 15))
+        self.cpu.reg_write(arm_const.UC_ARM_REG_LR, STOP | 1)
+        self.cpu.emu_start(self.symbols[function] | 1, STOP)
+        if self.failure:
+            raise self.failure
+        value: int = self.cpu.reg_read(arm_const.UC_ARM_REG_R0)
+        return value - (value >> 31 << 32)
+
+    def write(self, function: str, address: int, data: bytes) -> int:
+        self.cpu.mem_write(BUFFER, data)
+        return self(function, address, BUFFER, len(data))
+
+
+BOARDS = [id for id in board_ids() if storage_of(load_board(id))]
+
+
+@pytest.fixture(scope="module")
+def elf(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    folder = tmp_path_factory.mktemp("flash")
+
+    def linked(id: str) -> Path:
+        board, made = load_board(id), folder / f"{id}.elf"
+        storage = storage_of(board)
+        assert storage
+        if not made.exists():
+            (folder / id).mkdir()
+            context = {"needs": needs(board, "micropython"), "storage": storage}
+            header = render("project/fn_board_config.h.j2", board=board, **context)
+            (folder / id / "fn_board_config.h").write_text(header)
+            glue, runtime = assets("boards") / "baremetal" / "glue", assets("templates") / "micropython"
+            flags = ["-mcpu=cortex-m0plus", "-mthumb", "-O1", "-Wall", "-Wextra", "-Werror", "-nostartfiles"]
+            flags += [
+                "--specs=nano.specs",
+                "--specs=nosys.specs",
+                f"-Wl,-Ttext={CODE:#x},-Tdata={RAM:#x},-e,fn_flash_begin",
+            ]
+            include = [f"-I{folder / id}", f"-I{runtime}", f"-I{glue}"]
+            files = [str(glue / f"{storage.driver}.c"), str(runtime / "flash_log.c"), "-o", str(made)]
+            subprocess.run(["arm-none-eabi-gcc", *flags, *include, *files], check=True)
+        return made
+
+    return linked
+
+
+def driver_of(id: str, elf: Callable[[str], Path]) -> Driver:
+    board = load_board(id)
+    storage = storage_of(board)
+    assert storage
+    return Driver(elf(id), MODELS[storage.driver](board))
+
+
+@pytest.mark.parametrize("id", BOARDS)
+def test_what_is_written_is_there_and_nothing_else(elf: Callable[[str], Path], id: str) -> None:
+    driver = driver_of(id, elf)
+    flash, size = driver.flash, driver.flash.storage.erase_bytes
+    assert driver("fn_flash_begin") != 0
+    areas = [area for area in (flash.storage.files, flash.storage.romfs) if area]
+    for place in [place for area in areas for place in (area.origin, area.end - size)]:
+        before = bytes(flash.cells)
+        assert driver("fn_flash_erase", place) == 0
+        assert flash.is_at_rest()
+        data = random.Random(place).randbytes(264)
+        assert driver.write("fn_flash_write", place + 16, data) == 0
+        assert flash.is_at_rest()
+        at = place - flash.origin
+        erased = bytearray(b"\xff" * size)
+        erased[16 : 16 + len(data)] = data
+        assert flash.cells == before[:at] + bytes(erased) + before[at + size :]
+
+
+@pytest.mark.parametrize("id", ["nucleo_f446re", "b_l475e_iot01a"])
+def test_a_protected_sector_is_said(elf: Callable[[str], Path], id: str) -> None:
+    driver = driver_of(id, elf)
+    assert isinstance(driver.flash, Stm32)
+    driver.flash.protected = True
+    assert driver("fn_flash_erase", driver.flash.storage.files.origin) == -1
+    assert driver.flash.words[driver.flash.CR] == LOCK
+
+
+@pytest.mark.parametrize("id", BOARDS)
+def test_where_no_controller_is_nothing_is_begun(elf: Callable[[str], Path], id: str) -> None:
+    driver = driver_of(id, elf)
+    driver.flash.read = lambda offset: 0  # type: ignore[method-assign]
+    assert driver("fn_flash_begin") == 0
+
+
+# ---- the log, on sectors of 128 KB
+
+
+@pytest.fixture
+def log(elf: Callable[[str], Path]) -> Driver:
+    driver = driver_of("nucleo_f446re", elf)
+    assert driver("fn_log_begin") == 1
+    return driver
+
+
+def restarted(driver: Driver, elf: Callable[[str], Path]) -> Driver:
+    """Another start of the same board, with what is in its flash."""
+    again = driver_of("nucleo_f446re", elf)
+    again.flash.cells[:] = driver.flash.cells
+    assert again("fn_log_begin") == 1
+    return again
+
+
+def read_pieces(driver: Driver, pieces: list[int]) -> dict[int, bytes]:
+    found = {}
+    for piece in pieces:
+        driver("fn_log_read", PIECE * piece, BUFFER, PIECE)
+        found[piece] = bytes(driver.cpu.mem_read(BUFFER, PIECE))
+    return found
+
+
+def test_pieces_are_written_over_across_sectors_and_starts(log: Driver, elf: Callable[[str], Path]) -> None:
+    chance, kept = random.Random(1), dict[int, bytes]()
+    driver = log
+    for turn in range(2100):  # a sector takes 963
+        piece, data = chance.randrange(40) * 17, chance.randbytes(PIECE)
+        assert driver.write("fn_log_write", PIECE * piece, data) == 0
+        kept[piece] = data
+        if turn % 600 == 599:
+            driver = restarted(driver, elf)
+    assert read_pieces(driver, [*kept]) == kept
+    assert read_pieces(driver, [1]) == {1: b"\xff" * PIECE}
+    driver("fn_log_forget", PIECE * 17, PIECE)
+    assert read_pieces(driver, [17]) == {17: b"\xff" * PIECE}
+
+
+def test_a_power_failure_loses_at_most_what_was_being_written(
+    log: Driver, elf: Callable[[str], Path]
+) -> None:
+    chance, kept, driver = random.Random(2), dict[int, bytes](), log
+    full = 963 - 30  # so that the sector runs full, and is copied, in the middle of what follows
+    for turn in range(full):
+        piece, data = turn % 60, chance.randbytes(PIECE)
+        driver.write("fn_log_write", PIECE * piece, data)
+        kept[piece] = data
+    base = bytes(driver.flash.cells)
+    for trial in range(12):
+        driver.flash.cells[:] = base
+        driver, now = restarted(driver, elf), dict(kept)
+        driver.flash.writes_left = (
+            chance.randrange(30 * 34) if trial % 2 else 30 * 34 + chance.randrange(60 * 34 + 6)
+        )
+        while True:
+            piece, data = chance.randrange(60), chance.randbytes(PIECE)
+            try:
+                driver.write("fn_log_write", PIECE * piece, data)
+            except PowerFails:
+                break
+            now[piece] = data
+        found = read_pieces(restarted(driver, elf), [*now])
+        assert found[piece] in (now[piece], data)
+        assert {**found, piece: b""} == {**now, piece: b""}
