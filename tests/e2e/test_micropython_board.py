@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,7 +17,9 @@ from prompt import PATIENCE_S, prompt_of
 
 from firmnet import devices
 from firmnet.artifact import Artifact
+from firmnet.build import sizes
 from firmnet.devices.qemu import emulated
+from firmnet.targets import storage_of
 from firmnet.verify import verify
 
 BEGINS = b"running main.py: Ctrl-C stops it\r\napp hello 5\r\n"
@@ -109,6 +112,29 @@ def test_the_board_is_verified_and_starts_its_app_again(inhabited: Artifact, wis
         with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
             port.write(CTRL_C)
             assert b'File "main.py"' in Board(port).until(b"KeyboardInterrupt: \r\n")
+
+
+@pytest.mark.parametrize(
+    ("flash_bytes", "said"),
+    [
+        (1 << 20, "files     98,304 B of spare flash, 262,144 B for a ROMFS"),
+        (1 << 19, "files     98,304 B of spare flash, none for a ROMFS"),
+        (384 << 10, ""),
+    ],
+)
+def test_the_build_says_what_room_is_left(inhabited: Artifact, flash_bytes: int, said: str) -> None:
+    board = replace(inhabited.board, chip=replace(inhabited.board.chip, flash_bytes=flash_bytes))
+    lines = sizes.measure(inhabited.firmware / "firmware.elf", board, "inhabited").lines()
+    assert lines[2:] == [said] * bool(said)
+
+
+def test_a_firmware_that_leaves_no_room_says_so(inhabited: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    spare = storage_of(inhabited.board)
+    assert spare
+    low = replace(spare, files=replace(spare.files, origin=inhabited.board.chip.flash_origin + 0x20000))
+    monkeypatch.setattr(sizes, "storage_of", lambda board: low)
+    told = sizes.measure(inhabited.firmware / "firmware.elf", inhabited.board, "inhabited").lines()
+    assert told[2] == "files     no room: the firmware reaches into the flash where they would lie"
 
 
 # ---- files: one board for all, which keeps them from one command to the next

@@ -151,6 +151,18 @@ def test_a_drive_that_gives_no_sign_is_no_sure_success(
     ]
 
 
+def test_that_files_are_lost_is_said_before_they_are(for_nucleo: Artifact) -> None:
+    record, board, said = for_nucleo.path / "build.json", nucleo(), []
+    kept = record.read_text()
+    record.write_text(kept.replace('"files_bytes": null', '"files_bytes": 0'))
+    with Desk(board, known=(for_nucleo,)) as desk:
+        flash(for_nucleo, desk, protocol="msd", notice=lambda text: said.append((text, bytes(board.flash))))
+    record.write_text(kept)
+    ((sentence, before),) = said
+    assert sentence.endswith("keeps files: what an earlier firmware kept there is lost")
+    assert before == b"\xff" * len(before) != board.flash
+
+
 def test_what_a_probe_says_of_a_failed_copy_is_told(for_nucleo: Artifact) -> None:
     with (
         Desk(nucleo(fault="protected")) as desk,

@@ -96,6 +96,11 @@ def flash(
         _check_unchanged(artifact)  # again: whoever was waited for may have built it anew
         show = progress or (lambda *_: None)
         target = _in_bootloader(board, chosen, target, computer, show)
+        if read_report(artifact).sizes.files_bytes == 0:
+            notice(
+                f"this firmware reaches into the flash where {board.name} keeps files: what an earlier "
+                "firmware kept there is lost"
+            )
         try:
             doubt = _write(artifact, env, chosen, target, computer, show, notice)
         except Exception:

@@ -12,7 +12,7 @@ from ..codegen.symbols import is_of
 from ..errors import VerificationError
 from ..ir import Graph
 from ..plan import least
-from ..targets import RUNTIME_NAMES, Board, Runtime, isa, needs
+from ..targets import RUNTIME_NAMES, Board, Runtime, isa, needs, storage_of
 
 WRITABLE, ALLOCATED = 1, 2  # SHF_WRITE, SHF_ALLOC: the section takes memory on the board
 ROOM = re.compile("heap|stack|reserve")
@@ -43,6 +43,9 @@ class FirmwareSizes:
     heap_bytes: int
     malloc_bytes: int = 0
     runtime: Runtime = "micropython"
+    files_bytes: int | None = None
+    romfs_bytes: int = 0
+    """Of spare flash, beside the firmware; None: nobody writes this board's flash."""
 
     @property
     def ram_bytes(self) -> int:
@@ -63,7 +66,16 @@ class FirmwareSizes:
         return [
             f"flash     {flash}: the model {model:,} (code, weights, tables), {runtime} and board {rest:,}",
             f"RAM       {ram}: {parts}{malloc}; {left}",
+            *self._files_lines(),
         ]
+
+    def _files_lines(self) -> list[str]:
+        if self.files_bytes is None:
+            return []
+        if not self.files_bytes:
+            return ["files     no room: the firmware reaches into the flash where they would lie"]
+        romfs = f"{self.romfs_bytes:,} B for a ROMFS" if self.romfs_bytes else "none for a ROMFS"
+        return [f"files     {self.files_bytes:,} B of spare flash, {romfs}"]
 
 
 def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython") -> FirmwareSizes:
@@ -79,6 +91,7 @@ def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython
         left = next((s["st_value"] for s in _symbols(image) if s.name == "__heap_bytes"), None)
         heap = (_symbol_bytes(image, CORE_HEAP) or taken.heap_bytes) if left is None else left
         thread = _symbol_bytes(image, THREAD_STACK)
+        files, romfs = _spare(image, board, official=left is None) if runtime == "micropython" else (None, 0)
         official = board.platformio if left is None else None
         return FirmwareSizes(
             flash_bytes=sum(s["sh_size"] for s in placed if s["sh_type"] != "SHT_NOBITS"),
@@ -91,7 +104,24 @@ def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython
             heap_bytes=heap,
             malloc_bytes=official.malloc_bytes if official else 0,
             runtime=runtime,
+            files_bytes=files,
+            romfs_bytes=romfs,
         )
+
+
+def _spare(image: ELFFile, board: Board, *, official: bool) -> tuple[int | None, int]:
+    """What is left for files and for a ROMFS, as files.c finds it."""
+    storage = storage_of(board)
+    if storage is None or (official and not board.chip.mcu.startswith("stm32")):  # see arduino.cpp
+        return None, 0
+    end = image_end(image)
+    romfs = storage.romfs if storage.romfs and end <= storage.romfs.origin else None
+    return storage.usable_bytes if end <= storage.files.origin else 0, romfs.size_bytes if romfs else 0
+
+
+def image_end(image: ELFFile) -> int:
+    """The first address in flash behind a firmware and what it copies to RAM."""
+    return max(int(s["p_paddr"] + s["p_filesz"]) for s in image.iter_segments("PT_LOAD") if s["p_filesz"])
 
 
 def _contents_bytes(image: ELFFile, section: Section) -> int:

@@ -6,6 +6,8 @@ from .board import Board, Chip
 from .machines import Memory
 
 KIB = 1024
+LOG_BYTES = 96 * KIB
+"""Of a log on two sectors of 128 KB: FN_LOG_BYTES."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class SpareFlash:
     files: Memory
     romfs: Memory | None
     log: bool = False
+
+    @property
+    def usable_bytes(self) -> int:
+        """What fits into the file system."""
+        return LOG_BYTES if self.log else self.files.size_bytes
 
 
 def storage_of(board: Board) -> SpareFlash | None:
