@@ -25,6 +25,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Workers take the tests in that order; without workers they run as collected, quick ones first."""
     if hasattr(config, "workerinput"):
-        from schedule import piece_of_work, turn
+        from schedule import in_turn, piece_of_work
 
-        items.sort(key=lambda item: turn(piece_of_work(item.nodeid)))
+        place = {piece: i for i, piece in enumerate(in_turn(piece_of_work(item.nodeid) for item in items))}
+        items.sort(key=lambda item: place[piece_of_work(item.nodeid)])

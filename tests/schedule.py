@@ -1,8 +1,11 @@
 """In which order do two workers take the tests? A file is one piece of work, and the longest come first.
 
 What one worker begins last, the other waits for: so the files below, which take minutes, are begun first, and
-the op matrix, which grows with every op, is cut into pieces by op.
+the op matrix, which grows with every op, is cut into pieces by op. Tests of boards mostly wait, those of
+ops compile: they come by turns, so that one worker's compilers have the core on which the other one waits.
 """
+
+from collections.abc import Iterable
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
@@ -19,8 +22,9 @@ LONGEST = (
     "tests/ops/test_mlperf_tiny.py",
     "tests/e2e/test_frontend_models.py",
 )
-"""Files, longest first; in between come the others of their folders, and the unit tests at last."""
-FOLDERS = ("tests/e2e/", "tests/ops/", "tests/hil/", "tests/link/", "tests/golden/", "tests/plans/")
+"""Files, longest first; in between come all others, and the unit tests at last."""
+WAITING = ("tests/e2e/", "tests/hil/", "tests/link/")
+LAST = "tests/unit/"
 BY_OP = ("test_matrix.py", "test_candidates.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
 """Files whose tests build one program for each op; a test's parameters begin with the op's name."""
 BY_TEST = "test_random_graphs.py"
@@ -36,11 +40,16 @@ def piece_of_work(nodeid: str) -> str:
     return f"{file}::{op}" if file.endswith(BY_OP) else file
 
 
-def turn(piece: str) -> tuple[int, int]:
-    """The lower, the earlier it is begun."""
-    longest = LONGEST.index(piece) if piece in LONGEST else len(LONGEST)
-    folder = next((n for n, name in enumerate(FOLDERS) if piece.startswith(name)), len(FOLDERS))
-    return longest, folder
+def in_turn(pieces: Iterable[str]) -> list[str]:
+    """The pieces as they are begun."""
+    every = list(dict.fromkeys(pieces))
+    longest = [piece for piece in LONGEST if piece in every]
+    last = [piece for piece in every if piece.startswith(LAST)]
+    others = [piece for piece in every if piece not in (*longest, *last)]
+    waiting = [piece for piece in others if piece.startswith(WAITING)]
+    working = [piece for piece in others if piece not in waiting]
+    share = {piece: i / len(some) for some in (waiting, working) for i, piece in enumerate(some)}
+    return [*longest, *sorted(others, key=share.__getitem__), *last]
 
 
 class LongestFirst(LoadFileScheduling):

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from schedule import BY_OP, FOLDERS, LONGEST, piece_of_work, turn
+from schedule import BY_OP, LAST, LONGEST, WAITING, in_turn, piece_of_work
 
 TESTS = Path(__file__).parents[1]
 
 
 def test_every_named_file_is_there() -> None:
-    missing = [name for name in (*LONGEST, *FOLDERS) if not (TESTS.parent / name).exists()]
+    missing = [name for name in (*LONGEST, *WAITING, LAST) if not (TESTS.parent / name).exists()]
     missing += [name for name in BY_OP if not (TESTS / "ops" / name).exists()]
     assert not missing
 
@@ -28,5 +28,18 @@ def test_a_file_is_a_piece_of_work_or_an_op_in_it(nodeid: str, piece: str) -> No
 
 
 def test_the_longest_come_first_and_the_quick_ones_last() -> None:
-    pieces = ["tests/unit/test_ir.py", "tests/ops/test_remap.py", "tests/e2e/test_cli.py", *LONGEST[::-1]]
-    assert sorted(pieces, key=turn) == [*LONGEST, *pieces[2::-1]]
+    others = ["tests/e2e/test_cli.py", "tests/ops/test_remap.py"]
+    assert in_turn(["tests/unit/test_ir.py", *others, *LONGEST[::-1]]) == [
+        *LONGEST,
+        *others,
+        "tests/unit/test_ir.py",
+    ]
+
+
+def test_those_that_wait_are_spread_over_those_that_work() -> None:
+    working = [f"tests/ops/test_matrix.py::{i}" for i in range(60)]
+    ordered = in_turn(
+        ["tests/e2e/test_cli.py", "tests/link/test_link.py", "tests/link/test_desk.py", *working, *working]
+    )
+    assert len(ordered) == 63
+    assert [ordered.index(name) for name in ("tests/e2e/test_cli.py", "tests/link/test_desk.py")] == [1, 32]
