@@ -5,6 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(ARDUINO_ARCH_MBED) // whose Arduino.h has neither
+#include <drivers/PwmOut.h>
+#include <drivers/Watchdog.h>
+#endif
+
 #include "fn_machine.h"
 
 #if defined(PINS_COUNT)
