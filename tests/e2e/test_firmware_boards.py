@@ -239,7 +239,10 @@ def test_official_environment(board: str, platform: str, key: str, value: str, t
 )
 def test_the_official_boards_get_the_same_project_files(board: str, core: str, tmp_path: Path) -> None:
     """An Arduino core compiles src/ too: its glue must be C++ that such a core accepts."""
-    (tmp_path / "Arduino.h").write_text(ARDUINO + CORES[core])
+    headers = {"Arduino.h": ARDUINO + CORES[core]} | (DRIVERS if core == "MBED" else {})
+    for name, text in headers.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
     project = generated(board, tmp_path / "artifact").firmware
     command = [
         "arm-none-eabi-g++",
@@ -274,6 +277,28 @@ void loop(void);
 #define PIN_A0 14
 #define NUM_DIGITAL_PINS 22
 """
+DRIVERS = {
+    "drivers/PwmOut.h": """
+namespace mbed {
+struct PwmOut {
+    PwmOut(PinName);
+    void period_us(int);
+    void write(float);
+};
+}
+""",
+    "drivers/Watchdog.h": """
+namespace mbed {
+struct Watchdog {
+    static Watchdog &get_instance();
+    uint32_t get_max_timeout() const;
+    bool start(uint32_t);
+    void kick();
+};
+}
+""",
+}
+"""Of the mbed core, whose Arduino.h includes neither."""
 CORES = {
     "MBED": """
 #define PINS_COUNT 34
@@ -290,19 +315,6 @@ void analogReadResolution(int);
 int analogRead(pin_size_t);
 int analogRead(PinName);
 PinName digitalPinToPinName(pin_size_t);
-namespace mbed {
-struct PwmOut {
-    PwmOut(PinName);
-    void period_us(int);
-    void write(float);
-};
-struct Watchdog {
-    static Watchdog &get_instance();
-    uint32_t get_max_timeout() const;
-    bool start(uint32_t);
-    void kick();
-};
-}
 """,
     "STM32": """
 typedef int PinName;
