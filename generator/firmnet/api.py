@@ -366,17 +366,21 @@ def verify(
 
 
 def export_mpy(
-    artifact: Artifact | str | Path, folder: str | Path | None = None, *, arch: str | None = None
+    artifact: Artifact | str | Path,
+    folder: str | Path | None = None,
+    *,
+    arch: str | None = None,
+    romfs: bool = False,
 ) -> builder.StockFiles:
     """Compile an artifact's model for boards with a MicroPython of somebody else's; what was written.
 
     To `folder` (default: mpy/ in the artifact): the model's module, what computes, constants, the link.
     `arch`: "python" makes that plain Python, which runs everywhere, slowly; default: machine code for the
-    artifact's core, or plain Python where MicroPython loads none.
+    artifact's core, or plain Python where MicroPython loads none. `romfs`: also as one image.
     """
     opened = _opened(artifact)
     made = builder.export(opened, arch)
-    builder.write_files(made, Path(folder or opened.path / "mpy"))
+    builder.write_files(made, Path(folder or opened.path / "mpy"), romfs=romfs)
     return made
 
 
@@ -387,6 +391,7 @@ def push(
     *,
     layers: bool = False,
     arch: str | None = None,
+    romfs: bool = True,
     chosen: Callable[[builder.StockFiles], None] = lambda made: None,
     sent: Callable[[int], None] = lambda done: None,
     progress: devices.RunsDone | None = None,
@@ -394,8 +399,9 @@ def push(
     """Write a model's files to a board with a MicroPython of somebody else's, and verify it there.
 
     `arch` as in `export_mpy`; by default also plain Python where the board runs no code of a Cortex-M.
-    `chosen` is called with what is written, `sent` with the bytes written so far, `progress` with the
-    inferences made.
+    To the board's partition for ROMFS where there is one with room, and nothing of others in it, unless
+    `romfs` is false. `chosen` is called with what is written, `sent` with the bytes written so far,
+    `progress` with the inferences made.
     """
     opened = _opened(artifact)
     given, address = integers(opened, inputs), port_of(opened.board, port)
@@ -407,7 +413,7 @@ def push(
         chosen(made[-1])
         return made[-1]
 
-    devices.push(files, address, opened.board.link.baud, sent)
+    devices.push(files, address, opened.board.link.baud, sent, romfs=romfs)
     timeout_s = devices.TIMEOUT_S + made[-1].run_cycles / SLOWEST_CLOCK_HZ
     with devices.open_stock(opened, address, timeout_s=timeout_s) as device:
         return _compared(opened, device, given, layers, True, progress)

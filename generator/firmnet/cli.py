@@ -354,6 +354,9 @@ def export_mpy(
         typer.Option("--out", "-o", help="Folder for the files; default: ARTIFACT/mpy.", metavar="DIR"),
     ] = None,
     arch: Arch = None,
+    romfs: Annotated[
+        bool, typer.Option("--romfs", help="Also one image for `mpremote romfs deploy`.")
+    ] = False,
     json: Json = False,
 ) -> Outcome:
     """Compile the model into .mpy files for a board that has a MicroPython of its own."""
@@ -361,15 +364,16 @@ def export_mpy(
 
     folder = out or artifact / "mpy"
     with screen.step("export-mpy") as step:
-        made = api.export_mpy(artifact, folder, arch=arch)
+        made = api.export_mpy(artifact, folder, arch=arch, romfs=romfs)
         step.summary = (
             f"{made.architecture}: {made.code_bytes:,} B of code, {made.constant_bytes:,} B of constants"
         )
     _warn_of_plain_python(made)
-    for name, content in made.files.items():
+    written = {**made.files, **({f"{Path(made.module).stem}.romfs": made.image} if romfs else {})}
+    for name, content in written.items():
         screen.line(f"{len(content):>9,} B  {folder / name}")
     screen.line(f"next: `firmnet push {shlex.quote(str(artifact))} --port PORT` writes and verifies them")
-    sizes = {name: len(content) for name, content in made.files.items()}
+    sizes = {name: len(content) for name, content in written.items()}
     return Outcome({"folder": str(folder), "architecture": made.architecture, "files": sizes})
 
 
@@ -388,6 +392,10 @@ def push(
     inputs: Inputs = None,
     layers: Layers = False,
     arch: Arch = None,
+    romfs: Annotated[
+        bool,
+        typer.Option("--romfs/--no-romfs", help="Write to the board's ROMFS where it has one with room."),
+    ] = True,
     json: Json = False,
 ) -> Outcome:
     """Write the model's .mpy files to a board that has a MicroPython of its own, and verify it there."""
@@ -400,6 +408,7 @@ def push(
             inputs,
             layers=layers,
             arch=arch,
+            romfs=romfs,
             chosen=_warn_of_plain_python,
             sent=lambda done: step.note("bytes", done),
             progress=step.advance,

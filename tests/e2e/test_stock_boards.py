@@ -204,13 +204,20 @@ def upstream() -> Iterator[str]:
 def test_upstreams_own_port_runs_it_on_a_cortex_m0(
     mixed: Artifact, upstream: str, arch: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    place = "--no-romfs" if arch == "python" else "--romfs"
     with pytest.raises(SystemExit) as ended:
-        main(["push", str(mixed.path), "--port", upstream, "--layers", "--arch", arch])
+        main(["push", str(mixed.path), "--port", upstream, "--layers", "--arch", arch, place])
     said = capsys.readouterr()
     assert ended.value.code == 0, said.err
     assert "24 of 24" in said.out + said.err
     assert "every layer too" in said.out + said.err
     assert ("plain Python, bit for bit the same" in said.err) == (arch == "python")
+    in_place = (
+        "import _firmnet;print(type(_firmnet._constants).__name__, _firmnet._aligned(_firmnet._constants))"
+    )
+    listed, type_of_constants = run_on(upstream, IN_ROMFS + in_place).splitlines()
+    assert listed == (str(sorted(export_mpy(mixed).files)) if arch == "armv6m" else "no file system")
+    assert type_of_constants == ("memoryview True" if arch == "armv6m" else "bytearray True")
 
 
 def test_damaged_and_cut_off_pushes_lose_nothing(mixed: Artifact) -> None:
@@ -220,18 +227,36 @@ def test_damaged_and_cut_off_pushes_lose_nothing(mixed: Artifact) -> None:
     with upstream_board() as board:
         run_on(board, DISK + "".join(f"\nf=open({n!r},'wb');f.write(b'older');f.close()" for n in old))
         pieces = iter(range(99_999))
-        cut = Damage(towards=lambda data: reset_once(data, pieces))
+        cut = Damage(towards=lambda data: reset_once(data, pieces))  # also of the pieces that come later
         with (
             noisy(board, cut, seed=0) as resetting,
             pytest.raises(VerificationError, match=r"reset in the middle of the push; .* push again"),
         ):
-            push(made, resetting, 115_200)
+            push(made, resetting, 115_200, romfs=False)
         assert stored(board) == old
         damage = Damage(flip=2e-4, drop=5e-5)
         with noisy(board, damage, seed=5) as bad:
-            push(made, bad, 115_200)
+            push(made, bad, 115_200, romfs=False)
         assert damage.done > 2
         assert stored(board) == made.files
+        pieces = iter(range(99_999))
+        with (
+            noisy(board, cut, seed=0) as resetting,
+            pytest.raises(VerificationError, match=r"reset in the middle .* its ROMFS is empty: push again"),
+        ):
+            push(made, resetting, 115_200)
+        assert run_on(board, IN_ROMFS).strip() == "no file system"
+        assert stored(board) == made.files
+        assert push(made, board, 115_200) == len(made.image)
+        assert stored(board) == {}
+        assert push(made, board, 115_200) == 0
+
+
+IN_ROMFS = """
+import vfs
+try:print(sorted([e[0] for e in vfs.VfsRom(vfs.rom_ioctl(2,0)).ilistdir('/')]))
+except OSError:print('no file system')
+"""
 
 
 def reset_once(data: bytes, pieces: Iterator[int]) -> bytes:
@@ -244,7 +269,7 @@ def reset_once(data: bytes, pieces: Iterator[int]) -> bytes:
 
 def stored(url: str) -> dict[str, bytes]:
     """What the board's file system holds."""
-    said = run_on(url, "import os\nprint({n: open(n,'rb').read() for n in os.listdir()})")
+    said = run_on(url, "import os\nprint({n: open(n,'rb').read() for n in os.listdir() if n != 'rom'})")
     found = literal_eval(said.strip())
     assert isinstance(found, dict)
     return found
@@ -254,7 +279,7 @@ def test_a_board_takes_one_push_after_the_other(mixed: Artifact, upstream: str) 
     """Also while somebody at the prompt holds the modules of the one before."""
     free = []
     for arch in ("armv6m", "python") * 2:
-        push(export_mpy(mixed, arch=arch), upstream, 115_200)
+        push(export_mpy(mixed, arch=arch), upstream, 115_200, romfs=False)
         said = run_on(
             upstream, "print(gc.mem_free())\nimport mixed as m, _firmnet\nimport mixed\nm.run()\ngc.collect()"
         )

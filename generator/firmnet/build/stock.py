@@ -4,6 +4,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import util
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..errors import UserError
 from ..targets import core_named
 from ..targets.isa import MPY_ARCHITECTURES, Core
 from ..toolchain import run
+from .romfs import image
 
 TO_BE_MOVED = (
     *("-std=c11", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-fpic", "-fvisibility=hidden"),
@@ -63,6 +65,11 @@ class StockFiles:
     constant_bytes: int
     module: str
     run_cycles: int = 0
+
+    @cached_property
+    def image(self) -> bytes:
+        """The same as an image of ROMFS, to be written where there is a partition for it."""
+        return image(self.files)
 
 
 def architectures() -> tuple[str, ...]:
@@ -118,11 +125,17 @@ def _plain(artifact: Artifact) -> StockFiles:
     return StockFiles(files, PYTHON, code, len(made.constants), f"{name}.mpy", cycles)
 
 
-def write_files(made: StockFiles, folder: Path) -> None:
-    """Put the files into a folder, which need not exist yet; UserError where they cannot be written."""
+def write_files(made: StockFiles, folder: Path, *, romfs: bool = False) -> Mapping[str, bytes]:
+    """Put the files, and with `romfs` an image of them, into a folder, made where it is missing; all these.
+
+    UserError where they cannot be written.
+    """
+    files = dict(made.files)
+    if romfs:
+        files[Path(made.module).stem + ".romfs"] = made.image
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in made.files.items():
+        for name, content in files.items():
             half = folder / f".{name}.part"
             half.write_bytes(content)
             half.replace(folder / name)
@@ -133,6 +146,7 @@ def write_files(made: StockFiles, folder: Path) -> None:
         raise UserError(
             f"cannot write {error.filename or folder} ({why}): give another folder with --out"
         ) from None
+    return files
 
 
 def _compiled(place: Path, name: str, core: Core) -> bytes:

@@ -1,27 +1,19 @@
 """How does a model get onto a board with MicroPython of somebody else's, and how is it run there?
 
-Its files are written at the raw REPL in pieces with checksums, read back, and take their names only when all
-of them are right. Then the board serves like any other.
+Its files are written at the raw REPL, into ROMFS where there is one, read back, and can be imported only when
+all of them are right. Then the board serves like any other.
 """
 
-import errno
-import re
-import zlib
-from ast import literal_eval
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..artifact import Artifact
-from ..errors import UserError, VerificationError, escaped
+from ..errors import UserError
 from .link import Link
+from .romfs import partition, write_image
 from .serial import TIMEOUT_S, ServedDevice, open_port
+from .stock_files import BytesSent, Files, summary
 
-FILE_PIECE_BYTES = 384
-"""Of a file in one statement; a board compiles it in its heap."""
-FILE_ATTEMPTS = 8
-"""So often one statement is sent, when what comes back is not what it should print."""
 MPY_VERSION = 6
 MPY_SUBVERSION = 3
 """Of machine code."""
@@ -31,93 +23,6 @@ ARCHITECTURES = (
 )
 """As MicroPython numbers them; of those from armv6m to armv7emdp each runs what those before it do."""
 CORTEX_M_CODE = ARCHITECTURES[4:9]
-UNFINISHED = ".part"
-NOTHING_OPEN = -1
-"""What _fw says when no file is open."""
-
-TEACH = """
-import gc,os,sys
-from binascii import a2b_base64 as _fd
-try:
- from binascii import crc32 as _fc
-except ImportError:
- _ft=[]
- for i in range(16):
-  for j in range(4):i=i>>1^(0xedb88320 if i&1 else 0)
-  _ft.append(i)
- def _fc(b,c=0):
-  c^=0xffffffff
-  for x in b:
-   c^=x
-   c=c>>4^_ft[c&15]
-   c=c>>4^_ft[c&15]
-  return c^0xffffffff
-try:_fn
-except NameError:_ff,_fn=None,-1
-def _fe(e,c):
- if _fc(e.encode())!=c:return print('damaged')
- r=repr(eval(e))
- print(r+' '+str(_fc(r.encode())))
-def _fs(p):
- try:f=open(p,'rb')
- except OSError:return None
- n=c=0
- while 1:
-  b=f.read(256)
-  if not b:break
-  n+=len(b)
-  c=_fc(b,c)
- f.close()
- return n,c
-def _fo(p):
- global _ff,_fn
- _ff=open(p,'wb')
- _fn=0
-def _fw(a,s,c):
- global _fn
- b=_fd(s)
- if a==_fn and _fc(b)==c:
-  _ff.write(b)
-  _fn+=len(b)
- return _fn
-def _fk(ps):
- global _ff,_fn
- if _ff:
-  try:_ff.close()
-  except OSError:pass
- _ff,_fn=None,-1
- for p in ps:
-  try:os.remove(p+'.part')
-  except OSError:pass
-def _fm(ps):
- if _fs(ps[-1]+'.part'):
-  try:os.remove(ps[-1])
-  except OSError:pass
- for p in ps:
-  if _fs(p+'.part'):
-   try:os.remove(p)
-   except OSError:pass
-   os.rename(p+'.part',p)
-def _fg(ms):
- o=[sys.modules[m] for m in ms if m in sys.modules]
- for n in list(globals()):
-  if n in _fh or any([globals()[n] is m for m in o]):globals().pop(n)
- for m in ms:sys.modules.pop(m,None)
- del o
- gc.collect()
-"""
-"""CRC-32; the value of an expression, if it and the answer arrive whole; size and CRC-32 of a file; begin
-one, write its next piece; take away what is unfinished; give files their names, the last of them last and
-none of it before; forget modules and whoever holds them. All that write do nothing when they come twice.
-"""
-
-HOLDING = ("_m", "_u", "_p", "_k", "_o", "_a")
-"""What the verification before (prompt.py) left at the prompt, which keeps the old modules in memory."""
-TEACHING = f"_fh={HOLDING!r}\n{TEACH}"
-STATEMENT_S = 5.0
-"""How long a statement may take, beside the time its bytes need: a file system may erase flash first."""
-BytesSent = Callable[[int], None]
-"""Called with the number of bytes that have been written so far."""
 
 
 class ChosenFiles(Protocol):
@@ -132,6 +37,10 @@ class ChosenFiles(Protocol):
     @property
     def module(self) -> str:
         """Which of them is imported by its user: it takes its name last."""
+
+    @property
+    def image(self) -> bytes:
+        """All of them as an image of ROMFS."""
 
 
 ChooseFiles = Callable[[str], ChosenFiles]
@@ -158,8 +67,13 @@ def push(
     address: str,
     baud: int,
     sent: BytesSent = lambda done: None,
+    *,
+    romfs: bool = True,
 ) -> int:
-    """Write files to the board's folder, and forget what it has imported of them; the bytes written.
+    """Write files to the board, and forget what it has imported of them; the bytes written.
+
+    To its partition for ROMFS, where there is one with room and nobody else's files in it, unless `romfs` is
+    false; else to its current folder.
 
     `choose` gives them when it is told what machine code the board runs. Those that are there already are
     left alone; all others change together. Raises UserError for a board that cannot load them,
@@ -173,11 +87,15 @@ def push(
         chosen = choose(its) if callable(choose) else choose
         check_runs(its, chosen.architecture, address)
         files = chosen.files
-        names = sorted(files, key=lambda name: name == chosen.module)
-        missing = [name for name in names if board.ask(f"_fs({name!r})") != _summary(files[name])]
         board.check_not_hidden(files)
         board.forget([name.partition(".")[0] for name in files])
-        done = board.replace(missing, files, sent)
+        room = partition(board) if romfs else None
+        if room and room.takes(chosen.image, files):
+            done = write_image(board, room, chosen.image, files, sent)
+        else:
+            names = sorted(files, key=lambda name: name == chosen.module)
+            missing = [name for name in names if board.ask(f"_fs({name!r})") != summary(files[name])]
+            done = board.replace(missing, files, sent)
         link.leave()
         return done
     finally:
@@ -219,132 +137,3 @@ def check_runs(its: str, architecture: str, address: str) -> None:
         f"is for {architecture}: generate the model for a board with the core of this one, install "
         "MicroPython 1.23 or newer where it is older, or give --arch python (plain Python, which is slow)"
     )
-
-
-def _unharmed(said: str) -> Any:
-    """What _fe printed of a value; ValueError or SyntaxError where that was changed on the way."""
-    value, _, checksum = said.strip().rpartition(" ")
-    if not checksum.isdigit() or zlib.crc32(value.encode()) != int(checksum):
-        raise ValueError("damaged")
-    return literal_eval(value)
-
-
-def _summary(data: bytes) -> tuple[int, int]:
-    return len(data), zlib.crc32(data)
-
-
-class Files:
-    """The file system behind a REPL that has been taught TEACH."""
-
-    def __init__(self, link: Link, line: str) -> None:
-        self._link, self._line, self._taught = link, line, False
-
-    def ask(self, expression: str, right: int | None = None) -> Any:
-        """The value of an expression that may be evaluated twice, once it is `right`, where that is known.
-
-        Neither the expression nor its value counts when a bit of it was changed on the way.
-        """
-        error: VerificationError | None = None
-        asked = f"_fe({expression!r},{zlib.crc32(expression.encode())})"
-        for _ in range(FILE_ATTEMPTS):
-            try:
-                if not self._taught:
-                    self._teach()
-                value = _unharmed(self._link.execute(asked, STATEMENT_S))
-            except (ValueError, SyntaxError):
-                continue
-            except VerificationError as failed:
-                error, self._taught = failed, False
-                if any(sign in str(failed) for sign in ("OSError", "MemoryError")):
-                    break
-                continue
-            if right is None or value == right:
-                return value
-            if value == NOTHING_OPEN:
-                raise VerificationError(
-                    f"{self._line}: the board was reset in the middle of the push; what it had is as it was: "
-                    "push again"
-                )
-        if error:
-            raise self._refused(error)
-        raise VerificationError(f"{self._line}: files do not arrive as they were sent: use a shorter cable")
-
-    def _teach(self) -> None:
-        """Define TEACH's functions; ValueError where a bit of them was changed on the way.
-
-        They compute the checksum of their own text: it is right only if both are.
-        """
-        text = TEACHING.encode()
-        said = self._link.execute(
-            f"_fz={TEACHING!r}\nexec(_fz)\nprint(_fc(_fz.encode()))\n_fz=0", STATEMENT_S
-        )
-        if said.strip() != str(zlib.crc32(text)):
-            raise ValueError("damaged")
-        self._taught = True
-
-    def write(self, name: str, data: bytes, done: int, sent: BytesSent) -> int:
-        """A file, read back; `done` bytes were written before it."""
-        self.ask(f"_fo({name!r})")
-        for at in range(0, len(data), FILE_PIECE_BYTES):
-            piece = data[at : at + FILE_PIECE_BYTES]
-            text = b64encode(piece).decode()
-            end = at + len(piece)
-            self.ask(f"_fw({at},{text!r},{zlib.crc32(piece)})", end)
-            sent(done + end)
-        self.ask("_ff.close()")
-        if self.ask(f"_fs({name!r})") != _summary(data):
-            raise VerificationError(f"{self._line}: {name} is not on the board as it was written: try again")
-        return done + len(data)
-
-    def replace(self, names: Sequence[str], files: Mapping[str, bytes], sent: BytesSent) -> int:
-        """Write these, then let them take their names together; the bytes written."""
-        done = 0
-        self.take_away_unfinished(names)
-        try:
-            for name in names:
-                done = self.write(name + UNFINISHED, files[name], done, sent)
-        except (UserError, VerificationError):
-            with suppress(UserError, VerificationError):
-                self.take_away_unfinished(names)
-            raise
-        if names:
-            self.publish(names)
-        return done
-
-    def publish(self, names: Sequence[str]) -> None:
-        """Give what was written its names, in one statement.
-
-        The last is not there until all others are: whoever resets the board meanwhile finds no mixture.
-        """
-        self.ask(f"_fm({names!r})")
-
-    def take_away_unfinished(self, names: Sequence[str]) -> None:
-        """What an earlier push, or this one, has not finished."""
-        self.ask(f"_fk({names!r})")
-
-    def check_not_hidden(self, files: Mapping[str, bytes]) -> None:
-        """UserError where a file of the user's would be imported instead."""
-        for name in files:
-            hiding = name.replace(".mpy", ".py")
-            if hiding != name and self.ask(f"_fs({hiding!r})") is not None:
-                raise UserError(
-                    f"{self._line}: the board has a file {hiding}, which would be imported for {name}: "
-                    "rename it or remove it"
-                )
-
-    def forget(self, modules: list[str]) -> None:
-        """Make room for the modules as they are now, also where somebody at the prompt holds them."""
-        self.ask(f"_fg({sorted({*modules})!r})")
-
-    def _refused(self, error: VerificationError) -> Exception:
-        said = str(error)
-        number = re.search(r"OSError: (?:\[Errno )?(\d+)", said)
-        if number and int(number[1]) == errno.ENOSPC:
-            return UserError(f"{self._line}: the board's file system is full: remove files from it")
-        if number and int(number[1]) in (errno.ENODEV, errno.EROFS, errno.EPERM):
-            return UserError(f"{self._line}: the board has no file system that can be written to")
-        if "MemoryError" in said:
-            return UserError(
-                f"{self._line}: too little of the board's RAM is free: stop what runs on it, or reset it"
-            )
-        return VerificationError(escaped(said, 400))
