@@ -20,6 +20,7 @@ void Reset_Handler(void);
 void SysTick_Handler(void);
 void fn_tick(void);
 void fn_uart_isr(void);
+void fn_second_uart_isr(void);
 
 /* What else wants to know of every millisecond: MicroPython's Timers, if it is there. */
 __attribute__((weak)) void fn_tick(void)
@@ -43,6 +44,9 @@ __attribute__((section(".vectors"), used)) static const vector vectors[128] = {
     [15] = tick,
     [16 ... 127] = fn_fault,
     [16 + FN_UART_IRQ] = fn_uart_isr, /* the later entry counts */
+#if defined(FN_SECOND_UART_IRQ)
+    [16 + FN_SECOND_UART_IRQ] = fn_second_uart_isr,
+#endif
 };
 
 static __attribute__((used, noreturn)) void start(void)

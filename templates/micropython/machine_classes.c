@@ -9,10 +9,12 @@
 #include "fn_machine_adc.h"
 #include "fn_machine_port.h"
 #include "fn_machine_pwm.h"
+#include "fn_machine_uart.h"
 #include "fn_machine_wdt.h"
 
 #include "extmod/machine_adc.c"
 #include "extmod/machine_pwm.c"
+#include "extmod/machine_uart.c"
 #include "extmod/machine_wdt.c"
 #include "extmod/modmachine.c"
 

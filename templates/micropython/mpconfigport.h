@@ -104,6 +104,10 @@ typedef long mp_off_t;
 #define MICROPY_PY_MACHINE_ADC_CLASS_CONSTANTS
 #define MICROPY_PY_MACHINE_PWM (1)
 #define MICROPY_PY_MACHINE_PWM_INCLUDEFILE "fn_machine_pwm.h"
+#define MICROPY_PY_MACHINE_UART (1)
+#define MICROPY_STREAMS_NON_BLOCK (1) /* a read of a UART to which nothing has come is None */
+#define MICROPY_PY_MACHINE_UART_INCLUDEFILE "fn_machine_uart.h"
+#define MICROPY_PY_MACHINE_UART_CLASS_CONSTANTS
 #define MICROPY_PY_MACHINE_WDT (1)
 #define MICROPY_PY_MACHINE_WDT_INCLUDEFILE "fn_machine_wdt.h"
 #define MICROPY_PY_MACHINE_EXTRA_GLOBALS                                        \

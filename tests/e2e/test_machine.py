@@ -3,16 +3,19 @@
 QEMU's STM32L475 has pins, its STM32F405 has timers and a converter; neither has both.
 """
 
+import socket
 from ast import literal_eval
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import serial
 from board_checks import random_inputs
 from prompt import Prompt, prompt_of
 
 from firmnet.artifact import Artifact
 from firmnet.devices import qemu
+from firmnet.devices.emulator import running
 
 GPIOA_L4, TIMER_3 = 0x4800_0000, 0x4000_0400
 
@@ -179,6 +182,35 @@ def test_an_adc_reads_16_bits(timers: Prompt) -> None:
     timers("a = ADC('A0')")
     first, second = literal_eval(timers("a.read_u16(), a.read_u16()"))
     assert second - first == 7 << 4
+
+
+def test_the_second_uart_sends_and_receives(small: Artifact) -> None:
+    """QEMU's second serial port is USART2."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        second = ["-serial", f"tcp:127.0.0.1:{listener.getsockname()[1]}"]
+
+        def command(console: int) -> list[str]:
+            return [*qemu.command(small.board, small.firmware / "firmware.elf", console), *second]
+
+        with running(command, qemu.ending) as board, serial.serial_for_url(board.url, timeout=10) as port:
+            wire, _ = listener.accept()
+            with wire:
+                ask = Prompt(port)
+                ask("from machine import UART; u = UART(2, 9600, timeout=2000, timeout_char=100)")
+                assert ask("u").startswith("UART(2, baudrate=9600, bits=8, parity=None, stop=1, timeout=2000")
+                assert literal_eval(
+                    ask("u.write(b'abc\\r\\n\\x00\\xff'), u.flush(), u.txdone(), u.any()")
+                ) == (7, None, True, 0)
+                assert wire.recv(7, socket.MSG_WAITALL) == b"abc\r\n\0\xff"
+                wire.sendall(b"line\n" + bytes(range(100)))
+                assert literal_eval(ask("u.readline(), u.read(100) == bytes(range(100)), u.any()")) == (
+                    b"line\n",
+                    True,
+                    0,
+                )
+                assert literal_eval(ask("u.init(9600), u.read()")) == (None, None)
+                assert ask("UART(1)").endswith("no UART(1): beside its port this board has UART(2)")
+                assert ask("UART(2, 10)").endswith("ValueError: a UART of this chip cannot run at 10 baud")
 
 
 def test_a_bus_that_is_held_low_is_told_at_once(timers: Prompt) -> None:

@@ -69,7 +69,8 @@ def test_a_board_of_any_name_changes_nothing_but_its_name(text: str) -> None:
     link, micropython = BOARD.link, BOARD.micropython
     chip = SimpleNamespace(**{**vars(BOARD.chip), "mcu": text, "line": BOARD.chip.line})
     board = SimpleNamespace(
-        **{**vars(BOARD), "name": text, "chip": chip, "link": link, "micropython": micropython}
+        **{**vars(BOARD), "name": text, "chip": chip, "link": link, "micropython": micropython},
+        second_uart_irq=BOARD.second_uart_irq,
     )
     header = render("project/fn_board_config.h.j2", board=board, needs=NEEDS, storage=None)
     plain = render("project/fn_board_config.h.j2", board=BOARD, needs=NEEDS, storage=None)

@@ -1,4 +1,5 @@
 /* stm32l4_pins.c: fn_machine.h on an STM32L4 or L4+. Sections are those of RM0351, in parentheses those of RM0432. */
+#include "fn_board.h"
 #include "registers.h"
 
 #define GPIO_BASE 0x48000000u
@@ -14,7 +15,27 @@
 #define FLAGS_POWER (1u << 27)
 #define FLAGS_FORGET (1u << 23)
 
+#define NEW_USART 1
+#if FN_SECOND_UART == 1 /* chapter 40 */
+#define USART_BASE 0x40013800u
+#define USART_CLOCKS TIMER_1_CLOCKS
+#define USART_ON (1u << 14)
+#elif FN_SECOND_UART == 2
+#define USART_BASE 0x40004400u
+#define USART_CLOCKS TIMER_CLOCKS
+#define USART_ON (1u << 17)
+#elif FN_SECOND_UART == 3
+#define USART_BASE 0x40004800u
+#define USART_CLOCKS TIMER_CLOCKS
+#define USART_ON (1u << 18)
+#elif FN_SECOND_UART == 4
+#define USART_BASE 0x40004C00u
+#define USART_CLOCKS TIMER_CLOCKS
+#define USART_ON (1u << 19)
+#endif
+
 #include "stm32_pins.h"
+#include "stm32_uart.h"
 
 /* ---- the first converter, 12 bits, one reading at a time: chapter 18 (21) ---- */
 

@@ -27,6 +27,7 @@ INCLUDES = (
     "fn_machine_adc.h",
     "fn_machine_port.h",
     "fn_machine_pwm.h",
+    "fn_machine_uart.h",
     "fn_machine_wdt.h",
     "fn_run.h",
     "machine_pin.h",

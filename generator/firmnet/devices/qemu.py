@@ -28,7 +28,7 @@ def emulated(artifact: Artifact, elf: Path | None = None, romfs: Path | None = N
     emulator_of(artifact.board, "qemu")
     firmware = elf or firmware_of(artifact)
     image = _loaded(artifact.board, romfs)
-    with running(lambda listener: [*_command(artifact.board, firmware, listener), *image], _ending) as board:
+    with running(lambda listener: [*command(artifact.board, firmware, listener), *image], ending) as board:
         yield board
 
 
@@ -44,7 +44,7 @@ class QemuDevice(EmulatedDevice):
         super().__init__(artifact, emulated(artifact, elf), "qemu", timeout_s)
 
 
-def _command(board: Board, elf: Path, listener: int) -> list[str]:
+def command(board: Board, elf: Path, listener: int) -> list[str]:
     """QEMU waits for the first client, so the banner is not lost, and takes the socket already listening."""
     emulator = emulator_of(board, "qemu")
     uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
@@ -103,7 +103,7 @@ def _check_memory(machine: Machine, elf: Path) -> None:
         )
 
 
-def _ending(code: int, said: bytes) -> str:
+def ending(code: int, said: bytes) -> str:
     """How the emulator ended, with the lines of its output that say why."""
     lines = said.decode(errors="replace").splitlines()
     telling = [

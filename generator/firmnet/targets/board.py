@@ -166,7 +166,7 @@ BAREMETAL_WAYS = ("stlink", "dfu", *OWN_WAYS)
 class MicroPython:
     """`heap_bytes`: the least that must be left on bare metal, what is reserved under an Arduino core.
 
-    `machine`: whether the module of that name comes along; it takes some 20 KB of flash.
+    `machine`: whether the module of that name comes along; it takes some 16 KB of flash.
     """
 
     heap_bytes: Bytes
@@ -192,12 +192,22 @@ class Spi:
 
 
 @dataclass(frozen=True, config=_CLOSED)
+class SecondUart:
+    """The UART beside the board's port: its number in the chip, and its pins."""
+
+    id: BusNumber
+    tx: Pin
+    rx: Pin
+
+
+@dataclass(frozen=True, config=_CLOSED)
 class Pins:
     """What a board calls the pins of its chip, and which pins its buses have, by the number of each bus."""
 
     names: Mapping[PinName, Pin] = field(default_factory=dict)
     i2c: Mapping[BusNumber, I2c] = field(default_factory=dict)
     spi: Mapping[BusNumber, Spi] = field(default_factory=dict)
+    uart: SecondUart | None = None
 
     @property
     def by_key(self) -> dict[str, str]:
@@ -206,7 +216,9 @@ class Pins:
         for id, bus in self.i2c.items():
             named |= {f"i2c.{id}.scl": bus.scl, f"i2c.{id}.sda": bus.sda}
         for id, wires in self.spi.items():
-            named |= {f"spi.{id}.{key}": getattr(wires, key) for key in ("sck", "miso", "mosi")}
+            named |= {f"spi.{id}.sck": wires.sck, f"spi.{id}.miso": wires.miso, f"spi.{id}.mosi": wires.mosi}
+        if self.uart:
+            named |= {"uart.tx": self.uart.tx, "uart.rx": self.uart.rx}
         return named
 
 
@@ -271,6 +283,7 @@ class Board:
             raise ValueError(f"'micropython': heap and stack ({kept:,} bytes) leave nothing of the RAM")
         _check_glue(self.baremetal, self.chip, self.link)
         _check_pins(self.pins, self.chip)
+        _check_second_uart(self.pins.uart, self.baremetal)
         ways = [*self.flash.protocols, self.baremetal.upload_protocol]
         if "uf2" in ways and (not self.flash.drives or self.flash.uf2_family is None):
             raise ValueError("'uf2' wants 'flash.drives' and 'flash.uf2_family': by what its drive is known")
@@ -306,6 +319,12 @@ class Board:
             differs = self.platformio and self.chip.clock_hz != self.baremetal.clock_hz
             why += f"; {official}" if differs else ""
         return f"clock     {self.clock_hz(env) / 1e6:g} MHz{why}"
+
+    @property
+    def second_uart_irq(self) -> int | None:
+        """The interrupt of the UART beside the port, where our own build has one."""
+        glue = _GLUES.get(self.baremetal.glue)
+        return glue.second_uarts.get(self.pins.uart.id) if glue and self.pins.uart else None
 
     @property
     def flashable(self) -> bool:
@@ -359,6 +378,7 @@ class _Glue:
     least_hz: int = 1
     step_hz: int = 1_000_000
     wanted: tuple[str, ...] = ()
+    second_uarts: Mapping[int, int] = field(default_factory=dict)
     speaks_usb: bool = False
 
     def most_for(self, chip: Chip) -> int:
@@ -389,6 +409,7 @@ _GLUES = {
         least_hz=50_000_000,
         most_hz={"stm32f4": 84_000_000, **_F4},
         interrupts={1: 37, 2: 38},
+        second_uarts={1: 37, 2: 38, 3: 39, 6: 71},
     ),
     "stm32f7_usart": _Glue(
         "stm32f7",
@@ -397,6 +418,7 @@ _GLUES = {
         least_hz=50_000_000,
         most_hz={"stm32f7": 216_000_000},
         interrupts={3: 39},
+        second_uarts={1: 37, 2: 38, 3: 39, 6: 71},
     ),
     "stm32l4_usart": _Glue(
         "stm32l4",
@@ -406,6 +428,7 @@ _GLUES = {
         least_hz=32_000_000,
         most_hz={"stm32l4": 80_000_000, **_L4_PLUS},
         interrupts={1: 37, 2: 38, LPUART1: 70},
+        second_uarts={1: 37, 2: 38, 3: 39, 4: 52},
     ),
     "nrf5_uart": _Glue(
         "nrf5",
@@ -422,6 +445,7 @@ _GLUES = {
         least_hz=125_000_000,
         most_hz={"rp2040": 125_000_000},
         interrupts={0: 20},
+        second_uarts={0: 20, 1: 21},
     ),
     "rp2040_usb": _Glue(
         "rp2040",
@@ -431,6 +455,7 @@ _GLUES = {
         most_hz={"rp2040": 125_000_000},
         interrupts={None: 5},
         speaks_usb=True,
+        second_uarts={0: 20, 1: 21},
     ),
 }
 """The other glue drives an emulator's own UART."""
@@ -488,6 +513,17 @@ def _check_pins(pins: Pins, chip: Chip) -> None:
         odd = [key for key, pin in pins.by_key.items() if not re.fullmatch(form, pin)]
         if chip.mcu.startswith(family) and odd:
             raise ValueError(f"'pins.{odd[0]}' = {pins.by_key[odd[0]]!r}: pins of {chip.mcu!r} are {told}")
+
+
+def _check_second_uart(uart: SecondUart | None, own: Baremetal) -> None:
+    """ValueError naming the key where our own build has no such UART, or has it as its port."""
+    if uart is None or own.glue not in _GLUES:
+        return
+    known = {**_GLUES[own.glue].second_uarts}
+    known.pop(own.defines.get("FN_USART", -1), None)
+    if uart.id not in known:
+        may = ", ".join(map(str, known)) or "none"
+        raise ValueError(f"'pins.uart.id' = {uart.id}: beside its port {own.glue!r} drives {may}")
 
 
 def _check_emulator(emulator: Emulator, own: Baremetal, chip: Chip) -> None:
