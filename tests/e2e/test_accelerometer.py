@@ -89,3 +89,6 @@ def test_a_pico_has_its_pins(port: serial.SerialBase) -> None:
     assert "ValueError: the watchdog of this chip cannot wait 9000 ms" in ask("WDT(timeout=9000)")
     assert "ValueError: this board has no pin 'GP30'" in ask("Pin('GP30')")
     assert literal_eval(ask("I2C(0).scan()")) == [0x6A]
+    ask("import time; n = []; t = Timer(period=5, callback=n.append); x = time.ticks_ms()")
+    ask("exec('while len(n) < 3 and time.ticks_diff(time.ticks_ms(), x) < 2000: pass')")
+    assert literal_eval(ask("t.deinit(), len(n) >= 3")) == (None, True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
+from prompt import prompt_of
 from torch import manual_seed, nn
 
 import firmnet
@@ -182,6 +183,20 @@ def test_the_nano_keeps_its_own_memory_map(make: Callable[[str], Made]) -> None:
         in_flash = chip.flash_origin <= segment.p_vaddr and end <= chip.flash_origin + chip.flash_bytes
         in_ram = chip.ram_origin <= segment.p_vaddr and end <= chip.ram_origin + chip.ram_bytes
         assert in_flash or in_ram, f"{segment.p_vaddr:#x} to {end:#x}"
+
+
+def test_a_machine_without_pins_says_so(make: Callable[[str], Made]) -> None:
+    artifact, _ = make("nano33ble")
+    with prompt_of(artifact) as ask:
+        ask("from machine import *")
+        for line, complaint in (
+            ("Pin('LED')", "ValueError: this board has no pin 'LED'"),
+            ("I2C(0)", "ValueError: this board has no pin 'A5'"),
+            ("UART(1)", "OSError: this board has no UART beside its port"),
+            ("WDT()", "OSError: this board has no watchdog"),
+        ):
+            assert ask(line).endswith(complaint)
+        assert ask("freq(), unique_id(), reset_cause()") == "(25000000, b'', 0)"
 
 
 def test_only_glue_differs_between_boards(tmp_path: Path) -> None:

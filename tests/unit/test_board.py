@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmnet.assets import assets
+from firmnet.codegen.templates import render
 from firmnet.errors import UserError
 from firmnet.targets import Isa, board_ids, core_named, isa, load_board, needs
 from firmnet.targets.board_file import read_board
@@ -159,6 +160,19 @@ BAD: dict[str, tuple[str, str, str]] = {
         "uart_irq = 0\nopenocd_cfg = ['target/../../x.cfg']",
         "openocd_cfg.0",
     ),
+    "pin-of-another-family": (
+        'LED = "D13"',
+        'LED = "PA5"',
+        "'pins.names.LED' = 'PA5': pins of 'nrf52840' are P0.00 to P1.15",
+    ),
+    "pin-of-code": ('LED = "D13"', "LED = 'D1\", evil'", "'pins.names.LED' = "),
+    "pin-name-of-code": ('LED = "D13"', '"L\\" evil" = "D13"', "'pins.names.L"),
+    "bus-without-a-wire": (
+        'scl = "A5", sda = "A4"',
+        'scl = "A5"',
+        "missing key 'pins.i2c.0.sda'",
+    ),
+    "bus-of-a-name": ('0 = { scl = "A5"', 'one = { scl = "A5"', "'pins.i2c.one"),
     "baud-zero": ("baud = 115_200", "baud = 0", "'link.baud' = 0"),
     "machine-options": (
         'machine = "mps2-an386"',
@@ -204,6 +218,26 @@ def test_what_a_board_file_must_not_say_is_named(tmp_path: Path, case: str) -> N
     assert complaint in said
     assert "\n" not in said
     assert len(said) < 600
+
+
+def test_a_second_uart_is_one_that_the_glue_drives_beside_the_port(tmp_path: Path) -> None:
+    nucleo = (assets("boards") / "nucleo_f446re.toml").read_text()
+    for id in (2, 4):  # its port, and none that the glue knows
+        said = refusal(
+            tmp_path, nucleo.replace("[pins.uart] # beside the port\nid = 1", f"[pins.uart]\nid = {id}")
+        )
+        assert f"'pins.uart.id' = {id}: beside its port 'stm32f4_usart' drives 1, 3, 6" in said
+
+
+def test_machine_is_left_out_where_the_board_file_says_so() -> None:
+    board = load_board("nucleo_f446re")
+    assert board.micropython
+    without = replace(board, micropython=replace(board.micropython, machine=False))
+    flags = [
+        render("project/platformio.ini.j2", model="net", board=each, micropython=True, mpy_flags="")
+        for each in (board, without)
+    ]
+    assert ["-DMICROPY_PY_MACHINE=0" in text for text in flags] == [False, True]
 
 
 @pytest.mark.parametrize(
