@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,6 +91,7 @@ def test_one_that_catches_ctrl_c_is_stopped_in_the_end(stopped: Board) -> None:
     stopped.wish(DEFY)
     stopped.until(b"looping\r\n")
     for _ in range(3):
+        time.sleep(0.2)  # until it is where it catches
         stopped.send(CTRL_C)
         stopped.until(b"caught\r\n")
     stopped.send(CTRL_C)

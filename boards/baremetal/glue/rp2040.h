@@ -1,4 +1,4 @@
-/* rp2040.h: what have the glues of an RP2040 in common? Clocks, blocks out of reset, time, and the way to its boot ROM.
+/* rp2040.h: what have the glues of an RP2040 in common? Clocks, blocks out of reset, time.
  *
  * Sections are those of the RP2040's data sheet. 125 MHz of PLL_SYS for the core and the peripherals, 48 MHz of PLL_USB for USB
  * and the converter, both from the crystal of 12 MHz. Where something does not become ready, the chip goes on with what it has.
@@ -9,6 +9,7 @@
 #include "fn_board_config.h"
 #include "registers.h"
 #include "rp2040_boot2.h"
+#include "rp2040_rom.h"
 
 /* Every register has three more addresses, to write to some of its bits (2.1.2). */
 #define SET(address) REG((address) + 0x2000u)
@@ -122,29 +123,6 @@ static void set_clock(void)
         CLK_ADC_DIV = DIV_1;
         CLK_ADC_CTRL = AUX_PLL_USB | CLK_ENABLE;
     }
-}
-
-/* ---- the boot ROM (2.8.3) ---- */
-
-#define ROM_MAGIC REG(0x10u)
-#define ROM_FUNCTIONS (REG(0x14u) & 0xFFFFu)
-#define ROM_LOOKUP (REG(0x18u) & 0xFFFFu)
-enum { MAGIC_BITS = 0xFFFFFFu, MAGIC = 'M' | 'u' << 8 | 1u << 16 };
-
-/* A chip's ROM has versions from 1; in an emulator there is none, or a stand-in that calls itself 0. */
-static int on_a_chip(void)
-{
-    return (ROM_MAGIC & MAGIC_BITS) == MAGIC && ROM_MAGIC >> 24;
-}
-
-/* The address of a function of the ROM by its two letters; 0 where there is none. */
-static inline uint32_t rom_function(uint32_t first, uint32_t second)
-{
-    typedef uint32_t (*lookup)(uint32_t table, uint32_t code);
-    if ((ROM_MAGIC & MAGIC_BITS) != MAGIC) {
-        return 0u;
-    }
-    return ((lookup)ROM_LOOKUP)(ROM_FUNCTIONS, first | second << 8);
 }
 
 uint32_t fn_board_clock_hz(void)

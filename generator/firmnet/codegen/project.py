@@ -127,9 +127,11 @@ def _flash_driver(board: Board) -> dict[str, str]:
     storage = storage_of(board)
     if storage is None:
         return {}
+    source = f"glue/{storage.driver}.c"
+    headers = sorted(_glue_files(f"{storage.driver}.c") - {source})
     return {
-        "src/flash.c": _text("boards", "baremetal", "glue", f"{storage.driver}.c"),
-        "include/registers.h": _text("boards", "baremetal", "glue", "registers.h"),
+        "src/flash.c": _text("boards", "baremetal", source),
+        **{f"include/{Path(name).name}": _text("boards", "baremetal", name) for name in headers},
     }
 
 

@@ -41,6 +41,8 @@ def storage_of(board: Board) -> SpareFlash | None:
         return _pages("nrf52_flash", chip, 4 * KIB)
     if board.baremetal.glue == "stm32f4_usart" and 512 * KIB <= chip.flash_bytes <= KIB * KIB:
         return _large_sectors("stm32f4_flash", chip, 128 * KIB)
+    if board.baremetal.glue in ("rp2040_usb", "rp2040_uart") and chip.flash_bytes >= 1024 * KIB:
+        return _pages("rp2040_flash", chip, 4 * KIB)
     return None
 
 
