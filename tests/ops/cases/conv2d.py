@@ -330,7 +330,7 @@ _TILES: list[tuple[str, tuple[int, int], tuple[int, int], int, dict[str, Any]]] 
     ("depthwise_3x4_of_30_on_5x37", (5, 37), (3, 4), 30, {"stride": (1, 2), "padding": (1, 0, 1, 2)}),
     ("depthwise_2x2_dilated_of_4", (5, 6), (2, 2), 4, {"dilation": (2, 3), "lo": 0.0, "hi": 0.5}),
     ("depthwise_3x3_of_6_on_7x9", (7, 9), (3, 3), 6, {"padding": (1, 1, 1, 1), "lo": -0.2, "hi": 0.4}),
-    ("depthwise_5x5_of_2_on_11x14", (11, 14), (5, 5), 2, {"stride": (2, 1), "padding": (2, 2, 2, 2)}),
+    ("depthwise_5x5_of_2_on_11x16", (11, 16), (5, 5), 2, {"stride": (2, 1), "padding": (2, 2, 2, 2)}),
     ("depthwise_1x3_of_4_on_2x20", (2, 20), (1, 3), 4, {"stride": (1, 2), "lo": 0.0}),
 ]
 """Depthwise layers of int16 whose pixels are made two by two or four by four, with rows that instructions

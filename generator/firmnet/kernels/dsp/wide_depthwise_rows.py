@@ -5,6 +5,7 @@ oldest. So every window lies inside, and all pixels are made four by four. Which
 the rows of the weights are read from where the one that meets it lies: there are nearly twice as many.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,8 @@ PIXELS_AT_ONCE = 4
 ROW_BEGIN = 4
 """Words before each row of weights: biases and multipliers."""
 WEIGHT_NAMES = ("r2", "r3", "r12")
-INPUT_NAME = "lr"
+INPUT_NAMES = {PIXELS_AT_ONCE: ("lr",), 2: ("lr", "r8", "r9", "r10", "r11")}
+"""Pixels that are made at once → registers that hold no sum."""
 
 WhoMeets = tuple[tuple[int, int], ...]
 """Which pixels meet a column, with which weights."""
@@ -46,10 +48,13 @@ class RowTaps:
 
 @dataclass(frozen=True)
 class RowsBetweenZeros:
-    """`columns` of a row in scratch, `copied` ones of them from the image, behind `image.left` zeros."""
+    """`columns` of a row in scratch, `copied` ones of them from the image, behind `image.left` zeros.
+
+    `taps`: as they are met by so many pixels at once.
+    """
 
     image: WindowedImage
-    taps: tuple[RowTaps, ...]
+    taps: Mapping[int, tuple[RowTaps, ...]]
     columns: int
     copied: int
 
@@ -77,9 +82,15 @@ class RowsBetweenZeros:
         return self.image.kernel[0] * self.image.kernel[1]
 
     @property
+    def tail(self) -> int:
+        """How many of the last pixels of a row are made at once, some of them again; 0: none are left."""
+        return {0: 0, 3: PIXELS_AT_ONCE}.get(self.image.out_width % PIXELS_AT_ONCE, 2)
+
+    @property
     def far(self) -> bool:
         """Whether no instruction reaches from the first row to the last."""
-        widest = max(at for taps in self.taps for batch in taps.batches for _, at, _ in batch.columns)
+        taken = self.taps[PIXELS_AT_ONCE]
+        widest = max(at for taps in taken for batch in taps.batches for _, at, _ in batch.columns)
         return (self.image.kernel[0] - 1) * self.row + widest > MAX_OFFSET
 
     @property
@@ -114,12 +125,11 @@ class DepthwiseRowsConv2d(Kernel):
     def cycles(self, call: Call) -> float:
         found = self.layout(call, {})
         where = found.image
-        kh, pairs = where.kernel[0], where.n_in // 2
-        loads = sum(t.count + sum(len(b.columns) + 1 for b in t.batches) for t in found.taps)
-        tile = 44 + kh * loads + 2 * PIXELS_AT_ONCE * found.all_taps + (kh - 1 if found.far else 0)
-        tiles = where.out_height * -(-where.out_width // PIXELS_AT_ONCE)
+        pairs = where.n_in // 2
+        tail = 26 + pairs * _tile_cycles(found, found.tail) if found.tail else 0
+        tiles = where.out_width // PIXELS_AT_ONCE * (20 + pairs * _tile_cycles(found, PIXELS_AT_ONCE))
         read = where.height * (40 + 2.75 * found.copied * pairs)
-        return 100 + read + where.out_height * 90 + tiles * (20 + pairs * tile)
+        return 100 + read + where.out_height * (90 + tiles + tail)
 
     def scratch_bytes(self, call: Call) -> int:
         return self.layout(call, {}).scratch_bytes
@@ -144,11 +154,19 @@ class DepthwiseRowsConv2d(Kernel):
         (_, kw), (_, step), (_, dilation) = where.kernel, where.stride, where.dilation
         columns = (where.out_width - 1) * step + (kw - 1) * dilation + 1
         columns = max(columns, where.left + 1)
-        taps = tuple(
-            _taps(range(at, min(at + len(WEIGHT_NAMES), kw)), step, dilation, 2 * where.n_in)
-            for at in range(0, kw, len(WEIGHT_NAMES))
-        )
+        each = [range(at, min(at + len(WEIGHT_NAMES), kw)) for at in range(0, kw, len(WEIGHT_NAMES))]
+        taps = {
+            pixels: tuple(_taps(some, pixels, step, dilation, 2 * where.n_in) for some in each)
+            for pixels in INPUT_NAMES
+        }
         return RowsBetweenZeros(where, taps, columns, min(where.width, columns - where.left))
+
+
+def _tile_cycles(found: RowsBetweenZeros, pixels: int) -> float:
+    """Of some pixels of two channels."""
+    kh = found.image.kernel[0]
+    loads = sum(t.count + sum(len(b.columns) + 1 for b in t.batches) for t in found.taps[pixels])
+    return 16 + 7 * pixels + kh * loads + 2 * pixels * found.all_taps + (kh - 1 if found.far else 0)
 
 
 def _reach(where: WindowedImage) -> int:
@@ -157,16 +175,16 @@ def _reach(where: WindowedImage) -> int:
     return 2 * where.n_in * last
 
 
-def _taps(taps: range, stride: int, dilation: int, pixel_bytes: int) -> RowTaps:
+def _taps(taps: range, pixels: int, stride: int, dilation: int, pixel_bytes: int) -> RowTaps:
     met: dict[int, list[tuple[int, int]]] = {}
     for number, tap in enumerate(taps):
-        for pixel in range(PIXELS_AT_ONCE):
+        for pixel in range(pixels):
             met.setdefault(pixel * stride + tap * dilation, []).append((pixel, number))
     left, batches = sorted(met), list[LoadedColumns]()
     while left:
         needed = {number for at in left for _, number in met[at]}
         free = [
-            INPUT_NAME,
+            *INPUT_NAMES[pixels],
             *(register for number, register in enumerate(WEIGHT_NAMES) if number not in needed),
         ]
         some = zip(free, left, strict=False)
