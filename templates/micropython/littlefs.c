@@ -5,5 +5,6 @@
 #define LFS2_NO_ERROR
 #define LFS2_NO_ASSERT
 
+#include "littlefs_names.h"
 #include "lib/littlefs/lfs2.c"
 #include "lib/littlefs/lfs2_util.c"

@@ -2,6 +2,8 @@
 #include <alloca.h>
 #include <stdint.h>
 
+#include "littlefs_names.h"
+
 /* of fn_board.h, which differs from board to board: what MicroPython's own files include here does not */
 void fn_board_idle(void);
 void fn_poll(void); /* of mphal.c */

@@ -30,6 +30,7 @@ INCLUDES = (
     "fn_machine_uart.h",
     "fn_machine_wdt.h",
     "fn_run.h",
+    "littlefs_names.h",
     "machine_pin.h",
     "mpconfigport.h",
     "mphalport.h",
