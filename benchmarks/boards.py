@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 import firmnet
+from firmnet import devices
 from firmnet.artifact import Artifact
 from firmnet.build import build, flash
-from firmnet.devices import qemu
 from firmnet.errors import UserError, VerificationError
 from firmnet.image import read_image
 from firmnet.simulated import Desk, flashed_by
@@ -52,11 +52,12 @@ def row(board: Board, folder: Path) -> str:
     low, shape = -128, (INPUTS, *artifact.manifest.input.sample_shape)
     noise = np.random.default_rng(5).integers(low, 128, shape, dtype=np.int8)
     try:
-        with qemu.open(artifact) as device:
+        with devices.open(board.emulator.kind, artifact) as device:
             verdict = verify(artifact, device, noise, layers=True).sentence()
     except (UserError, VerificationError) as error:
         verdict = str(error).splitlines()[0]
-    return " | ".join((*begun, f"QEMU {board.emulator.machine}", verdict, written))
+    where = f"{board.emulator.kind} {board.emulator.machine}"
+    return " | ".join((*begun, where, verdict, written))
 
 
 def simulated(board: Board, artifact: Artifact) -> str:

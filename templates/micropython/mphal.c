@@ -37,7 +37,8 @@ int fn_receives(void)
 void fn_received(uint8_t byte)
 {
     if (byte == mp_interrupt_char) {
-        if (++caught >= ENOUGH_CTRL_C) {
+        const int unheard = MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL; /* the one before: nobody caught it */
+        if (!unheard && ++caught >= ENOUGH_CTRL_C) {
             mp_sched_vm_abort();
         }
         mp_sched_keyboard_interrupt();

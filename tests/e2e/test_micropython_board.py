@@ -94,10 +94,22 @@ def test_one_that_catches_ctrl_c_is_stopped_in_the_end(stopped: Board) -> None:
         time.sleep(0.2)  # until it is where it catches
         stopped.send(CTRL_C)
         stopped.until(b"caught\r\n")
+        time.sleep(0.2)  # another would end it while it still says so
     stopped.send(CTRL_C)
     assert b"MPY: what catches Ctrl-C was stopped" in stopped.until(b">>> ")
     stopped.send(CTRL_D)
     stopped.until(BEGINS)
+
+
+def test_a_host_that_cannot_wait_stops_nothing_for_good(stopped: Board) -> None:
+    """Of many Ctrl-C that come while machine code runs, none was caught by anybody."""
+    stopped.send(b"kept = 'kept'; n = sum(range(500_000))\r")
+    for _ in range(6):
+        time.sleep(0.05)
+        stopped.send(CTRL_C)
+    assert b"KeyboardInterrupt" in stopped.until(b">>> ")
+    stopped.send(b"kept + '!'\r")
+    assert b"'kept!'" in stopped.until(b">>> ")
 
 
 @pytest.mark.parametrize("wish", [OBEY, DEFY, TALK], ids=["obeys", "defies", "talks"])

@@ -60,6 +60,35 @@ def test_what_the_glue_cannot_drive_is_named(tmp_path: Path, old: str, new: str,
     assert f"mine.toml: {complaint}" in said.replace("'baremetal.glue' = 'stm32f4_usart' ", "")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("uart_irq = 5", "uart_irq = 20", "'baremetal.uart_irq' = 20 must be 5, that of its port"),
+        (
+            "uart_irq = 5",
+            "uart_irq = 5\ndefines = { FN_USART = 0 }",
+            "'baremetal.glue' = 'rp2040_usb' has one port: leave 'baremetal.defines.FN_USART' out",
+        ),
+        (
+            'glue = "rp2040_usb"',
+            'glue = "rp2040_uart"',
+            "'baremetal.glue' = 'rp2040_uart' wants 'baremetal.defines.FN_USART' to be 0",
+        ),
+        ('"usb_cdc"', '"uart"', "'baremetal.glue' = 'rp2040_usb' talks over USB: 'link.transport' must be"),
+        ('machine = "rp2040"', 'machine = "microbit"', "'microbit': rp2040js has only 'rp2040'"),
+        (
+            'machine = "rp2040"',
+            'machine = "rp2040"\narguments = ["-m", "4M"]',
+            "'arguments' are for QEMU: leave them out",
+        ),
+        ("ram_bytes = 270_336", "ram_bytes = 524_288", "it has no 524,288 bytes at 'chip.ram_origin'"),
+    ],
+)
+def test_what_a_pico_cannot_have_is_named(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    pico = (assets("boards") / "pico.toml").read_text()
+    assert complaint in refusal(tmp_path, pico.replace(old, new))
+
+
 def test_a_pin_that_a_glue_must_be_told_is_asked_for(tmp_path: Path) -> None:
     microbit = (assets("boards") / "microbit_v2.toml").read_text()
     said = refusal(tmp_path, microbit.replace(", FN_RX_PIN = 40", "", 1))
@@ -351,6 +380,11 @@ def test_an_unknown_core_is_refused() -> None:
 @pytest.mark.parametrize(
     ("id", "env", "line"),
     [
+        (
+            "pico",
+            "pico_baremetal",
+            "clock     125 MHz, by its PLL; an emulator's times are not the board's",
+        ),
         ("nucleo_f446re", "nucleo_f446re", "clock     180 MHz"),
         (
             "nucleo_f446re",
