@@ -28,6 +28,7 @@ void fn_tick(void)
         alarm_is_set = false;
         mp_sched_schedule_node(&alarm_node, alarm_rings);
     }
+    machine_pins_look();
 }
 
 uint32_t soft_timer_get_ms(void)
@@ -55,6 +56,7 @@ void machine_end(void)
 {
     alarm_is_set = false;
     soft_timer_deinit();
+    machine_pins_forget();
     machine_pwm_stop_all();
     fn_uart_close();
 }

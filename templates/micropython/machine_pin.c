@@ -11,6 +11,8 @@
 
 #if MICROPY_PY_MACHINE
 
+#include "shared/runtime/mpirq.h"
+
 #define AS_IT_IS 0xFFu /* a mode that nobody has set */
 
 static int32_t numbered(mp_int_t number)
@@ -106,6 +108,114 @@ NORETURN void machine_pin_lacks(const machine_pin_obj *self, const char *what)
 {
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("pin '%s' has no %s"), self->name, what);
 }
+
+/* ---- what happens at pins: looked at in every tick, so a change that lasts less may be missed ---- */
+
+#define WATCHED 8u
+
+enum { RISING = 1, FALLING = 2 };
+
+typedef struct watch {
+    uint32_t pin;
+    volatile uint8_t trigger; /* 0: nothing is waited for */
+    uint8_t level, flags;
+} watch;
+
+static watch watches[WATCHED];
+
+MP_REGISTER_ROOT_POINTER(void *machine_pin_irqs[8]); /* of each watch the mp_irq_obj_t */
+#define IRQ(i) ((mp_irq_obj_t *)MP_STATE_PORT(machine_pin_irqs)[i])
+
+/* In an interrupt, or in a wait. */
+void machine_pins_look(void)
+{
+    for (uint32_t i = 0; i < WATCHED; i++) {
+        watch *const it = &watches[i];
+        if (it->trigger) {
+            const uint8_t level = (uint8_t)fn_pin_read(it->pin), edge = level ? RISING : FALLING;
+            if (level != it->level) {
+                it->level = level;
+                if (it->trigger & edge) {
+                    it->flags = edge;
+                    mp_irq_handler(IRQ(i));
+                }
+            }
+        }
+    }
+}
+
+void machine_pins_forget(void)
+{
+    for (uint32_t i = 0; i < WATCHED; i++) {
+        watches[i].trigger = 0;
+        MP_STATE_PORT(machine_pin_irqs)[i] = NULL;
+    }
+}
+
+/* The pin's, else a free one. */
+static uint32_t watch_of(const machine_pin_obj *self)
+{
+    uint32_t unused = WATCHED;
+    for (uint32_t i = WATCHED; i-- > 0u;) {
+        if (!IRQ(i)) {
+            unused = i;
+        } else if (watches[i].pin == self->pin) {
+            return i;
+        }
+    }
+    return unused;
+}
+
+static mp_uint_t irq_trigger(mp_obj_t self_in, mp_uint_t trigger)
+{
+    watch *const it = &watches[watch_of(MP_OBJ_TO_PTR(self_in))];
+    it->trigger = 0;
+    it->level = (uint8_t)fn_pin_read(it->pin);
+    it->trigger = (uint8_t)(trigger & (RISING | FALLING));
+    return 0;
+}
+
+static mp_uint_t irq_info(mp_obj_t self_in, mp_uint_t what)
+{
+    const watch *const it = &watches[watch_of(MP_OBJ_TO_PTR(self_in))];
+    return what == MP_IRQ_INFO_FLAGS ? it->flags : it->trigger;
+}
+
+static const mp_irq_methods_t irq_methods = {.trigger = irq_trigger, .info = irq_info};
+
+/* irq(handler=None, trigger=Pin.IRQ_RISING | Pin.IRQ_FALLING, hard=False) */
+static mp_obj_t pin_irq(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args)
+{
+    enum { HANDLER, TRIGGER, HARD };
+    static const mp_arg_t allowed[] = {
+        {MP_QSTR_handler, MP_ARG_OBJ, {.u_rom_obj = MP_ROM_NONE}},
+        {MP_QSTR_trigger, MP_ARG_INT, {.u_int = RISING | FALLING}},
+        {MP_QSTR_hard, MP_ARG_KW_ONLY | MP_ARG_BOOL, {.u_bool = false}},
+    };
+    machine_pin_obj *self = MP_OBJ_TO_PTR(args[0]);
+    mp_arg_val_t given[MP_ARRAY_SIZE(allowed)];
+    mp_arg_parse_all(n_args - 1, args + 1, kw_args, MP_ARRAY_SIZE(allowed), allowed, given);
+    if (given[HARD].u_bool) {
+        mp_raise_ValueError(MP_ERROR_TEXT("a pin's function runs between instructions here: hard=False"));
+    }
+    const uint32_t i = watch_of(self);
+    if (i == WATCHED) {
+        mp_raise_msg_varg(&mp_type_OSError, MP_ERROR_TEXT("%d pins are watched already"), (int)WATCHED);
+    }
+    if (!IRQ(i)) {
+        mp_irq_obj_t *made = mp_irq_new(&irq_methods, args[0]);
+        watches[i].pin = self->pin;
+        MP_STATE_PORT(machine_pin_irqs)[i] = made;
+    }
+    if (n_args > 1 || kw_args->used) {
+        irq_trigger(args[0], 0);
+        IRQ(i)->parent = args[0];
+        IRQ(i)->handler = given[HANDLER].u_obj;
+        irq_trigger(args[0], given[HANDLER].u_obj == mp_const_none ? 0u : (mp_uint_t)given[TRIGGER].u_int);
+    }
+    return MP_OBJ_FROM_PTR(IRQ(i));
+}
+static MP_DEFINE_CONST_FUN_OBJ_KW(pin_irq_obj, 1, pin_irq);
 
 /* ---- Pin ---- */
 
@@ -222,11 +332,14 @@ static const mp_rom_map_elem_t pin_locals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_high), MP_ROM_PTR(&pin_on_obj)},
     {MP_ROM_QSTR(MP_QSTR_low), MP_ROM_PTR(&pin_off_obj)},
     {MP_ROM_QSTR(MP_QSTR_toggle), MP_ROM_PTR(&pin_toggle_obj)},
+    {MP_ROM_QSTR(MP_QSTR_irq), MP_ROM_PTR(&pin_irq_obj)},
     {MP_ROM_QSTR(MP_QSTR_IN), MP_ROM_INT(FN_IN)},
     {MP_ROM_QSTR(MP_QSTR_OUT), MP_ROM_INT(FN_OUT)},
     {MP_ROM_QSTR(MP_QSTR_OPEN_DRAIN), MP_ROM_INT(FN_OPEN_DRAIN)},
     {MP_ROM_QSTR(MP_QSTR_PULL_UP), MP_ROM_INT(FN_PULL_UP)},
     {MP_ROM_QSTR(MP_QSTR_PULL_DOWN), MP_ROM_INT(FN_PULL_DOWN)},
+    {MP_ROM_QSTR(MP_QSTR_IRQ_RISING), MP_ROM_INT(RISING)},
+    {MP_ROM_QSTR(MP_QSTR_IRQ_FALLING), MP_ROM_INT(FALLING)},
 };
 static MP_DEFINE_CONST_DICT(pin_locals, pin_locals_table);
 

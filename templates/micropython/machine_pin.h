@@ -16,6 +16,9 @@ machine_pin_obj *machine_pin_of(mp_obj_t given); /* a Pin, or the name of one; V
 void machine_pin_set_mode(machine_pin_obj *self, int mode, int pull);
 NORETURN void machine_pin_lacks(const machine_pin_obj *self, const char *what); /* ValueError: PA5 has no … */
 
+void machine_pins_look(void);   /* calls what waits for a change, in every tick */
+void machine_pins_forget(void); /* before a soft reset */
+
 extern mp_int_t machine_reset_cause_code;
 #if MICROPY_PY_MACHINE
 void machine_begin(int soft); /* before the first line of Python, and after every soft reset */

@@ -65,6 +65,18 @@ def test_a_signal_is_the_pin_inverted(pins: Prompt) -> None:
     assert said(pins, "Pin('LED')()") == 0
 
 
+def test_a_pin_that_changes_calls_a_function(pins: Prompt) -> None:
+    pins("n = []; p = Pin('D12', Pin.IN, Pin.PULL_DOWN); i = p.irq(n.append, Pin.IRQ_RISING)")
+    pins("p.init(Pin.IN, Pin.PULL_UP); time.sleep_ms(10)")
+    assert said(pins, "len(n), n[0] is p, i.flags() == Pin.IRQ_RISING, n.clear()") == (1, True, True, None)
+    assert said(pins, "p.init(Pin.IN, Pin.PULL_DOWN), time.sleep_ms(10), n") == (None, None, [])
+    assert said(pins, "i.trigger(Pin.IRQ_FALLING) == Pin.IRQ_RISING") is True
+    pins("p.init(Pin.IN, Pin.PULL_UP); time.sleep_ms(10); Pin('D12').init(Pin.IN, Pin.PULL_DOWN)")
+    assert said(pins, "time.sleep_ms(10), len(n), p.irq(None) is i") == (None, 1, True)
+    assert said(pins, "p.init(Pin.IN, Pin.PULL_UP), time.sleep_ms(10), len(n)") == (None, None, 1)
+    assert "ValueError: a pin's function runs between instructions here" in pins("p.irq(n.append, hard=True)")
+
+
 def test_a_free_bus_has_nobody(pins: Prompt) -> None:
     assert pins("I2C(2)") == "SoftI2C(scl=PB10, sda=PB11, freq=500000)"
     assert said(pins, "I2C(2).scan(), SoftI2C('D15', 'D14', freq=100_000).scan()") == ([], [])
