@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -64,7 +65,9 @@ def on_core(models: list[Model]) -> Runner:
     return core.image(together(models), MACHINES["core"], cflags=NOT_OPTIMIZED)
 
 
+@lru_cache(maxsize=1)
 def every_placement(op: str, isa: Isa) -> list[tuple[Row, Model]]:
+    """The same for the host and the core, which come one after the other."""
     return [
         (row, model(row, f"m{i}_{j}_{further}", isa, activation, distance + further))
         for i, row in enumerate(rows_of(op))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -163,14 +163,21 @@ def packed(row: Row, isa: Isa) -> dict[str, dict[str, Array]]:
     return {way.label: way.kernel.pack(way.call, row.op.prepare(way.call)) for way in ways}
 
 
-def wrong_ones(op: str, isa: Isa, build: Callable[[list[Model]], Runner]) -> list[str]:
-    """Which stripes, each a model of its own, do not give what the oracle says."""
+@lru_cache(maxsize=1)
+def every_stripe(op: str, isa: Isa) -> list[tuple[Piece, Model]]:
+    """Each a model of its own; the same for the host and the core, which come one after the other."""
     every = [piece for row in STRIPED if row.op.name == op for piece in built(row)]
-    program = build([from_graph(piece.row.graph, isa=isa) for piece in every])
-    answers = program.ask([Request(piece.row.graph.name, piece.bytes) for piece in every])
+    return [(piece, from_graph(piece.row.graph, isa=isa)) for piece in every]
+
+
+def wrong_ones(op: str, isa: Isa, build: Callable[[list[Model]], Runner]) -> list[str]:
+    """Which stripes do not give what the oracle says."""
+    every = every_stripe(op, isa)
+    program = build([model for _, model in every])
+    answers = program.ask([Request(model.name, piece.bytes) for piece, model in every])
     return [
         piece.row.id
-        for piece, answer in zip(every, answers, strict=True)
+        for (piece, _), answer in zip(every, answers, strict=True)
         if not np.array_equal(answer.outputs, side_by_side([piece.expected]))
     ]
 
