@@ -8,6 +8,8 @@
 #include "fn_board_config.h"
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
+#define NVIC_ICER ((volatile uint32_t *)0xE000E180u)
+#define INTERRUPT_WORDS 8u
 #define VTOR (*(volatile uint32_t *)0xE000ED08u)
 
 typedef void (*vector)(void);
@@ -34,15 +36,15 @@ static void tick(void)
     fn_tick();
 }
 
-/* 16 system vectors and 112 interrupts: more than any supported chip has. */
-__attribute__((section(".vectors"), used)) static const vector vectors[128] = {
+/* 16 of the system, and interrupts up to the only one that is ever enabled. */
+__attribute__((section(".vectors"), used)) static const vector vectors[16 + FN_UART_IRQ + 1] = {
     [0] = (vector)_estack,
     [1] = Reset_Handler,
     [2 ... 7] = fn_fault,
     [11 ... 12] = fn_fault,
     [14] = fn_fault,
     [15] = tick,
-    [16 ... 127] = fn_fault,
+    [16 ... 16 + FN_UART_IRQ] = fn_fault,
     [16 + FN_UART_IRQ] = fn_uart_isr, /* the later entry counts */
 #if defined(FN_SECOND_UART_IRQ)
     [16 + FN_SECOND_UART_IRQ] = fn_second_uart_isr,
@@ -54,6 +56,10 @@ static __attribute__((used, noreturn)) void start(void)
 #if defined(__ARM_FP)
     CPACR |= 0xFu << 20; /* full access to the FPU */
 #endif
+    for (volatile uint32_t *enabled = NVIC_ICER; enabled < NVIC_ICER + INTERRUPT_WORDS; enabled++) {
+        *enabled = ~0u; /* a bootloader may have left some */
+        __asm volatile("" : "+r"(enabled)); /* else GCC writes eight stores */
+    }
     VTOR = (uint32_t)vectors;
     __asm volatile("dsb\n isb" ::: "memory");
     const uint32_t *from = __data_load;

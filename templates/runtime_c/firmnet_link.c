@@ -8,6 +8,7 @@
  */
 #include "firmnet_link.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "fn_board_config.h"
@@ -93,10 +94,12 @@ static uint32_t length(void)
     return word(request.head + 12);
 }
 
-/* ---- answers: their parts are put twice, first to be counted ---- */
+/* ---- answers: their parts are put twice, first to be counted; or only to be summed up ---- */
+
+enum { SENDING, COUNTING, SUMMING };
 
 static struct {
-    uint8_t counting;
+    uint8_t doing;
     uint32_t bytes;
     uint32_t crc;
 } answer;
@@ -109,8 +112,11 @@ static void write(const void *data, uint32_t n)
 static void put(const void *data, uint32_t n)
 {
     answer.bytes += n;
-    if (!answer.counting) {
-        answer.crc = fn_crc32(answer.crc, data, n);
+    if (answer.doing == COUNTING) {
+        return;
+    }
+    answer.crc = fn_crc32(answer.crc, data, n);
+    if (answer.doing == SENDING) {
         write(data, n);
     }
 }
@@ -145,7 +151,7 @@ static void begin(uint8_t what, uint32_t to, uint32_t bytes)
     memcpy(head + 4, &session, 4u);
     memcpy(head + 8, &to, 4u);
     memcpy(head + 12, &bytes, 4u);
-    answer.counting = 0;
+    answer.doing = SENDING;
     answer.crc = fn_crc32(0u, head + 2, COVERED_BYTES);
     memcpy(head + 16, &answer.crc, 4u);
     write(head, sizeof head);
@@ -172,7 +178,7 @@ static void tell(uint8_t what, uint32_t to)
 
 static uint32_t counted(parts body)
 {
-    answer.counting = 1;
+    answer.doing = COUNTING;
     answer.bytes = 0u;
     body();
     return answer.bytes;
@@ -226,14 +232,23 @@ static void put_number(uint32_t n)
     put(digits + i, (uint32_t)sizeof digits - i);
 }
 
-static void put_port(const char *what, const char *name, fn_dtype dtype, uint32_t bytes)
+_Static_assert(offsetof(fn_input, dtype) == offsetof(fn_state, dtype), "inputs begin as states do");
+_Static_assert(offsetof(fn_output, dtype) == offsetof(fn_state, dtype), "outputs begin as states do");
+
+/* Of inputs, outputs or states, each so many bytes behind the one before. */
+static void put_ports(const char *what, const void *ports, uint32_t count, uint32_t distance)
 {
     static const char types[4][8] = {" int8 ", " uint8 ", " int16 ", " int32 "}; /* in the order of fn_dtype */
-    put("", 1u);
-    put_text(what);
-    put_text(name);
-    put_text(types[dtype]);
-    put_number(bytes);
+    const uint8_t *at = (const uint8_t *)ports;
+    for (; count > 0u; count--, at += distance) {
+        fn_state port;
+        memcpy(&port, at, sizeof port);
+        put("", 1u);
+        put_text(what);
+        put_text(port.name);
+        put_text(types[port.dtype]);
+        put_number(port.bytes);
+    }
 }
 
 static void greet(void)
@@ -250,15 +265,9 @@ static void greet(void)
     put_word(runs);
     put(model->name, length_of(model->name) + 1u);
     put_text(fn_version);
-    for (uint32_t i = 0; i < model->input_count; i++) {
-        put_port("input ", model->inputs[i].name, model->inputs[i].dtype, model->inputs[i].bytes);
-    }
-    for (uint32_t i = 0; i < model->output_count; i++) {
-        put_port("output ", model->outputs[i].name, model->outputs[i].dtype, model->outputs[i].bytes);
-    }
-    for (uint32_t i = 0; i < model->state_count; i++) {
-        put_port("state ", model->states[i].name, model->states[i].dtype, model->states[i].bytes);
-    }
+    put_ports("input ", model->inputs, model->input_count, sizeof(fn_input));
+    put_ports("output ", model->outputs, model->output_count, sizeof(fn_output));
+    put_ports("state ", model->states, model->state_count, sizeof(fn_state));
     if (length()) { /* a hello with a payload tests the line */
         every_byte(put);
     }
@@ -307,7 +316,7 @@ static int lies_in(uint32_t origin, uint32_t size)
 
 static void put_image(void)
 {
-    if (!answer.counting) {
+    if (answer.doing == SENDING) {
         const void *const at = (const void *)(uintptr_t)word(request.asked.bytes);
         put_word(fn_crc32(word(request.asked.bytes + 8), at, word(request.asked.bytes + 4)));
     } else {
@@ -372,11 +381,11 @@ static void put_kept(void)
 
 static uint32_t kept_crc(void)
 {
-    uint32_t crc = 0u;
-    for (uint32_t i = 0; i < fn_deployed->output_count; i++) {
-        crc = fn_crc32(crc, fn_deployed->outputs[i].data, fn_deployed->outputs[i].bytes);
-    }
-    return fn_crc32(crc, fn_checksums, 4u * fn_deployed->layer_count);
+    answer.doing = SUMMING;
+    answer.crc = 0u;
+    put_outputs();
+    put(fn_checksums, 4u * fn_deployed->layer_count);
+    return answer.crc;
 }
 
 static void forget(void)

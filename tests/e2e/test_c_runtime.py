@@ -130,6 +130,16 @@ def test_its_stack_that_overflows_is_told_with_its_layer(blue: firmnet.Deploymen
         device.run(artifact.samples[:1])
 
 
+def test_all_of_it_takes_little_flash(blue: firmnet.Deployment) -> None:
+    """What tells of faults too. The C library has the arithmetic of the model's edges alone."""
+    artifact, report = artifact_of(blue)
+    image = read_image(artifact.firmware / "firmware.elf")
+    library = [each for each in image.symbols if image.at(each.address).source.startswith("_arm_")]
+    bytes_of_library = {at for each in library for at in range(each.address, each.address + each.size)}
+    assert 500 < len(bytes_of_library) < 1_500
+    assert report.sizes.flash_bytes - report.sizes.model_flash_bytes - len(bytes_of_library) <= LINK_BYTES
+
+
 def test_the_link_takes_little_flash(tmp_path: Path) -> None:
     """With an FPU, for without one the model's own arithmetic at its edges is in the C library."""
     artifact, report = artifact_of(deployed("netduinoplus2", tmp_path / "artifact", "c"))
