@@ -9,6 +9,10 @@ extern const char *const fn_version; /* of firmnet */
 extern const char *const fn_app; /* the frozen file that starts at boot, or NULL */
 extern const uint32_t fn_run_stack_bytes; /* the most that its run() takes */
 
+/* Ctrl-C between reset and the first program, which it keeps from starting (main.c, mphal.c). */
+typedef enum { FN_BOOTS, FN_BOOTS_HELD, FN_BOOTED } fn_boot_state;
+extern volatile fn_boot_state fn_boot;
+
 int fn_read_byte(void);
 void fn_wait(void);
 

@@ -49,6 +49,31 @@ static int run_programs(void)
     return ended & PYEXEC_FORCED_EXIT;
 }
 
+/* So long after a reset: Ctrl-C held down then leaves a prompt, whatever program lies in the file system. Without it, one that
+ * lets no Ctrl-C through, or crashes, would be there for ever. */
+#define HOLD_MS 300u
+
+static int is_there(const char *file)
+{
+    return mp_find_frozen_module(file, NULL, NULL) == MP_IMPORT_STAT_FILE || mp_import_stat(file) == MP_IMPORT_STAT_FILE;
+}
+
+static int is_held(void)
+{
+    const uint32_t since = fn_board_ms();
+    const int waits = is_there("boot.py") || is_there(fn_app ? fn_app : "main.py");
+    while (waits && fn_boot == FN_BOOTS && fn_board_ms() - since < HOLD_MS) {
+        fn_board_poll();
+        fn_board_idle();
+    }
+    const int held = waits && fn_boot == FN_BOOTS_HELD;
+    fn_boot = FN_BOOTED;
+    if (held) {
+        mp_hal_stdout_tx_str("MPY: Ctrl-C at reset, no program is started\r\n");
+    }
+    return held;
+}
+
 /* A frozen module does it, which a MicroPython without a model has not. */
 static int mounts_files(void)
 {
@@ -88,7 +113,8 @@ static int run(int with_programs)
     if (mounts_files()) {
         mount_files();
     }
-    if (!with_programs || !run_programs()) {
+    const int held = fn_boot != FN_BOOTED && is_held();
+    if (!with_programs || held || !run_programs()) {
         prompt();
     }
     nlr_set_abort(NULL);

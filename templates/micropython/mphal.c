@@ -1,9 +1,11 @@
 /* mphal.c: how does MicroPython reach the serial port and the clock? Through fn_board.h and one receive ring. */
 #include "fn_board.h"
+#include "fn_firmware.h"
 #include "fn_machine.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "py/stream.h"
+#include "shared/readline/readline.h"
 #include "shared/runtime/interrupt_char.h"
 
 /* A power of two. Raw paste needs MICROPY_REPL_STDIN_BUFFER_MAX; frames of the link may be longer. */
@@ -34,8 +36,14 @@ int fn_receives(void)
     return !full || (mp_interrupt_char >= 0 && fn_board_ms() - full_ms >= UNREAD_MS);
 }
 
+volatile fn_boot_state fn_boot;
+
 void fn_received(uint8_t byte)
 {
+    if (fn_boot != FN_BOOTED && byte == CHAR_CTRL_C) {
+        fn_boot = FN_BOOTS_HELD;
+        return;
+    }
     if (byte == mp_interrupt_char) {
         const int unheard = MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL; /* the one before: nobody caught it */
         if (!unheard && ++caught >= ENOUGH_CTRL_C) {

@@ -20,12 +20,13 @@ from firmnet import devices
 from firmnet.artifact import Artifact
 from firmnet.build import sizes
 from firmnet.devices.qemu import emulated
+from firmnet.errors import VerificationError
 from firmnet.targets import storage_of
 from firmnet.verify import verify
 
 BEGINS = b"running main.py: Ctrl-C stops it\r\napp hello 5\r\n"
 CTRL_C, CTRL_D, RAW, FRIENDLY = b"\x03", b"\x04", b"\x01", b"\x02"
-OBEY, RAISE, DEFY, TALK = range(4)
+OBEY, RAISE, DEFY, TALK, SHUT_OUT = range(5)
 
 
 class Board:
@@ -110,6 +111,34 @@ def test_a_host_that_cannot_wait_stops_nothing_for_good(stopped: Board) -> None:
     assert b"KeyboardInterrupt" in stopped.until(b">>> ")
     stopped.send(b"kept + '!'\r")
     assert b"'kept!'" in stopped.until(b">>> ")
+
+
+def test_one_that_lets_no_ctrl_c_through_is_named(inhabited: Artifact) -> None:
+    with emulated(inhabited) as it:
+        with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
+            board = Board(port)
+            board.until(BEGINS)
+            board.send(CTRL_C)
+            board.until(b">>> ")
+            board.wish(SHUT_OUT)
+            board.until(b"looping\r\n")
+        said = (
+            "its app main.py may keep the port to itself: .* hold Ctrl-C down in a terminal while you press"
+        )
+        with pytest.raises(VerificationError, match=said):
+            devices.serial.open(inhabited, it.url, timeout_s=2.0)
+
+
+def test_ctrl_c_at_reset_keeps_it_from_starting(inhabited: Artifact) -> None:
+    with emulated(inhabited) as it, serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
+        while not port.in_waiting:  # as a key that is held down
+            port.write(CTRL_C)
+            time.sleep(0.02)
+        heard = Board(port).until(b">>> ")
+        assert b"MPY: Ctrl-C at reset, no program is started\r\n" in heard
+        assert b"app hello" not in heard
+        port.write(CTRL_D)
+        Board(port).until(BEGINS)
 
 
 @pytest.mark.parametrize("wish", [OBEY, DEFY, TALK], ids=["obeys", "defies", "talks"])

@@ -6,6 +6,7 @@
 #include "fn_files.h"
 #include "rp2040_rom.h"
 
+#define FLASH 0x10000000u                       /* 2.6.3 */
 #define SSI(offset) REG(0x18000000u + (offset)) /* 4.10.13 */
 #define PADS(n) REG(0x40020004u + 4u * (n))     /* 2.19.6.4 */
 enum { CTRLR0 = 0x00, CTRLR1 = 0x04, SSIENR = 0x08, SER = 0x10, BAUDR = 0x14, STATUS = 0x28, DR0 = 0x60 };
@@ -85,7 +86,7 @@ int fn_flash_begin(void)
 
 int fn_flash_erase(uint32_t address)
 {
-    alone(address - FN_FLASH_ORIGIN, FN_ERASE_BYTES);
+    alone(address - FLASH, FN_ERASE_BYTES);
     return 0;
 }
 
@@ -94,7 +95,7 @@ int fn_flash_write(uint32_t address, const void *data, uint32_t bytes)
 {
     const uint8_t *from = data;
     for (uint32_t done = 0; done < bytes;) {
-        const uint32_t at = address + done - FN_FLASH_ORIGIN, first = at % PAGE_BYTES;
+        const uint32_t at = address + done - FLASH, first = at % PAGE_BYTES;
         for (uint32_t i = 0; i < PAGE_BYTES; i++) {
             page[i] = i >= first && done < bytes ? from[done++] : 0xFFu;
         }

@@ -2,6 +2,7 @@
 #include "fn_files.h"
 #include "registers.h"
 
+#define FLASH 0x08000000u /* a firmware may begin behind a bootloader */
 #define ACR REG(0x40023C00u)  /* 3.8.1 */
 #define KEYR REG(0x40023C04u) /* 3.8.2 */
 #define SR REG(0x40023C0Cu)   /* 3.8.4 */
@@ -49,7 +50,7 @@ static int lock(int failed)
 
 int fn_flash_erase(uint32_t address) /* 3.5.3; sectors 0 to 3 have 16 KB, 4 has 64, the others 128 (3.3) */
 {
-    const uint32_t sector = 4u + (address - FN_FLASH_ORIGIN) / FN_ERASE_BYTES;
+    const uint32_t sector = 4u + (address - FLASH) / FN_ERASE_BYTES;
     unlock();
     CR = CR_SER | CR_WORDS | sector << 3;
     CR |= CR_STRT;

@@ -2,6 +2,7 @@
 #include "fn_files.h"
 #include "registers.h"
 
+#define FLASH 0x08000000u /* a firmware may begin behind a bootloader */
 #define ACR REG(0x40022000u)  /* 3.7.1 */
 #define KEYR REG(0x40022008u) /* 3.7.3 */
 #define SR REG(0x40022010u)   /* 3.7.5 */
@@ -12,7 +13,7 @@ enum { ACR_DCEN = 1u << 10, ACR_DCRST = 1u << 12, SR_EOP = 1u, SR_ERRORS = 0xC3F
 enum { CR_PG = 1u, CR_PER = 1u << 1, CR_BKER = 1u << 11, CR_START = 1u << 16 };
 #define CR_LOCK (1u << 31)
 #define OPTR_DUAL (1u << 22) /* of an L4+: two banks of 4 KB pages */
-#define BANK_BYTES (FN_FLASH_BYTES / 2u)
+#define BANK_BYTES (256u * FN_ERASE_BYTES)
 
 int fn_flash_begin(void)
 {
@@ -51,7 +52,7 @@ static int lock(int failed)
 
 int fn_flash_erase(uint32_t address) /* 3.3.6 */
 {
-    const uint32_t at = address - FN_FLASH_ORIGIN, page = at % BANK_BYTES / FN_ERASE_BYTES;
+    const uint32_t at = address - FLASH, page = at % BANK_BYTES / FN_ERASE_BYTES;
     unlock();
     CR = CR_PER | page << 3 | (at >= BANK_BYTES ? CR_BKER : 0u);
     CR |= CR_START;

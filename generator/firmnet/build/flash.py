@@ -22,11 +22,13 @@ from ..targets import (
     fits,
     listed,
     returned,
+    storage_of,
 )
 from ..toolchain import provision_scons
 from .compile import choose_env, read_report
 from .drive import LOOKS_S, Copy, check_mounted
 from .project import FOR_DRIVE, Show, workplace
+from .sizes import FirmwareSizes
 from .uf2 import uf2_of
 from .uploaders import platformio_upload, pyocd_upload
 from .ways import check_tool, choose_protocol, no_way
@@ -96,9 +98,9 @@ def flash(
         _check_unchanged(artifact)  # again: whoever was waited for may have built it anew
         show = progress or (lambda *_: None)
         target = _in_bootloader(board, chosen, target, computer, show)
-        if read_report(artifact).sizes.files_bytes == 0:
+        if lost := _lost(board, read_report(artifact).sizes):
             notice(
-                f"this firmware reaches into the flash where {board.name} keeps files: what an earlier "
+                f"this firmware reaches into the flash where {board.name} keeps {lost}: what an earlier "
                 "firmware kept there is lost"
             )
         try:
@@ -115,6 +117,16 @@ def flash(
     if doubt:
         notice(f"{board.name} was written, but {doubt}: `firmnet verify` tells which firmware it runs")
     return port
+
+
+def _lost(board: Board, sizes: FirmwareSizes) -> str:
+    """What an earlier firmware may have had where this one lies; "" for nothing."""
+    storage = storage_of(board)
+    if sizes.files_bytes is None or storage is None:
+        return ""
+    if storage.romfs and not sizes.romfs_bytes:
+        return "a ROMFS" if sizes.files_bytes else "files and a ROMFS"
+    return "" if sizes.files_bytes else "files"
 
 
 def _flashable_env(artifact: Artifact, board: Board) -> str:

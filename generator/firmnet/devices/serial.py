@@ -313,8 +313,8 @@ class ServedDevice(Closing):
         """What may be wrong where the board starts a program of the user's."""
         return (
             f"if it is this firmware, its app {self._manifest.app[0]} may keep the port to itself: "
-            "micropython.kbd_intr(-1) and machine code that never returns let no Ctrl-C through; press the "
-            "board's reset button as this begins, or flash it without --app"
+            "micropython.kbd_intr(-1) and machine code that never returns let no Ctrl-C through; hold "
+            "Ctrl-C down in a terminal while you press the board's reset button, and try again"
         )
 
     def _check(self, hello: Hello) -> None:
