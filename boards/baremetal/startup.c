@@ -36,15 +36,21 @@ static void tick(void)
     fn_tick();
 }
 
-/* 16 of the system, and interrupts up to the only one that is ever enabled. */
-__attribute__((section(".vectors"), used)) static const vector vectors[16 + FN_UART_IRQ + 1] = {
+/* 16 of the system, and interrupts up to the last that is ever enabled. */
+#if defined(FN_SECOND_UART_IRQ) && FN_SECOND_UART_IRQ > FN_UART_IRQ
+#define LAST_IRQ FN_SECOND_UART_IRQ
+#else
+#define LAST_IRQ FN_UART_IRQ
+#endif
+
+__attribute__((section(".vectors"), used)) static const vector vectors[16 + LAST_IRQ + 1] = {
     [0] = (vector)_estack,
     [1] = Reset_Handler,
     [2 ... 7] = fn_fault,
     [11 ... 12] = fn_fault,
     [14] = fn_fault,
     [15] = tick,
-    [16 ... 16 + FN_UART_IRQ] = fn_fault,
+    [16 ... 16 + LAST_IRQ] = fn_fault,
     [16 + FN_UART_IRQ] = fn_uart_isr, /* the later entry counts */
 #if defined(FN_SECOND_UART_IRQ)
     [16 + FN_SECOND_UART_IRQ] = fn_second_uart_isr,
