@@ -2,8 +2,11 @@
 
 Frozen into the firmware. serve() reads requests from the port of the REPL and answers each until a reset frame, or 5 s
 without a valid frame, gives the port back to the REPL. Whatever arrives damaged is answered by NAK and changes nothing.
-A request to run says which step it is since the model was reset: the next one is computed, the last one, repeated, is
-answered from memory, in another session too, and every other one refused. So no step is ever computed twice.
+A request to run says which step it is since the model was reset: the next one is computed, one of the last ones, repeated,
+is answered from memory, in another session too, and every other one refused. So no step is ever computed twice.
+
+While the model runs, requests that follow may come: so many as the port's ring has room for, and as answers are remembered.
+Where the port can, the host may raise its rate; the prompt always has the rate of the board file.
 """
 
 import gc
@@ -14,9 +17,10 @@ import _firmnet
 import micropython
 
 MAGIC = b"\xf1\x4e"
-VERSION = 3
+VERSION = 4
 ANSWER = 0x80
 HELLO, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART = 1, 2, 3, 4, 5, 6, 7, 8, 9
+BAUD = 12
 NAK, READY, STRANGER, FAULT = 0x15, 0x16, 0x17, 0x18
 
 STEPS = RUN, CHECKSUMS, DUMP
@@ -24,6 +28,13 @@ STEPS = RUN, CHECKSUMS, DUMP
 IDLE_MS = 5000  # without a valid frame for so long, the REPL has the port again
 GAP_MS = 250  # so much silence inside a frame means its rest is lost
 QUIET_MS = 30  # so much silence after damage means the host has stopped sending
+TRIAL_MS = 700  # a new rate for which no second request has spoken by then is given up
+STRIKES = 3  # so many damaged frames in a row mean that the host speaks at another rate
+SETTLE_MS = 30  # the host takes so long to change its rate, too
+WINDOW = 8  # more requests are never under way
+KEPT_BYTES = 1024  # answers to remember take no more where there are more than two
+SPARE_BYTES = 4096  # of the heap that stay free for what Python does here
+PACKET_BYTES = 64  # of USB: a frame that fills its last one is followed by a zero, else the host's USB waits for more
 
 _head = bytearray(20)
 _first = memoryview(_head)[:1]
@@ -32,6 +43,7 @@ _covered = memoryview(_head)[2:16]  # what of the header its CRC covers
 _reply = bytearray(20)
 _reply_covered = memoryview(_reply)[2:16]
 _word = bytearray(4)
+_burst = bytearray(256)  # a frame that is no longer is written at once
 _asked = bytearray(12)  # step, layer, CRC-32 of the inputs: how the payload of a step begins
 _waste = bytearray(64)
 _image = memoryview(_waste)[:12]  # where the payload of an image request has come to lie
@@ -41,39 +53,79 @@ _outputs = tuple([_firmnet.output(i, True) for i in range(len(_firmnet.ports()[1
 
 _session = 0  # the host's, by its hello; 0 since the board began
 _before = 0  # the session before
-_number = 0  # of the request whose answer is kept; 0: none
-_kept = None  # kind, CRC-32 of the request, what it asked, CRC-32 of its answer, and the parts of that
+_number = 0  # of the last request that was answered from memory or by a step; 0: none
+_kept = []  # the last answers: number, kind, CRC-32 of the request, what it asked, CRC-32 of the parts, the parts
+_slots = []  # where answers are kept; none: they stay in the memory of the outputs, until the next input comes
+_turn = 0  # the slot that was filled last
+_window = 1  # requests that may be under way
 _runs = 0
 _bad_frames = 0
+_baud = 0  # the rate that the host has asked for; 0: it is the board's own
+_trial = 0  # that rate is on trial: 1 until something comes, then one more than the number of that request
 
 
 def serve():
     """Answer frames until reset or silence. Ctrl-C is data meanwhile, and Timers wait."""
     micropython.kbd_intr(-1)
     _firmnet.hold(True)
+    ring = _make_room()
     try:
         _send(READY, 0)
         _loop()
     finally:
+        _slow_down()
+        if ring:
+            _firmnet.ring(None)
         _firmnet.hold(False)
         micropython.kbd_intr(3)
 
 
+def _make_room():
+    """For requests that come while the model runs, and for their answers; returns a ring in place of the port's own."""
+    global _slots, _window
+    gc.collect()
+    ring, room, frame = None, _firmnet.ring(None), _step_bytes() + 24
+    layers = range(_firmnet.layer_count())
+    answer = 4 * len(layers) + sum([len(y) for y in _outputs]) + 4
+    _window = 1
+    try:
+        spare = bytearray(max([_firmnet.layer_bytes(i) for i in layers]) + SPARE_BYTES)
+        if not _slots:
+            _slots = [bytearray(answer) for _ in range(max(2, min(WINDOW, KEPT_BYTES // answer)))]
+        if 0 < room < frame:
+            ring = bytearray(frame + 1)
+            room = _firmnet.ring(ring)
+        del spare
+        _window = min(len(_slots), 1 + room // frame)
+    except MemoryError:
+        pass
+    return ring
+
+
 def _loop():
-    global _bad_frames
-    heard = time.ticks_ms()
+    global _bad_frames, _trial
+    heard, strikes = time.ticks_ms(), 0
     while True:
-        idle = IDLE_MS - time.ticks_diff(time.ticks_ms(), heard)
+        limit = TRIAL_MS if _trial else IDLE_MS
+        idle = limit - time.ticks_diff(time.ticks_ms(), heard)
         if idle <= 0 or not _firmnet.read(_first, idle):
-            return
+            if not _trial:
+                return
+            _slow_down()
+            heard = time.ticks_ms()
+            continue
         asked = _receive()
         if asked is None:
             _bad_frames += 1
+            strikes += 1
             while _firmnet.read(_waste, QUIET_MS):
-                if time.ticks_diff(time.ticks_ms(), heard) > IDLE_MS:
-                    return
+                if time.ticks_diff(time.ticks_ms(), heard) > limit:
+                    break
+            if _baud and strikes >= STRIKES:
+                _slow_down()
             _send(NAK, _number)
             continue
+        strikes = 0
         kind, _, session, number, length = struct.unpack_from("<BBIII", _head, 2)
         try:
             if kind == HELLO:
@@ -83,11 +135,35 @@ def _loop():
             elif kind == RESET:
                 _send(RESET | ANSWER, number, asked)
                 return
+            elif kind == BAUD:
+                _change_rate(number, length, asked)
             else:
                 _answer(kind, number, length, asked)
         except (ValueError, MemoryError) as error:
             _send(FAULT, number, asked, repr(error).encode())
-        heard = time.ticks_ms()
+        if _trial and kind != BAUD:
+            _trial = number + 1 if _trial in (1, number + 1) else 0
+        if kind == BAUD or not _trial:
+            heard = time.ticks_ms()
+
+
+def _change_rate(number, length, asked):
+    """The answer comes at the old rate. A rate that the port has not is none."""
+    global _baud, _trial
+    baud = _firmnet.baud(struct.unpack_from("<I", _waste)[0]) if length == 4 else 0
+    _send(BAUD | ANSWER, number, asked, struct.pack("<I", baud))
+    if baud:
+        _firmnet.baud(baud, True)
+        _baud, _trial = baud, 1
+
+
+def _slow_down():
+    """The rate is the board's own again."""
+    global _baud, _trial
+    if _baud:
+        _firmnet.baud(0, True)
+        time.sleep_ms(SETTLE_MS)
+    _baud = _trial = 0
 
 
 def _receive():
@@ -95,7 +171,6 @@ def _receive():
 
     Only the inputs of the next step go into the arena, for there they overwrite the answer to the last one.
     """
-    global _number, _kept
     if _firmnet.read(_rest, GAP_MS) < len(_rest) or _head[0] != MAGIC[0] or _head[1] != MAGIC[1]:
         return None
     kind, version, session, number, length, crc = struct.unpack_from("<BBIIII", _head, 2)
@@ -104,8 +179,8 @@ def _receive():
     if kind in STEPS and length == _step_bytes():
         crc = _take(_asked, crc)
         length -= len(_asked)
-        if crc is not None and session == _session and number != _number and _is_next():
-            _number, _kept = 0, None
+        if crc is not None and session == _session and not _found(number) and _is_next():
+            _make_way()
             for x in _inputs:
                 crc = None if crc is None else _take(x, crc)
             length = 0
@@ -133,16 +208,26 @@ def _is_next():
     return struct.unpack_from("<I", _asked)[0] == _firmnet.steps()
 
 
+def _make_way():
+    """The next inputs come: what lies where they will, or takes much memory, is forgotten."""
+    global _number
+    if not _slots or (_kept and _kept[-1][1] == DUMP):
+        _number = 0
+        _kept.clear()
+
+
 def _hello(session, number, length, asked):
     """Begin a session, or greet again in one that has begun. A payload is a test of the line: the answer has one too."""
-    global _session, _before, _number, _kept
+    global _session, _before, _number
     if session != _session:
         _session, _before, _number = session, _session, 0
+        _kept[:] = [(0,) + answer[1:] for answer in _kept]
     sizes = 0
     for layer in range(_firmnet.layer_count()):
         struct.pack_into("<I", _word, 0, _firmnet.layer_bytes(layer))
         sizes = _firmnet.crc32(_word, sizes)
-    said = struct.pack("<32s4I", _firmnet.fingerprint(), _firmnet.layer_count(), sizes, _before, _runs)
+    numbers = _firmnet.layer_count(), sizes, _before, _runs, _window, _firmnet.baud()
+    said = struct.pack("<32s6I", _firmnet.fingerprint(), *numbers)
     names = [_firmnet.name(), _firmnet.version()]
     for what, ports in zip(("input", "output", "state"), _firmnet.ports()):
         names += ["%s %s %s %d" % (what, name, dtype, count) for name, dtype, count in ports]
@@ -151,43 +236,65 @@ def _hello(session, number, length, asked):
 
 
 def _answer(kind, number, length, asked):
-    global _number, _kept
+    global _number
     step, layer, _ = struct.unpack("<3I", _asked)
+    found = _found(number)
     if kind == COUNTERS:
         gc.collect()
         numbers = (_runs, _bad_frames, gc.mem_free(), _firmnet.stack_peak(), _firmnet.last_us())
         _send(COUNTERS | ANSWER, number, asked, struct.pack("<5I", *numbers))
     elif kind == IMAGE and length == len(_image):
         _send(IMAGE | ANSWER, number, asked, struct.pack("<I", _firmnet.image(_image)))
-    elif _kept and number == _number and (kind == AGAIN or asked == _kept[1]):
-        _send(_kept[0] | ANSWER, number, _kept[1], *_kept[4])
+    elif found and (kind == AGAIN or asked == found[2]):
+        _send(found[1] | ANSWER, number, found[2], *found[5])
     elif kind == AGAIN:
         _send(NAK, _number)
-    elif number == _number:
+    elif found or not number:
         raise ValueError("the number %d is taken or zero" % number)
     elif kind == RESTART and not length:
         _firmnet.reset()
+        _kept.clear()
         _keep(number, kind, asked, ())
     elif kind not in STEPS or length != _step_bytes():
         raise ValueError("%d bytes of payload for a frame of kind %d" % (length, kind))
-    elif _kept and _kept[0] == kind and _kept[2] == bytes(_asked) and step + 1 == _firmnet.steps() and _intact():
-        _keep(number, kind, asked, _kept[4])  # asked once more, after the answer was lost
-    elif not _is_next():
-        raise ValueError("step %d was asked for, but the model is at step %d: reset it" % (step, _firmnet.steps()))
-    else:
+    elif _is_next():
         _keep(number, kind, asked, _compute(kind, layer))
+    elif _renumbered(kind, number, asked, step):  # asked once more, after the answer was lost
+        _send(kind | ANSWER, number, asked, *_found(number)[5])
+    else:
+        raise ValueError("step %d was asked for, but the model is at step %d: reset it" % (step, _firmnet.steps()))
+
+
+def _found(number):
+    """The answer to the request of this number."""
+    for answer in _kept:
+        if number and answer[0] == number:
+            return answer
+
+
+def _renumbered(kind, number, asked, step):
+    """Whether the same was asked before, of these steps, and its answer is whole; it has this number then."""
+    global _number
+    for i, answer in enumerate(_kept):
+        same = answer[1] == kind and answer[3] == bytes(_asked) and step < _firmnet.steps()
+        if same and _sum(answer[5]) == answer[4]:
+            _kept[i] = (number, kind, asked) + answer[3:]
+            _number = number
+            return True
+    return False
 
 
 def _keep(number, kind, asked, parts):
     """Answer, and remember the answer."""
-    global _number, _kept
-    _number, _kept = number, (kind, asked, bytes(_asked), _sum(parts), parts)
+    global _number, _turn
+    if _slots and kind != DUMP and parts:
+        _turn = (_turn + 1) % len(_slots)
+        parts = (_gathered(parts, _slots[_turn]),)
+    while len(_kept) >= max(1, len(_slots)):
+        _kept.pop(0)
+    _kept.append((number, kind, asked, bytes(_asked), _sum(parts), parts))
+    _number = number
     _send(kind | ANSWER, number, asked, *parts)
-
-
-def _intact():
-    """Whether the answer that is kept is still in the memory of the outputs, which users may write over."""
-    return _sum(_kept[4]) == _kept[3]
 
 
 def _sum(parts):
@@ -226,6 +333,20 @@ def _send(kind, number, asked=None, *parts):
     for part in parts:
         crc = _firmnet.crc32(part, crc)
     struct.pack_into("<I", _word, 0, crc)
-    for part in (_reply,) + parts + (_word,):
+    parts = (_reply,) + parts + (_word,)
+    if (length + 24) % PACKET_BYTES == 0:
+        parts += (b"\0",)
+    if sum([len(part) for part in parts]) <= len(_burst):
+        parts = (_gathered(parts, _burst),)
+    for part in parts:
         if len(part):
             _firmnet.write(part)
+
+
+def _gathered(parts, into):
+    """The parts one behind the other."""
+    at = 0
+    for part in parts:
+        into[at : at + len(part)] = part
+        at += len(part)
+    return memoryview(into)[:at]

@@ -1,8 +1,10 @@
 /* c_board.c: a process that is a board with the C runtime: its serial port is a TCP port, its flash a file at the address where
- * a chip has it. `c_board LISTENER FLASH [ORIGIN]`: the number of a listening socket. One client after another; it ends when
- * its parent does. */
+ * a chip has it. `c_board LISTENER FLASH [RATES]`: the number of a listening socket, and of a pipe that is told at which baud
+ * rate it speaks, where it can change that. One client after another; it ends when its parent does. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +17,10 @@
 
 #include "fn_board_config.h"
 #include "firmnet_link.h"
+#include "fn_served.h"
 
 static int client = -1;
+static int rates = -1;
 
 static uint64_t now_us(void)
 {
@@ -35,6 +39,18 @@ void fn_board_write(const uint8_t *data, uint32_t n)
         data += sent;
         n -= (uint32_t)sent;
     }
+}
+
+uint32_t fn_board_baud(uint32_t baud, int take)
+{
+    if (rates >= 0 && take) {
+        usleep(5000); /* what was written has come through before, and what will be comes behind */
+        if (write(rates, &baud, sizeof baud) < 0) {
+            return 0u;
+        }
+        usleep(5000);
+    }
+    return rates < 0 ? 0u : baud;
 }
 
 uint32_t fn_board_ms(void)
@@ -66,11 +82,15 @@ int main(int count, char **arguments)
         return 1;
     }
     lay_out_flash(arguments[2]);
+    rates = count > 3 ? atoi(arguments[3]) : -1;
+    fn_link_window = fn_kept_count; /* a socket holds them */
     for (;;) {
         client = accept(atoi(arguments[1]), 0, 0);
         if (client < 0) {
             return 1;
         }
+        const int at_once = 1;
+        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
         fn_link_begin();
         for (;;) {
             struct pollfd waiting = {client, POLLIN, 0};

@@ -48,13 +48,15 @@ def compiled(artifact: Artifact, program: Path, *flags: str) -> Path:
 
 
 @contextmanager
-def powered(program: Path, flash: bytes = FLASH) -> Iterator[str]:
-    """The URL of the board while it is switched on."""
+def powered(program: Path, flash: bytes = FLASH, rates: int | None = None) -> Iterator[str]:
+    """The URL of the board while it is switched on; `rates`: the file that is told its baud rate."""
     contents = program.with_name("flash")
     contents.write_bytes(flash)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()
-        process = subprocess.Popen([program, str(number), contents], pass_fds=[number])
+        told = [] if rates is None else [rates]
+        arguments = [str(number), contents, *map(str, told)]
+        process = subprocess.Popen([program, *arguments], pass_fds=[number, *told])
         url = f"socket://127.0.0.1:{listener.getsockname()[1]}"
     try:
         yield url

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from firmnet.devices.frames import CRC, HELLO, Frame
 
-FIELDS = ("fingerprint", "layer_count", "sizes", "session_before", "runs")
+FIELDS = ("fingerprint", "layer_count", "sizes", "session_before", "runs", "window", "baud")
 
 
 def hello_with(frame: Frame, **changes: object) -> Frame:

@@ -27,6 +27,21 @@ void fn_board_init(void)
     Serial.begin(FN_BAUD);
 }
 
+/* The core chooses the divisor, and the host tries the rate out. Two looks at the core's buffer are some milliseconds apart,
+ * which bounds the rate. */
+uint32_t fn_board_baud(uint32_t baud, int take)
+{
+    if (!FN_HAS_UART || baud > 1000000u) {
+        return 0u;
+    }
+    if (take) {
+        Serial.flush();
+        Serial.end();
+        Serial.begin(baud);
+    }
+    return baud;
+}
+
 // What the ring has no room for stays in Serial: a USB port then refuses the host's next packet until there is room.
 void fn_board_poll(void)
 {

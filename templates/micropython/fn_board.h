@@ -18,6 +18,19 @@ uint32_t fn_board_ms(void);
 uint32_t fn_board_us(void);
 uint32_t fn_board_clock_hz(void); /* of the core, as it is set; 0 where an emulator does not tell */
 
+/* `baud` where the port can have that rate, within 2 %, else 0: as where it has none. With `take` what was written is sent, and
+ * from then on it has that rate. */
+uint32_t fn_board_baud(uint32_t baud, int take);
+
+/* So many bytes may come while nobody looks: with an interrupt, whatever the ring holds. */
+#if defined(ARDUINO) && FN_HAS_UART && defined(SERIAL_RX_BUFFER_SIZE)
+#define FN_UNATTENDED_BYTES (SERIAL_RX_BUFFER_SIZE - 1u)
+#elif defined(ARDUINO)
+#define FN_UNATTENDED_BYTES 0u
+#else
+#define FN_UNATTENDED_BYTES UINT32_MAX
+#endif
+
 /* The glue calls this for every byte that arrives, in an interrupt or from fn_board_poll(). */
 void fn_received(uint8_t byte);
 

@@ -14,6 +14,9 @@ typedef enum { FN_BOOTS, FN_BOOTS_HELD, FN_BOOTED } fn_boot_state;
 extern volatile fn_boot_state fn_boot;
 
 int fn_read_byte(void);
+
+/* What comes waits in this memory, or, where it is NULL, in the port's own ring; how many bytes may wait while nobody looks. */
+uint32_t fn_ring(uint8_t *memory, uint32_t bytes);
 void fn_wait(void);
 
 #endif

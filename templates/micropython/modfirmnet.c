@@ -578,6 +578,30 @@ static mp_obj_t firmnet_hold(mp_obj_t on)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_hold_obj, firmnet_hold);
 
+/* ring(buffer): what comes waits in it from now on, instead of the port's own ring; None: in that again, and keep the buffer
+ * until then. Returns how many bytes may come while the model runs. */
+static mp_obj_t firmnet_ring(mp_obj_t buffer_in)
+{
+    mp_buffer_info_t buffer = {0};
+    if (buffer_in != mp_const_none) {
+        mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
+        if (buffer.len < 2u) {
+            mp_raise_ValueError(MP_ERROR_TEXT("such a ring holds nothing"));
+        }
+    }
+    return mp_obj_new_int_from_uint(fn_ring(buffer.buf, (uint32_t)buffer.len));
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_ring_obj, firmnet_ring);
+
+/* baud(rate=0, take=False): the rate, where the port can have it, else 0; with `take` it has it from now on.
+ * A rate of 0 is that of the board file. */
+static mp_obj_t firmnet_baud(size_t n_args, const mp_obj_t *args)
+{
+    const uint32_t wanted = n_args ? (uint32_t)mp_obj_get_int_truncated(args[0]) : 0u;
+    return mp_obj_new_int_from_uint(fn_board_baud(wanted ? wanted : FN_BAUD, n_args > 1 && mp_obj_is_true(args[1])));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_baud_obj, 0, 2, firmnet_baud);
+
 static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__firmnet)},
     {MP_ROM_QSTR(MP_QSTR_input), MP_ROM_PTR(&firmnet_input_obj)},
@@ -608,6 +632,8 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_hold), MP_ROM_PTR(&firmnet_hold_obj)},
     {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&firmnet_read_obj)},
     {MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&firmnet_write_obj)},
+    {MP_ROM_QSTR(MP_QSTR_ring), MP_ROM_PTR(&firmnet_ring_obj)},
+    {MP_ROM_QSTR(MP_QSTR_baud), MP_ROM_PTR(&firmnet_baud_obj)},
 };
 static MP_DEFINE_CONST_DICT(firmnet_globals, firmnet_globals_table);
 

@@ -8,12 +8,54 @@
 #include "shared/readline/readline.h"
 #include "shared/runtime/interrupt_char.h"
 
-/* A power of two. Raw paste needs MICROPY_REPL_STDIN_BUFFER_MAX; frames of the link may be longer. */
-#define RING_BYTES 2048u
+/* Raw paste needs MICROPY_REPL_STDIN_BUFFER_MAX. While frames are served, Python may lend a larger one. */
+static uint8_t own_ring[2048];
 
-static volatile uint8_t ring[RING_BYTES];
-static volatile uint32_t ring_head; /* written by the receiver only */
-static volatile uint32_t ring_tail; /* written by the reader only */
+static volatile uint8_t *ring = own_ring;
+static uint32_t ring_bytes = sizeof own_ring; /* one of them stays free */
+static volatile uint32_t ring_head;           /* where the receiver writes, and only it changes this */
+static volatile uint32_t ring_tail;           /* where the reader reads */
+
+static uint32_t after(uint32_t at)
+{
+    return at + 1u < ring_bytes ? at + 1u : 0u;
+}
+
+static int ring_is_full(void)
+{
+    return after(ring_head) == ring_tail;
+}
+
+static uint8_t take_from_ring(void)
+{
+    const uint8_t byte = ring[ring_tail];
+    ring_tail = after(ring_tail);
+    return byte;
+}
+
+uint32_t fn_ring(uint8_t *memory, uint32_t bytes)
+{
+    uint8_t *const next = memory ? memory : own_ring;
+    const uint32_t next_bytes = memory ? bytes : sizeof own_ring;
+    if (next != ring) {
+#if defined(__arm__)
+        uint32_t masked;
+        __asm volatile("mrs %0, primask\n cpsid i" : "=r"(masked)::"memory");
+#endif
+        uint32_t kept = 0;
+        while (ring_head != ring_tail && kept + 1u < next_bytes) {
+            next[kept++] = take_from_ring();
+        }
+        ring = next;
+        ring_bytes = next_bytes;
+        ring_head = kept;
+        ring_tail = 0;
+#if defined(__arm__)
+        __asm volatile("msr primask, %0" ::"r"(masked) : "memory");
+#endif
+    }
+    return ring_bytes - 1u < FN_UNATTENDED_BYTES ? ring_bytes - 1u : FN_UNATTENDED_BYTES;
+}
 
 /* A program that reads nothing must not shut Ctrl-C out: where it interrupts, a ring full for so long drops what comes. */
 #define UNREAD_MS 1000u
@@ -29,7 +71,7 @@ static volatile int caught; /* since the prompt read something */
 int fn_receives(void)
 {
     const int was_full = full;
-    full = ring_head - ring_tail == RING_BYTES;
+    full = ring_is_full();
     if (full && !was_full) {
         full_ms = fn_board_ms();
     }
@@ -52,9 +94,9 @@ void fn_received(uint8_t byte)
         mp_sched_keyboard_interrupt();
         return;
     }
-    if (ring_head - ring_tail < RING_BYTES) { /* a full ring drops what comes; the link notices by its CRC */
-        ring[ring_head % RING_BYTES] = byte;
-        ring_head++;
+    if (!ring_is_full()) { /* a full ring drops what comes; the link notices by its CRC */
+        ring[ring_head] = byte;
+        ring_head = after(ring_head);
     }
 }
 
@@ -86,12 +128,10 @@ int fn_read_byte(void)
             return -1;
         }
     }
-    const uint8_t byte = ring[ring_tail % RING_BYTES];
-    ring_tail++;
     if (mp_interrupt_char < 0) {
         caught = 0;
     }
-    return byte;
+    return take_from_ring();
 }
 
 int mp_hal_stdin_rx_chr(void)

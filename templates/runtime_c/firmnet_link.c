@@ -2,9 +2,11 @@
  * runtime_micropython/firmnet_link.py.)
  *
  * It serves for ever: whatever arrives damaged is answered by NAK and changes nothing, and a hello opens a session at any time.
- * A request to run says which step it is since the model was reset: the next one is computed, the last one, repeated, is
- * answered from memory, in another session too, and every other one refused. So no step is ever computed twice; only a dump,
- * for which there is no memory, is made once more from what the model remembered before it.
+ * A request to run says which step it is since the model was reset: the next one is computed, one of the last ones, repeated,
+ * is answered from memory, in another session too, and every other one refused. So no step is ever computed twice; only a
+ * dump, for which there is no memory, is made once more from what the model remembered before it.
+ *
+ * Where the port can, the host may raise its rate; the rate of the board file holds again as soon as nobody speaks the other.
  */
 #include "firmnet_link.h"
 
@@ -16,14 +18,18 @@
 #include "fn_run.h"
 #include "fn_served.h"
 
-enum { VERSION = 3, ANSWER = 0x80 };
-enum { HELLO = 1, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART, PREDICT, INFO };
+enum { VERSION = 4, ANSWER = 0x80 };
+enum { HELLO = 1, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART, PREDICT, INFO, BAUD };
 enum { NAK = 0x15, READY, STRANGER, FAULT };
 
 #define GAP_MS 250u  /* so much silence inside a frame means its rest is lost */
 #define QUIET_MS 30u /* so much silence after damage means the host has stopped sending */
 #define EXAMINED_MS 1500u /* so much silence ends a test of the line; or so many bytes: */
 #define EXAMINED_BYTES 300u
+#define IDLE_MS 5000u /* so much silence, or so many damaged frames in a row, mean that nobody speaks at a faster rate */
+#define STRIKES 3u
+#define TRIAL_MS 700u /* a new rate at which no second request has come by then is given up */
+#define PACKET_BYTES 64u /* of USB: a frame that fills its last one is followed by a zero, else the host's USB waits for more */
 #define TIMES 2u     /* so often a model that remembers is given a sample: that it does shows in the second answer */
 
 #define HEAD_BYTES 20u
@@ -33,6 +39,7 @@ enum { NAK = 0x15, READY, STRANGER, FAULT };
 static const uint8_t MAGIC[2] = {0xF1, 0x4E};
 
 uint32_t fn_link_free_bytes = UINT32_MAX;
+uint32_t fn_link_window = 1u;
 uint32_t fn_link_clock_hz;
 uintptr_t fn_stack_bottom;
 
@@ -55,13 +62,16 @@ static struct {
 
 static uint32_t examined; /* bytes that may still come of a test of the line, each of which is told; 0: there is none */
 
+/* The last answers. What they say is in fn_kept: microseconds or the checksums of the layers, and behind them the outputs; where
+ * that has room for one answer alone, its outputs are those of the model, until the next input comes. */
 static struct {
-    uint32_t number; /* 0: none */
+    uint32_t number; /* 0: of another session */
     uint8_t kind;    /* 0: none */
     uint32_t asked_crc;
     asked asked;
-    uint32_t crc; /* of its parts */
-} kept; /* the last answer, which lies in the memory of the outputs */
+} kept[FN_MOST_KEPT];
+static uint32_t latest;      /* the place of the last one */
+static uint32_t last_number; /* and its number; 0: none in this session */
 
 static struct {
     uint8_t valid;
@@ -94,29 +104,40 @@ static uint32_t length(void)
     return word(request.head + 12);
 }
 
-/* ---- answers: their parts are put twice, first to be counted; or only to be summed up ---- */
-
-enum { SENDING, COUNTING, SUMMING };
+/* ---- answers: their parts are put twice, first to be counted ---- */
 
 static struct {
-    uint8_t doing;
+    uint8_t counting;
     uint32_t bytes;
     uint32_t crc;
 } answer;
 
+static uint8_t packet[PACKET_BYTES];
+static uint32_t packed_bytes;
+
+static void flush(void)
+{
+    fn_board_write(packet, packed_bytes);
+    packed_bytes = 0u;
+}
+
+/* In packets, for a port on USB sends one for each call. */
 static void write(const void *data, uint32_t n)
 {
-    fn_board_write((const uint8_t *)data, n);
+    const uint8_t *from = (const uint8_t *)data;
+    while (n-- > 0u) {
+        packet[packed_bytes++] = *from++;
+        if (packed_bytes == sizeof packet) {
+            flush();
+        }
+    }
 }
 
 static void put(const void *data, uint32_t n)
 {
     answer.bytes += n;
-    if (answer.doing == COUNTING) {
-        return;
-    }
-    answer.crc = fn_crc32(answer.crc, data, n);
-    if (answer.doing == SENDING) {
+    if (!answer.counting) {
+        answer.crc = fn_crc32(answer.crc, data, n);
         write(data, n);
     }
 }
@@ -151,7 +172,7 @@ static void begin(uint8_t what, uint32_t to, uint32_t bytes)
     memcpy(head + 4, &session, 4u);
     memcpy(head + 8, &to, 4u);
     memcpy(head + 12, &bytes, 4u);
-    answer.doing = SENDING;
+    answer.counting = 0;
     answer.crc = fn_crc32(0u, head + 2, COVERED_BYTES);
     memcpy(head + 16, &answer.crc, 4u);
     write(head, sizeof head);
@@ -161,6 +182,10 @@ static void end(void)
 {
     const uint32_t crc = answer.crc;
     write(&crc, sizeof crc);
+    if (!packed_bytes) {
+        write("", 1u);
+    }
+    flush();
 }
 
 typedef void (*parts)(void);
@@ -178,7 +203,7 @@ static void tell(uint8_t what, uint32_t to)
 
 static uint32_t counted(parts body)
 {
-    answer.doing = COUNTING;
+    answer.counting = 1;
     answer.bytes = 0u;
     body();
     return answer.bytes;
@@ -210,6 +235,107 @@ static void refuse(const char *why)
     complaint = why;
     send(FAULT, request.crc, complain);
 }
+
+/* ---- at which rate ---- */
+
+/* A number that is an answer by itself. */
+static uint32_t told;
+
+static void put_told(void)
+{
+    put_word(told);
+}
+
+#if FN_HAS_UART
+static struct {
+    uint32_t baud;  /* that the host has asked for; 0: it is the board's own */
+    uint32_t trial; /* of that rate: 1 until something comes, then one more than the number of that request */
+    uint32_t heard_ms; /* a frame that was whole, and is no second one of a trial */
+    uint32_t strikes; /* damaged frames in a row */
+} rate;
+
+/* Of a board that does not say otherwise. */
+__attribute__((weak)) uint32_t fn_board_baud(uint32_t baud, int take)
+{
+    (void)baud;
+    (void)take;
+    return 0u;
+}
+
+static uint32_t own_baud(void)
+{
+    return fn_board_baud(FN_BAUD, 0);
+}
+
+static void slow_down(void)
+{
+    if (rate.baud) {
+        fn_board_baud(FN_BAUD, 1);
+    }
+    rate.baud = rate.trial = 0u;
+}
+
+/* The answer comes at the old rate. */
+static void change_rate(void)
+{
+    const uint32_t wanted = word(request.asked.bytes);
+    told = wanted ? fn_board_baud(wanted, 0) : 0u;
+    reply(put_told);
+    if (told) {
+        fn_board_baud(wanted, 1);
+        rate.baud = wanted;
+        rate.trial = 1u;
+    }
+}
+
+/* What is whole proves a new rate once it is a second request: the host has had the answer to the first then. */
+static void note_frame(void)
+{
+    rate.strikes = 0u;
+    if (rate.trial && kind() != BAUD) {
+        rate.trial = rate.trial == 1u || rate.trial == number() + 1u ? number() + 1u : 0u;
+    }
+    if (!rate.trial || kind() == BAUD) {
+        rate.heard_ms = fn_board_ms();
+    }
+}
+
+static void note_damage(void)
+{
+    if (++rate.strikes >= STRIKES) {
+        slow_down();
+    }
+}
+
+static void give_up_rate(void)
+{
+    if (rate.baud && fn_board_ms() - rate.heard_ms >= (rate.trial ? TRIAL_MS : IDLE_MS)) {
+        slow_down();
+    }
+}
+
+#else /* USB has none */
+static uint32_t own_baud(void)
+{
+    return 0u;
+}
+
+static void slow_down(void)
+{
+}
+
+static void note_frame(void)
+{
+}
+
+static void note_damage(void)
+{
+}
+
+static void give_up_rate(void)
+{
+}
+#endif
 
 /* ---- who this is ---- */
 
@@ -263,6 +389,8 @@ static void greet(void)
     put_word(sizes);
     put_word(session_before);
     put_word(runs);
+    put_word(fn_link_window);
+    put_word(own_baud());
     put(model->name, length_of(model->name) + 1u);
     put_text(fn_version);
     put_ports("input ", model->inputs, model->input_count, sizeof(fn_input));
@@ -279,7 +407,10 @@ static void hello(void)
     if (theirs != session) {
         session_before = session;
         session = theirs;
-        kept.number = 0u;
+        last_number = 0u;
+        for (uint32_t i = 0; i < FN_MOST_KEPT; i++) {
+            kept[i].number = 0u;
+        }
     }
     reply(greet);
 }
@@ -314,14 +445,11 @@ static int lies_in(uint32_t origin, uint32_t size)
     return bytes <= size && address - origin <= size - bytes; /* below the origin the difference wraps round */
 }
 
-static void put_image(void)
+static void tell_image(void)
 {
-    if (answer.doing == SENDING) {
-        const void *const at = (const void *)(uintptr_t)word(request.asked.bytes);
-        put_word(fn_crc32(word(request.asked.bytes + 8), at, word(request.asked.bytes + 4)));
-    } else {
-        answer.bytes += 4u;
-    }
+    const void *const at = (const void *)(uintptr_t)word(request.asked.bytes);
+    told = fn_crc32(word(request.asked.bytes + 8), at, word(request.asked.bytes + 4));
+    reply(put_told);
 }
 
 /* ---- steps ---- */
@@ -361,55 +489,99 @@ static int is_next(void)
     return word(request.asked.bytes) == steps || is_dump_again();
 }
 
-static void put_outputs(void)
+static uint32_t *words_of(uint32_t at)
 {
+    return &fn_kept[at * fn_kept_words];
+}
+
+static uint32_t number_words(void)
+{
+    return fn_deployed->layer_count ? fn_deployed->layer_count : 1u;
+}
+
+static int keeps_copies(void)
+{
+    return FN_MOST_KEPT > 1u && fn_kept_count > 1u;
+}
+
+/* Each output of an answer, where it lies, is put, or copied there first. */
+static void give_outputs(uint32_t at, int copy)
+{
+    uint8_t *kept_at = (uint8_t *)(words_of(at) + number_words());
     for (uint32_t i = 0; i < fn_deployed->output_count; i++) {
-        put(fn_deployed->outputs[i].data, fn_deployed->outputs[i].bytes);
+        const fn_output *const output = &fn_deployed->outputs[i];
+        if (!copy) {
+            put(keeps_copies() ? (const void *)kept_at : output->data, output->bytes);
+            kept_at += output->bytes;
+            continue;
+        }
+        for (uint32_t n = 0; n < output->bytes; n++) {
+            *kept_at++ = ((const uint8_t *)output->data)[n];
+            FN_UNKNOWN(n); /* the C library's memcpy is unrolled, and large */
+        }
     }
 }
+
+static uint32_t sent; /* the place of the answer that is sent */
 
 static void put_kept(void)
 {
-    if (kept.kind == RUN) {
-        put_outputs();
-        put_word(last_us);
-    } else if (kept.kind == CHECKSUMS) {
-        put_outputs();
-        put(fn_checksums, 4u * fn_deployed->layer_count);
+    if (kept[sent].kind != RESTART) {
+        give_outputs(sent, 0);
+        put(words_of(sent), kept[sent].kind == RUN ? 4u : 4u * fn_deployed->layer_count);
     }
 }
 
-static uint32_t kept_crc(void)
+static void send_kept(uint32_t at)
 {
-    answer.doing = SUMMING;
-    answer.crc = 0u;
-    put_outputs();
-    put(fn_checksums, 4u * fn_deployed->layer_count);
-    return answer.crc;
+    sent = at;
+    send(kept[at].kind | ANSWER, kept[at].asked_crc, put_kept);
+}
+
+/* The place of the answer to the request of that number, or, where that is 0, of one that asked the same; FN_MOST_KEPT: there is
+ * none. */
+static uint32_t place_of(uint32_t wanted)
+{
+    uint32_t at = 0u;
+    for (; at < FN_MOST_KEPT; at++) {
+        const int is_same = kept[at].kind == kind() && is_asked(&kept[at].asked);
+        if (kept[at].kind && (wanted ? kept[at].number == wanted : is_same)) {
+            break;
+        }
+    }
+    return at;
 }
 
 static void forget(void)
 {
-    kept.number = 0u;
-    kept.kind = 0u;
+    last_number = 0u;
+    for (uint32_t i = 0; i < FN_MOST_KEPT; i++) {
+        kept[i].kind = 0u;
+    }
     dumped.valid = 0u;
 }
 
-/* Answer, and remember the answer. */
-static void keep(void)
+/* Answer, and remember the answer, which is at that place. */
+static void keep(uint32_t at)
 {
-    kept.number = number();
-    kept.kind = kind();
-    kept.asked_crc = request.crc;
-    kept.asked = request.asked;
-    kept.crc = kept_crc();
-    reply(put_kept);
+    last_number = kept[at].number = number();
+    kept[at].kind = kind();
+    kept[at].asked_crc = request.crc;
+    kept[at].asked = request.asked;
+    send_kept(at);
+}
+
+static uint32_t next_place(void)
+{
+    latest = latest + 1u < fn_kept_count ? latest + 1u : 0u;
+    kept[latest].kind = 0u;
+    return latest;
 }
 
 static void continue_crc(void *context, uint32_t layer, const void *output, uint32_t bytes)
 {
-    (void)context;
-    fn_checksums[layer] = fn_crc32(fn_checksums[layer], output, bytes);
+    uint32_t *const checksums = (uint32_t *)context;
+    checksums[layer] = fn_crc32(checksums[layer], output, bytes);
 }
 
 /* Layer by layer as they come: the answer is on its way while the model runs. */
@@ -466,20 +638,28 @@ static void compute(void)
         }
         return;
     }
-    forget();
+    dumped.valid = 0u;
     runs++;
+    const uint32_t at = next_place();
+    uint32_t *const words = words_of(at);
     if (kind() == RUN && stack_peak_bytes) {
         timed_run(0, 0);
     } else if (kind() == RUN) {
         painted_run(0, 0);
     } else {
         for (uint32_t i = 0; i < fn_deployed->layer_count; i++) {
-            fn_checksums[i] = 0u;
+            words[i] = 0u;
             FN_UNKNOWN(i);
         }
-        painted_run(continue_crc, 0);
+        painted_run(continue_crc, words);
     }
-    keep();
+    if (kind() == RUN) {
+        words[0] = last_us;
+    }
+    if (keeps_copies()) {
+        give_outputs(at, 1);
+    }
+    keep(at);
 }
 
 /* ---- a call with real numbers ---- */
@@ -552,42 +732,47 @@ static int is_sample(void)
 
 static void respond(void)
 {
-    const int is_kept = kept.kind && number() == kept.number;
+    const uint32_t at = place_of(number());
+    note_frame();
     if (kind() == HELLO) {
         hello();
     } else if (word(request.head + 4) != session) {
         tell(STRANGER, number());
     } else if (kind() == RESET) {
         reply(nothing);
+        slow_down();
+#if FN_HAS_UART
+    } else if (kind() == BAUD && length() == 4u) {
+        change_rate();
+#endif
     } else if (kind() == COUNTERS) {
         reply(count);
     } else if (kind() == INFO) {
         reply(inform);
     } else if (kind() == IMAGE && length() == ASKED_BYTES) {
         if (lies_in(FN_FLASH_ORIGIN, FN_FLASH_BYTES) || lies_in(FN_RAM_ORIGIN, FN_RAM_BYTES)) {
-            reply(put_image);
+            tell_image();
         } else {
             refuse("neither in flash nor in RAM");
         }
-    } else if (is_kept && (kind() == AGAIN || request.crc == kept.asked_crc)) {
-        send(kept.kind | ANSWER, kept.asked_crc, put_kept);
+    } else if (at < FN_MOST_KEPT && (kind() == AGAIN || request.crc == kept[at].asked_crc)) {
+        send_kept(at);
     } else if (kind() == AGAIN) {
-        tell(NAK, kept.number);
-    } else if (number() == kept.number) {
+        tell(NAK, last_number);
+    } else if (at < FN_MOST_KEPT || !number()) {
         refuse("the number is taken or zero");
     } else if (kind() == RESTART && !length()) {
         fn_deployed->reset();
         steps = 0u;
         forget();
-        keep();
+        keep(next_place());
     } else if (is_sample()) {
         forget();
         predict();
     } else if (!is_step()) {
         refuse(kind() == PREDICT ? "there is no room for such a sample" : "no such request, or its payload has another length");
-    } else if (kept.kind == kind() && is_asked(&kept.asked)
-        && word(request.asked.bytes) + 1u == steps && kept_crc() == kept.crc) {
-        keep(); /* asked once more, after the answer was lost */
+    } else if (place_of(0u) < FN_MOST_KEPT) {
+        keep(place_of(0u)); /* asked once more, after the answer was lost */
     } else if (!is_next()) {
         refuse("another step was asked for than the next one of the model: reset it");
     } else {
@@ -624,9 +809,11 @@ static void open_payload(void)
 /* Only the inputs of the next step go into the arena, for there they overwrite the answer to the last one. */
 static void open_inputs(void)
 {
-    if (is_step() && word(request.head + 4) == session && number() != kept.number && is_next()) {
-        kept.number = 0u;
-        kept.kind = 0u;
+    if (is_step() && word(request.head + 4) == session && place_of(number()) == FN_MOST_KEPT && is_next()) {
+        if (!keeps_copies()) {
+            last_number = 0u;
+            kept[0].kind = 0u;
+        }
         request.input = 0u;
         next_input();
     }
@@ -660,6 +847,7 @@ static void tell_byte(uint8_t byte)
     if (--examined == 0u) {
         write("]", 1u);
     }
+    flush();
 }
 
 /* What is no frame: the host's question what the line makes of every byte, a person's Enter, or damage. */
@@ -674,6 +862,7 @@ static void answer_text(void)
     if (same == sizeof question - 1u && request.at >= same) {
         write("<", 1u);
         every_byte(write);
+        flush();
         examined = EXAMINED_BYTES;
         return;
     }
@@ -681,7 +870,7 @@ static void answer_text(void)
         write(fn_deployed->name, length_of(fn_deployed->name));
         write(nobody, sizeof nobody - 1u);
     }
-    tell(NAK, kept.number);
+    tell(NAK, last_number);
 }
 
 void fn_link_receive(uint8_t byte)
@@ -727,14 +916,17 @@ void fn_link_idle(void)
     if (examined) {
         if (silent_ms >= EXAMINED_MS) {
             write(examined == EXAMINED_BYTES ? "[]" : "]", examined == EXAMINED_BYTES ? 2u : 1u);
+            flush();
             examined = 0u;
         }
     } else if (request.damaged ? silent_ms >= QUIET_MS : request.at && silent_ms >= GAP_MS) {
         bad_frames++;
+        note_damage();
         answer_text();
         request.at = 0u;
         request.damaged = 0u;
     }
+    give_up_rate();
 }
 
 void fn_link_begin(void)

@@ -19,6 +19,9 @@ extern "C" {
 
 /* What the link wants of a board. */
 void fn_board_write(const uint8_t *data, uint32_t n); /* returns when all bytes are on their way */
+/* `baud` where the port can have that rate, within 2 %, else 0: as where it has none. With `take` what was written is sent, and
+ * from then on it has that rate. Yours may be left out: then the rate stays. */
+uint32_t fn_board_baud(uint32_t baud, int take);
 uint32_t fn_board_ms(void);
 uint32_t fn_board_us(void);
 
@@ -28,6 +31,7 @@ void fn_link_idle(void);            /* whenever no byte has come: a silence ends
 
 /* What the host may want to know, for a board to set. */
 extern uint32_t fn_link_free_bytes; /* of RAM; UINT32_MAX where nobody knows */
+extern uint32_t fn_link_window; /* requests that may be under way: at first 1, fn_kept_count where fn_ring waits for them */
 extern uint32_t fn_link_clock_hz;   /* of the core; 0 where nobody knows */
 
 #ifdef __cplusplus

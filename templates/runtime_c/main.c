@@ -1,27 +1,31 @@
-/* main.c: what runs after reset? The link, for ever. What arrives waits in a ring until the link takes it. */
+/* main.c: what runs after reset? The link, for ever. What arrives waits in a ring until the link takes it: the next inputs too,
+ * while the model runs. */
 #include "firmnet_link.h"
 #include "fn_board.h"
+#include "fn_served.h"
 
-/* A power of two. The host says nothing while it waits for an answer, but for a short question now and then. */
-#define RING_BYTES 256u
 #define STACK_ABOVE_BYTES 256u /* what main() and its callers hold of the stack already */
 
 extern uintptr_t fn_stack_bottom;
 
-static volatile uint8_t ring[RING_BYTES];
-static volatile uint32_t ring_head; /* written by the receiver only */
-static volatile uint32_t ring_tail; /* written by the reader only */
+static volatile uint32_t ring_head; /* where the receiver writes, and only it changes this */
+static volatile uint32_t ring_tail; /* where the reader reads */
+
+static uint32_t after(uint32_t at)
+{
+    return at + 1u < fn_ring_bytes ? at + 1u : 0u; /* one of its bytes stays free */
+}
 
 int fn_receives(void)
 {
-    return ring_head - ring_tail < RING_BYTES;
+    return after(ring_head) != ring_tail;
 }
 
 void fn_received(uint8_t byte)
 {
     if (fn_receives()) { /* a full ring drops what comes; the link notices by its CRC */
-        ring[ring_head % RING_BYTES] = byte;
-        ring_head++;
+        *(volatile uint8_t *)&fn_ring[ring_head] = byte;
+        ring_head = after(ring_head);
     }
 }
 
@@ -31,6 +35,9 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
     if (heap_end > heap_start) {
         fn_link_free_bytes = (uint32_t)((uintptr_t)heap_end - (uintptr_t)heap_start);
     }
+    if (fn_ring_bytes - 1u <= FN_UNATTENDED_BYTES) {
+        fn_link_window = fn_kept_count;
+    }
     fn_link_clock_hz = fn_board_clock_hz();
     fn_link_begin();
     for (;;) {
@@ -39,8 +46,8 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
             fn_link_idle();
             fn_board_idle();
         } else {
-            const uint8_t byte = ring[ring_tail % RING_BYTES];
-            ring_tail++;
+            const uint8_t byte = *(volatile uint8_t *)&fn_ring[ring_tail];
+            ring_tail = after(ring_tail);
             fn_link_receive(byte);
         }
     }

@@ -15,6 +15,7 @@ from unicorn import arm_const
 
 from firmnet.assets import assets
 from firmnet.codegen.templates import render
+from firmnet.devices.rates import FASTER_BAUDS
 from firmnet.targets import Board, board_ids, load_board, needs
 
 PERIPHERALS, PERIPHERAL_BYTES = 0x4000_0000, 0x2000_0000
@@ -25,6 +26,7 @@ class Registers:
     """Words that keep what is written to them; a chip's clocks are made of them."""
 
     RESET: dict[int, int] = {}
+    USARTS: dict[int, int] = {}
     RCC_CR = RCC_CFGR = PLLCFGR = ACR = 0
 
     def __init__(self, board: Board, *, pll_starts: bool = True, crystal: bool = True) -> None:
@@ -306,8 +308,17 @@ def glue(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return linked
 
 
+Call = tuple[str | int, ...]
+"""A function's name and its arguments."""
+
+
 def reached(elf: Path, chip: Registers) -> int:
     """What the firmware says of its clock after fn_board_init()."""
+    return answers(elf, chip, ("fn_board_init",), ("fn_board_clock_hz",))[-1]
+
+
+def answers(elf: Path, chip: Registers, *calls: Call) -> list[int]:
+    """What the firmware's functions return, one after the other."""
     cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
     for origin in (0, FLASH, RAM, 0xE000_0000):
         cpu.mem_map(origin, 1 << 16)
@@ -332,13 +343,18 @@ def reached(elf: Path, chip: Registers) -> int:
         symbols = {
             symbol.name: symbol["st_value"] for symbol in image.get_section_by_name(".symtab").iter_symbols()
         }
-    for function in ("fn_board_init", "fn_board_clock_hz"):
+    said: list[int] = []
+    for function, *arguments in calls:
+        for register, value in zip(
+            (arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R1), arguments, strict=False
+        ):
+            cpu.reg_write(register, value)
         cpu.reg_write(arm_const.UC_ARM_REG_SP, RAM + (1 << 16))
         cpu.reg_write(arm_const.UC_ARM_REG_LR, STOP | 1)
         cpu.emu_start(symbols[function] | 1, STOP)
         if failures:
             raise failures[0]
-    said: int = cpu.reg_read(arm_const.UC_ARM_REG_R0)
+        said.append(cpu.reg_read(arm_const.UC_ARM_REG_R0))
     return said
 
 
@@ -349,6 +365,20 @@ def test_the_glue_reaches_the_clock_of_the_board_file(glue: Callable[[str], Path
     assert reached(glue(id), chip) == chip.core_hz() == board.baremetal.clock_hz == board.chip.clock_hz
     assert chip.at(chip.ACR) & 7 == board.chip.flash_wait_states
     assert chip.bauds == [pytest.approx(board.link.baud, rel=0.01)]
+
+
+@pytest.mark.parametrize("id", BOARDS)
+def test_a_rate_that_is_taken_is_one_that_the_clock_divides_to(glue: Callable[[str], Path], id: str) -> None:
+    board = load_board(id)
+    chip = CHIPS[board.baremetal.glue](board)
+    for divisor in chip.USARTS:  # all bytes are sent: SR of the older USARTs, ISR of the newer ones
+        chip.words |= {divisor - 8: 0xC0, divisor + 16: 0xC0}
+    calls: list[Call] = [("fn_board_baud", baud, 1) for baud in FASTER_BAUDS]
+    _, *said = answers(glue(id), chip, ("fn_board_init",), *calls)
+    taken = [baud for baud, answer in zip(FASTER_BAUDS, said, strict=True) if answer]
+    assert [answer for answer in said if answer] == taken
+    assert chip.bauds[1:] == [pytest.approx(baud, rel=0.02) for baud in taken]
+    assert max(taken) >= 1_500_000
 
 
 @pytest.mark.parametrize("id", [id for id in BOARDS if load_board(id).baremetal.glue != "stm32f1_usart"])

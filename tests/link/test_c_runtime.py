@@ -241,16 +241,22 @@ def test_what_cannot_be_met_is_refused_in_words(artifact: Artifact, url: str, na
         assert said in answer.payload[4:].decode()
 
 
-def test_where_there_is_no_room_for_a_sample_that_is_said(artifact: Artifact, tmp_path: Path) -> None:
+def test_where_there_is_no_room_for_a_sample_or_for_answers_that_is_said(
+    artifact: Artifact, tmp_path: Path
+) -> None:
     source = artifact.firmware / "src" / "deployed.c"
     text = source.read_text()
     try:
-        source.write_text(text.replace("fn_sample_bytes = 256u", "fn_sample_bytes = 0u"))
+        less = text.replace("fn_sample_bytes = 256u", "fn_sample_bytes = 0u")
+        source.write_text(less.replace("fn_kept_count = 4u", "fn_kept_count = 1u"))
         program = compiled(artifact, tmp_path / "board")
     finally:
         source.write_text(text)
     with powered(program) as url, serial.open(artifact, url) as device:
+        assert device.hello.window == 1
+        lose_one_answer(device)
         said = verify(artifact, device, inputs(2)).sentence()
+        assert device.link.resends > 0
         assert "predict() was not checked: its input or its results find no room" in said
         with pytest.raises(VerificationError, match="there is no room for such a sample"):
             device._ask(Message.PREDICT, bytes(256), 16)

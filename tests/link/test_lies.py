@@ -20,7 +20,7 @@ from serial.urlhandler import protocol_socket
 from firmnet import cli
 from firmnet.artifact import Artifact
 from firmnet.devices import frames, link, serial, transparency
-from firmnet.devices.frames import ANSWER, CRC, HEADER, Frame, Message
+from firmnet.devices.frames import ANSWER, CRC, FILLER, HEADER, Frame, Message
 
 Lie = Callable[["Liar", Frame], bytes]
 """What the line gets in place of a frame; the liar is there for lies that need to remember."""
@@ -43,13 +43,14 @@ class Liar(BoardTwin):
         return module
 
     def _speak(self, part: bytes) -> None:
-        self._half += bytes(part)
+        self._half = (self._half + bytes(part)).lstrip(FILLER)
         if len(self._half) < HEADER.size:
             return
         _, kind, version, session, number, length, _ = HEADER.unpack_from(self._half)
-        if len(self._half) == HEADER.size + length + CRC.size:
+        whole = HEADER.size + length + CRC.size
+        if len(self._half) >= whole:
             frame = Frame(kind, session, number, self._half[HEADER.size :][:length], version)
-            self._half = b""
+            self._half = self._half[whole:]
             self._line.sendall(self.lie(self, frame))
 
 
@@ -161,13 +162,16 @@ CASES = {
     "no layers": Case(in_hello(layer_count=0), r"its layer count \(0\) should be 2", layers=True),
     "one layer more": Case(in_hello(layer_count=3), r"its layer count \(3\) should be 2", layers=True),
     "layers of other sizes": Case(in_hello(sizes=1), r"its layers' sizes \(1\) should be \d+"),
+    "no window": Case(in_hello(window=0), r"its window \(0\) should be 1"),
+    "a window without end": Case(in_hello(window=5000), r"its window \(5000\) should be 8"),
+    "another baud rate": Case(in_hello(baud=9600), r"its baud rate \(9600\) should be 115200"),
     "another model": Case(in_hello(names=b"other\0000"), r"its model \(other\) should be twin"),
     "another firmnet": Case(in_hello(names=b"twin\0009"), r"its firmnet version \(9\) should be 0"),
     "a name that clears the screen": Case(in_hello(names=b"\x1b[2J\0000"), r"its model \(\\x1b\[2J\)"),
     "a version that rings and colours": Case(
         in_hello(names=b"twin\0\x07\x1b[31m"), r"version \(\\x07\\x1b\[31m\)"
     ),
-    "hello without names": Case(in_hello(names=b""), r"said hello in 48 bytes that are none"),
+    "hello without names": Case(in_hello(names=b""), r"said hello in 56 bytes that are none"),
     "hello cut off": Case(
         in_payload(Message.HELLO, lambda p: p[:20]), r"said hello in 20 bytes that are none"
     ),
@@ -175,7 +179,7 @@ CASES = {
         in_payload(Message.HELLO, lambda p: p + bytes(2000)), r"announces 2,\d+ bytes where at most 1,024"
     ),
     "link of another version": Case(
-        at(Message.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 3"
+        at(Message.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 4"
     ),
     "another text than tests the line": Case(
         in_payload(Message.HELLO, lambda p: p[:-1] + b"x" if len(p) > 256 else p), r"sent back another text"
@@ -204,7 +208,7 @@ CASES = {
         at(RUN, lambda f: replace(f, session=f.session ^ 1)), r"answer of another conversation.*a replay"
     ),
     "an answer to a request to come": Case(
-        at(RUN, lambda f: replace(f, number=f.number + 1)), r"answered request \d+, which was never sent"
+        at(RUN, lambda f: replace(f, number=f.number + 99)), r"answered request \d+, which was never sent"
     ),
     "an answer of another kind": Case(
         at(RUN, lambda f: replace(f, kind=Message.DUMP | ANSWER)), r"a run frame with one of kind 132"

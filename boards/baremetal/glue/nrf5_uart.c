@@ -92,6 +92,18 @@ static void start_timer(void)
     SYST_CSR = SYST_ON;
 }
 
+/* What is written is on its way when fn_board_write() returns. A rate is a part of 16 MHz: of 2^32, in steps of 2^12. */
+uint32_t fn_board_baud(uint32_t baud, int take)
+{
+    if (baud > 1000000u) {
+        return 0u;
+    }
+    if (take) {
+        BAUDRATE = (uint32_t)((((uint64_t)baud << 32) / 16000000u + 0x800u) & ~(uint64_t)0xFFFu);
+    }
+    return baud;
+}
+
 void fn_board_init(void)
 {
     HFCLKSTART = 1;
@@ -104,7 +116,7 @@ void fn_board_init(void)
     PIN_CNF(FN_RX_PIN) = INPUT_PULLED_UP; /* an open line reads as idle */
     PSELTXD = FN_TX_PIN;
     PSELRXD = FN_RX_PIN;
-    BAUDRATE = (uint32_t)((((uint64_t)FN_BAUD << 32) / 16000000u + 0x800u) & ~(uint64_t)0xFFFu);
+    fn_board_baud(FN_BAUD, 1);
     ENABLE = ENABLE_UART;
     STARTTX = 1;
     STARTRX = 1;

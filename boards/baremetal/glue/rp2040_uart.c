@@ -11,7 +11,7 @@
 #define UARTLCR_H UART(0x2Cu)
 #define UARTCR UART(0x30u)
 #define UARTIMSC UART(0x38u)
-enum { FR_RXFE = 1u << 4, FR_TXFF = 1u << 5 };
+enum { FR_BUSY = 1u << 3, FR_RXFE = 1u << 4, FR_TXFF = 1u << 5 };
 enum { LCR_8_BITS = 3u << 5, LCR_FIFOS = 1u << 4, CR_ON = 1u << 0 | 1u << 8 | 1u << 9 };
 enum { INT_RX = 1u << 4, INT_RX_TIMEOUT = 1u << 6 };
 
@@ -24,6 +24,33 @@ void SysTick_Handler(void)
 {
 }
 
+/* In 64ths of a sixteenth of a bit (4.2.7.1). */
+static uint32_t divisor_of(uint32_t baud)
+{
+    return (8u * core_hz / baud + 1u) / 2u;
+}
+
+static void set_baud(uint32_t baud)
+{
+    UARTIBRD = divisor_of(baud) >> 6;
+    UARTFBRD = divisor_of(baud) & 63u;
+    UARTLCR_H = LCR_8_BITS | LCR_FIFOS; /* which takes them up */
+}
+
+/* So fine a divisor is near enough to every rate; one of a bit at least. */
+uint32_t fn_board_baud(uint32_t baud, int take)
+{
+    if (divisor_of(baud) < 64u) {
+        return 0u;
+    }
+    if (take) {
+        while (UARTFR & FR_BUSY) {
+        }
+        set_baud(baud);
+    }
+    return baud;
+}
+
 void fn_board_init(void)
 {
     set_clock();
@@ -32,10 +59,7 @@ void fn_board_init(void)
         PAD(pin) = PAD_IN | PAD_4_MA | PAD_PULLED_UP | PAD_SCHMITT;
         GPIO_CTRL(pin) = FUNCTION_UART;
     }
-    const uint32_t divisor = (8u * core_hz / FN_BAUD + 1u) / 2u; /* in 64ths of a sixteenth of a bit (4.2.7.1) */
-    UARTIBRD = divisor >> 6;
-    UARTFBRD = divisor & 63u;
-    UARTLCR_H = LCR_8_BITS | LCR_FIFOS;
+    set_baud(FN_BAUD);
     UARTCR = CR_ON;
     UARTIMSC = INT_RX | INT_RX_TIMEOUT;
     enable_interrupt(FN_UART_IRQ);

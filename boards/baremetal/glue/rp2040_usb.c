@@ -444,6 +444,13 @@ void fn_board_poll(void)
     let_interrupts(before);
 }
 
+uint32_t fn_board_baud(uint32_t baud, int take)
+{
+    (void)baud;
+    (void)take;
+    return 0u; /* USB has none */
+}
+
 void fn_board_write(const uint8_t *data, uint32_t n)
 {
     uint32_t since = fn_board_us();

@@ -71,6 +71,13 @@ static void set_pin(uint32_t pin, uint32_t mode)
 
 static uint32_t core_hz;
 
+#define STATUS SR
+#define BAUD_CLOCK (core_hz / BUS_DIVISOR)
+#define LEAST_DIVISOR 16u /* a bit is sampled 16 times: 27.3.4 */
+#define MAY_SEND (SR & SR_TXE)
+#define SENT DR
+#include "usart.h"
+
 void fn_board_init(void)
 {
     const uint32_t clock_hz = core_hz = set_clock();
@@ -83,15 +90,10 @@ void fn_board_init(void)
     GPIOA_ODR |= 1u << RX_PIN; /* pulled up: an open line reads as idle */
     set_pin(TX_PIN, PIN_ALTERNATE);
     set_pin(RX_PIN, PIN_PULLED);
-    BRR = (clock_hz / BUS_DIVISOR + FN_BAUD / 2u) / FN_BAUD; /* 27.3.4 */
-    CR1 = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
+    start_usart();
     enable_interrupt(FN_UART_IRQ);
     systick_init(clock_hz);
 }
-
-#define MAY_SEND (SR & SR_TXE)
-#define SENT DR
-#include "usart.h"
 
 void fn_uart_isr(void)
 {

@@ -40,6 +40,13 @@ static void to_usart(uint32_t pin)
     GPIOA_MODER = (GPIOA_MODER & ~(3u << 2u * pin)) | (2u << 2u * pin);
 }
 
+#define STATUS SR
+#define BAUD_CLOCK (core_hz / BUS_DIVISOR)
+#define LEAST_DIVISOR 16u /* a bit is sampled 16 times: 25.4.4 */
+#define MAY_SEND (SR & SR_TXE)
+#define SENT DR
+#include "usart.h"
+
 void fn_board_init(void)
 {
     set_clock();
@@ -48,15 +55,10 @@ void fn_board_init(void)
     to_usart(TX_PIN);
     to_usart(RX_PIN);
     GPIOA_PUPDR = (GPIOA_PUPDR & ~(3u << 2u * RX_PIN)) | (1u << 2u * RX_PIN); /* an open line reads as idle */
-    BRR = (core_hz / BUS_DIVISOR + FN_BAUD / 2u) / FN_BAUD;
-    CR1 = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
+    start_usart();
     enable_interrupt(FN_UART_IRQ);
     systick_init(core_hz);
 }
-
-#define MAY_SEND (SR & SR_TXE)
-#define SENT DR
-#include "usart.h"
 
 void fn_uart_isr(void)
 {

@@ -56,6 +56,13 @@ static void to_usart(uint32_t pin)
     GPIOD_MODER = (GPIOD_MODER & ~(3u << 2u * pin)) | 2u << 2u * pin;
 }
 
+#define STATUS ISR
+#define BAUD_CLOCK (core_hz / APB1_DIVISOR)
+#define LEAST_DIVISOR 16u /* a bit is sampled 16 times */
+#define MAY_SEND (ISR & ISR_TXE)
+#define SENT TDR
+#include "usart.h"
+
 void fn_board_init(void)
 {
     set_clock();
@@ -65,15 +72,10 @@ void fn_board_init(void)
     to_usart(TX_PIN);
     to_usart(RX_PIN);
     GPIOD_PUPDR = (GPIOD_PUPDR & ~(3u << 2u * RX_PIN)) | 1u << 2u * RX_PIN; /* an open line reads as idle */
-    BRR = (core_hz / APB1_DIVISOR + FN_BAUD / 2u) / FN_BAUD;
-    CR1 = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
+    start_usart();
     enable_interrupt(FN_UART_IRQ);
     systick_init(core_hz);
 }
-
-#define MAY_SEND (ISR & ISR_TXE)
-#define SENT TDR
-#include "usart.h"
 
 void fn_uart_isr(void)
 {

@@ -43,21 +43,18 @@ enum { APB1ENR1_PWR = 1u << 28 };
 #if FN_USART == 1 /* PB6 sends, PB7 receives: on the B-L475E-IOT01A wired to the ST-Link */
 #define USART 0x40013800u
 #define USART_ON() (RCC_APB2ENR |= 1u << 14)
-#define BAUD_FACTOR 1u
 #define PORT 1u
 #define TX_PIN 6u
 #define FUNCTION 7u
 #elif FN_USART == 2 /* PA2 sends, PA3 receives: what a Nucleo-64's ST-Link is wired to */
 #define USART 0x40004400u
 #define USART_ON() (RCC_APB1ENR1 |= 1u << 17)
-#define BAUD_FACTOR 1u
 #define PORT 0u
 #define TX_PIN 2u
 #define FUNCTION 7u
 #elif FN_USART == 0 /* LPUART1, PG7 sends, PG8 receives: what a Nucleo-144's ST-Link is wired to */
 #define USART 0x40008000u
 #define USART_ON() (RCC_APB1ENR2 |= 1u)
-#define BAUD_FACTOR 256u /* 41.4: its divider counts in 256ths */
 #define PORT 6u
 #define TX_PIN 7u
 #define FUNCTION 8u
@@ -118,6 +115,18 @@ static void to_usart(uint32_t pin)
     MODER = (MODER & ~(3u << 2u * pin)) | 2u << 2u * pin;
 }
 
+#define STATUS ISR
+#if FN_USART == 0 /* 41.4: its divider counts in 256ths */
+#define BAUD_CLOCK (256u * (uint64_t)core_hz)
+#define LEAST_DIVISOR 0x300u
+#else
+#define BAUD_CLOCK core_hz
+#define LEAST_DIVISOR 16u /* a bit is sampled 16 times: 40.5.4 */
+#endif
+#define MAY_SEND (ISR & ISR_TXE)
+#define SENT TDR
+#include "usart.h"
+
 void fn_board_init(void)
 {
     to_full_clock();
@@ -129,15 +138,10 @@ void fn_board_init(void)
     to_usart(TX_PIN);
     to_usart(RX_PIN);
     PUPDR = (PUPDR & ~(3u << 2u * RX_PIN)) | 1u << 2u * RX_PIN; /* an open line reads as idle */
-    BRR = (uint32_t)(((uint64_t)BAUD_FACTOR * core_hz + FN_BAUD / 2u) / FN_BAUD);
-    CR1 = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
+    start_usart();
     enable_interrupt(FN_UART_IRQ);
     systick_init(core_hz);
 }
-
-#define MAY_SEND (ISR & ISR_TXE)
-#define SENT TDR
-#include "usart.h"
 
 void fn_uart_isr(void)
 {

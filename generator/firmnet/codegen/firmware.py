@@ -10,7 +10,7 @@ from ..graph_file import printable
 from ..ir import Graph
 from ..manifest import FORMAT, LayerEntry, Manifest, edges_of, states_of
 from ..ops import check_quantized
-from ..plan import check_flash, plan_for, sample_bytes
+from ..plan import answers_kept, check_flash, plan_for, sample_bytes
 from ..provenance import digest, fingerprint, fingerprint_file
 from ..targets import AskedRuntime, Board, isa
 from . import symbols
@@ -69,7 +69,8 @@ def firmware(
     check_flash(graph.name, flash_bytes, board, runtime)
     files = {f"lib/{graph.name}/{name}": text for name, text in lib.files.items()}
     if runtime == "c":
-        files |= c_project_files(graph, board, sample_bytes(graph, board, program), labels, version)
+        sample, kept = sample_bytes(graph, board, program), answers_kept(graph, board, program)
+        files |= c_project_files(graph, board, sample, kept, labels, version)
     else:
         files |= project_files(graph, board, lib.program.stack_bytes, labels, version, app)
     sources = {name: digest(name, text.encode()) for name, text in files.items()}

@@ -14,7 +14,7 @@ from ..board_app import BoardApp, check_names, compiler_options
 from ..errors import UserError
 from ..interpret import model_shape
 from ..ir import Graph, Port, Tensor
-from ..ops import OPS
+from ..plan import KeptAnswers
 from ..qmath import pixel_divisor
 from ..targets import Board, Runtime, board_to_json, core_named, needs, storage_of
 from .templates import render
@@ -142,9 +142,16 @@ def check_app(app: BoardApp, model: str) -> None:
 
 
 def c_project_files(
-    graph: Graph, board: Board, sample_bytes: int, labels: Sequence[str] = (), version: str = "0"
+    graph: Graph,
+    board: Board,
+    sample_bytes: int,
+    kept: KeptAnswers,
+    labels: Sequence[str] = (),
+    version: str = "0",
 ) -> dict[str, str]:
-    """The same for a firmware without MicroPython; `sample_bytes` are reserved for real numbers."""
+    """The same for a firmware without MicroPython; `sample_bytes` are reserved for real numbers, and room for
+    the answers that are `kept`.
+    """
     _check_name(graph.name)
     files = _any_project(graph, board, "c")
     for folder, names in (("include", C_INCLUDES), ("src", C_SOURCES)):
@@ -155,7 +162,9 @@ def c_project_files(
         name=graph.name,
         version=version,
         labels=[str(label) for label in labels],
-        layer_count=len([node for node in graph.nodes if not OPS[node.op].view]),
+        kept_count=kept.count,
+        kept_words=kept.words,
+        ring_bytes=kept.ring_bytes,
         state_words=-(-sum(states) // 4),
         sample_bytes=sample_bytes,
     )

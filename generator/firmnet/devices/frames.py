@@ -20,11 +20,11 @@ from .crash import LAST_WORDS_BYTES, Crash, last_words
 from .strangers import SAID_BYTES
 
 MAGIC = b"\xf1\x4e"
-VERSION = 3
+VERSION = 4
 ANSWER = 0x80
 HEADER = struct.Struct("<2sBBIIII")
 CRC = struct.Struct("<I")
-HELLO = struct.Struct("<32s4I")
+HELLO = struct.Struct("<32s6I")
 STEP_HEAD = struct.Struct("<3I")
 COUNTERS = struct.Struct("<IIIII")
 IMAGE = struct.Struct("<III")
@@ -42,12 +42,19 @@ GAP_S = 0.3
 LEAST_BYTES_PER_S = 100
 """A frame that has begun and comes more slowly is given up at the deadline."""
 STRAY_BYTES = 400
+FILLER = b"\0"
+"""What a board sends behind a frame that fills its last USB packet: without a shorter one the host's USB
+waits for more."""
+
+
+MOST_UNDER_WAY = 8
+"""No board has room for more requests at once."""
 
 
 class Message(IntEnum):
     """What a frame says. Answers are `kind | ANSWER`; the last four only ever come from the board."""
 
-    HELLO = 1  # (every byte) -> fingerprint, four numbers, model, firmnet version, ports (, every byte)
+    HELLO = 1  # (every byte) -> fingerprint, six numbers, model, firmnet version, ports (, every byte)
     RUN = 2  # step, inputs -> outputs, microseconds u32
     CHECKSUMS = 3  # step, inputs -> outputs, CRC-32 u32 of every layer's outputs
     DUMP = 4  # step, inputs -> a layer's outputs
@@ -58,6 +65,7 @@ class Message(IntEnum):
     RESTART = 9  # -> nothing; the model's states are as at the beginning, the next step is 0
     PREDICT = 10  # real numbers -> CRC-32 of inputs and outputs, index and score of the largest (C runtime)
     INFO = 11  # -> arena bytes, room for PREDICT, steps, clock, board, labels (C runtime)
+    BAUD = 12  # rate -> the rate that holds behind this answer; 0: it stays as it is
     NAK = 0x15  # send it again: damage, or the last request that arrived whole has the number in the header
     READY = 0x16  # the board begins to serve
     STRANGER = 0x17  # no hello has opened this session
@@ -181,8 +189,9 @@ class Receiver:
     def discard(self, size: int | None = None) -> None:
         """Drop bytes from the buffer's start (default: all); the last are kept in `stray`."""
         size = len(self._buffer) if size is None else size
-        self.stray = (self.stray + self._buffer[:size])[-STRAY_BYTES:]
-        self.said = (self.said + self._buffer[:size])[-SAID_BYTES:]
+        lost = self._buffer[:size].removesuffix(FILLER)
+        self.stray = (self.stray + lost)[-STRAY_BYTES:]
+        self.said = (self.said + lost)[-SAID_BYTES:]
         del self._buffer[:size]
 
     def _missing(self) -> int:

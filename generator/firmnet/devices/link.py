@@ -1,14 +1,15 @@
 """How do host and board talk over one serial line, which may also be the board's REPL?
 
-The host asks, the board answers, nobody speaks out of turn. An answer counts only when it belongs to the
-request that was just sent: to its session, its number and, by a CRC-32, its very bytes. What is damaged or
-lost on the way is asked for again; the board answers a repeated request from memory and computes nothing
-twice.
+The host asks, the board answers in the same order; so many requests as the board has room for may be under
+way. An answer counts only when it belongs to a request that was sent: to its session, its number and, by a
+CRC-32, its very bytes. What is damaged or lost on the way is asked for again; the board answers a repeated
+request from memory and computes nothing twice.
 """
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from .frames import (
     Message,
     Receiver,
 )
+from .rates import FASTER_BAUDS, SetBaud
 from .strangers import who_speaks
 from .transparency import EIGHTH_BIT, NOBODY, Examination, examine, sentence
 
@@ -36,8 +38,10 @@ LEAST_PATIENCE_S = 0.2
 """That wait is never shorter, however soon answers come: this machine may be busy."""
 BYTES_PER_S = 3000
 """What a line carries at least (an emulated UART), unless its baud rate says less."""
-CHUNK_BYTES = 256
-"""Written at once: a port's write timeout is for a piece, not for a large input on a slow line."""
+CHUNK_BYTES, PACKET_BYTES = 4096, 64
+"""Written at once, whole packets of USB, and no more than a slow line carries in a second: a port's write
+timeout is for a piece, not for a large input.
+"""
 HELLO_BYTES = 200
 """About as long is a hello."""
 AWAKE_S = 3.0
@@ -48,6 +52,16 @@ DAMAGE_LIMIT = 8
 """So often in a row one request may fail before the line itself is examined."""
 REMEMBERED = 64
 """Requests of which the host knows how often it sent them."""
+SETTLES_S = 0.03
+"""A board has taken up a new rate by then."""
+TRY_OUT_S = 0.4
+"""How long the answer to the first frame at a new rate may take, beside its bytes."""
+TRIAL_S = 0.9
+"""A board that has taken up a new rate, and hears no second request at it, is back at its own by then."""
+DAMAGE_AT_SPEED, SILENCE_AT_SPEED_S = 3, 2.0
+"""So often in a row one request may fail at a faster rate, or so long stay without an answer beside what the
+board needs, before that rate is given up.
+"""
 
 INTERRUPT = b"\r\x03\x03"
 RAW_REPL = b"\r\x01"
@@ -74,7 +88,8 @@ OLD_READY = bytes.fromhex("f14e160000000000")
 class Hello:
     """Who the board says it is. `sizes` is the CRC-32 of all layers' output bytes, each as u32.
 
-    `ports`: "input x int8 64" of each input, output and state, in their order.
+    `window`: so many requests to run may be under way at once. `baud`: the rate of its port, where that can
+    be changed, else 0. `ports`: "input x int8 64" of each input, output and state, in their order.
     """
 
     fingerprint: bytes
@@ -82,6 +97,8 @@ class Hello:
     sizes: int
     session_before: int
     runs: int
+    window: int
+    baud: int
     model: str
     firmnet: str
     ports: tuple[str, ...]
@@ -94,6 +111,16 @@ class Sent:
     crc: int
     sends: int = 0
     answers: int = 0
+
+
+@dataclass
+class Flight:
+    """A request under way: when it was sent, and its answer, where that came before it was waited for."""
+
+    frame: Frame
+    sent: Sent
+    posted: float
+    answer: bytes | None = None
 
 
 class BoardReset(VerificationError):
@@ -129,7 +156,8 @@ class Link:
     VerificationError says what was sent, what came back and what to try. `check` is called with every hello,
     after a reconnection too, and raises when it is not the board that is wanted. `prompts`: the board should
     have a REPL; else it serves from the start, and keys are sent only to one that does not answer. `explain`
-    says what it means that the board's processor has stopped.
+    says what it means that the board's processor has stopped. `set_baud` changes the port's rate from that
+    of the board file up to `most_baud` where the board can do so too.
     """
 
     def __init__(
@@ -144,6 +172,8 @@ class Link:
         greeting_bytes: int = TEXT_LIMIT_BYTES,
         prompts: bool = True,
         explain: Callable[[Crash], str] = str,
+        set_baud: SetBaud | None = None,
+        most_baud: int = FASTER_BAUDS[0],
     ) -> None:
         self._port, self._line, self._check = port, line, check
         self._timeout_s, self._work_s, self._prompts = timeout_s, work_s, prompts
@@ -161,6 +191,14 @@ class Link:
         self._slowest_s = 0.0
         self._answers = self._late = self._refused = self._damaged = 0
         self._prompted = self._examined = False
+        self._set_baud, self._most_baud = set_baud, most_baud
+        self._own_baud = self.baud = 0
+        self._window = 1
+        self._answered_at = 0.0
+        self.waited_s = 0.0
+        """How long the last answer took since its request was sent."""
+        self.most_under_way = 2**31
+        """No more requests are sent ahead, whatever the board has room for."""
         self.resends = 0
 
     # -- a conversation
@@ -170,6 +208,7 @@ class Link:
 
         VerificationError when the board was reset since it was last entered.
         """
+        self._slow_down()
         before, self._greeted = self._session, False
         self._past.add(before)
         self._session = secrets.randbits(32) or 1
@@ -195,7 +234,8 @@ class Link:
                 hello = self._parse_hello(answer)
                 self._check(hello)
                 self._check_unbroken(before, hello)
-                return hello if self._passes_every_byte() else self.enter()
+                self._window = hello.window
+                return hello if self._passes_every_byte() and self._speeds_up(hello) else self.enter()
             if rounds == 3:
                 self._blame_line()
             hellos += 1
@@ -262,13 +302,41 @@ class Link:
 
     def request(self, kind: Message, payload: bytes = b"", answer_bytes: int = TEXT_LIMIT_BYTES) -> bytes:
         """The board's answer to one request, at most `answer_bytes` long."""
+        return next(self.requests(kind, [payload], answer_bytes))
+
+    def requests(self, kind: Message, payloads: Iterable[bytes], answer_bytes: int) -> Iterator[bytes]:
+        """The answers to requests in their order, each at most `answer_bytes` long.
+
+        While the board computes one, the next are on their way, as many as it has room for.
+        """
+        waiting, left = deque[bytes](), iter(payloads)
+        flights = deque[Flight]()
+        while True:
+            while len(waiting) < min(self._window, self.most_under_way):
+                payload = next(left, None)
+                if payload is None:
+                    break
+                waiting.append(payload)
+            if not waiting:
+                return
+            yield self._answer_to_first(kind, waiting, flights, answer_bytes)
+            waiting.popleft()
+            flights.popleft()
+
+    def _answer_to_first(
+        self, kind: Message, waiting: deque[bytes], flights: deque[Flight], answer_bytes: int
+    ) -> bytes:
+        """Send all that waits and is not under way yet; the answer to the first, which stays there."""
         began = time.monotonic()
-        patience_s = max(self._timeout_s, 3 * self._slowest_s) + (self._work_s if payload else 0)
-        deadline = began + patience_s + self._on_the_line_s(len(payload), answer_bytes)
+        patience_s = max(self._timeout_s, 3 * self._slowest_s) + (self._work_s if waiting[0] else 0)
+        deadline = began + patience_s + self._on_the_line_s(len(waiting[0]), answer_bytes)
         while True:
             if time.monotonic() - self._heard > AWAKE_S:
                 self.enter()
-            answer = self._ask(kind, payload, answer_bytes, deadline)
+                flights.clear()
+            for payload in list(waiting)[len(flights) :]:
+                flights.append(self._post(kind, payload, answer_bytes))
+            answer = self._await(flights, answer_bytes, deadline)
             if answer is not None:
                 return answer
             self._heard = float("-inf")
@@ -280,38 +348,46 @@ class Link:
     # -- one request
 
     def _ask(self, kind: Message, payload: bytes, answer_bytes: int, deadline: float) -> bytes | None:
-        """Send until answered; None at the deadline, or when the board is back at its REPL.
+        """Send until answered; None at the deadline, or when the board is back at its REPL."""
+        return self._await(deque([self._post(kind, payload, answer_bytes)]), answer_bytes, deadline)
 
-        After silence or a damaged answer only AGAIN is sent, for the board may well be computing; the whole
-        request only after a NAK that says that it has not arrived.
-        """
+    def _post(self, kind: Message, payload: bytes, answer_bytes: int) -> Flight:
+        """Send a new request."""
         self._number += 1
         self._receiver.limit_bytes = max(self._receiver.limit_bytes, answer_bytes + CRC.size)
-        request = Frame(kind, self._session, self._number, payload)
-        again = request
-        if payload and kind != Message.HELLO:
-            again = Frame(Message.AGAIN, self._session, self._number)
-        sent = self._sent[self._number] = Sent(request.crc)
+        frame = Frame(kind, self._session, self._number, payload)
+        sent = self._sent[self._number] = Sent(frame.crc)
         self._sent.pop(self._number - REMEMBERED, None)
-        line_s = self._on_the_line_s(len(payload), answer_bytes)
+        flight = Flight(frame, sent, time.monotonic())
+        self._send(flight)
+        return flight
+
+    def _send(self, flight: Flight, message: Frame | None = None) -> None:
+        flight.sent.sends += 1
+        self._write((message or flight.frame).encode())
+
+    def _await(self, flights: deque[Flight], answer_bytes: int, deadline: float) -> bytes | None:
+        """The answer to the first of them; None at the deadline, or when the board is back at its REPL.
+
+        After silence or a damaged answer only AGAIN is sent, for the board may well be computing; whole
+        requests only after a NAK that says that they have not arrived.
+        """
+        first, began = flights[0], time.monotonic()
+        request, kind = first.frame, Message(first.frame.kind)
+        again = request
+        if request.payload and kind != Message.HELLO:
+            again = Frame(Message.AGAIN, self._session, request.number)
+        line_s = self._on_the_line_s(len(request.payload), answer_bytes)
         pace = self._paces.setdefault(kind, Pace(PATIENCE_S))
-        patience_s = pace.patience_s
-        began, damages, message = time.monotonic(), 0, request
+        patience_s, damages, asked = pace.patience_s, 0, began
+        lost_at = began + SILENCE_AT_SPEED_S + self.work_s + line_s
         while True:
-            sent.sends += 1
-            self._write(message.encode())
-            asked = time.monotonic()
             refused = self._refused
-            answer = self._answer(kind, min(deadline, asked + patience_s + line_s))
+            until = min(deadline, asked + patience_s + line_s)
+            answer = self._answer(flights, until) if first.answer is None else first.answer
             now = time.monotonic()
             if isinstance(answer, bytes):
-                self._heard = now
-                self._answers += kind != Message.HELLO
-                self._damaged = 0
-                self._receiver.stray.clear()
-                self._slowest_s = max(self._slowest_s, now - began)
-                if sent.sends == 1:
-                    pace.answered(now - asked)
+                self._note_answer(first, now, began, pace)
                 return answer
             if now >= deadline or self._back_at_prompt() or answer is Message.STRANGER:
                 return None
@@ -322,17 +398,41 @@ class Link:
             else:
                 self._damaged += self._refused == refused
                 began = now  # what was damaged until now says nothing of how slow the board is
+            if self.baud and (damages >= DAMAGE_AT_SPEED or now >= lost_at):
+                self._most_baud = self._own_baud
+                return None
             if damages >= DAMAGE_LIMIT and not self._examined:
                 self._blame_line()
                 return None
-            message = request if answer is Message.NAK else again
-            self.resends += 1
+            asked = time.monotonic()
+            if answer is None:
+                self._send(first, again)
+                self.resends += 1
+                continue
+            for flight in flights:
+                self._send(flight)
+                self.resends += 1
 
-    def _answer(self, kind: Message, deadline: float) -> bytes | Message | None:
-        """The payload of the answer to the request just sent; NAK or STRANGER; None for silence or damage.
+    def _note_answer(self, flight: Flight, now: float, began: float, pace: Pace) -> None:
+        """How soon it came tells how long to wait for others."""
+        self._heard = now
+        self._answers += flight.frame.kind != Message.HELLO
+        self._damaged = 0
+        self._receiver.stray.clear()
+        self._slowest_s = max(self._slowest_s, now - began)
+        self.waited_s = now - flight.posted
+        if flight.sent.sends == 1:
+            pace.answered(now - max(flight.posted, self._answered_at))
+        self._answered_at = now
 
-        NAK only when the request is not there. VerificationError for a frame that no honest board sends.
+    def _answer(self, flights: deque[Flight], deadline: float) -> bytes | Message | None:
+        """The payload of the answer to the first request; NAK or STRANGER; None for silence or damage.
+
+        NAK only when the request is not there. An answer to a later one is kept: that to the first was lost.
+        VerificationError for a frame that no honest board sends.
         """
+        first = flights[0].frame
+        kind = Message(first.kind)
         while frame := self._frame(deadline):
             if frame.version != VERSION:
                 raise self._other_version(frame.version)
@@ -340,16 +440,22 @@ class Link:
                 continue
             if frame.kind == Message.NAK:
                 self._refused += 1
-                return None if frame.number == self._number else Message.NAK
-            if frame.kind == Message.STRANGER and frame.number == self._number:
+                ours = frame.session == self._session
+                return None if ours and frame.number >= first.number else Message.NAK
+            if frame.kind == Message.STRANGER and frame.number == first.number:
                 return Message.STRANGER
-            if self._is_stale(frame):
+            if self._is_stale(frame, first.number):
                 continue
+            flight = flights[frame.number - first.number]
             asked = CRC.unpack_from(frame.payload)[0] if len(frame.payload) >= CRC.size else None
-            if asked != self._sent[self._number].crc:
+            if asked != flight.sent.crc:
                 raise self._misplaced(frame, asked)
-            self._sent[self._number].answers += 1
+            self._count_answer(flight.sent, frame.number, first.number)
             said = frame.payload[CRC.size :]
+            if flight is not flights[0] and frame.kind != kind | ANSWER:
+                if flights[0].sent.sends > 1:
+                    continue
+                return Message.NAK  # the board refuses a later one, for it lacks the first
             if frame.kind == Message.FAULT:
                 why = escaped(said.decode(errors="replace"))
                 raise VerificationError(
@@ -357,16 +463,21 @@ class Link:
                 )
             if frame.kind != kind | ANSWER:
                 raise self._distrust(f"answered a {kind.name.lower()} frame with one of kind {frame.kind}")
-            return said
+            if flight is flights[0]:
+                return said
+            flight.answer = said
+            if flights[0].sent.sends == 1:
+                return None  # else it was asked for again already
         return None
 
-    def _is_stale(self, frame: Frame) -> bool:
-        """Whether a frame answers an earlier request: late, and to be passed over.
+    def _is_stale(self, frame: Frame, awaited: int) -> bool:
+        """Whether a frame answers a request before the one that is awaited: late, and to be passed over.
 
         VerificationError when it cannot be: from a session that never was, or oftener than was asked.
         """
         if frame.kind < ANSWER and frame.kind != Message.FAULT:
-            if frame.session == self._session and frame.number == self._number:
+            echo = frame.session == self._session and frame.number == awaited
+            if echo and not who_speaks(bytes(self._receiver.said), unasked=False)[0]:
                 raise VerificationError(
                     f"{self._line}: everything that is sent comes back, so there is no board behind this "
                     "port (loop://, or its two data lines are joined): give the board's port"
@@ -379,18 +490,21 @@ class Link:
                 )
             self._late += 1
             return True
-        if frame.number == self._number:
-            return False
         if frame.number > self._number:
             raise self._distrust(f"answered request {frame.number}, which was never sent")
-        earlier = self._sent.get(frame.number, Sent(0))
-        earlier.answers += 1
-        if earlier.answers > earlier.sends:
-            raise self._distrust(
-                f"answered request {frame.number} once more instead of request {self._number}: a replay"
-            )
+        if frame.number >= awaited:
+            return False
+        self._count_answer(self._sent.get(frame.number, Sent(0)), frame.number, awaited)
         self._late += 1
         return True
+
+    def _count_answer(self, sent: Sent, number: int, awaited: int) -> None:
+        """VerificationError for an answer that comes oftener than it was asked for."""
+        sent.answers += 1
+        if sent.answers > sent.sends:
+            raise self._distrust(
+                f"answered request {number} once more instead of request {awaited}: a replay"
+            )
 
     def _misplaced(self, frame: Frame, asked: int | None) -> VerificationError:
         """The error for an answer whose number is right and whose request is another."""
@@ -401,7 +515,7 @@ class Link:
                 )
         return self._distrust(
             f"answered request {frame.number} for another input than was sent (its CRC-32 is "
-            f"{'missing' if asked is None else f'{asked:08x}'}, not {self._sent[self._number].crc:08x})"
+            f"{'missing' if asked is None else f'{asked:08x}'}, not {self._sent[frame.number].crc:08x})"
         )
 
     def _on_the_line_s(self, request_bytes: int, answer_bytes: int) -> float:
@@ -454,8 +568,10 @@ class Link:
         with suppress(VerificationError):
             if time.monotonic() - self._heard < AWAKE_S:
                 self._ask(Message.RESET, b"", 0, time.monotonic() + 2.0)
+                self._slow_down()
                 if self._prompts or self._prompted:
                     self._until(EXECUTED, time.monotonic() + 0.5)
+            self._slow_down()
             if self._prompts or self._prompted:
                 self._write(FRIENDLY_REPL)
         self._heard = float("-inf")
@@ -477,6 +593,59 @@ class Link:
         self._examined = True
         return answer is not None
 
+    # -- the rate
+
+    def _speeds_up(self, hello: Hello) -> bool:
+        """Agree on the fastest rate that the port, the board and what lies between carry.
+
+        False when the board does not answer at its own rate after one that failed: it must be entered again.
+        """
+        self._own_baud = hello.baud
+        for baud in FASTER_BAUDS:
+            if not self._set_baud or not hello.baud < baud <= self._most_baud:
+                continue
+            taken = self._ask(Message.BAUD, CRC.pack(baud), CRC.size, time.monotonic() + 2 * PATIENCE_S)
+            if taken is None or len(taken) != CRC.size:
+                self._most_baud = hello.baud
+                return False
+            if not CRC.unpack(taken)[0]:
+                continue
+            began = time.monotonic()
+            if self._is_carried(baud):
+                self._most_baud = baud
+                return True
+            self._most_baud = baud // 2
+            if not self._is_back(began + TRIAL_S):
+                return False
+        return True
+
+    def _is_carried(self, baud: int) -> bool:
+        """Whether every byte value crosses the line at this rate, both ways, and the board knows it."""
+        assert self._set_baud
+        self.baud = baud
+        if not self._set_baud(baud):
+            return False
+        time.sleep(SETTLES_S)
+        probe_s = TRY_OUT_S + (self._greeting_bytes + 2 * len(EVERY_BYTE)) * 10 / baud
+        for test in (EVERY_BYTE, b""):
+            said = self._ask(Message.HELLO, test, self._greeting_bytes, time.monotonic() + probe_s)
+            if said is None or not said.endswith(test):
+                return False
+        return True
+
+    def _is_back(self, by: float) -> bool:
+        """After a rate that failed: whether the board answers at its own."""
+        self._slow_down()
+        self._read_away(by)
+        patience_s = 2 * PATIENCE_S + self._on_the_line_s(0, self._greeting_bytes)
+        return self._ask(Message.HELLO, b"", self._greeting_bytes, time.monotonic() + patience_s) is not None
+
+    def _slow_down(self) -> None:
+        """The port has the board's own rate again, at which its REPL speaks."""
+        if self.baud and self._set_baud:
+            self._set_baud(self._own_baud)
+        self.baud = 0
+
     # -- what is wrong
 
     def _parse_hello(self, said: bytes) -> Hello:
@@ -484,9 +653,11 @@ class Link:
         names = [escaped(name.decode(errors="replace")) for name in said[HELLO.size :].split(b"\0")]
         if len(said) < HELLO.size or len(names) < 2:
             raise self._distrust(f"said hello in {len(said)} bytes that are none")
-        fingerprint, layer_count, sizes, before, runs = HELLO.unpack_from(said)
+        fingerprint, layer_count, sizes, before, runs, window, baud = HELLO.unpack_from(said)
         model, firmnet, *ports = names
-        return Hello(fingerprint, layer_count, sizes, before, runs, model, firmnet, tuple(ports))
+        return Hello(
+            *(fingerprint, layer_count, sizes, before, runs, window, baud), *(model, firmnet, tuple(ports))
+        )
 
     def _check_not_reset(self) -> None:
         """BoardReset, or Crashed, where that is why the board does not know what it was told before."""
@@ -586,8 +757,9 @@ class Link:
 
     def _write(self, data: bytes) -> None:
         try:
-            for start in range(0, len(data), CHUNK_BYTES):
-                self._port.write(data[start : start + CHUNK_BYTES])
+            size = max(PACKET_BYTES, min(CHUNK_BYTES, int(self._bytes_per_s) // PACKET_BYTES * PACKET_BYTES))
+            for start in range(0, len(data), size):
+                self._port.write(data[start : start + size])
         except OSError as error:
             raise self._broken(error) from error
 
@@ -600,6 +772,14 @@ class Link:
             raise
         except VerificationError as error:
             raise VerificationError(f"{self._line}: {error}") from None
+
+    def _read_away(self, until: float) -> None:
+        """What comes until then is of no use."""
+        while time.monotonic() < until:
+            try:
+                self._receiver.take(TEXT_LIMIT_BYTES)
+            except OSError as error:
+                raise self._broken(error) from error
 
     def _until(self, marker: bytes, deadline: float) -> bytes | None:
         try:

@@ -4,7 +4,7 @@ import errno
 import os
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from ..calls import Prediction
 from ..errors import UserError, VerificationError, escaped, first_line
 from ..ir import Array, unwrapped
 from ..manifest import Manifest
-from ..targets import remedy
+from ..targets import Board, remedy
 from .computer import computer
 from .crash import Crashed, explain
 from .device import (
@@ -36,13 +36,16 @@ from .frames import (
     CRC,
     IMAGE,
     INFO,
+    MOST_UNDER_WAY,
     PREDICTION,
+    STEP_HEAD,
     TEXT_LIMIT_BYTES,
     Message,
     step_payload,
 )
 from .link import Hello, Link
 from .prompt import BoardPrompt
+from .rates import setter
 
 POLL_S = 0.1
 """How long one read of the port may wait."""
@@ -162,7 +165,7 @@ class ServedDevice(Closing):
         remedy: str,
     ) -> None:
         self._name = name
-        self._manifest = artifact.manifest
+        self._manifest, self._board = artifact.manifest, artifact.board
         self._remedy = remedy
         self._port = port
         self._refusal = ""
@@ -186,6 +189,8 @@ class ServedDevice(Closing):
             / min(map(board.clock_hz, board.envs)),
             prompts=self._prompts,
             explain=lambda crash: explain(crash, artifact),
+            set_baud=setter(port) if board.link.transport == "uart" else None,
+            most_baud=board.link.most_baud,
             greeting_bytes=TEXT_LIMIT_BYTES // 2 + sum(1 + len(port) for port in ports_of(artifact.manifest)),
         )
         try:
@@ -214,14 +219,13 @@ class ServedDevice(Closing):
         rows = side_by_side(stored(self._manifest.inputs, inputs))
         outputs = np.empty((len(rows), output_bytes), np.int8)
         numbers = np.empty((len(rows), tails), np.uint32)
-        for i, row in enumerate(rows):
-            kind = Message.CHECKSUMS if layers else Message.RUN
-            asked = time.monotonic()
-            answer = self._ask_step(kind, row.tobytes(), output_bytes + 4 * tails)
+        kind = Message.CHECKSUMS if layers else Message.RUN
+        asked = (row.tobytes() for row in rows)
+        for i, answer in enumerate(self._ask_steps(kind, asked, output_bytes + 4 * tails)):
             outputs[i] = np.frombuffer(answer, np.int8, output_bytes)
             numbers[i] = np.frombuffer(answer, "<u4", offset=output_bytes)
             if not layers:
-                self._check_duration(int(numbers[i, 0]) / 1e6, time.monotonic() - asked)
+                self._check_duration(int(numbers[i, 0]) / 1e6, self.link.waited_s)
                 self._timed = Timed(self._timed.runs + 1, self._timed.microseconds + int(numbers[i, 0]))
             if progress:
                 progress(i + 1)
@@ -235,7 +239,7 @@ class ServedDevice(Closing):
     def dump(self, x: Any, layer: int) -> Array:
         (row,) = side_by_side(stored(self._manifest.inputs, alone(x)))
         with self.link.patient():
-            answer = self._ask_step(Message.DUMP, row.tobytes(), self._layer_bytes[layer], layer)
+            (answer,) = self._ask_steps(Message.DUMP, [row.tobytes()], self._layer_bytes[layer], layer)
         return self._manifest.layers[layer].values(answer)
 
     def predict(self, samples: Any) -> tuple[Prediction, ...]:
@@ -322,7 +326,7 @@ class ServedDevice(Closing):
 
         Of a board that runs another firmware from the start only runs are refused: verify says whose it is.
         """
-        wrong = difference(self._manifest, hello)
+        wrong = difference(self._manifest, hello, self._board)
         self._refusal = wrong and (f"{self._name} runs another firmware: {wrong}; {self._remedy}")
         stranger = hello.fingerprint.hex() != self._manifest.fingerprint
         if self._refusal and (self._known or not stranger):
@@ -336,26 +340,34 @@ class ServedDevice(Closing):
                 f"{waited_s:.2g} s: its clock is set wrong, or it runs another firmware"
             )
 
-    def _ask_step(self, kind: Message, inputs: bytes, answer_bytes: int, layer: int = 0) -> bytes:
-        """The answer to the next step, which the board computes once, however often it is asked."""
+    def _ask_steps(
+        self, kind: Message, inputs: Iterable[bytes], answer_bytes: int, layer: int = 0
+    ) -> Iterator[bytes]:
+        """The answers to the next steps, each of which the board computes once, however often it is asked."""
         if self._step is None:
             self.reset()
-        assert self._step is not None
-        answer = self._ask(kind, step_payload(self._step, inputs, layer), answer_bytes)
-        self._step += 1
-        return answer
+        first, done = self._step or 0, 0
+        self._step = None  # unless every answer comes, nobody knows
+        payloads = (step_payload(first + i, each, layer) for i, each in enumerate(inputs))
+        for answer in self._answers(kind, payloads, answer_bytes):
+            done += 1
+            yield answer
+        self._step = first + done
 
     def _ask(self, kind: Message, payload: bytes, answer_bytes: int) -> bytes:
-        """The answer, which must have exactly `answer_bytes`."""
+        return next(self._answers(kind, [payload], answer_bytes))
+
+    def _answers(self, kind: Message, payloads: Iterable[bytes], answer_bytes: int) -> Iterator[bytes]:
+        """The answers, which must have exactly `answer_bytes`."""
         if self._refusal:
             raise VerificationError(self._refusal)
-        answer = self.link.request(kind, payload, answer_bytes)
-        if len(answer) != answer_bytes:
-            raise VerificationError(
-                f"{self._name} answered a {kind.name.lower()} frame with {len(answer)} bytes instead of "
-                f"{answer_bytes}: it runs another firmware, {self._remedy}"
-            )
-        return answer
+        for answer in self.link.requests(kind, payloads, answer_bytes):
+            if len(answer) != answer_bytes:
+                raise VerificationError(
+                    f"{self._name} answered a {kind.name.lower()} frame with {len(answer)} bytes instead of "
+                    f"{answer_bytes}: it runs another firmware, {self._remedy}"
+                )
+            yield answer
 
 
 class SerialDevice(ServedDevice):
@@ -393,7 +405,13 @@ def _differing(said: Sequence[str], right: Sequence[str]) -> dict[str, tuple[obj
     return {f"its {wanted.partition(' ')[0]}": (told, wanted) for told, wanted in pairs[:1]}
 
 
-def difference(manifest: Manifest, hello: Hello) -> str:
+def most_under_way(manifest: Manifest, board: Board) -> int:
+    """For so many requests the board may have room, where all but one wait in its RAM."""
+    waiting_bytes = STEP_HEAD.size + sum(edge.byte_count for edge in manifest.inputs)
+    return min(MOST_UNDER_WAY, 1 + board.chip.ram_bytes // waiting_bytes)
+
+
+def difference(manifest: Manifest, hello: Hello, board: Board) -> str:
     """The first thing in which a board's greeting differs from the manifest; "" when there is none."""
     layers = [layer.byte_count for layer in manifest.layers]
     ports = ports_of(manifest)
@@ -405,6 +423,8 @@ def difference(manifest: Manifest, hello: Hello) -> str:
         **_differing(hello.ports, ports),
         "its layer count": (hello.layer_count, len(layers)),
         "its layers' sizes": (hello.sizes, zlib.crc32(np.array(layers, "<u4").tobytes())),
+        "its window": (hello.window, min(max(hello.window, 1), most_under_way(manifest, board))),
+        "its baud rate": (hello.baud, hello.baud and board.link.baud),
     }
     for what, (said, right) in wanted.items():
         if said != right:

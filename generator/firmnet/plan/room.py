@@ -1,12 +1,23 @@
 """Does a model fit a board? Judged before anything is compiled, by what every firmware of the board takes."""
 
+from dataclasses import dataclass
+
 from ..errors import UserError
 from ..ir import Graph
+from ..ops import OPS
 from ..targets import RUNTIME_NAMES, Board, Runtime, isa, needs
 from .arena import SMALLER, STACK_BYTES, Program, TooLarge, largest, least, plan
 
 OWN_BYTES = 256
 """By so much our own start of a board may take more RAM than is known before it is built."""
+ANSWERS_BYTES = 1024
+"""Answers that are remembered take no more, but for one."""
+LEAST_RING_BYTES = 256
+"""Of the ring in which waits what comes, where only short questions do."""
+SMALL_FLASH_BYTES = 65_536
+"""No chip with less remembers more than one answer: the code for that is left out."""
+FRAME_BYTES = 36
+"""What a request to run is longer than its inputs."""
 ARDUINO_BYTES = 6_144
 """By so much an Arduino core may."""
 
@@ -49,14 +60,51 @@ def link_bytes(graph: Graph, runtime: Runtime) -> int:
     return 4 * len(graph.nodes) + states
 
 
+@dataclass(frozen=True)
+class KeptAnswers:
+    """How many answers the C runtime remembers, so that as many requests may be under way: `count` of
+    `words` each; and the ring in which those wait.
+
+    The words of one alone are checksums of the layers: its outputs stay where they are, until the next input
+    comes.
+    """
+
+    count: int
+    words: int
+    ring_bytes: int
+
+
+def answers_kept(graph: Graph, board: Board, program: Program) -> KeptAnswers:
+    """What the RAM that is left has room for."""
+    tensors = graph.tensors
+    inputs, outputs = (
+        sum(tensors[port.tensor].byte_count for port in some) for some in (graph.inputs, graph.outputs)
+    )
+    layers = max(1, sum(not OPS[node.op].view for node in graph.nodes))
+    left = _left(graph, board, program) - sample_bytes(graph, board, program)
+    for count in (4, 2) if board.chip.flash_bytes > SMALL_FLASH_BYTES else ():
+        ring_bytes = max(LEAST_RING_BYTES, (count - 1) * (inputs + FRAME_BYTES) + 1)
+        found = KeptAnswers(count, layers + -(-outputs // 4), ring_bytes)
+        answers, waiting = 4 * found.words * count, ring_bytes - LEAST_RING_BYTES
+        modest = answers <= ANSWERS_BYTES and (count == 2 or waiting <= ANSWERS_BYTES)
+        if modest and answers + waiting <= left:
+            return found
+    return KeptAnswers(1, layers, LEAST_RING_BYTES)
+
+
 def sample_bytes(graph: Graph, board: Board, program: Program) -> int:
     """RAM that the C runtime reserves for a call with real numbers: one float for each value of all inputs,
     or of the largest output; 0 where there is none left, and calls are not verified.
     """
     sizes = [graph.tensors[port.tensor].size for port in graph.inputs]
     wanted = 4 * max(sum(sizes), *(graph.tensors[port.tensor].size for port in graph.outputs))
-    left = ram_room(board, "c", link_bytes(graph, "c")) - program.ram_bytes
-    return wanted if wanted + (ARDUINO_BYTES if board.platformio else OWN_BYTES) <= left else 0
+    return wanted if wanted <= _left(graph, board, program) else 0
+
+
+def _left(graph: Graph, board: Board, program: Program) -> int:
+    """RAM that the C runtime leaves beside what it must have."""
+    unknown = ARDUINO_BYTES if board.platformio else OWN_BYTES
+    return ram_room(board, "c", link_bytes(graph, "c")) - program.ram_bytes - unknown
 
 
 def check_flash(name: str, constants_bytes: int, board: Board, runtime: Runtime = "micropython") -> None:

@@ -13,7 +13,10 @@ import time
 import tty
 from pathlib import Path
 
-RATES = {getattr(termios, f"B{rate}"): rate for rate in (1200, 9600, 115_200, 230_400, 460_800, 921_600)}
+RATES = {
+    getattr(termios, f"B{rate}"): rate
+    for rate in (1200, 9600, 115_200, 230_400, 460_800, 921_600, 1_000_000, 1_500_000, 2_000_000)
+}
 LOOK_S = 0.02
 """How often a board looks whether its port is open."""
 
@@ -36,6 +39,9 @@ class SimulatedLine:
         self._gone = threading.Event()
         self._reset = threading.Event()
         self._was_open = False
+        self._spoken: int | None = None
+        self.garbles_above: int | None = None
+        """Its adapter takes faster rates, and then no byte comes through as it was."""
         self.resets_when_opened = False
         """Whether DTR leads to the board's reset."""
 
@@ -55,6 +61,16 @@ class SimulatedLine:
         """The rate at which it was opened last."""
         return RATES.get(termios.tcgetattr(self._board)[5], 0)
 
+    def speak_at(self, baud: int, /) -> None:
+        """The board's own rate from now on: while the host's is another, nothing comes through as it was."""
+        self._spoken = baud
+
+    def _carried(self, data: bytes) -> bytes:
+        """What the other end makes of it."""
+        baud = self.baud
+        wrong = self._spoken not in (None, baud) or (self.garbles_above and baud > self.garbles_above)
+        return bytes(len(data)) if wrong else data
+
     def reset(self) -> None:
         """Make the program that reads here begin anew."""
         self._reset.set()
@@ -69,7 +85,7 @@ class SimulatedLine:
             self._check()
             if self.is_open:
                 with_data, _, _ = select.select([self._board], [], [], LOOK_S)
-                data = self._read(size) if with_data else b""
+                data = self._carried(self._read(size)) if with_data else b""
                 if data:
                     return data
             else:
@@ -79,6 +95,7 @@ class SimulatedLine:
         return b""
 
     def sendall(self, data: bytes, /) -> None:
+        data = self._carried(data)
         while data and self.is_open:
             self._check()
             select.select([], [self._board], [], LOOK_S)

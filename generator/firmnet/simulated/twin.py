@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from ..interpret import Stepper, in_model_order, model_shape
 from ..ir import Array, Graph, Node
 from ..qmath import dequantize_output, quantize_input
 from ..targets import Board
+
+RING_BYTES = 2047
+"""So much may come while the model runs."""
 
 
 class Halt(Exception):
@@ -38,6 +41,13 @@ class Wire(Protocol):
     def recv(self, size: int, /) -> bytes: ...
     def sendall(self, data: bytes, /) -> None: ...
     def settimeout(self, seconds: float | None, /) -> None: ...
+
+
+@runtime_checkable
+class RatedWire(Protocol):
+    """The end of a line on which both ends must speak at one rate."""
+
+    def speak_at(self, baud: int, /) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Twin:
     """A board that runs `graph`, with `flash` as its memory from `burnt.flash_origin` on."""
 
     gap_ms = 250
+    fastest_baud = 2_000_000
 
     def __init__(
         self,
@@ -90,6 +101,7 @@ class Twin:
     def repl(self, line: Wire) -> None:
         """Read and execute until the line closes, as MicroPython's raw REPL does."""
         self._line = line
+        self._baud(0, True)
         text = b""
         while True:
             byte = self._byte()
@@ -130,7 +142,9 @@ class Twin:
             "micropython": lambda: SimpleNamespace(kbd_intr=self._kbd_intr),
             "gc": lambda: SimpleNamespace(collect=lambda: None, mem_free=lambda: 12345),
             "time": lambda: SimpleNamespace(
-                ticks_ms=lambda: int(time.monotonic() * 1000), ticks_diff=lambda a, b: a - b
+                ticks_ms=lambda: int(time.monotonic() * 1000),
+                ticks_diff=lambda a, b: a - b,
+                sleep_ms=lambda ms: time.sleep(ms / 1000),
             ),
             **{
                 module.__name__: functools.partial(lambda it: it, module)
@@ -183,6 +197,8 @@ class Twin:
             clock_hz=lambda: None,
             read=self._read,
             write=lambda data: self._line.sendall(data),
+            ring=lambda buffer: len(buffer) - 1 if buffer else RING_BYTES,
+            baud=self._baud,
         )
 
     def _run(self) -> None:
@@ -265,6 +281,14 @@ class Twin:
         finally:
             self._line.settimeout(None)
         return done
+
+    def _baud(self, rate: int = 0, take: bool = False) -> int:
+        link = self.burnt.board.link
+        if link.transport != "uart" or rate > self.fastest_baud:
+            return 0
+        if take and isinstance(self._line, RatedWire):
+            self._line.speak_at(rate or link.baud)
+        return rate or link.baud
 
     def _byte(self) -> bytes:
         byte = self._line.recv(1)

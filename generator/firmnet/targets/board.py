@@ -128,10 +128,14 @@ EMULATED_ONLY = Baremetal("cmsdk_uart", clock_hz=25_000_000, uart_irq=0)
 
 @dataclass(frozen=True, config=_CLOSED)
 class Connection:
-    """How host and board talk. USB ids are "vid:pid"; a board in its bootloader shows another."""
+    """How host and board talk. USB ids are "vid:pid"; a board in its bootloader shows another.
+
+    `baud`: of its prompt, and where a UART begins; they may agree on a faster rate, up to `most_baud`.
+    """
 
     transport: Literal["uart", "usb_cdc"]
     baud: Annotated[int, Field(ge=300, le=20_000_000, strict=True)] = 115_200
+    most_baud: Annotated[int, Field(ge=300, le=20_000_000, strict=True)] = 2_000_000
     usb_ids: tuple[UsbId, ...] = ()
     bootloader_usb_ids: tuple[UsbId, ...] = ()
     touch_1200: bool = False
