@@ -42,28 +42,10 @@ uint32_t fn_board_baud(uint32_t baud, int take)
     return baud;
 }
 
-// What the ring has no room for stays in Serial: a USB port then refuses the host's next packet until there is room.
-void fn_board_poll(void)
-{
-    while (fn_receives() && Serial.available() > 0) {
-        fn_received((uint8_t)Serial.read());
-        deaf = false;
-    }
-}
-
-void fn_board_idle(void)
-{
-#if defined(ARDUINO_ARCH_STM32)
-    __WFI(); // the next tick, at most 1 ms away, or the interrupt of a byte wakes it
-#else
-    yield(); // on mbed the idle thread sleeps
-#endif
-}
-
 /* A core may take less than it is given, or nothing for a while: stm32duino's USB does as soon as the host is slower than
  * 3 ms. So it is asked again while somebody has the port open, but not for ever: a program that opened it and does not read
  * must not stop the board. */
-void fn_board_write(const uint8_t *data, uint32_t n)
+static void write_now(const uint8_t *data, uint32_t n)
 {
     uint32_t since = fn_board_ms();
     while (n > 0) {
@@ -82,6 +64,56 @@ void fn_board_write(const uint8_t *data, uint32_t n)
             yield();
         }
     }
+}
+
+#if FN_HEAP_BYTES > 0 || FN_HAS_UART
+static void send_gathered(void)
+{
+}
+
+void fn_board_write(const uint8_t *data, uint32_t n)
+{
+    write_now(data, n);
+}
+#else // answers of the C runtime come in small parts, and a core on USB sends a packet for each call
+static uint8_t gathered[64];
+static uint32_t gathered_bytes;
+
+static void send_gathered(void)
+{
+    const uint32_t n = gathered_bytes;
+    gathered_bytes = 0;
+    write_now(gathered, n);
+}
+
+void fn_board_write(const uint8_t *data, uint32_t n)
+{
+    for (; n > 0; n--) {
+        gathered[gathered_bytes++] = *data++;
+        if (gathered_bytes == sizeof gathered) {
+            send_gathered();
+        }
+    }
+}
+#endif
+
+// What the ring has no room for stays in Serial: a USB port then refuses the host's next packet until there is room.
+void fn_board_poll(void)
+{
+    send_gathered();
+    while (fn_receives() && Serial.available() > 0) {
+        fn_received((uint8_t)Serial.read());
+        deaf = false;
+    }
+}
+
+void fn_board_idle(void)
+{
+#if defined(ARDUINO_ARCH_STM32)
+    __WFI(); // the next tick, at most 1 ms away, or the interrupt of a byte wakes it
+#else
+    yield(); // on mbed the idle thread sleeps
+#endif
 }
 
 uint32_t fn_board_ms(void)

@@ -112,25 +112,9 @@ static struct {
     uint32_t crc;
 } answer;
 
-static uint8_t packet[PACKET_BYTES];
-static uint32_t packed_bytes;
-
-static void flush(void)
-{
-    fn_board_write(packet, packed_bytes);
-    packed_bytes = 0u;
-}
-
-/* In packets, for a port on USB sends one for each call. */
 static void write(const void *data, uint32_t n)
 {
-    const uint8_t *from = (const uint8_t *)data;
-    while (n-- > 0u) {
-        packet[packed_bytes++] = *from++;
-        if (packed_bytes == sizeof packet) {
-            flush();
-        }
-    }
+    fn_board_write((const uint8_t *)data, n);
 }
 
 static void put(const void *data, uint32_t n)
@@ -173,6 +157,7 @@ static void begin(uint8_t what, uint32_t to, uint32_t bytes)
     memcpy(head + 8, &to, 4u);
     memcpy(head + 12, &bytes, 4u);
     answer.counting = 0;
+    answer.bytes = 0u;
     answer.crc = fn_crc32(0u, head + 2, COVERED_BYTES);
     memcpy(head + 16, &answer.crc, 4u);
     write(head, sizeof head);
@@ -182,10 +167,9 @@ static void end(void)
 {
     const uint32_t crc = answer.crc;
     write(&crc, sizeof crc);
-    if (!packed_bytes) {
+    if ((HEAD_BYTES + sizeof crc + answer.bytes) % PACKET_BYTES == 0u) {
         write("", 1u);
     }
-    flush();
 }
 
 typedef void (*parts)(void);
@@ -389,7 +373,7 @@ static void greet(void)
     put_word(sizes);
     put_word(session_before);
     put_word(runs);
-    put_word(fn_link_window);
+    put_word(FN_MOST_KEPT > 1u ? fn_link_window : 1u);
     put_word(own_baud());
     put(model->name, length_of(model->name) + 1u);
     put_text(fn_version);
@@ -491,7 +475,7 @@ static int is_next(void)
 
 static uint32_t *words_of(uint32_t at)
 {
-    return &fn_kept[at * fn_kept_words];
+    return FN_MOST_KEPT > 1u ? &fn_kept[at * fn_kept_words] : fn_kept;
 }
 
 static uint32_t number_words(void)
@@ -573,7 +557,7 @@ static void keep(uint32_t at)
 
 static uint32_t next_place(void)
 {
-    latest = latest + 1u < fn_kept_count ? latest + 1u : 0u;
+    latest = keeps_copies() && latest + 1u < fn_kept_count ? latest + 1u : 0u;
     kept[latest].kind = 0u;
     return latest;
 }
@@ -732,7 +716,7 @@ static int is_sample(void)
 
 static void respond(void)
 {
-    const uint32_t at = place_of(number());
+    const uint32_t at = place_of(number()), same = place_of(0u);
     note_frame();
     if (kind() == HELLO) {
         hello();
@@ -771,8 +755,8 @@ static void respond(void)
         predict();
     } else if (!is_step()) {
         refuse(kind() == PREDICT ? "there is no room for such a sample" : "no such request, or its payload has another length");
-    } else if (place_of(0u) < FN_MOST_KEPT) {
-        keep(place_of(0u)); /* asked once more, after the answer was lost */
+    } else if (same < FN_MOST_KEPT) {
+        keep(same); /* asked once more, after the answer was lost */
     } else if (!is_next()) {
         refuse("another step was asked for than the next one of the model: reset it");
     } else {
@@ -847,7 +831,6 @@ static void tell_byte(uint8_t byte)
     if (--examined == 0u) {
         write("]", 1u);
     }
-    flush();
 }
 
 /* What is no frame: the host's question what the line makes of every byte, a person's Enter, or damage. */
@@ -862,8 +845,7 @@ static void answer_text(void)
     if (same == sizeof question - 1u && request.at >= same) {
         write("<", 1u);
         every_byte(write);
-        flush();
-        examined = EXAMINED_BYTES;
+            examined = EXAMINED_BYTES;
         return;
     }
     if (request.head[0] == '\r' || request.head[0] == '\n') {
@@ -916,8 +898,7 @@ void fn_link_idle(void)
     if (examined) {
         if (silent_ms >= EXAMINED_MS) {
             write(examined == EXAMINED_BYTES ? "[]" : "]", examined == EXAMINED_BYTES ? 2u : 1u);
-            flush();
-            examined = 0u;
+                    examined = 0u;
         }
     } else if (request.damaged ? silent_ms >= QUIET_MS : request.at && silent_ms >= GAP_MS) {
         bad_frames++;

@@ -15,6 +15,7 @@ extern const uint32_t fn_kept_words; /* each in so many words, */
 extern const uint32_t fn_kept_count; /* and so many, FN_MOST_KEPT at most. Of one alone the outputs stay where they are */
 extern uint8_t fn_ring[];            /* room for all requests under way but one, or for what comes meanwhile */
 extern const uint32_t fn_ring_bytes;
+#define FN_LEAST_RING_BYTES 256u
 extern uint32_t fn_states_before[]; /* what the model remembered before the last dump, that it can be made once more */
 extern float fn_sample[];           /* room for real numbers: the inputs, then an output */
 extern const uint32_t fn_sample_bytes; /* 0: there is none */

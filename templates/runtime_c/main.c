@@ -11,9 +11,15 @@ extern uintptr_t fn_stack_bottom;
 static volatile uint32_t ring_head; /* where the receiver writes, and only it changes this */
 static volatile uint32_t ring_tail; /* where the reader reads */
 
+#if FN_MOST_KEPT > 1
+#define RING_BYTES fn_ring_bytes
+#else
+#define RING_BYTES FN_LEAST_RING_BYTES
+#endif
+
 static uint32_t after(uint32_t at)
 {
-    return at + 1u < fn_ring_bytes ? at + 1u : 0u; /* one of its bytes stays free */
+    return at + 1u < RING_BYTES ? at + 1u : 0u; /* one of its bytes stays free */
 }
 
 int fn_receives(void)
@@ -35,9 +41,11 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
     if (heap_end > heap_start) {
         fn_link_free_bytes = (uint32_t)((uintptr_t)heap_end - (uintptr_t)heap_start);
     }
+#if FN_MOST_KEPT > 1
     if (fn_ring_bytes - 1u <= FN_UNATTENDED_BYTES) {
         fn_link_window = fn_kept_count;
     }
+#endif
     fn_link_clock_hz = fn_board_clock_hz();
     fn_link_begin();
     for (;;) {

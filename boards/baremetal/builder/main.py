@@ -33,12 +33,14 @@ env.Replace(
 )
 
 cpu_flags = board.get("build.cpu_flags")
+# the C runtime has no variables that may be left out, and they are reached with less code where they lie together
+data_flags = [] if int(board.get("build.stack_is_low")) else ["-fdata-sections"]
 env.Append(
     ASFLAGS=cpu_flags,
     ASPPFLAGS=["-x", "assembler-with-cpp"],
     CFLAGS=["-std=gnu11"],
     CXXFLAGS=["-std=gnu++17", "-fno-exceptions", "-fno-rtti"],
-    CCFLAGS=[*cpu_flags, "-Os", "-ffunction-sections", "-fdata-sections", "-Wall"],
+    CCFLAGS=[*cpu_flags, "-Os", "-ffunction-sections", *data_flags, "-Wall"],
     LINKFLAGS=[
         *cpu_flags,
         "-nostartfiles",
