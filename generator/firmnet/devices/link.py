@@ -739,6 +739,8 @@ class Link:
         what, advice = who_speaks(bytes(self._receiver.said), unasked=False)
         if what.startswith("CircuitPython"):
             runs, fix = "CircuitPython, which", advice
+        if "MemoryError" in complaint:
+            fix = "too little of its RAM is free for the model: reset it, or use a smaller one"
         return VerificationError(
             f"{self._line}: the board runs {runs} cannot serve firmnet requests ({complaint}): {fix}"
         )
