@@ -67,7 +67,7 @@ _trial = 0  # that rate is on trial: 1 until something comes, then one more than
 def serve():
     """Answer frames until reset or silence. Ctrl-C is data meanwhile, and Timers wait."""
     micropython.kbd_intr(-1)
-    _firmnet.hold(True)
+    before = _firmnet.hold(True)
     ring = _make_room()
     try:
         _send(READY, 0)
@@ -76,7 +76,7 @@ def serve():
         _slow_down()
         if ring:
             _firmnet.ring(None)
-        _firmnet.hold(False)
+        _firmnet.hold(before)
         micropython.kbd_intr(3)
 
 

@@ -95,7 +95,12 @@ static void prompt(void)
 {
     int leave = 0;
     while (!leave) {
-        leave = pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl();
+        if (pyexec_mode_kind == PYEXEC_MODE_RAW_REPL) {
+            leave = pyexec_raw_repl();
+        } else {
+            fn_hold(0); /* what the host held at the raw prompt */
+            leave = pyexec_friendly_repl();
+        }
     }
 }
 
@@ -132,6 +137,7 @@ void fn_runtime(uint32_t *heap_start, uint32_t *heap_end, uint32_t stack_bytes)
     for (int stopped = 0, soft = 0;; soft = 1) {
         gc_init(heap_start, heap_end);
         mp_init();
+        fn_held = 0;
         machine_begin(soft);
         stopped = run(!stopped);
         mp_hal_stdout_tx_str("MPY: soft reboot\r\n");

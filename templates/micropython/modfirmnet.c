@@ -566,15 +566,27 @@ static mp_obj_t firmnet_write(mp_obj_t buffer_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_write_obj, firmnet_write);
 
-/* hold(on): from then on no scheduled function runs, such as a Timer's; the frames on the port are nobody else's. */
+int fn_held;
+
+void fn_hold(int on)
+{
+    if (on != fn_held) {
+        fn_held = on;
+        if (on) {
+            mp_sched_lock();
+        } else {
+            mp_sched_unlock();
+        }
+    }
+}
+
+/* hold(on): from then on no scheduled function runs, such as a Timer's; until it is let go, or a person is at the prompt.
+ * Returns whether it was so before. */
 static mp_obj_t firmnet_hold(mp_obj_t on)
 {
-    if (mp_obj_is_true(on)) {
-        mp_sched_lock();
-    } else {
-        mp_sched_unlock();
-    }
-    return mp_const_none;
+    const int before = fn_held;
+    fn_hold(mp_obj_is_true(on));
+    return mp_obj_new_bool(before);
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_hold_obj, firmnet_hold);
 

@@ -74,6 +74,7 @@ APP = """
 import time
 
 import micropython
+from machine import Timer
 from sensors.words import GREETING
 
 import inhabited
@@ -90,6 +91,8 @@ if wish == 1:
     raise ValueError("as wished")
 if wish == 4:
     micropython.kbd_intr(-1)
+if wish == 5:
+    timer = Timer(period=20, callback=lambda timer: print("tick"))
 while True:
     count += 1
     try:

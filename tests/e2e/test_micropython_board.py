@@ -26,7 +26,7 @@ from firmnet.verify import verify
 
 BEGINS = b"running main.py: Ctrl-C stops it\r\napp hello 5\r\n"
 CTRL_C, CTRL_D, RAW, FRIENDLY = b"\x03", b"\x04", b"\x01", b"\x02"
-OBEY, RAISE, DEFY, TALK, SHUT_OUT = range(5)
+OBEY, RAISE, DEFY, TALK, SHUT_OUT, TICK = range(6)
 
 
 class Board:
@@ -85,7 +85,7 @@ def test_a_soft_reset_at_the_raw_prompt_does_not_start_it(stopped: Board) -> Non
 def test_its_exception_is_shown_and_leaves_the_prompt(stopped: Board) -> None:
     stopped.wish(RAISE)
     shown = stopped.until(b">>> ").decode().splitlines()[:3]
-    assert shown[1:] == ['  File "main.py", line 18, in <module>', "ValueError: as wished"]
+    assert shown[1:] == ['  File "main.py", line 19, in <module>', "ValueError: as wished"]
 
 
 def test_one_that_catches_ctrl_c_is_stopped_in_the_end(stopped: Board) -> None:
@@ -141,7 +141,7 @@ def test_ctrl_c_at_reset_keeps_it_from_starting(inhabited: Artifact) -> None:
         Board(port).until(BEGINS)
 
 
-@pytest.mark.parametrize("wish", [OBEY, DEFY, TALK], ids=["obeys", "defies", "talks"])
+@pytest.mark.parametrize("wish", [OBEY, DEFY, TALK, TICK], ids=["obeys", "defies", "talks", "ticks"])
 def test_the_board_is_verified_and_starts_its_app_again(inhabited: Artifact, wish: int) -> None:
     with emulated(inhabited) as it:
         with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:

@@ -293,7 +293,8 @@ class Link:
         if said is None:
             raise self._silence(f"{_quoted(code)} to the REPL", wait_s)
         said = said.rpartition(RAW_PROMPT + b"\r\n>")[2]  # to keys that were sent again, and were not lost
-        output, complaint = (*said.removeprefix(b"OK").split(b"\x04"), b"")[:2]
+        said = said[said.find(b"OK") + 2 :] if b"OK" in said else said  # before it a Timer may have printed
+        output, complaint = (*said.split(b"\x04"), b"")[:2]
         if complaint:
             self._check_not_reset()
             last = escaped(complaint.decode(errors="replace").strip().splitlines()[-1])

@@ -52,6 +52,8 @@ SUM = "def _s(p):\n c=0\n for y in p:c=_m.crc32(y,c)\n return c"
 """Where there are several outputs: the CRC-32 of all that predict() gave."""
 TABLE = "def _f(x,t,a,i):\n for j in range(len(i)):x[a+j]=t[i[j]]"
 """And how many floats come from a table of the few that differ."""
+HOLD = "import _firmnet as _m\ngetattr(_m,'hold',int)(1)"
+"""First of all: what Timers of the user's print would lie in the middle of the answer."""
 SPARE_BYTES = 4000
 """What compiling statements may take."""
 
@@ -180,7 +182,7 @@ class BoardPrompt:
     def _checked(self, code: str, patience_s: float) -> str | None:
         """How `_a` looks after the code has run; None when code or answer was damaged on the way."""
         text = (
-            f"import _firmnet as _m\n_a=None\n_c={code!r}\nif _m.crc32(_c)=={zlib.crc32(code.encode())}:\n"
+            f"{HOLD}\n_a=None\n_c={code!r}\nif _m.crc32(_c)=={zlib.crc32(code.encode())}:\n"
             " exec(_c)\n _a=repr(_a)\n print(_a,_m.crc32(_a))"
         )
         answer, _, crc = self._link.execute(text, patience_s).strip().rpartition(" ")

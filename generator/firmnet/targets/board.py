@@ -170,7 +170,7 @@ BAREMETAL_WAYS = ("stlink", "dfu", *OWN_WAYS)
 class MicroPython:
     """`heap_bytes`: the least that must be left on bare metal, what is reserved under an Arduino core.
 
-    `machine`: whether the module of that name comes along; it takes some 16 KB of flash.
+    `machine`: whether the module of that name comes along; it takes some 17 KB of flash.
     """
 
     heap_bytes: Bytes
