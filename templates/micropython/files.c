@@ -52,12 +52,18 @@ uint32_t *fn_files_begin(uint32_t *heap_start, uint32_t *heap_end)
     }
 #endif
 #if defined(FN_RAM_FILES_BYTES)
+#if defined(FN_RAM_FILES_ORIGIN) /* RAM that nothing else has */
+    (void)heap_start;
+    files = (place){IN_RAM, FN_RAM_FILES_ORIGIN, FN_RAM_FILES_BYTES, 512};
+    rom = (place){IN_RAM, FN_RAM_FILES_ORIGIN + FN_RAM_FILES_BYTES, FN_RAM_ROMFS_BYTES, 512};
+#else
     const uint32_t wanted = FN_RAM_FILES_BYTES + FN_RAM_ROMFS_BYTES;
     if ((uint32_t)((uint8_t *)heap_end - (uint8_t *)heap_start) >= LEAST_HEAP_BYTES + wanted) {
         heap_end -= wanted / sizeof *heap_end;
         files = (place){IN_RAM, (uint32_t)heap_end, FN_RAM_FILES_BYTES, 512};
         rom = (place){IN_RAM, files.start + files.bytes, FN_RAM_ROMFS_BYTES, 512};
     }
+#endif
 #if defined(FN_ROMFS_ORIGIN)
     if (*(const uint32_t *)FN_ROMFS_ORIGIN << 8 == 0x31cdd200u) { /* an image that the emulator was started with */
         rom = (place){READ_ONLY, FN_ROMFS_ORIGIN, FN_ROMFS_BYTES, FN_ROMFS_BYTES};

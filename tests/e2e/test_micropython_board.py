@@ -281,6 +281,17 @@ def test_what_is_there_is_listed_and_completed(mpremote: Mpremote) -> None:
     assert "small" not in listed
 
 
+def test_an_l475_has_its_files_in_the_second_sram(small_l475: Artifact) -> None:
+    with prompt_of(small_l475) as prompt:
+        prompt("f = open('kept', 'w'); n = f.write('it is'); f.close()")
+        prompt.key(CTRL_D)
+        assert prompt("print(open('kept').read())") == "it is"
+        assert (
+            prompt("import os, vfs; print(os.statvfs('/')[:3], len(vfs.rom_ioctl(2, 0)))")
+            == "(512, 512, 48) 8192"
+        )
+
+
 def test_main_py_of_the_files_runs_where_there_is_no_app(small: Artifact) -> None:
     with prompt_of(small) as prompt:
         prompt(

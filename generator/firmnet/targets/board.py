@@ -245,7 +245,8 @@ def _is_harmless(option: str, value: str) -> bool:
 class Emulator:
     """A machine that runs the bare-metal build, see machines.py; `arguments` (QEMU's) come before its
     `-serial`. `kind` is also the name of the device (devices/) that runs it. `ram_files_bytes` and
-    `ram_romfs_bytes`: of its RAM for files and ROMFS, where nobody can write its flash.
+    `ram_romfs_bytes`: of its RAM for files and ROMFS, where nobody can write its flash; from
+    `ram_files_origin` on, where nothing else is, or of what the heap can spare.
     """
 
     kind: Literal["qemu", "rp2040js"]
@@ -253,6 +254,7 @@ class Emulator:
     arguments: tuple[str, ...] = ()
     ram_files_bytes: Annotated[int, Field(ge=0, le=2**24, multiple_of=4096, strict=True)] = 0
     ram_romfs_bytes: Annotated[int, Field(ge=0, le=2**24, multiple_of=4096, strict=True)] = 0
+    ram_files_origin: Annotated[int, Field(ge=0, lt=2**32, multiple_of=8, strict=True)] | None = None
 
     def __post_init__(self) -> None:
         if self.kind == "rp2040js" and self.arguments:
