@@ -59,7 +59,8 @@ SCENES = {
         registry=True,
     ),
     "nucleo": Scene(f"deploy {MODEL} --board nucleo_f446re", lambda: (nucleo(),)),
-    "pico": Scene(f"deploy {MODEL} --board pico", lambda: (pico(),)),
+    "pico": Scene(f"deploy {MODEL} --board pico --app blink.py", lambda: (pico(),)),
+    "typo": Scene(f"deploy {MODEL} --board pico --app typo.py", lambda: (pico(),)),
     "nothing": Scene(f"deploy {MODEL} --board nucleo_f446re", tuple),
     "two": Scene(
         f"deploy {MODEL} --board nucleo_f446re",
@@ -90,6 +91,8 @@ def _workshop(scene: Scene) -> Iterator[Path]:
         folder = Path(tempfile.mkdtemp(prefix="firmnet-screens-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         shutil.copy(Path(assets("examples"), "simplenet.py"), folder)
+        (folder / "blink.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
+        (folder / "typo.py").write_text("import time\nwhile True\n    time.sleep(1)\n")
         stack.callback(os.chdir, os.getcwd())
         nordic_platform(folder / "cache")
         (folder / "boards").mkdir()

@@ -16,7 +16,7 @@
 //   after(microseconds, act), every(microseconds, act)   by the board's own clock
 //   say(text)  a line of this process's output
 //
-// An input that nobody drives reads low, whatever its resistor: a circuit with a bus sets the lines high first.
+// A pin reads what the chip drives it to; else what the circuit set it to by setInputValue(); else its resistor.
 import { readFileSync, writeSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -31,6 +31,7 @@ const BOOT2_AT = 0x20041f00; // where the boot ROM copies the first 256 bytes of
 const FLASH = 0x10000000;
 const SLICE_MS = 4; // of work between two looks at the socket
 const HARD_FAULT = 3;
+const WATCHDOG = 0x40058; // of rp2040js' peripherals
 
 const say = (text) => writeSync(2, `${text}\n`);
 
@@ -285,6 +286,25 @@ function completeCore(mcu, restart) {
   };
 }
 
+/** rp2040js' pins read what a circuit sets; a chip's read their own level too, and their resistors. */
+function completePin(pin) {
+  const { High, Low, InputPullUp } = rp2040js.GPIOPinState;
+  const put = pin.setInputValue.bind(pin);
+  let driven = null;
+  const settle = (state) => {
+    const level = state === High || (state !== Low && (driven ?? state === InputPullUp));
+    if (level !== pin.rawInputValue) {
+      put(level);
+    }
+  };
+  pin.setInputValue = (level) => {
+    driven = level;
+    settle(pin.value);
+  };
+  pin.refreshInput = () => put(pin.rawInputValue);
+  pin.addListener(settle);
+}
+
 // ---- the board ----
 
 class Board {
@@ -295,13 +315,21 @@ class Board {
   }
 
   switchOn() {
+    const before = this.mcu?.peripherals[WATCHDOG];
     const mcu = (this.mcu = new rp2040js.RP2040());
+    const watchdog = mcu.peripherals[WATCHDOG];
+    watchdog.reason = before?.reason ?? 0; // with the scratch registers all that outlives a reset
+    watchdog.scratchData = before?.scratchData ?? watchdog.scratchData;
     this.clock = mcu.clock;
     this.restarts = false;
     this.faults = new Faults(mcu);
     completeCore(mcu, () => (this.restarts = true));
-    mcu.peripherals[0x40058].onWatchdogTrigger = () => (this.restarts = true);
+    watchdog.onWatchdogTrigger = () => {
+      watchdog.alarm.enable = false; // else it comes again at once, for ever
+      this.restarts = true;
+    };
     mcu.onBreak = (code) => this.broke(code);
+    mcu.gpio.forEach(completePin);
     putRom(mcu);
     this.port = new Port(mcu.usbCtrl, (bytes) => this.socket?.write(bytes));
     this.port.open = this.socket !== null;

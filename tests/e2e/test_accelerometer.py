@@ -74,13 +74,16 @@ def test_the_example_tells_motions_apart_and_shows_them(port: serial.SerialBase,
 
 
 def test_a_pico_has_its_pins(port: serial.SerialBase) -> None:
-    """rp2040js shows no level at a pin that is driven, and has no pulls."""
     port.write(b"\x03")
     ask = Prompt(port)
     ask("from machine import *")
     assert ask("Pin('LED', Pin.OUT, value=1)") == "Pin('LED', OUT)"
     assert literal_eval(ask("mem32[0xD0000010] >> 25 & 1, mem32[0xD0000020] >> 25 & 1")) == (1, 1)
-    assert literal_eval(ask("Pin(25).off(), mem32[0xD0000010] >> 25 & 1")) == (None, 0)
+    assert literal_eval(ask("Pin(25).value(), Pin(25).off(), Pin(25).value()")) == (1, None, 0)
+    assert literal_eval(ask("[Pin(2, Pin.IN, pull).value() for pull in (Pin.PULL_UP, Pin.PULL_DOWN)]")) == [
+        1,
+        0,
+    ]
     assert literal_eval(ask("ADC('A0').read_u16(), freq()")) == (0, 125_000_000)
     ask("w = PWM('GP25', freq=1000, duty_u16=16384)")
     divisor, high, top = literal_eval(ask("[mem32[0x40050000 + 0x14 * 4 + i] for i in (4, 12, 16)]"))

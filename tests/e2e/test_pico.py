@@ -134,6 +134,19 @@ def test_ctrl_c_stops_a_program_that_reads_nothing_of_what_is_sent(prompt: seria
     until(prompt, b"KeyboardInterrupt")
 
 
+@pytest.mark.parametrize(
+    ("code", "cause"), [("reset()", 2), ("WDT(timeout=100)", 3)], ids=["asked", "watchdog"]
+)
+def test_it_comes_back_after_a_reset_and_knows_why(prompt: serial.SerialBase, code: str, cause: int) -> None:
+    prompt.write(f"\r\nimport machine; machine.{code}\r\n".encode())
+    said, deadline = b"", time.monotonic() + 60
+    while f"cause {cause}\r\n".encode() not in said:
+        assert time.monotonic() < deadline, said[-200:]
+        prompt.write(b"\r\nimport machine; print('cause', machine.reset_cause())\r\n")
+        time.sleep(1)
+        said += prompt.read(4096)
+
+
 def test_nobody_at_the_port_does_not_stop_a_program(pool: Artifact) -> None:
     with rp2040js.emulated(pool) as emulator:
         with opened(emulator.url) as wire:

@@ -5,9 +5,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from matrix_rows import ROWS, Row
+from matrix_rows import EXTREMES, ROWS, Row
 
-from firmnet.ir import Array, Call, Shape, Tensor
+from firmnet.ir import Array, Call, Dtype, Shape, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.batch_norm import BatchNormAttrs
 
@@ -68,14 +68,17 @@ def restored(y: Array, order: Shape) -> Array:
 
 @every_row
 def test_integers(row: Row) -> None:
+    """The same, but for a step where one axis is done, and rounded, before the other."""
+    wide = Dtype.INT16 in (row.case.call.inputs[0].dtype, row.case.call.output.dtype)
+    steps = 1 if row.op.name == "interpolate" and wide else 0
     for order in orders(row):
         call = moved(row, order)
         k = row.op.prepare(call)
         values = row.expected.view(call.output.dtype.numpy)
-        for x, expected in zip(row.inputs[-5:], values[-5:], strict=True):
+        for x, expected in zip(row.inputs[-EXTREMES:], values[-EXTREMES:], strict=True):
             u = [part.transpose(np.argsort(order)) for part in row.split(x)]
             y = restored(row.op.run_int(call, k, *u), order)
-            np.testing.assert_array_equal(y.ravel(), expected, err_msg=f"{order}")
+            np.testing.assert_allclose(y.ravel(), expected, rtol=0, atol=steps, err_msg=f"{order}")
 
 
 @every_row

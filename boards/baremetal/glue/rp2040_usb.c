@@ -463,7 +463,7 @@ void fn_board_write(const uint8_t *data, uint32_t n)
             const uint32_t before = hold_interrupts();
             sending = 1u;
             const uint32_t sent = send(EP_DATA, data, n);
-            last_was_whole = sent == EP_PACKET;
+            last_was_whole = sent == EP_PACKET && sent == n; /* of what is said here; the rest follows at once */
             let_interrupts(before);
             data += sent;
             n -= sent;

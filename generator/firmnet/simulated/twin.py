@@ -102,9 +102,10 @@ class Twin:
         """Read and execute until the line closes, as MicroPython's raw REPL does."""
         self._line = line
         self._baud(0, True)
-        text = b""
+        text, raw = b"", False
         while True:
             byte = self._byte()
+            raw = byte == b"\x01" or (raw and byte != b"\x02")
             if byte == b"\x01":
                 line.sendall(b"\r\nraw REPL; CTRL-B to exit\r\n>")
                 text = b""
@@ -112,6 +113,8 @@ class Twin:
                 line.sendall(b"\r\nMicroPython twin\r\n>>> ")
             elif byte == b"\x03":
                 text = b""
+            elif byte == b"\x04" and not raw:
+                line.sendall(b"\r\nMPY: soft reboot\r\n>>> ")
             elif byte == b"\x04":
                 line.sendall(b"OK")
                 line.sendall(b"\x04" + self._execute(text) + b"\x04>")
