@@ -31,6 +31,7 @@ def test_python_has_every_function_of_the_module_in_c() -> None:
         (6 | 3 << 8, "armv6m", "runs machine code for no architecture"),
         (6 | 2 << 8 | 7 << 10, "armv6m", r"runs machine code for version 6\.2, .* install MicroPython 1\.23"),
         (6 | 2 << 8 | 10 << 10, "python", ""),
+        (6 | 2 << 8 | 10 << 10, "armv6m", "runs machine code for xtensawin, this is for armv6m"),
         (6 | 3 << 8 | 9 << 10, "python", ""),
         (5 | 7 << 10, "python", r"version 5, these are of 6"),
         (None, "armv6m", r"loads no \.mpy files"),

@@ -23,6 +23,7 @@ ARCHITECTURES = (
 )
 """As MicroPython numbers them; of those from armv6m to armv7emdp each runs what those before it do."""
 CORTEX_M_CODE = ARCHITECTURES[4:9]
+OLDER = "version"
 
 
 class ChosenFiles(Protocol):
@@ -105,8 +106,8 @@ def push(
 def runs(mpy: Any, address: str) -> str:
     """Which machine code a MicroPython that says this of its .mpy files loads, as ARCHITECTURES names it.
 
-    "": none; "version 6.2": of an older MicroPython, which is not ours. UserError where it loads no .mpy
-    files, or others.
+    "": none; "version 6.2": a Cortex-M's, but of an older MicroPython, which is not ours. UserError where it
+    loads no .mpy files, or others.
     """
     if not isinstance(mpy, int):
         raise UserError(f"{address}: the MicroPython of this board loads no .mpy files: use a newer one")
@@ -116,14 +117,14 @@ def runs(mpy: Any, address: str) -> str:
             f"{address}: this board's MicroPython loads .mpy files of version {version}, these are of "
             f"{MPY_VERSION}: install MicroPython 1.23 or newer on it"
         )
-    if subversion != MPY_SUBVERSION:
-        return f"version {version}.{subversion}"
-    return ARCHITECTURES[number] if number < len(ARCHITECTURES) else f"number {number}"
+    its = ARCHITECTURES[number] if number < len(ARCHITECTURES) else f"number {number}"
+    older = subversion != MPY_SUBVERSION and its in CORTEX_M_CODE
+    return f"{OLDER} {version}.{subversion}" if older else its
 
 
 def is_thumb(its: str) -> bool:
-    """Whether a board runs machine code of some Cortex-M."""
-    return its in CORTEX_M_CODE
+    """Whether a board runs machine code of some Cortex-M, or would with a newer MicroPython."""
+    return its in CORTEX_M_CODE or its.startswith(OLDER)
 
 
 def check_runs(its: str, architecture: str, address: str) -> None:
