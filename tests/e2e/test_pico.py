@@ -58,7 +58,8 @@ def pool_in_c(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """With a probe's UART as its port."""
     pico = load_board("pico")
     own = Baremetal("rp2040_uart", 125_000_000, 20, {"FN_USART": 0}, "uf2")
-    board = dataclasses.replace(pico, id="probed", baremetal=own, link=Connection("uart", 921_600))
+    port, pins = Connection("uart", 921_600), dataclasses.replace(pico.pins, uart=None)
+    board = dataclasses.replace(pico, id="probed", baremetal=own, link=port, pins=pins)
     made = compiled(board, "c")
     made.build(tmp_path_factory.mktemp("uart") / "artifact", emulate=True)
     assert made.artifact
