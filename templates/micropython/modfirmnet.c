@@ -566,20 +566,6 @@ static mp_obj_t firmnet_write(mp_obj_t buffer_in)
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_write_obj, firmnet_write);
 
-int fn_held;
-
-void fn_hold(int on)
-{
-    if (on != fn_held) {
-        fn_held = on;
-        if (on) {
-            mp_sched_lock();
-        } else {
-            mp_sched_unlock();
-        }
-    }
-}
-
 /* hold(on): from then on no scheduled function runs, such as a Timer's; until it is let go, or a person is at the prompt.
  * Returns whether it was so before. */
 static mp_obj_t firmnet_hold(mp_obj_t on)

@@ -78,6 +78,20 @@ int fn_receives(void)
     return !full || (mp_interrupt_char >= 0 && fn_board_ms() - full_ms >= UNREAD_MS);
 }
 
+int fn_held;
+
+void fn_hold(int on)
+{
+    if (on != fn_held) {
+        fn_held = on;
+        if (on) {
+            mp_sched_lock();
+        } else {
+            mp_sched_unlock();
+        }
+    }
+}
+
 volatile fn_boot_state fn_boot;
 
 void fn_received(uint8_t byte)
