@@ -283,6 +283,8 @@ extern "C" { unsigned long millis(void); unsigned long micros(void); void yield(
 struct Port {
     operator bool();
     void begin(unsigned long baud);
+    void end(void);
+    void flush(void);
     int available(void);
     int read(void);
     size_t write(const uint8_t *data, size_t n);

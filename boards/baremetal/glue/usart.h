@@ -2,7 +2,7 @@
  * alike.
  *
  * Included behind the registers: MAY_SEND is true while a byte may be written to SENT, STATUS has TC where all bytes are sent.
- * BRR divides BAUD_CLOCK, by LEAST_DIVISOR or more.
+ * BRR divides BAUD_CLOCK, by LEAST_DIVISOR or more. A glue without BAUD_CLOCK sets its rate itself.
  */
 #ifndef FN_USART_H
 #define FN_USART_H
@@ -31,6 +31,8 @@ void fn_board_write(const uint8_t *data, uint32_t n)
     }
 }
 
+#if defined(BAUD_CLOCK)
+
 static uint32_t divisor_of(uint32_t baud)
 {
     return (uint32_t)((BAUD_CLOCK + baud / 2u) / baud);
@@ -57,6 +59,8 @@ uint32_t fn_board_baud(uint32_t baud, int take)
     }
     return baud;
 }
+
+#endif
 
 uint32_t fn_board_ms(void)
 {

@@ -42,6 +42,8 @@ class UsbSerial {
 
 public:
     void begin(unsigned long) {}
+    void end() {}
+    void flush() {}
     int available()
     {
         if (at == end) {
