@@ -36,7 +36,7 @@ enum { INPUT, OUTPUT, INPUT_PULLUP, INPUT_PULLDOWN };
  * packet lies unread; nobody listens until the host opens the port; a busy host takes a part, or nothing for a while. */
 class UsbSerial {
     uint8_t packet[64];
-    int at, end;
+    int at, filled;
     bool opened;
     uint32_t seed;
 
@@ -46,15 +46,15 @@ public:
     void flush() {}
     int available()
     {
-        if (at == end) {
-            const int more = end == 64 ? 20 : 0; /* behind a full packet the next is on its way */
-            at = end = 0;
-            for (int byte = core_take(more); byte >= 0; byte = end < 64 ? core_take(20) : -1) {
-                packet[end++] = (uint8_t)byte;
+        if (at == filled) {
+            const int more = filled == 64 ? 20 : 0; /* behind a full packet the next is on its way */
+            at = filled = 0;
+            for (int byte = core_take(more); byte >= 0; byte = filled < 64 ? core_take(20) : -1) {
+                packet[filled++] = (uint8_t)byte;
                 opened = true;
             }
         }
-        return end - at;
+        return filled - at;
     }
     int read() { return available() ? packet[at++] : -1; }
     size_t write(const uint8_t *data, size_t n)
