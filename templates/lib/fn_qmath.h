@@ -205,4 +205,88 @@ static inline int fn_is_finite(float x)
     return (bits & UINT32_C(0x7f800000)) != UINT32_C(0x7f800000);
 }
 
+/* The index of the first of so many values that is NaN or infinite; -1: there is none. */
+static inline int32_t fn_first_infinite(const float *x, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        if (!fn_is_finite(x[i])) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+#if defined(__thumb2__) && defined(__ARM_FP) && (__ARM_FP & 4)
+#define FN_QUANTIZED_AT_ONCE 16
+#define FN_STORE_ONE(n, place) "vmov %[t], s" #n "\n\tssat %[t], #8, %[t]\n\tstrb %[t], [%[q]" place "]\n\t"
+#define FN_STORE_FOUR(a, b, c, d) \
+    FN_STORE_ONE(a, "") FN_STORE_ONE(b, ", %[step]") FN_STORE_ONE(c, ", %[step], lsl #1") FN_STORE_ONE(d, ", %[three]") \
+    "add %[q], %[q], %[step], lsl #2\n\t"
+/* Sixteen at a time by the FPU: it rounds to nearest as it multiplies and adds, then towards minus infinity as it converts, and
+ * remembers in FPSCR whether one was too large, infinite or NaN. Returns that. */
+static inline uint32_t fn_quantize_sixteens(
+    const float *x, int8_t *q, int32_t sixteens, int32_t step, float reciprocal, float offset)
+{
+    uint32_t near, down, t, odd = 0u;
+    __asm volatile(
+        ".syntax unified\n\t"
+        "vmov s16, %[reciprocal]\n\t"
+        "vmov s17, %[offset]\n\t"
+        "vmrs %[near], fpscr\n\t"
+        "bic %[near], %[near], #0xC00000\n\t" /* round to nearest */
+        "bic %[near], %[near], #1\n\t"        /* nothing invalid yet */
+        "orr %[down], %[near], #0x800000\n\t"
+        "1:\n\t"
+        "vldmia %[x]!, {s0-s15}\n\t"
+        "vmsr fpscr, %[near]\n\t"
+        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n\t"
+        "vmul.f32 s\\n, s\\n, s16\n\t"
+        ".endr\n\t"
+        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n\t"
+        "vadd.f32 s\\n, s\\n, s17\n\t"
+        ".endr\n\t"
+        "vmsr fpscr, %[down]\n\t"
+        ".irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n\t"
+        "vcvtr.s32.f32 s\\n, s\\n\n\t"
+        ".endr\n\t"
+        "vmrs %[t], fpscr\n\t"
+        "orr %[odd], %[odd], %[t]\n\t"
+        FN_STORE_FOUR(0, 1, 2, 3)
+        FN_STORE_FOUR(4, 5, 6, 7)
+        FN_STORE_FOUR(8, 9, 10, 11)
+        FN_STORE_FOUR(12, 13, 14, 15)
+        "subs %[sixteens], %[sixteens], #1\n\t"
+        "bne 1b\n\t"
+        "vmsr fpscr, %[near]\n\t"
+        : [x] "+&r"(x), [q] "+&r"(q), [sixteens] "+&r"(sixteens), [near] "=&r"(near), [down] "=&r"(down), [t] "=&r"(t),
+        [odd] "+&r"(odd)
+        : [step] "r"(step), [three] "r"(3 * step), [reciprocal] "r"(reciprocal), [offset] "r"(offset)
+        : "cc", "memory", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15",
+        "s16", "s17");
+    return odd & 1u;
+}
+#endif
+
+/* fn_quantize_input to int8 of `count` values, each `step` bytes behind the one before. Whether one may be NaN or infinite. */
+static inline uint32_t fn_quantize_int8(
+    const float *x, int8_t *q, int32_t count, int32_t step, float reciprocal, float offset)
+{
+    uint32_t odd = 0u;
+#if defined(FN_QUANTIZED_AT_ONCE)
+    const int32_t whole = count / FN_QUANTIZED_AT_ONCE;
+    if (whole > 0) {
+        odd = fn_quantize_sixteens(x, q, whole, step, reciprocal, offset);
+        x += whole * FN_QUANTIZED_AT_ONCE;
+        q += whole * FN_QUANTIZED_AT_ONCE * step;
+        count -= whole * FN_QUANTIZED_AT_ONCE;
+    }
+#endif
+    for (; count > 0; count--) {
+        odd |= !fn_is_finite(*x);
+        *q = (int8_t)fn_quantize_input(*x++, reciprocal, offset, -128, 127);
+        q += step;
+    }
+    return odd;
+}
+
 #endif

@@ -16,11 +16,15 @@ from .numbers import float_literal, initializer, integer_literal
 class EdgeWalk:
     """What visits an edge's values in the model's own order, and how real numbers become its integers.
 
-    `loops` are (size, step in memory); `index` is the place of a value in them.
+    `loops` are (size, step in memory); `index` is the place of a value in them. `inner` is the last of them;
+    `outer_index` is " + " and the place of its first value in the `outer` ones.
     """
 
     loops: Loops
     index: str
+    outer: Loops
+    inner: tuple[int, int]
+    outer_index: str
     reciprocal: str
     offset: str
     scale: str
@@ -122,10 +126,13 @@ def walk(tensor: Tensor, order: Shape) -> EdgeWalk:
     steps = strides(tensor.shape)
     axes = np.argsort(order) if order else range(len(tensor.shape))
     loops = merged((tensor.shape[axis], steps[axis]) for axis in axes)
-    index = " + ".join(f"i{i} * {stride}" if stride > 1 else f"i{i}" for i, (_, stride) in enumerate(loops))
+    places = [f"i{i} * {stride}" if stride > 1 else f"i{i}" for i, (_, stride) in enumerate(loops)]
     return EdgeWalk(
         loops,
-        index,
+        " + ".join(places),
+        loops[:-1],
+        loops[-1],
+        "".join(f" + {place}" for place in places[:-1]),
         float_literal(np.float32(1.0 / tensor.scale)),
         float_literal(np.float32(tensor.zero_point + 0.5)),
         float_literal(np.float32(tensor.scale)),

@@ -395,6 +395,9 @@ class Link:
             damages += 1
             if now - asked >= patience_s + line_s:
                 pace.patience_s = patience_s = min(2 * patience_s, AWAKE_S)
+                self._window = max(
+                    1, self._window // 2
+                )  # what is asked again waits behind all that was asked
                 damages = 0
             else:
                 self._damaged += self._refused == refused

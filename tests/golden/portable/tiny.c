@@ -131,16 +131,13 @@ static void run(fn_observer observer, void *context)
 
 static int32_t quantize_0(const float *x)
 {
-    const float *const first = x;
     int8_t *q = (int8_t *)(arena + 0);
-    int32_t bad = -1;
-    for (int32_t i0 = 0; i0 < 40; i0++) {
-        if (bad < 0 && !fn_is_finite(*x)) {
-            bad = (int32_t)(x - first);
-        }
-        q[i0] = (int8_t)fn_quantize_input(*x++, 20.0f, 3.5f, -128, 127);
-    }
-    return bad;
+    const float *const first = x;
+    uint32_t odd = 0;
+    odd |= fn_quantize_int8(x, q, 40, 1, 20.0f, 3.5f);
+    x += 40;
+
+    return odd ? fn_first_infinite(first, (int32_t)(x - first)) : -1;
 }
 
 FN_EDGE void arrange_0(const void *values)
