@@ -13,6 +13,9 @@ from board_twin import listening, shut
 
 from firmnet.devices.frames import CRC, HEADER, MAGIC, Frame
 
+PIECE_BYTES = 32
+"""A line does not hold back what came until more has come."""
+
 
 @dataclass
 class Damage:
@@ -125,7 +128,7 @@ def carry(
     """Pass bytes on until either end closes."""
     carried = 0
     try:
-        while data := source.recv(4096):
+        while data := source.recv(PIECE_BYTES):
             carried += len(data)
             if limited and damage.broken_after is not None and carried > damage.broken_after:
                 break

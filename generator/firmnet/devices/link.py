@@ -194,7 +194,7 @@ class Link:
         self._set_baud, self._most_baud = set_baud, most_baud
         self._own_baud = self.baud = 0
         self._window = 1
-        self._answered_at = 0.0
+        self._answered_at, self._late_at = 0.0, float("-inf")
         self.waited_s = 0.0
         """How long the last answer took since its request was sent."""
         self.most_under_way = 2**31
@@ -341,7 +341,7 @@ class Link:
             if answer is not None:
                 return answer
             self._heard = float("-inf")
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= self._extended(deadline):
                 self._blame_line()
                 waited_s = time.monotonic() - began
                 raise self._silence(f"the same {kind.name.lower()} frame again and again", waited_s)
@@ -384,20 +384,18 @@ class Link:
         lost_at = began + SILENCE_AT_SPEED_S + self.work_s + line_s
         while True:
             refused = self._refused
-            until = min(deadline, asked + patience_s + line_s)
+            until = min(self._extended(deadline), asked + patience_s + line_s)
             answer = self._answer(flights, until) if first.answer is None else first.answer
             now = time.monotonic()
             if isinstance(answer, bytes):
                 self._note_answer(first, now, began, pace)
                 return answer
-            if now >= deadline or self._back_at_prompt() or answer is Message.STRANGER:
+            if now >= self._extended(deadline) or self._back_at_prompt() or answer is Message.STRANGER:
                 return None
             damages += 1
             if now - asked >= patience_s + line_s:
                 pace.patience_s = patience_s = min(2 * patience_s, AWAKE_S)
-                self._window = max(
-                    1, self._window // 2
-                )  # what is asked again waits behind all that was asked
+                self._window = max(1, self._window // 2)  # what is asked again waits behind the others
                 damages = 0
             else:
                 self._damaged += self._refused == refused
@@ -416,6 +414,10 @@ class Link:
             for flight in flights:
                 self._send(flight)
                 self.resends += 1
+
+    def _extended(self, deadline: float) -> float:
+        """A board that still answers what it was asked before is not silent."""
+        return max(deadline, self._late_at + self._timeout_s)
 
     def _note_answer(self, flight: Flight, now: float, began: float, pace: Pace) -> None:
         """How soon it came tells how long to wait for others."""
@@ -500,6 +502,7 @@ class Link:
             return False
         self._count_answer(self._sent.get(frame.number, Sent(0)), frame.number, awaited)
         self._late += 1
+        self._late_at = time.monotonic()
         return True
 
     def _count_answer(self, sent: Sent, number: int, awaited: int) -> None:
