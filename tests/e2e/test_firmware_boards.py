@@ -419,7 +419,7 @@ def test_a_copied_artifact_is_built_with_its_own_platform(
 @pytest.mark.parametrize(
     ("model", "shape", "kind"),
     [
-        (nn.Sequential(nn.Flatten(), nn.Linear(2048, 180)), (2, 32, 32), "524,288 of flash"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(2048, 154)), (2, 32, 32), "524,288 of flash"),
         (
             nn.Sequential(nn.MaxPool2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(78_540, 1)),
             (1, 132, 595),

@@ -375,7 +375,7 @@ def test_inputs_that_do_not_fit_are_refused(artifact: Artifact, url: str, bad: n
 # -- lines and boards that fail
 
 
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", range(3))
 def test_damage_in_both_directions_costs_time_but_no_bit(artifact: Artifact, url: str, seed: int) -> None:
     damage = Damage(flip=1 / 600, drop=1 / 1200)
     with noisy(url, damage, seed) as line, serial.open(artifact, line, timeout_s=10) as device:

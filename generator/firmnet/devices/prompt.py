@@ -5,6 +5,7 @@ right, and so comes every answer; what was damaged is sent again, less of it at 
 must do the same again.
 """
 
+import re
 import time
 import zlib
 from ast import literal_eval
@@ -32,6 +33,8 @@ COMPLAINTS = 4
 ATTEMPTS = 40
 ROOM, RESULT = "_k=", "_o["
 """How the statement begins that makes room for samples, and how the last one of each."""
+ANSWER_CHARS, FEWEST_CHARS = 2048, 128
+"""Characters of an answer that come at once, at first, and on the worst line."""
 PAUSE_S = 1.0
 """The first wait for an answer, beside the time that the board needs."""
 
@@ -65,7 +68,8 @@ class BoardPrompt:
     """Calls the module `name` as a user does."""
 
     def __init__(self, link: Link, manifest: Manifest) -> None:
-        self._link, self._batch, self._manifest = link, STATEMENTS_CHARS, manifest
+        self._link, self._manifest = link, manifest
+        self._batch, self._at_once = STATEMENTS_CHARS, ANSWER_CHARS
         self._result_bytes = sum(4 * prod(edge.shape) for edge in manifest.outputs)
         several = len(manifest.outputs) > 1
         self._inferences = TIMES if manifest.states else 1
@@ -159,6 +163,7 @@ class BoardPrompt:
                     del self._waiting[: len(batch)]
                     return _value(answer)
             self._batch //= 2
+            self._at_once = max(self._at_once // 2, FEWEST_CHARS)
         raise VerificationError("the line garbles what is typed at the board's prompt: use a shorter cable")
 
     def _first(self) -> list[str]:
@@ -183,11 +188,34 @@ class BoardPrompt:
         """How `_a` looks after the code has run; None when code or answer was damaged on the way."""
         text = (
             f"{HOLD}\n_a=None\n_c={code!r}\nif _m.crc32(_c)=={zlib.crc32(code.encode())}:\n"
-            " exec(_c)\n _a=repr(_a)\n print(_a,_m.crc32(_a))"
+            f" exec(_c)\n _a=repr(_a)\n _h='%d %d '%(len(_a),_m.crc32(_a))+_a[:{self._at_once}]\n"
+            " print(_h,_m.crc32(_h))"
         )
-        answer, _, crc = self._link.execute(text, patience_s).strip().rpartition(" ")
-        right = crc.isascii() and crc.isdecimal() and int(crc) == zlib.crc32(answer.encode())
-        return answer if right else None
+        begin = re.fullmatch(r"(?s)(\d{1,9}) (\d{1,10}) (.*)", self._whole(text, patience_s) or "")
+        if begin is None:
+            return None
+        length, crc, answer = begin.groups()
+        for _ in range(ATTEMPTS + int(length) // FEWEST_CHARS):
+            if len(answer) >= int(length):
+                break
+            answer += self._more(len(answer)) or ""
+        return answer if int(crc) == zlib.crc32(answer.encode()) else None
+
+    def _more(self, begin: int) -> str | None:
+        """What `_a` has from there on, as much as comes at once."""
+        text = f"import _firmnet as _m\n_h=_a[{begin}:{begin + self._at_once}]\nprint(_h,_m.crc32(_h))"
+        try:
+            return self._whole(text, PAUSE_S)
+        except (BoardReset, Crashed):
+            raise
+        except VerificationError:
+            return None
+
+    def _whole(self, text: str, patience_s: float) -> str | None:
+        """What the text prints before its CRC-32, if that is right."""
+        said, _, crc = self._link.execute(text, patience_s).strip("\r\n").rpartition(" ")
+        right = crc.isascii() and crc.isdecimal() and int(crc) == zlib.crc32(said.encode())
+        return said if right else None
 
 
 def _named(write: Callable[[Array, str], tuple[str, list[str]]], sample: Sequence[Array]) -> Statements:
