@@ -214,6 +214,96 @@ class F7(F4):
         return min(regulator, flash, 54_000_000 * self.divisor(1), 108_000_000 * self.divisor(2))
 
 
+class H7(Registers):
+    """RM0433, of an H743. `scale`: the best voltage that its regulator gets to."""
+
+    RCC_CR, RCC_CFGR, ACR, SW_PLL = 0x5802_4400, 0x5802_4410, 0x5200_2000, 3
+    D1CFGR, D2CFGR, D3CFGR = 0x5802_4418, 0x5802_441C, 0x5802_4420
+    PLLCKSELR, PLLCFGR, PLL1DIVR, APB4ENR = 0x5802_4428, 0x5802_442C, 0x5802_4430, 0x5802_44F4
+    PWR_CSR1, PWR_CR3, PWR_D3CR, PWRCR = 0x5802_4804, 0x5802_480C, 0x5802_4818, 0x5800_042C
+    IDCODE, AXI_TARG7_FN_MOD, USARTS = 0x5C00_1000, 0x5100_8108, {0x4000_480C: 1}
+    RESET = {RCC_CR: 1, ACR: 0x37, PWR_CR3: 6, PWR_D3CR: 1 << 14, PLLCFGR: 0x1FF_0000, PLL1DIVR: 0x101_0280}
+    MOST = {0: 480_000_000, 1: 400_000_000, 2: 300_000_000, 3: 200_000_000}
+    FLASH = {
+        0: (70_000_000, 140_000_000, 210_000_000, 225_000_000, 240_000_000),
+        1: (70_000_000, 140_000_000, 210_000_000, 225_000_000),
+        2: (55_000_000, 110_000_000, 165_000_000, 225_000_000),
+        3: (45_000_000, 90_000_000, 135_000_000, 180_000_000, 225_000_000),
+    }
+
+    def __init__(
+        self, board: Board, *, scale: int = 0, revision: int = 0x2003, pll_starts: bool = True
+    ) -> None:
+        super().__init__(board, pll_starts=pll_starts)
+        self.best, self.newest, self.supplied = scale, revision >= 0x2003, False
+        self.words[self.IDCODE] = revision << 16 | 0x450
+
+    def asked(self) -> int:
+        """The scale of the voltage that was asked for."""
+        overdriven = self.at(self.PWRCR) & 1 and self.newest
+        return 0 if overdriven else 4 - (self.at(self.PWR_D3CR) >> 14 & 3)
+
+    def read(self, address: int) -> int:
+        word = self.at(address)
+        if address == self.RCC_CR:
+            return word & ~(1 << 2 | 1 << 25) | (word & 1) << 2 | self.pll_is_ready() << 25
+        if address == self.RCC_CFGR:
+            return word & ~(7 << 3) | (self.SW_PLL if self.on_pll() else 0) << 3
+        if address == self.PWR_CSR1:
+            return self.supplied << 13
+        if address == self.PWR_D3CR:
+            return word & ~(1 << 13) | (self.asked() >= self.best) << 13
+        return word
+
+    def write(self, address: int, value: int) -> None:
+        if address in (self.PLLCKSELR, self.PLLCFGR, self.PLL1DIVR):
+            assert not self.pll_is_on(), "the PLL's factors are written while it is on"
+        if address == self.PWR_CR3:
+            assert value & 3 == 2, "the core has no supply"
+            self.supplied = True
+        if address == self.PWR_D3CR:
+            assert self.supplied, "the voltage is raised before it is settled what supplies the core"
+        if address == self.PWRCR and value & 1:
+            assert self.at(self.APB4ENR) & 2
+            assert self.at(self.PWR_D3CR) >> 14 & 3 == 3
+            assert self.newest, "this revision has no such bit"
+        super().write(address, value)
+        if address in self.USARTS:
+            self.bauds.append(self.core_hz() / self.ahb() / divided(self.at(self.D2CFGR) >> 4 & 7, 4) / value)
+
+    def ahb(self) -> int:
+        return divided(self.at(self.D1CFGR) & 15, 8)
+
+    def core_hz(self) -> int:
+        hsi = 64_000_000 >> (self.at(self.RCC_CR) >> 3 & 3)
+        slower = divided(self.at(self.D1CFGR) >> 8 & 15, 8)
+        if not self.on_pll():
+            return hsi // slower
+        source, config, factors = self.at(self.PLLCKSELR), self.at(self.PLLCFGR), self.at(self.PLL1DIVR)
+        reference, p = hsi // (source >> 4 & 63), (factors >> 9 & 127) + 1
+        oscillator = reference * ((factors & 511) + 1)
+        assert source & 3 == 0
+        assert config & 1 << 16
+        assert 1_000_000 << (config >> 2 & 3) <= reference <= 2_000_000 << (config >> 2 & 3)
+        assert not config & 3  # no fraction, and the wide range:
+        assert reference >= 2_000_000
+        assert 192_000_000 <= oscillator <= (960_000_000 if self.newest else 836_000_000)
+        assert p % 2 == 0
+        return oscillator // p // slower
+
+    def limit_hz(self) -> int:
+        scale, acr = max(self.asked(), self.best), self.at(self.ACR)
+        fastest = self.FLASH[scale]
+        signals = (70_000_000, 185_000_000, 285_000_000, 385_000_000)[acr >> 4 & 3]
+        flash = min(fastest[min(acr & 15, len(fastest) - 1)], signals) * self.ahb()
+        if not self.on_pll():
+            return flash
+        most, d2 = self.MOST[scale], self.at(self.D2CFGR)
+        fields = self.at(self.D1CFGR) >> 4, d2 >> 4, d2 >> 8, self.at(self.D3CFGR) >> 4
+        apb = most // 4 * self.ahb() * min(divided(field & 7, 4) for field in fields)
+        return min(most, flash, most // 2 * self.ahb(), apb)
+
+
 class Rp2040(Registers):
     """Its data sheet, 2.14 to 2.18; registers are also written by bits, at three more addresses each."""
 
@@ -276,6 +366,7 @@ CHIPS: dict[str, Callable[..., Registers]] = {
     "stm32f1_usart": F1,
     "stm32f4_usart": F4,
     "stm32f7_usart": F7,
+    "stm32h7_usart": H7,
     "stm32l4_usart": L4,
 }
 BOARDS = [id for id in board_ids() if load_board(id).baremetal.glue in CHIPS]
@@ -394,6 +485,38 @@ def test_where_the_pll_does_not_start_the_firmware_says_its_clock(
 def test_a_blue_pill_without_crystal_says_its_clock(glue: Callable[[str], Path]) -> None:
     board = load_board("bluepill_f103c8")
     assert reached(glue(board.id), F1(board, crystal=False)) == 64_000_000
+
+
+@pytest.mark.parametrize(
+    ("how", "hz"),
+    [
+        ({"revision": 0x1003}, 400_000_000),
+        ({"scale": 1}, 400_000_000),
+        ({"scale": 2}, 64_000_000),
+        ({"pll_starts": False, "scale": 1}, 64_000_000),
+    ],
+    ids=["revision Y", "not overdriven", "not raised", "neither overdriven nor a PLL"],
+)
+def test_an_h743_goes_as_fast_as_its_voltage_allows(
+    glue: Callable[[str], Path], how: dict[str, int], hz: int
+) -> None:
+    board = load_board("nucleo_h743zi")
+    chip = H7(board, **how)
+    assert reached(glue(board.id), chip) == chip.core_hz() == hz
+    assert chip.bauds == [pytest.approx(board.link.baud, rel=0.01)]
+    assert chip.at(chip.AXI_TARG7_FN_MOD) == (not chip.newest)
+    assert hz != 400_000_000 or chip.at(chip.ACR) == 2 | 2 << 4
+
+
+def test_an_h743s_bootloader_leaves_clocks_too(glue: Callable[[str], Path]) -> None:
+    board = load_board("nucleo_h743zi")
+    chip = H7(board)
+    chip.words |= {chip.D1CFGR: 8 | 4 << 4, chip.D2CFGR: 4 << 4 | 4 << 8, chip.D3CFGR: 4 << 4}
+    chip.words |= {chip.ACR: 2 | 1 << 4, chip.PLLCKSELR: 8 << 4, chip.PWR_D3CR: 2 << 14}
+    chip.words |= {chip.PLLCFGR: 1 << 16 | 1 << 2, chip.PLL1DIVR: 99 | 1 << 9}
+    chip.words |= {chip.RCC_CR: 1 << 24 | 1 << 3 | 1, chip.RCC_CFGR: 3}
+    assert chip.core_hz() == 200_000_000
+    assert reached(glue(board.id), chip) == chip.core_hz() == 480_000_000
 
 
 def test_a_bootloaders_clock_is_given_up_first(glue: Callable[[str], Path]) -> None:

@@ -3,86 +3,16 @@
 #include "fn_board.h"
 #include "registers.h"
 #include "stm32f4_clock.h"
-#include "systick.h"
 
-/* The core's own caches: Arm's manual of the Cortex-M7, 4.2 and 4.3. */
-#define CCR REG(0xE000ED14u)
-#define CCSIDR REG(0xE000ED80u)
-#define CSSELR REG(0xE000ED84u)
-#define ICIALLU REG(0xE000EF50u)
-#define DCISW REG(0xE000EF60u)
-enum { CCR_CACHES = 3u << 16 };
-
-#if FN_USART != 3 /* PD8 sends, PD9 receives: what a Nucleo-144's ST-Link is wired to */
-#error "FN_USART must be 3"
-#endif
-#define USART 0x40004800u
-#define TX_PIN 8u
-#define RX_PIN 9u
-
-#define GPIOD_MODER REG(0x40020C00u) /* chapter 6 */
-#define GPIOD_PUPDR REG(0x40020C0Cu)
-#define GPIOD_AFRH REG(0x40020C24u)
-
-#define CR1 REG(USART + 0x00u) /* 31.8.1 */
-#define BRR REG(USART + 0x0Cu) /* 31.8.4 */
-#define ISR REG(USART + 0x1Cu) /* 31.8.8 */
-#define ICR REG(USART + 0x20u) /* 31.8.9 */
-#define RDR REG(USART + 0x24u)
-#define TDR REG(USART + 0x28u)
-enum { CR1_UE = 1u << 0, CR1_RE = 1u << 2, CR1_TE = 1u << 3, CR1_RXNEIE = 1u << 5 };
-enum { ISR_RXNE = 1u << 5, ISR_TXE = 1u << 7, ICR_ERRORS = 0xFu };
-
-/* What they hold after reset is arbitrary: emptied first. Nothing here shares memory with a DMA. */
-static void caches_on(void)
-{
-    ICIALLU = 0;
-    CSSELR = 0; /* the data cache: 32 bytes a line, so many sets and ways as it says */
-    const uint32_t sets = (CCSIDR >> 13 & 0x7FFFu) + 1u, ways = (CCSIDR >> 3 & 0x3FFu) + 1u;
-    for (uint32_t set = 0; set < sets; set++) {
-        for (uint32_t way = 0; way < ways; way++) {
-            DCISW = way << 30 | set << 5;
-        }
-    }
-    __asm volatile("dsb\n isb" ::: "memory");
-    CCR |= CCR_CACHES;
-    __asm volatile("dsb\n isb" ::: "memory");
-}
-
-static void to_usart(uint32_t pin)
-{
-    const uint32_t at = 4u * (pin - 8u);
-    GPIOD_AFRH = (GPIOD_AFRH & ~(0xFu << at)) | 7u << at;
-    GPIOD_MODER = (GPIOD_MODER & ~(3u << 2u * pin)) | 2u << 2u * pin;
-}
-
-#define STATUS ISR
-#define BAUD_CLOCK (core_hz / APB1_DIVISOR)
-#define LEAST_DIVISOR 16u /* a bit is sampled 16 times */
-#define MAY_SEND (ISR & ISR_TXE)
-#define SENT TDR
-#include "usart.h"
+#define GPIOD 0x40020C00u
+#include "stm32_m7.h"
 
 void fn_board_init(void)
 {
     set_clock();
-    caches_on();
     RCC_AHB1ENR |= 1u << 3; /* port D */
     RCC_APB1ENR |= 1u << 18;
-    to_usart(TX_PIN);
-    to_usart(RX_PIN);
-    GPIOD_PUPDR = (GPIOD_PUPDR & ~(3u << 2u * RX_PIN)) | 1u << 2u * RX_PIN; /* an open line reads as idle */
-    start_usart();
-    enable_interrupt(FN_UART_IRQ);
-    systick_init(core_hz);
-}
-
-void fn_uart_isr(void)
-{
-    ICR = ICR_ERRORS; /* an overrun would ask for ever */
-    if (ISR & ISR_RXNE) {
-        fn_received((uint8_t)RDR);
-    }
+    start_port();
 }
 
 uint32_t fn_board_clock_hz(void)

@@ -100,6 +100,7 @@ class Baremetal:
         "stm32f1_usart",
         "stm32f4_usart",
         "stm32f7_usart",
+        "stm32h7_usart",
         "stm32l4_usart",
         "nrf5_uart",
         "rp2040_uart",
@@ -425,6 +426,15 @@ _GLUES = {
         most_hz={"stm32f7": 216_000_000},
         interrupts={3: 39},
         second_uarts={1: 37, 2: 38, 3: 39, 6: 71},
+    ),
+    "stm32h7_usart": _Glue(
+        "stm32h743",
+        ("cortex-m7",),
+        reset_hz=64_000_000,
+        step_hz=2_000_000,
+        least_hz=100_000_000,
+        most_hz={"stm32h743": 480_000_000},
+        interrupts={3: 39},
     ),
     "stm32l4_usart": _Glue(
         "stm32l4",
