@@ -17,7 +17,7 @@ from firmnet.assets import assets
 from firmnet.codegen.templates import render
 from firmnet.targets import load_board, needs
 
-PERIPHERALS, PERIPHERAL_BYTES, IDS = 0x4000_0000, 0x1800_0000, 0x1FFF_0000
+PERIPHERALS, PERIPHERAL_BYTES, IDS = 0x4000_0000, 0x2000_0000, 0x1FF0_0000
 FLASH, RAM, STOP = 0x0800_0000, 0x2000_0000, 0x0801_F000
 LACKS, SILENT, RANGE = 2**32 - 1, 2**32 - 2, 2**32 - 3
 UNKNOWN, POWER_ON, HARD, WATCHDOG, DEEP_SLEEP = range(5)
@@ -72,10 +72,13 @@ class Chip:
 class Stm32Watchdog(Chip):
     """RM0390 20.4: what is written while it is locked changes nothing, and takes a while to get there."""
 
-    KR, PR, RLR, SR = 0x4000_3000, 0x4000_3004, 0x4000_3008, 0x4000_300C
     started = unlocked = False
     busy = 0
     period_ms = 0.0
+
+    def __init__(self, base: int) -> None:
+        super().__init__()
+        self.KR, self.PR, self.RLR, self.SR = (base + offset for offset in (0, 4, 8, 12))
 
     def read(self, address: int) -> int:
         if address == self.SR:
@@ -185,7 +188,7 @@ def glue(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Chip], Call
             _link(id, elf)
         cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         for origin in (FLASH, RAM, IDS, 0xE000_0000):
-            cpu.mem_map(origin, 1 << (16 if origin == IDS else 17))
+            cpu.mem_map(origin, 1 << (20 if origin == IDS else 17))
         if board.chip.mcu.startswith("nrf"):
             cpu.mem_map(0, 1 << 12)
         chip.cpu = cpu
@@ -261,10 +264,10 @@ def _link(id: str, elf: Path) -> None:
 STM32 = ["nucleo_f446re", "nucleo_f746zg", "nucleo_l476rg"]
 
 
-@pytest.mark.parametrize("id", STM32)
+@pytest.mark.parametrize("id", [*STM32, "nucleo_h743zi"])
 @pytest.mark.parametrize("ms", [1, 100, 5_000, 32_000])
 def test_an_stm32s_watchdog_waits_so_long(glue: Callable[[str, Chip], Call], id: str, ms: int) -> None:
-    chip = Stm32Watchdog()
+    chip = Stm32Watchdog(0x5800_4800 if id == "nucleo_h743zi" else 0x4000_3000)
     call = glue(id, chip)
     assert call("fn_watchdog_start", ms) == 0
     assert chip.period_ms == pytest.approx(ms, rel=0.01, abs=0.2)
@@ -301,6 +304,13 @@ CAUSES = {
         0: UNKNOWN,
     },
     ("nucleo_f746zg", 0x4002_3874): {0x0E00_0000: POWER_ON, 0x0400_0000: HARD, 0x4400_0000: WATCHDOG},
+    ("nucleo_h743zi", 0x5802_44D0): {
+        0x00FE_0000: POWER_ON,
+        0x0042_0000: HARD,
+        0x0142_0000: HARD,
+        0x0442_0000: WATCHDOG,
+        0x1042_0000: WATCHDOG,
+    },
     ("nucleo_l476rg", 0x4002_1094): {0x0C00_0600: POWER_ON, 0x0400_0600: HARD, 0x2400_0600: WATCHDOG},
     ("nrf52840_dk", 0x4000_0400): {0: POWER_ON, 1: HARD, 2: WATCHDOG, 4: HARD, 1 << 16: DEEP_SLEEP},
     ("pico", 0x4005_8008): {1: WATCHDOG, 2: HARD, 0: UNKNOWN},
@@ -320,11 +330,36 @@ def test_a_chip_says_why_it_was_reset(
     chip.words[at] = flags
     assert glue(id, chip)("fn_why_reset") == cause
     if id.startswith("nucleo"):  # and forgets it: RMVF
-        assert chip.read(at) & (1 << 23 | 1 << 24)
+        assert chip.read(at) & (1 << 16 if id == "nucleo_h743zi" else 1 << 23 | 1 << 24)
 
 
 @pytest.mark.parametrize(
-    ("id", "at"), [("nucleo_f446re", 0x1FFF_7A10), ("nucleo_l476rg", 0x1FFF_7590), ("nrf52840_dk", 0x60)]
+    ("id", "registers", "hz"),
+    [
+        ("nucleo_f746zg", {0x4002_3808: 5 << 10 | 4 << 13}, 108_000_000),
+        ("nucleo_h743zi", {0x5802_4418: 8 | 4 << 4, 0x5802_441C: 4 << 4 | 4 << 8}, 240_000_000),
+    ],
+)
+def test_pwm_counts_the_clock_of_the_timers(
+    glue: Callable[[str, Chip], Call], id: str, registers: dict[int, int], hz: int
+) -> None:
+    chip = Chip()
+    chip.words |= registers
+    call, timer = glue(id, chip), 0x4000_0800
+    assert call("fn_pwm_set", call("fn_pin_called", "PD12"), 1_000, 16_384) == 0
+    divisor, counts = chip.read(timer + 0x28) + 1, chip.read(timer + 0x2C) + 1
+    assert divisor * counts == pytest.approx(hz / 1_000, rel=0.001)
+    assert chip.read(timer + 0x34) == pytest.approx(counts / 4, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("id", "at"),
+    [
+        ("nucleo_f446re", 0x1FFF_7A10),
+        ("nucleo_h743zi", 0x1FF1_E800),
+        ("nucleo_l476rg", 0x1FFF_7590),
+        ("nrf52840_dk", 0x60),
+    ],
 )
 def test_a_chips_id_is_read_from_its_place(glue: Callable[[str, Chip], Call], id: str, at: int) -> None:
     chip = Chip()

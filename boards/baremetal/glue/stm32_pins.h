@@ -1,8 +1,9 @@
-/* stm32_pins.h: what do the STM32F4, F7 and L4 do alike with pins, timers and watchdog? Their glues' _pins.c files give the rest.
+/* stm32_pins.h: what do the STM32F4, F7, H7 and L4 do alike with pins, timers and watchdog? Their glues' _pins.c files give the rest.
  *
  * Included behind these: GPIO_BASE, PORTS, PORT_CLOCKS (the register whose bits switch the ports on), TIMER_1, TIMER_1_CLOCKS and
  * TIMER_1_ON, TIMER_CLOCKS (of timers 2 to 5, from bit 0), UNIQUE_ID, RESET_FLAGS with FLAGS_POWER and FLAGS_FORGET, and
- * BUS_PRESCALER(bus), the field of RCC_CFGR. Sections are those of RM0390; the registers are the same in all.
+ * BUS_PRESCALER(bus), the field of RCC_CFGR. What an H7 has elsewhere may be told too: WATCHDOG_BASE, the flags of a watchdog and of
+ * the reset pin or software, BUS_HZ. Sections are those of RM0390; the registers are the same in all.
  */
 #ifndef FN_STM32_PINS_H
 #define FN_STM32_PINS_H
@@ -12,6 +13,17 @@
 #include "fn_board.h"
 #include "fn_machine.h"
 #include "registers.h"
+
+#ifndef WATCHDOG_BASE
+#define WATCHDOG_BASE 0x40003000u
+#endif
+#ifndef FLAGS_WATCHDOG
+#define FLAGS_WATCHDOG (3u << 29)
+#define FLAGS_PIN_OR_SOFTWARE (1u << 28 | 1u << 26)
+#endif
+#ifndef BUS_HZ /* of the bus whose clock the prescalers divide */
+#define BUS_HZ fn_core_hz()
+#endif
 
 /* A pin is 16 * port + line: PA5 is 5, PB0 is 16. */
 #define LINES 16u
@@ -141,11 +153,11 @@ static void timer_on(uint32_t timer)
     }
 }
 
-/* 6.2: a timer counts twice as fast as its bus, unless that is as fast as the core. */
+/* 6.2: a timer counts twice as fast as its bus, unless that is undivided. */
 static uint32_t timer_hz(uint32_t timer)
 {
     const uint32_t field = BUS_PRESCALER(timer == 1u ? 2u : 1u) & 7u;
-    return field < 4u ? fn_core_hz() : fn_core_hz() / (1u << (field - 4u));
+    return field < 4u ? BUS_HZ : BUS_HZ / (1u << (field - 4u));
 }
 
 /* What is written first takes effect at the end of a period. A timer that the chip has not keeps nothing. */
@@ -193,10 +205,10 @@ void fn_pwm_stop(uint32_t pin)
 
 /* ---- the independent watchdog, chapter 20: an oscillator of its own, of some 32 kHz ---- */
 
-#define IWDG_KR REG(0x40003000u)
-#define IWDG_PR REG(0x40003004u)
-#define IWDG_RLR REG(0x40003008u)
-#define IWDG_SR REG(0x4000300Cu)
+#define IWDG_KR REG(WATCHDOG_BASE + 0x00u)
+#define IWDG_PR REG(WATCHDOG_BASE + 0x04u)
+#define IWDG_RLR REG(WATCHDOG_BASE + 0x08u)
+#define IWDG_SR REG(WATCHDOG_BASE + 0x0Cu)
 enum { KR_START = 0xCCCCu, KR_UNLOCK = 0x5555u, KR_FEED = 0xAAAAu, SR_BUSY = 3u, MOST_RELOADS = 4096u, SLOWEST = 6u };
 #define KHZ 32u
 
@@ -238,8 +250,6 @@ uint32_t fn_unique_id(uint8_t *id)
     }
     return ID_BYTES;
 }
-
-enum { FLAGS_WATCHDOG = 3u << 29, FLAGS_PIN_OR_SOFTWARE = 1u << 28 | 1u << 26 };
 
 fn_reset_cause fn_why_reset(void)
 {
