@@ -32,7 +32,7 @@ TRIAL_MS = 700  # a new rate for which no second request has spoken by then is g
 STRIKES = 3  # so many damaged frames in a row mean that the host speaks at another rate
 SETTLE_MS = 30  # the host takes so long to change its rate, too
 WINDOW = 8  # more requests are never under way
-KEPT_BYTES = 1024  # answers to remember take no more where there are more than two
+KEPT_BYTES = 2048  # answers to remember take no more of the heap, and keep it after serve()
 SPARE_BYTES = 4096  # of the heap that stay free for what Python does here
 PACKET_BYTES = 64  # of USB: a frame that fills its last one is followed by a zero, else the host's USB waits for more
 
@@ -88,10 +88,12 @@ def _make_room():
     layers = range(_firmnet.layer_count())
     answer = 4 * len(layers) + sum([len(y) for y in _outputs]) + 4
     _window = 1
+    if 2 * answer > KEPT_BYTES:
+        return ring
     try:
         spare = bytearray(max([_firmnet.layer_bytes(i) for i in layers]) + SPARE_BYTES)
         if not _slots:
-            _slots = [bytearray(answer) for _ in range(max(2, min(WINDOW, KEPT_BYTES // answer)))]
+            _slots = [bytearray(answer) for _ in range(min(WINDOW, KEPT_BYTES // answer))]
         if 0 < room < frame:
             ring = bytearray(frame + 1)
             room = _firmnet.ring(ring)

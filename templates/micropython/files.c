@@ -24,22 +24,28 @@ static place files, rom;
 #if defined(FN_FILES_ORIGIN)
 #if defined(FN_FILES_LOG)
 #define FLASH_FILES ((place){IN_FLASH, 0, FN_LOG_BYTES, 1024})
-#define usable fn_log_begin
+#define KEPT_BYTES (FN_LOG_PIECES * 2u)
+#define usable(memory) fn_log_begin((uint16_t *)(memory))
 #else
 #define FLASH_FILES ((place){IN_FLASH, FN_FILES_ORIGIN, FN_FILES_BYTES, FN_ERASE_BYTES})
-#define usable() 1
+#define KEPT_BYTES 0u
+#define usable(memory) ((void)(memory), 1)
 #endif
 
-static void find_in_flash(void)
+/* Returns where the heap ends before what is kept of it. */
+static uint32_t *find_in_flash(uint32_t *heap_end)
 {
-    if (fn_image_end() <= FN_FILES_ORIGIN && usable()) {
+    uint32_t *const kept = heap_end - KEPT_BYTES / sizeof *heap_end;
+    if (fn_image_end() <= FN_FILES_ORIGIN && usable(kept)) {
         files = FLASH_FILES;
+        heap_end = kept;
     }
 #if defined(FN_ROMFS_ORIGIN)
     if (fn_image_end() <= FN_ROMFS_ORIGIN) {
         rom = (place){IN_FLASH, FN_ROMFS_ORIGIN, FN_ROMFS_BYTES, FN_ERASE_BYTES};
     }
 #endif
+    return heap_end;
 }
 #endif
 
@@ -47,8 +53,7 @@ uint32_t *fn_files_begin(uint32_t *heap_start, uint32_t *heap_end)
 {
 #if defined(FN_FILES_ORIGIN)
     if (fn_flash_begin()) {
-        find_in_flash();
-        return heap_end;
+        return find_in_flash(heap_end);
     }
 #endif
 #if defined(FN_RAM_FILES_BYTES)

@@ -10,7 +10,6 @@
 
 #include <string.h>
 
-#define PIECES (FN_LOG_BYTES / FN_LOG_PIECE_BYTES)
 #define ERASED 0xFFFFFFFFu
 #define MAGIC 0x676F6C66u /* "flog" */
 #define NOWHERE 0xFFFFu
@@ -27,7 +26,7 @@ typedef struct {
 #define RECORDS ((FN_ERASE_BYTES - sizeof(header)) / sizeof(record))
 
 static uint32_t active, sequence, count; /* the sector in use, and the records in it */
-static uint16_t newest[PIECES];          /* the record that counts */
+static uint16_t *newest;                 /* of each piece, the record that counts */
 
 static uint32_t sector(uint32_t number)
 {
@@ -68,7 +67,7 @@ static int fill_sector(uint32_t other, uint32_t number)
     if (fn_flash_erase(sector(other))) {
         return -1;
     }
-    for (uint32_t piece = 0; piece < PIECES; piece++) {
+    for (uint32_t piece = 0; piece < FN_LOG_PIECES; piece++) {
         if (newest[piece] != NOWHERE) {
             uint8_t data[FN_LOG_PIECE_BYTES]; /* flash is not read while it is written */
             memcpy(data, at(active, newest[piece])->data, sizeof data);
@@ -102,10 +101,10 @@ static int is_untouched(const record *it)
 /* A record that was cut short has no right tail, and is passed over. */
 static void read_log(void)
 {
-    memset(newest, 0xFF, sizeof newest);
+    memset(newest, 0xFF, FN_LOG_PIECES * sizeof *newest);
     for (count = 0; count < RECORDS && !is_untouched(at(active, count)); count++) {
         const record *it = at(active, count);
-        if (it->piece < PIECES && it->check == ~it->piece) {
+        if (it->piece < FN_LOG_PIECES && it->check == ~it->piece) {
             newest[it->piece] = (uint16_t)count;
         }
     }
@@ -120,9 +119,10 @@ static int begin_sector(uint32_t other, uint32_t number)
     return 0;
 }
 
-int fn_log_begin(void)
+int fn_log_begin(uint16_t memory[FN_LOG_PIECES])
 {
-    memset(newest, 0xFF, sizeof newest);
+    newest = memory;
+    memset(newest, 0xFF, FN_LOG_PIECES * sizeof *newest);
     const int whole[2] = {is_whole(0), is_whole(1)};
     if (!whole[0] && !whole[1]) {
         active = 0;

@@ -18,10 +18,12 @@ int fn_flash_begin(void);
 int fn_flash_erase(uint32_t address); /* the FN_ERASE_BYTES that begin there */
 int fn_flash_write(uint32_t address, const void *data, uint32_t bytes);
 
-/* flash_log.c: FN_LOG_BYTES that can be written over, on two sectors that can not. Reads and writes are whole pieces. */
+/* flash_log.c: FN_LOG_BYTES that can be written over, on two sectors that can not. Reads and writes are whole pieces.
+ * It keeps the memory that it begins with. */
 #define FN_LOG_PIECE_BYTES 128u
 #define FN_LOG_BYTES (96u * 1024u)
-int fn_log_begin(void);
+#define FN_LOG_PIECES (FN_LOG_BYTES / FN_LOG_PIECE_BYTES)
+int fn_log_begin(uint16_t memory[FN_LOG_PIECES]);
 void fn_log_read(uint32_t at, uint8_t *to, uint32_t bytes);
 int fn_log_write(uint32_t at, const uint8_t *from, uint32_t bytes);
 void fn_log_forget(uint32_t at, uint32_t bytes); /* what is there needs not be kept */

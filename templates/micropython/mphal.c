@@ -9,7 +9,7 @@
 #include "shared/runtime/interrupt_char.h"
 
 /* Raw paste needs MICROPY_REPL_STDIN_BUFFER_MAX. While frames are served, Python may lend a larger one. */
-static uint8_t own_ring[2048];
+static uint8_t own_ring[1024];
 
 static volatile uint8_t *ring = own_ring;
 static uint32_t ring_bytes = sizeof own_ring; /* one of them stays free */

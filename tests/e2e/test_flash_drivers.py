@@ -18,7 +18,7 @@ from firmnet.assets import assets
 from firmnet.codegen.templates import render
 from firmnet.targets import Board, board_ids, load_board, needs, storage_of
 
-CODE, RAM, STOP, BUFFER = 0x1000_0000, 0x2000_0000, 0x1000_F000, 0x2000_8000
+CODE, RAM, STOP, BUFFER, INDEX = 0x1000_0000, 0x2000_0000, 0x1000_F000, 0x2000_8000, 0x2000_C000
 LOCK = 1 << 31
 PIECE, PIECES = 128, 768
 
@@ -492,7 +492,7 @@ def test_where_no_controller_is_nothing_is_begun(elf: Callable[[str], Path], id:
 @pytest.fixture
 def log(elf: Callable[[str], Path]) -> Driver:
     driver = driver_of("nucleo_f446re", elf)
-    assert driver("fn_log_begin") == 1
+    assert driver("fn_log_begin", INDEX) == 1
     return driver
 
 
@@ -500,7 +500,7 @@ def restarted(driver: Driver, elf: Callable[[str], Path]) -> Driver:
     """Another start of the same board, with what is in its flash."""
     again = driver_of("nucleo_f446re", elf)
     again.flash.cells[:] = driver.flash.cells
-    assert again("fn_log_begin") == 1
+    assert again("fn_log_begin", INDEX) == 1
     return again
 
 

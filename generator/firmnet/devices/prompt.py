@@ -34,7 +34,7 @@ ATTEMPTS = 40
 ROOM, RESULT = "_k=", "_o["
 """How the statement begins that makes room for samples, and how the last one of each."""
 ANSWER_CHARS, FEWEST_CHARS = 2048, 128
-"""Characters of an answer that come at once, at first, and on the worst line."""
+"""Characters of an answer that come at once where a line has damaged one, and on the worst line."""
 PAUSE_S = 1.0
 """The first wait for an answer, beside the time that the board needs."""
 
@@ -69,7 +69,8 @@ class BoardPrompt:
 
     def __init__(self, link: Link, manifest: Manifest) -> None:
         self._link, self._manifest = link, manifest
-        self._batch, self._at_once = STATEMENTS_CHARS, ANSWER_CHARS
+        self._batch = STATEMENTS_CHARS
+        self._at_once: int | None = None
         self._result_bytes = sum(4 * prod(edge.shape) for edge in manifest.outputs)
         several = len(manifest.outputs) > 1
         self._inferences = TIMES if manifest.states else 1
@@ -163,7 +164,7 @@ class BoardPrompt:
                     del self._waiting[: len(batch)]
                     return _value(answer)
             self._batch //= 2
-            self._at_once = max(self._at_once // 2, FEWEST_CHARS)
+            self._at_once = max((self._at_once or ANSWER_CHARS) // 2, FEWEST_CHARS)
         raise VerificationError("the line garbles what is typed at the board's prompt: use a shorter cable")
 
     def _first(self) -> list[str]:
@@ -186,24 +187,26 @@ class BoardPrompt:
 
     def _checked(self, code: str, patience_s: float) -> str | None:
         """How `_a` looks after the code has run; None when code or answer was damaged on the way."""
-        text = (
+        run = (
             f"{HOLD}\n_a=None\n_c={code!r}\nif _m.crc32(_c)=={zlib.crc32(code.encode())}:\n"
-            f" exec(_c)\n _a=repr(_a)\n _h='%d %d '%(len(_a),_m.crc32(_a))+_a[:{self._at_once}]\n"
-            " print(_h,_m.crc32(_h))"
+            " exec(_c)\n _a=repr(_a)\n "
         )
-        begin = re.fullmatch(r"(?s)(\d{1,9}) (\d{1,10}) (.*)", self._whole(text, patience_s) or "")
+        if self._at_once is None:
+            return self._whole(run + "print(_a,_m.crc32(_a))", patience_s)
+        told = f"_h='%d %d '%(len(_a),_m.crc32(_a))+_a[:{self._at_once}]\n print(_h,_m.crc32(_h))"
+        begin = re.fullmatch(r"(?s)(\d{1,9}) (\d{1,10}) (.*)", self._whole(run + told, patience_s) or "")
         if begin is None:
             return None
         length, crc, answer = begin.groups()
         for _ in range(ATTEMPTS + int(length) // FEWEST_CHARS):
             if len(answer) >= int(length):
                 break
-            answer += self._more(len(answer)) or ""
+            answer += self._more(len(answer), self._at_once) or ""
         return answer if int(crc) == zlib.crc32(answer.encode()) else None
 
-    def _more(self, begin: int) -> str | None:
-        """What `_a` has from there on, as much as comes at once."""
-        text = f"import _firmnet as _m\n_h=_a[{begin}:{begin + self._at_once}]\nprint(_h,_m.crc32(_h))"
+    def _more(self, begin: int, count: int) -> str | None:
+        """So many characters of what `_a` has from there on."""
+        text = f"import _firmnet as _m\n_h=_a[{begin}:{begin + count}]\nprint(_h,_m.crc32(_h))"
         try:
             return self._whole(text, PAUSE_S)
         except (BoardReset, Crashed):
