@@ -13,6 +13,7 @@ extern const uint32_t fn_run_stack_bytes; /* the most that its run() takes */
 typedef enum { FN_BOOTS, FN_BOOTS_HELD, FN_BOOTED } fn_boot_state;
 extern volatile fn_boot_state fn_boot;
 
+extern int fn_program_runs; /* of mphal.c: what the board has started, and nobody typed */
 extern int fn_held; /* of mphal.c: scheduled functions wait */
 void fn_hold(int on);
 

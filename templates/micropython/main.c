@@ -110,6 +110,7 @@ static int run(int with_programs)
     nlr_buf_t abort;
     if (nlr_push(&abort) != 0) { /* mphal.c: Ctrl-C again and again */
         nlr_set_abort(NULL);
+        fn_program_runs = 0;
         mp_hal_set_interrupt_char(-1);
         mp_hal_stdout_tx_str("\r\nMPY: what catches Ctrl-C was stopped\r\n");
         return 1;
@@ -119,7 +120,10 @@ static int run(int with_programs)
         mount_files();
     }
     const int held = fn_boot != FN_BOOTED && is_held();
-    if (!with_programs || held || !run_programs()) {
+    fn_program_runs = with_programs && !held;
+    const int again = fn_program_runs && run_programs();
+    fn_program_runs = 0;
+    if (!again) {
         prompt();
     }
     nlr_set_abort(NULL);

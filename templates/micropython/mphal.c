@@ -63,10 +63,12 @@ uint32_t fn_ring(uint8_t *memory, uint32_t bytes)
 static int full; /* since full_ms */
 static uint32_t full_ms;
 
-/* Whoever catches Ctrl-C so often without returning to the prompt is stopped for good. */
+/* A program that the board has started, and that catches Ctrl-C so often, is stopped for good. What was typed is not: over a
+ * bad line a host may type Ctrl-C many times. */
 #define ENOUGH_CTRL_C 4
 
-static volatile int caught; /* since the prompt read something */
+int fn_program_runs;
+static volatile int caught; /* since something was read */
 
 int fn_receives(void)
 {
@@ -102,7 +104,7 @@ void fn_received(uint8_t byte)
     }
     if (byte == mp_interrupt_char) {
         const int unheard = MP_STATE_MAIN_THREAD(mp_pending_exception) != MP_OBJ_NULL; /* the one before: nobody caught it */
-        if (!unheard && ++caught >= ENOUGH_CTRL_C) {
+        if (fn_program_runs && !unheard && ++caught >= ENOUGH_CTRL_C) {
             mp_sched_vm_abort();
         }
         mp_sched_keyboard_interrupt();
