@@ -17,7 +17,7 @@ import _firmnet
 import micropython
 
 MAGIC = b"\xf1\x4e"
-VERSION = 4
+VERSION = 6
 ANSWER = 0x80
 HELLO, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART = 1, 2, 3, 4, 5, 6, 7, 8, 9
 BAUD = 12

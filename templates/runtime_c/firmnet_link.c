@@ -18,7 +18,7 @@
 #include "fn_run.h"
 #include "fn_served.h"
 
-enum { VERSION = 4, ANSWER = 0x80 };
+enum { VERSION = 6, ANSWER = 0x80 };
 enum { HELLO = 1, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART, PREDICT, INFO, BAUD };
 enum { NAK = 0x15, READY, STRANGER, FAULT };
 

@@ -20,7 +20,8 @@ from .crash import LAST_WORDS_BYTES, Crash, last_words
 from .strangers import SAID_BYTES
 
 MAGIC = b"\xf1\x4e"
-VERSION = 4
+VERSION = 6
+"""Not 4, which a raw prompt that a hello reaches takes for Ctrl-D: the board would reset itself."""
 ANSWER = 0x80
 HEADER = struct.Struct("<2sBBIIII")
 CRC = struct.Struct("<I")

@@ -41,9 +41,10 @@ PAUSE_S = 1.0
 HELPERS = (
     "from array import array\nfrom struct import pack\nfrom binascii import a2b_base64 as _d\n_o={}",
     "from gc import collect as _g",
-    "def _r(f):\n try:return f()\n except MemoryError:return None",
+    "def _r(f):\n for i in range(3):\n  try:return f()\n  except MemoryError:_g()",
 )
-"""What the board is taught first; and all that one prediction comes to:"""
+"""What the board is taught first. Memory may seem taken because an unused place of the stack still points
+there, so it is asked for more than once. And all that one prediction comes to:"""
 PREDICT = (
     "def _p(*x):\n global _k\n c=0\n n=range(len(x))\n for i in n:_m.load(x[i],False,i)\n"
     " for i in n:c=_m.crc32(_m.input(i,True),c)\n _m.reset()\n p=_k=None\n"
