@@ -421,8 +421,8 @@ def test_a_copied_artifact_is_built_with_its_own_platform(
     [
         (nn.Sequential(nn.Flatten(), nn.Linear(2048, 154)), (2, 32, 32), "524,288 of flash"),
         (
-            nn.Sequential(nn.MaxPool2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(78_540, 1)),
-            (1, 132, 595),
+            nn.Sequential(nn.MaxPool2d(1), nn.ReLU(), nn.Flatten(), nn.Linear(78_900, 1)),
+            (1, 100, 789),
             "131,072 of RAM",
         ),
     ],

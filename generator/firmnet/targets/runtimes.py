@@ -43,4 +43,4 @@ def needs(board: Board, runtime: Runtime) -> Needs:
             "--runtime c"
         )
     flash_bytes = 200_000 if board.micropython.machine else 185_000
-    return Needs(flash_bytes, 2_250, board.micropython.heap_bytes, board.micropython.stack_bytes)
+    return Needs(flash_bytes, 2_200, board.micropython.heap_bytes, board.micropython.stack_bytes)
