@@ -179,7 +179,7 @@ CASES = {
         in_payload(Message.HELLO, lambda p: p + bytes(2000)), r"announces 2,\d+ bytes where at most 1,024"
     ),
     "link of another version": Case(
-        at(Message.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 4"
+        at(Message.HELLO, lambda f: replace(f, version=9)), r"speaks link version 9, this firmnet version 6"
     ),
     "another text than tests the line": Case(
         in_payload(Message.HELLO, lambda p: p[:-1] + b"x" if len(p) > 256 else p), r"sent back another text"

@@ -539,7 +539,7 @@ def test_a_firmware_of_the_first_link_is_named(artifact: Artifact) -> None:
 
     with (
         listening(old) as url,
-        pytest.raises(VerificationError, match=r"link version 1, this firmnet version 4"),
+        pytest.raises(VerificationError, match=r"link version 1, this firmnet version 6"),
     ):
         serial.open(artifact, url)
 
