@@ -228,31 +228,21 @@ void fn_reset(void)
 
 #include "second_uart.h"
 
-#define UART(offset) REG((FN_SECOND_UART ? 0x40038000u : 0x40034000u) + (offset))
-#define UARTDR UART(0x00u)
-#define UARTFR UART(0x18u)
-#define UARTIBRD UART(0x24u)
-#define UARTFBRD UART(0x28u)
-#define UARTLCR_H UART(0x2Cu)
-#define UARTCR UART(0x30u)
-#define UARTIMSC UART(0x38u)
-enum { FR_BUSY = 1u << 3, FR_RXFE = 1u << 4, FR_TXFF = 1u << 5, CR_ON = 1u << 0 | 1u << 8 | 1u << 9 };
-enum { LCR_PARITY = 1u << 1, LCR_EVEN = 1u << 2, LCR_TWO_STOPS = 1u << 3, LCR_FIFOS = 1u << 4, LCR_8_BITS = 3u << 5 };
-enum { INT_RX = 1u << 4, INT_RX_TIMEOUT = 1u << 6, FUNCTION_UART = 2u, BLOCK_UART0 = 1u << 22, BLOCK_UART1 = 1u << 23 };
+#define UART_BASE (FN_SECOND_UART ? 0x40038000u : 0x40034000u)
+#include "rp2040_uart.h"
+enum { BLOCK_UART0 = 1u << 22, BLOCK_UART1 = 1u << 23 };
 
 int32_t fn_uart_open(uint32_t baud, fn_parity parity, uint32_t stop_bits)
 {
     const int32_t pins[] = {fn_pin_called(FN_SECOND_UART_TX), fn_pin_called(FN_SECOND_UART_RX)};
-    const uint64_t divisor = baud ? (8ull * fn_core_hz() / baud + 1u) / 2u : 0u; /* in 64ths of a sixteenth of a bit (4.2.7.1) */
-    if (divisor < 64u || divisor >= 0x10000u * 64u) {
+    const uint32_t divisor = baud ? divisor_of(fn_core_hz(), baud) : 0u;
+    if (divisor < DIVISOR_1 || divisor >= 0x10000u * DIVISOR_1) {
         return FN_RANGE;
     }
     out_of_reset(FN_SECOND_UART ? BLOCK_UART1 : BLOCK_UART0);
     UARTCR = 0;
-    UARTIBRD = (uint32_t)(divisor >> 6);
-    UARTFBRD = (uint32_t)divisor & 63u;
-    UARTLCR_H = LCR_8_BITS | LCR_FIFOS | (stop_bits == 2u ? LCR_TWO_STOPS : 0u)
-        | (parity ? LCR_PARITY | (parity == FN_EVEN ? LCR_EVEN : 0u) : 0u);
+    set_rate(divisor,
+        (stop_bits == 2u ? LCR_TWO_STOPS : 0u) | (parity ? LCR_PARITY | (parity == FN_EVEN ? LCR_EVEN : 0u) : 0u));
     for (uint32_t i = 0; i < 2u; i++) {
         PAD((uint32_t)pins[i]) = PAD_IN | PAD_4_MA | PAD_SCHMITT | PAD_UP; /* an open line reads as idle */
         GPIO_CTRL((uint32_t)pins[i]) = FUNCTION_UART;

@@ -1,7 +1,7 @@
 /* stm32_m7.h: what do the STM32F7 and H7 do alike? The core's caches, and USART3 on port D, wired to a Nucleo-144's ST-Link.
  *
  * Included behind GPIOD (where that port is), core_hz and APB1_DIVISOR (how much slower the USART's clock is than the core's).
- * Sections are those of RM0385 (F74x); RM0433 (H743) has the same registers in 48.8.
+ * Sections are those of RM0385 (F74x); RM0433 (H743) has the same registers.
  */
 #ifndef FN_STM32_M7_H
 #define FN_STM32_M7_H
@@ -29,21 +29,9 @@ enum { CCR_CACHES = 3u << 16 };
 #define GPIOD_PUPDR REG(GPIOD + 0x0Cu)
 #define GPIOD_AFRH REG(GPIOD + 0x24u)
 
-#define CR1 REG(USART + 0x00u) /* 31.8.1 */
-#define BRR REG(USART + 0x0Cu) /* 31.8.4 */
-#define ISR REG(USART + 0x1Cu) /* 31.8.8 */
-#define ICR REG(USART + 0x20u) /* 31.8.9 */
-#define RDR REG(USART + 0x24u)
-#define TDR REG(USART + 0x28u)
-enum { CR1_UE = 1u << 0, CR1_RE = 1u << 2, CR1_TE = 1u << 3, CR1_RXNEIE = 1u << 5 };
-enum { ISR_RXNE = 1u << 5, ISR_TXE = 1u << 7, ICR_ERRORS = 0xFu };
-
-#define STATUS ISR
 #define BAUD_CLOCK (core_hz / APB1_DIVISOR)
 #define LEAST_DIVISOR 16u /* a bit is sampled 16 times */
-#define MAY_SEND (ISR & ISR_TXE)
-#define SENT TDR
-#include "usart.h"
+#include "new_usart.h"
 
 /* What they hold after reset is arbitrary: emptied first. Nothing here shares memory with a DMA. */
 static void caches_on(void)
@@ -78,14 +66,6 @@ static void start_port(void)
     start_usart();
     enable_interrupt(FN_UART_IRQ);
     systick_init(core_hz);
-}
-
-void fn_uart_isr(void)
-{
-    ICR = ICR_ERRORS; /* an overrun would ask for ever */
-    if (ISR & ISR_RXNE) {
-        fn_received((uint8_t)RDR);
-    }
 }
 
 #endif

@@ -2,53 +2,21 @@
 #include "fn_files.h"
 #include "registers.h"
 
-#define FLASH 0x08000000u /* a firmware may begin behind a bootloader */
 #define ACR REG(0x40023C00u)  /* 3.8.1 */
 #define KEYR REG(0x40023C04u) /* 3.8.2 */
 #define SR REG(0x40023C0Cu)   /* 3.8.4 */
 #define CR REG(0x40023C10u)   /* 3.8.5 */
 
-enum { ACR_DCEN = 1u << 10, ACR_DCRST = 1u << 12, SR_EOP = 1u, SR_ERRORS = 0x1F2u, SR_BSY = 1u << 16 };
-enum { CR_PG = 1u, CR_SER = 1u << 1, CR_WORDS = 2u << 8, CR_STRT = 1u << 16 };
-#define CR_LOCK (1u << 31)
+enum { SR_ERRORS = 0x1F2u, CR_SER = 1u << 1, CR_WORDS = 2u << 8 };
+#include "stm32_flash.h"
 
 int fn_flash_begin(void)
 {
     return (CR & CR_LOCK) != 0;
 }
 
-/* The core waits meanwhile: it reads its code from the same flash. Erasing 128 KB takes one to two seconds. */
-static int ends(void)
-{
-    while (SR & SR_BSY) {
-    }
-    return (SR & SR_ERRORS) ? -1 : 0;
-}
-
-static void unlock(void)
-{
-    if (CR & CR_LOCK) {
-        KEYR = 0x45670123u; /* 3.5.1 */
-        KEYR = 0xCDEF89ABu;
-    }
-    SR = SR_ERRORS | SR_EOP;
-}
-
-/* What was read before may still be in the data cache (3.5.3). */
-static int lock(int failed)
-{
-    CR = CR_LOCK;
-    const uint32_t acr = ACR;
-    if (acr & ACR_DCEN) {
-        ACR = acr & ~ACR_DCEN;
-        ACR = (acr & ~ACR_DCEN) | ACR_DCRST;
-        ACR = acr & ~ACR_DCEN;
-        ACR = acr;
-    }
-    return failed;
-}
-
-int fn_flash_erase(uint32_t address) /* 3.5.3; sectors 0 to 3 have 16 KB, 4 has 64, the others 128 (3.3) */
+/* 3.5.3; sectors 0 to 3 have 16 KB, 4 has 64, the others 128 (3.3), of which one takes one to two seconds. */
+int fn_flash_erase(uint32_t address)
 {
     const uint32_t sector = 4u + (address - FLASH) / FN_ERASE_BYTES;
     unlock();

@@ -1,39 +1,6 @@
-/* stm32f7_pins.c: fn_machine.h on an STM32F7. Sections are those of RM0385 (F74x). */
+/* stm32f7_pins.c: fn_machine.h on an STM32F7. RM0385 (F74x). */
 #include "fn_board.h"
-#include "registers.h"
 
-#define GPIO_BASE 0x40020000u
-#define PORTS 11u
-#define PORT_CLOCKS REG(0x40023830u) /* RCC_AHB1ENR, 5.3.10 */
-#define TIMER_CLOCKS REG(0x40023840u) /* RCC_APB1ENR, 5.3.13 */
-#define TIMER_1 0x40010000u
-#define TIMER_1_CLOCKS REG(0x40023844u) /* RCC_APB2ENR, 5.3.14 */
-#define TIMER_1_ON (1u << 0)
-#define BUS_PRESCALER(bus) (REG(0x40023808u) >> ((bus) == 1u ? 10u : 13u)) /* RCC_CFGR, 5.3.3 */
 #define UNIQUE_ID 0x1FF0F420u /* 41.1 */
-#define RESET_FLAGS REG(0x40023874u) /* RCC_CSR, 5.3.21 */
-#define FLAGS_POWER (1u << 27 | 1u << 25)
-#define FLAGS_FORGET (1u << 24)
-
 #define NEW_USART 1
-#if FN_SECOND_UART == 1 /* chapter 31 */
-#define USART_BASE 0x40011000u
-#define USART_CLOCKS TIMER_1_CLOCKS
-#define USART_ON (1u << 4)
-#elif FN_SECOND_UART == 2
-#define USART_BASE 0x40004400u
-#define USART_CLOCKS TIMER_CLOCKS
-#define USART_ON (1u << 17)
-#elif FN_SECOND_UART == 3
-#define USART_BASE 0x40004800u
-#define USART_CLOCKS TIMER_CLOCKS
-#define USART_ON (1u << 18)
-#elif FN_SECOND_UART == 6
-#define USART_BASE 0x40011400u
-#define USART_CLOCKS TIMER_1_CLOCKS
-#define USART_ON (1u << 5)
-#endif
-
-#include "stm32_pins.h"
-#include "stm32_uart.h"
-#include "stm32f4_adc.h"
+#include "stm32f_pins.h"

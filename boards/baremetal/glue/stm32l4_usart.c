@@ -68,15 +68,6 @@ enum { APB1ENR1_PWR = 1u << 28 };
 #define PUPDR GPIO(0x0Cu)
 #define AFR(pin) GPIO(0x20u + 4u * ((pin) / 8u))
 
-#define CR1 REG(USART + 0x00u) /* 40.8.1 */
-#define BRR REG(USART + 0x0Cu) /* 40.8.4 */
-#define ISR REG(USART + 0x1Cu) /* 40.8.8 */
-#define ICR REG(USART + 0x20u) /* 40.8.9 */
-#define RDR REG(USART + 0x24u)
-#define TDR REG(USART + 0x28u)
-enum { CR1_UE = 1u << 0, CR1_RE = 1u << 2, CR1_TE = 1u << 3, CR1_RXNEIE = 1u << 5 };
-enum { ISR_RXNE = 1u << 5, ISR_TXE = 1u << 7, ICR_ERRORS = 0xFu };
-
 static uint32_t core_hz = MSI_HZ;
 static int on_a_chip; /* its flash keeps the wait states; an emulator has no such register */
 
@@ -115,7 +106,6 @@ static void to_usart(uint32_t pin)
     MODER = (MODER & ~(3u << 2u * pin)) | 2u << 2u * pin;
 }
 
-#define STATUS ISR
 #if FN_USART == 0 /* 41.4: its divider counts in 256ths */
 #define BAUD_CLOCK (256u * (uint64_t)core_hz)
 #define LEAST_DIVISOR 0x300u
@@ -123,9 +113,7 @@ static void to_usart(uint32_t pin)
 #define BAUD_CLOCK core_hz
 #define LEAST_DIVISOR 16u /* a bit is sampled 16 times: 40.5.4 */
 #endif
-#define MAY_SEND (ISR & ISR_TXE)
-#define SENT TDR
-#include "usart.h"
+#include "new_usart.h"
 
 void fn_board_init(void)
 {
@@ -141,14 +129,6 @@ void fn_board_init(void)
     start_usart();
     enable_interrupt(FN_UART_IRQ);
     systick_init(core_hz);
-}
-
-void fn_uart_isr(void)
-{
-    ICR = ICR_ERRORS; /* an overrun would ask for ever */
-    if (ISR & ISR_RXNE) {
-        fn_received((uint8_t)RDR);
-    }
 }
 
 uint32_t fn_board_clock_hz(void)
