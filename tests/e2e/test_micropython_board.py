@@ -21,7 +21,7 @@ from firmnet.artifact import Artifact
 from firmnet.build import sizes
 from firmnet.devices.qemu import emulated
 from firmnet.errors import VerificationError
-from firmnet.targets import storage_of
+from firmnet.targets import load_board, storage_of
 from firmnet.verify import verify
 
 BEGINS = b"running main.py: Ctrl-C stops it\r\napp hello 5\r\n"
@@ -166,9 +166,15 @@ def test_the_board_is_verified_and_starts_its_app_again(inhabited: Artifact, wis
     ],
 )
 def test_the_build_says_what_room_is_left(inhabited: Artifact, flash_bytes: int, said: str) -> None:
-    board = replace(inhabited.board, chip=replace(inhabited.board.chip, flash_bytes=flash_bytes))
+    board = load_board("disco_f407vg")
+    board = replace(board, chip=replace(inhabited.board.chip, flash_bytes=flash_bytes))
     lines = sizes.measure(inhabited.firmware / "firmware.elf", board, "inhabited").lines()
     assert lines[2:] == [said] * bool(said)
+
+
+def test_of_an_emulator_s_flash_no_room_is_promised(inhabited: Artifact) -> None:
+    told = sizes.measure(inhabited.firmware / "firmware.elf", inhabited.board, "inhabited").lines()
+    assert not told[2:]
 
 
 def test_a_firmware_that_leaves_no_room_says_so(inhabited: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +182,8 @@ def test_a_firmware_that_leaves_no_room_says_so(inhabited: Artifact, monkeypatch
     assert spare
     low = replace(spare, files=replace(spare.files, origin=inhabited.board.chip.flash_origin + 0x20000))
     monkeypatch.setattr(sizes, "storage_of", lambda board: low)
-    told = sizes.measure(inhabited.firmware / "firmware.elf", inhabited.board, "inhabited").lines()
+    board = replace(load_board("disco_f407vg"), chip=inhabited.board.chip)
+    told = sizes.measure(inhabited.firmware / "firmware.elf", board, "inhabited").lines()
     assert told[2] == "files     no room: the firmware reaches into the flash where they would lie"
 
 

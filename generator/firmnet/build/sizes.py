@@ -110,8 +110,8 @@ def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython
 
 
 def _spare(image: ELFFile, board: Board, *, official: bool) -> tuple[int | None, int]:
-    """What is left for files and for a ROMFS, as files.c finds it."""
-    storage = storage_of(board)
+    """What is left of flash for files and for a ROMFS, as files.c finds it; none in an emulator."""
+    storage = storage_of(board) if board.flashable else None
     if storage is None or (official and not board.chip.mcu.startswith("stm32")):  # see arduino.cpp
         return None, 0
     end = image_end(image)
