@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from board_checks import random_inputs
 from noisy_line import Damage, noisy
+from serial import serial_for_url
 
 from firmnet.artifact import Artifact
 from firmnet.devices import qemu, serial
+from firmnet.devices.frames import Frame, Message
 from firmnet.errors import UserError, VerificationError
 from firmnet.verify import verify
 
@@ -32,6 +34,18 @@ def test_flipped_and_dropped_bytes_cost_time_but_no_bit(small: Artifact, seed: i
         assert damage.done > 5
         assert device.link.resends > 0
     assert verdict.ok, verdict.sentence()
+
+
+@pytest.mark.parametrize("prompt", [b"\x01", b"\x02"], ids=["raw", "friendly"])
+def test_a_hello_that_reaches_a_prompt_resets_nothing(small: Artifact, prompt: bytes) -> None:
+    """Over a bad line it does: each of its bytes is a key to a prompt, and Ctrl-D is the soft reset."""
+    hello = Frame(Message.HELLO, 0x61626364, 1, b"").encode()
+    with qemu.emulated(small) as emulator, serial_for_url(emulator.url, timeout=5) as port:
+        port.read_until(b">>> ")
+        port.write(b"kept = 1\r\x03" + prompt + hello + b"\r\x03\x03\x02\r\x03print('kept' in globals())\r")
+        said = port.read_until(b"True\r\n")
+    assert said.endswith(b"True\r\n")
+    assert b"soft reboot" not in said
 
 
 def test_a_line_too_bad_to_use_ends_in_an_error_in_time(small: Artifact) -> None:
