@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -49,6 +50,18 @@ class Board:
         self.until(b"\r\n>>> ")
         self.send(CTRL_D)
         self.until(BEGINS)
+
+
+@contextmanager
+def board_that(wish: int, url: str) -> Iterator[Board]:
+    """Just switched on there; its app is stopped, told what to do, and begins anew."""
+    with serial.serial_for_url(url, timeout=PATIENCE_S) as port:
+        board = Board(port)
+        board.until(BEGINS)
+        board.send(CTRL_C)
+        board.until(b">>> ")
+        board.wish(wish)
+        yield board
 
 
 @pytest.fixture
@@ -115,12 +128,7 @@ def test_a_host_that_cannot_wait_stops_nothing_for_good(stopped: Board) -> None:
 
 def test_one_that_lets_no_ctrl_c_through_is_named(inhabited: Artifact) -> None:
     with emulated(inhabited) as it:
-        with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
-            board = Board(port)
-            board.until(BEGINS)
-            board.send(CTRL_C)
-            board.until(b">>> ")
-            board.wish(SHUT_OUT)
+        with board_that(SHUT_OUT, it.url) as board:
             board.until(b"looping\r\n")
         said = (
             "its app main.py may keep the port to itself: .* hold Ctrl-C down in a terminal while you press"
@@ -144,12 +152,8 @@ def test_ctrl_c_at_reset_keeps_it_from_starting(inhabited: Artifact) -> None:
 @pytest.mark.parametrize("wish", [OBEY, DEFY, TALK, TICK], ids=["obeys", "defies", "talks", "ticks"])
 def test_the_board_is_verified_and_starts_its_app_again(inhabited: Artifact, wish: int) -> None:
     with emulated(inhabited) as it:
-        with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
-            board = Board(port)
-            board.until(BEGINS)
-            board.send(CTRL_C)
-            board.until(b">>> ")
-            board.wish(wish)
+        with board_that(wish, it.url):
+            pass
         with devices.open(it.url, inhabited) as device:
             assert verify(inhabited, device, random_inputs(inhabited, 2), layers=True).ok
         with serial.serial_for_url(it.url, timeout=PATIENCE_S) as port:
