@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* In place of an answer: there is none, it did not become ready, it cannot be set so. */
-enum { FN_LACKS = -1, FN_SILENT = -2, FN_RANGE = -3 };
+/* In place of an answer: there is none, it did not become ready, it cannot be set so, it sends no such parity. */
+enum { FN_LACKS = -1, FN_SILENT = -2, FN_RANGE = -3, FN_FORMAT = -4 };
 
 /* ---- pins ---- */
 
@@ -38,7 +38,7 @@ void fn_pwm_stop(uint32_t pin);
 
 /* One UART beside the port. It is open on its own pins, see the board file. */
 typedef enum fn_parity { FN_NO_PARITY, FN_EVEN, FN_ODD } fn_parity;
-int32_t fn_uart_open(uint32_t baud, fn_parity parity, uint32_t stop_bits); /* 0, FN_LACKS, FN_RANGE */
+int32_t fn_uart_open(uint32_t baud, fn_parity parity, uint32_t stop_bits); /* 0, FN_LACKS, FN_RANGE, FN_FORMAT */
 void fn_uart_close(void);
 uint32_t fn_uart_waiting(void); /* bytes that can be read */
 int fn_uart_get(void);          /* the next, or -1 */

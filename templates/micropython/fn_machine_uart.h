@@ -60,6 +60,9 @@ static void mp_machine_uart_init_helper(machine_uart_obj_t *self, size_t n_args,
     if (done == FN_RANGE) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("a UART of this chip cannot run at %d baud"), (int)given[BAUDRATE].u_int);
     }
+    if (done == FN_FORMAT) {
+        mp_raise_ValueError(MP_ERROR_TEXT("a UART of this chip has no such parity"));
+    }
     if (done < 0) {
         mp_raise_msg(&mp_type_OSError, MP_ERROR_TEXT("this board has no UART beside its port"));
     }

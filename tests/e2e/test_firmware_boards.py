@@ -336,6 +336,19 @@ void analogReadResolution(int);
 int analogRead(pin_size_t);
 int analogRead(PinName);
 PinName digitalPinToPinName(pin_size_t);
+enum { SERIAL_8N1, SERIAL_8E1, SERIAL_8O1, SERIAL_8N2, SERIAL_8E2, SERIAL_8O2 };
+namespace arduino {
+struct UART {
+    UART(int tx, int rx, int rts = -1, int cts = -1);
+    UART(PinName tx, PinName rx, PinName rts, PinName cts);
+    void begin(unsigned long baud, uint16_t config);
+    void end();
+    int available();
+    int read();
+    size_t write(uint8_t);
+    operator bool();
+};
+}
 """,
     "STM32": """
 typedef int PinName;
@@ -368,6 +381,19 @@ void analogWriteFrequency(uint32_t);
 void analogWriteResolution(int);
 void analogWrite(uint32_t, uint32_t);
 }
+enum { SERIAL_8N1, SERIAL_8E1, SERIAL_8O1, SERIAL_8N2, SERIAL_8E2, SERIAL_8O2 };
+#define SERIAL_TX_BUFFER_SIZE 64
+struct HardwareSerial {
+    HardwareSerial(uint32_t rx, uint32_t tx, uint32_t rts = 0, uint32_t cts = 0);
+    HardwareSerial(void *peripheral, int half_duplex = 0);
+    void begin(unsigned long baud, uint8_t config);
+    void end();
+    int available();
+    int availableForWrite();
+    int read();
+    size_t write(uint8_t);
+    operator bool();
+};
 """,
 }
 """What the glue uses of each core, declared as it is there."""

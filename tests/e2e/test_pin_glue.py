@@ -19,7 +19,7 @@ from firmnet.targets import load_board, needs
 
 PERIPHERALS, PERIPHERAL_BYTES, IDS = 0x4000_0000, 0x2000_0000, 0x1FF0_0000
 FLASH, RAM, STOP = 0x0800_0000, 0x2000_0000, 0x0801_F000
-LACKS, SILENT, RANGE = 2**32 - 1, 2**32 - 2, 2**32 - 3
+LACKS, SILENT, RANGE, FORMAT = (2**32 - n for n in range(1, 5))
 UNKNOWN, POWER_ON, HARD, WATCHDOG, DEEP_SLEEP = range(5)
 
 STUBS = """
@@ -144,6 +144,67 @@ class L4Converter(Chip):
             self.words |= {self.ISR: self.read(self.ISR) | 4, self.DR: 10 * (self.read(self.SQR1) >> 6 & 31)}
 
 
+class H7Converter(Chip):
+    """RM0433, chapter 25: as on an L4, with a clock of its own, its inputs switched on, and 16 bits.
+
+    What is read is a thousand times the channel, and 500 more from the third converter.
+    """
+
+    ONE, THREE = 0x4002_2000, 0x5802_6000
+    COMMANDS = 1 << 31 | 0x3F
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words |= {self.ONE + 8: 1 << 29, self.THREE + 8: 1 << 29}
+        self.calibrated: set[int] = set()
+
+    def base_of(self, address: int) -> int | None:
+        return next((base for base in (self.ONE, self.THREE) if 0 <= address - base < 0x300), None)
+
+    def read(self, address: int) -> int:
+        value, base = super().read(address), self.base_of(address)
+        if base and address == base + 8 and value >> 31:  # done when it was looked at once
+            self.words[address] = value & ~(1 << 31) | 0x3F << 22
+            self.calibrated.add(base)
+        return value
+
+    def write(self, address: int, value: int) -> None:
+        base = self.base_of(address)
+        if base is None:
+            return super().write(address, value)
+        clocks, bit = (0x5802_44D8, 5) if base == self.ONE else (0x5802_44E0, 24)
+        assert self.read(clocks) >> bit & 1, "it has no clock"
+        if address == base:
+            self.words[address] = self.read(address) & ~value
+            return None
+        if address == base + 8:
+            self.control(base, value)
+            return None
+        return super().write(address, value)
+
+    def control(self, base: int, value: int) -> None:
+        had = self.words[base + 8]
+        if base in self.calibrated:
+            assert value >> 22 & 0x3F == 0x3F, "its linearity is forgotten"
+        if value >> 31:
+            assert (value >> 28 & 3, value >> 16 & 1, had & 1) == (1, 1, 0)
+            assert self.read(0x5802_4458) >> 16 & 3 == 2, "its clock is that of a PLL that is off"
+            assert self.read(base + 0x308) >> 16 & 0x3F == 4 << 2
+        if value & 1:
+            assert base in self.calibrated
+            self.words[base] = self.read(base) | 1
+        if value & 4:
+            channel = self.read(base + 0x30) >> 6 & 31
+            assert had & 1, "started while it is off"
+            assert self.read(base + 0x30) & 15 == 0
+            assert self.read(base + 0x1C) >> channel & 1, "the input is not switched on"
+            self.words |= {
+                base: self.read(base) | 4,
+                base + 0x40: 1000 * channel + 500 * (base == self.THREE),
+            }
+        self.words[base + 8] = value & ~0x3E | had & 1
+
+
 class NordicConverter(Chip):
     """SAADC: a task is done when its event comes; the value is put into RAM."""
 
@@ -158,6 +219,52 @@ class NordicConverter(Chip):
             if address - self.BASE == 0x004:
                 sample = struct.pack("<h", 10 * self.read(self.BASE + 0x510))
                 self.cpu.mem_write(self.read(self.BASE + 0x62C), sample)
+
+
+class NordicUart(Chip):
+    """UARTE1: it takes what it sends from memory, and writes there what has come; a few bytes wait inside."""
+
+    BASE = 0x4002_8000
+    DONE = {0x004: 0x144, 0x00C: 0x158}  # what stops it, and the event that tells so
+    SET_WHILE_OFF = (0x50C, 0x514, 0x524, 0x56C)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: list[int] = []
+        self.receives, self.sends = False, False
+        self.sent = b""
+
+    def at(self, offset: int) -> int:
+        return self.words.get(self.BASE + offset, 0)
+
+    def write(self, address: int, value: int) -> None:
+        super().write(address, value)
+        offset = address - self.BASE
+        if offset in self.SET_WHILE_OFF:
+            assert not self.at(0x500), "it is set while it runs"
+        if offset in (0x000, 0x008):
+            assert (self.at(0x500), value) == (8, 1)
+            if offset == 0x000:
+                assert not self.receives
+                self.receives = True
+                self.receive()
+            else:
+                assert not self.sends, "what is under way is overwritten"
+                self.sends = True
+                self.sent += self.cpu.mem_read(self.at(0x544), self.at(0x548))
+        if offset in self.DONE and value:
+            self.words[self.BASE + self.DONE[offset]] = 1
+            self.receives &= offset != 0x004
+
+    def receive(self, *arrived: int) -> None:
+        self.inside += arrived
+        if self.inside and self.receives:
+            self.receives = False
+            self.cpu.mem_write(self.at(0x534), bytes([self.inside.pop(0)]))
+            self.words[self.BASE + 0x110] = self.at(0x538)
+
+    def has_left(self) -> None:
+        self.sends, self.words[self.BASE + 0x120] = False, 1
 
 
 class PicoConverter(Chip):
@@ -259,6 +366,103 @@ def _link(id: str, elf: Path) -> None:
     include = ["-I", str(folder), "-I", str(assets("templates") / "micropython")]
     files = [str(source), str(folder / "stubs.c"), "-lgcc", "-o", str(elf)]
     subprocess.run(["arm-none-eabi-gcc", *flags, *include, *files], check=True)
+
+
+@pytest.mark.parametrize("id", ["nrf52840_dk", "microbit_v2"])
+def test_an_nrf_sends_and_receives_beside_its_port(glue: Callable[[str, Chip], Call], id: str) -> None:
+    chip = NordicUart()
+    call = glue(id, chip)
+    assert call("fn_uart_open", 9600, 0, 1) == 0
+    pins = (34, 33) if id == "nrf52840_dk" else (2, 3)
+    assert (chip.at(0x50C), chip.at(0x514), chip.at(0x304), chip.at(0x56C)) == (*pins, 1 << 4 | 1 << 9, 0)
+    for byte in b"\0\xff!":
+        assert (call("fn_uart_put", byte), call("fn_uart_put", 1), call("fn_uart_sent")) == (1, 0, 0)
+        chip.has_left()
+        assert call("fn_uart_sent") == 1
+    assert chip.sent == b"\0\xff!"
+    for some in (b"a", b"several"):  # some come before the interrupt is taken
+        chip.receive(*some)
+        call("fn_second_uart_isr")
+    assert call("fn_uart_waiting") == 8
+    assert bytes(call("fn_uart_get") for _ in range(8)) == b"aseveral"
+    assert call("fn_uart_get") == 2**32 - 1
+    for offset in (0x124, 0x480):
+        chip.words[chip.BASE + offset] = 4
+    call("fn_second_uart_isr")
+    assert (chip.at(0x124), chip.written[-1]) == (0, (chip.BASE + 0x480, 4)), "an error would ask for ever"
+    assert call("fn_uart_open", 115_200, 1, 2) == 0
+    assert chip.at(0x56C) == 7 << 1 | 1 << 4
+    odd = call("fn_uart_open", 115_200, 2, 1)
+    assert (odd, chip.at(0x56C)) == ((0, 7 << 1 | 1 << 8) if id == "microbit_v2" else (FORMAT, 0x1E))
+    call("fn_uart_close")
+    assert (chip.at(0x500), chip.at(0x144)) == (0, 1)
+
+
+NORDIC_RATES = {1200: 0x4F000, 2400: 0x9D000, 9600: 0x275000, 19_200: 0x4EA000, 38_400: 0x9D0000}
+NORDIC_RATES |= {57_600: 0xEB0000, 76_800: 0x13A9000, 115_200: 0x1D60000, 230_400: 0x3B00000}
+NORDIC_RATES |= {250_000: 0x400_0000, 460_800: 0x740_0000, 921_600: 0xF00_0000, 1_000_000: 0x1000_0000}
+"""The table of the register: what is in it gives as many clocks of 16 MHz to a bit as go into 2^32."""
+
+
+def test_an_nrf_takes_any_rate(glue: Callable[[str, Chip], Call]) -> None:
+    chip = NordicUart()
+    call = glue("nrf52840_dk", chip)
+    for baud, register in NORDIC_RATES.items():
+        assert call("fn_uart_open", baud, 0, 1) == 0
+        assert 2**32 // chip.at(0x524) == 2**32 // register, baud
+    assert call("fn_uart_open", 100_000, 0, 1) == 0
+    assert 16_000_000 // (2**32 // chip.at(0x524)) == 100_000
+    assert [call("fn_uart_open", baud, 0, 1) for baud in (0, 300, 1_200_000)] == [RANGE] * 3
+
+
+@pytest.mark.parametrize(
+    ("id", "registers", "usart", "clocks", "pins", "bus_hz"),
+    [
+        (
+            "nucleo_h743zi",
+            {0x5802_4418: 8 | 4 << 4, 0x5802_441C: 4 << 4 | 4 << 8},
+            0x4000_4400,
+            (0x5802_44E8, 17),
+            {0x5802_0C00: (5, 6)},
+            120_000_000,
+        ),
+        (
+            "nucleo_f746zg",
+            {0x4002_3808: 5 << 10 | 4 << 13},
+            0x4001_1400,
+            (0x4002_3844, 5),
+            {0x4002_1800: (14, 9)},
+            108_000_000,
+        ),
+    ],
+)
+def test_a_newer_stm32_sends_and_receives_beside_its_port(
+    glue: Callable[[str, Chip], Call],
+    id: str,
+    registers: dict[int, int],
+    usart: int,
+    clocks: tuple[int, int],
+    pins: dict[int, tuple[int, ...]],
+    bus_hz: int,
+) -> None:
+    chip = Chip()
+    chip.words |= registers
+    call = glue(id, chip)
+    assert call("fn_uart_open", 9600, 0, 2) == 0
+    assert bus_hz / chip.read(usart + 0x0C) == pytest.approx(9600, rel=0.001)
+    assert (chip.read(usart), chip.read(usart + 4)) == (0x2D, 2 << 12)
+    assert chip.read(clocks[0]) >> clocks[1] & 1
+    for port, lines in pins.items():
+        for line in lines:
+            function = chip.read(port + 0x20 + 4 * (line // 8)) >> 4 * (line % 8) & 15
+            assert (chip.read(port) >> 2 * line & 3, function) == (2, 8 if id == "nucleo_f746zg" else 7)
+    chip.words |= {usart + 0x1C: 1 << 5, usart + 0x24: 0x5A}
+    call("fn_second_uart_isr")
+    assert (call("fn_uart_waiting"), call("fn_uart_get")) == (1, 0x5A)
+    assert call("fn_uart_put", 7) == 0  # its data register is not empty
+    chip.words[usart + 0x1C] = 1 << 7
+    assert (call("fn_uart_put", 7), chip.read(usart + 0x28)) == (1, 7)
+    assert call("fn_uart_open", 1000, 0, 1) == RANGE
 
 
 STM32 = ["nucleo_f446re", "nucleo_f746zg", "nucleo_l476rg"]
@@ -392,6 +596,28 @@ def test_a_converter_is_started_and_read(
         assert call("fn_adc_open", pin) == (LACKS if channel is None else 0), name
         if channel is not None:
             assert call("fn_adc_read", pin) == 10 * channel << 4, name
+
+
+H7_INPUTS = {
+    "PA3": 15_000,
+    "PC0": 10_000,
+    "PC3": 1_500,
+    "PB1": 5_000,
+    "PF10": 6_500,
+    "PF11": 2_000,
+    "PA5": 19_000,
+}
+
+
+def test_an_h7_reads_16_bits_by_two_converters(glue: Callable[[str, Chip], Call]) -> None:
+    chip = H7Converter()
+    call = glue("nucleo_h743zi", chip)
+    for name, value in {**H7_INPUTS, **H7_INPUTS}.items():
+        pin = call("fn_pin_called", name)
+        assert (call("fn_adc_open", pin), call("fn_adc_read", pin)) == (0, value), name
+    assert call("fn_adc_open", call("fn_pin_called", "PD5")) == LACKS
+    silent = glue("nucleo_h743zi", Chip())
+    assert SILENT in (silent("fn_adc_open", 0), silent("fn_adc_read", 0))
 
 
 @pytest.mark.parametrize("id", STM32)

@@ -251,3 +251,5 @@ fn_reset_cause fn_why_reset(void)
     }
     return reasons & REASON_WATCHDOG ? FN_WATCHDOG : reasons & REASON_OFF ? FN_DEEP_SLEEP : FN_HARD;
 }
+
+#include "nrf52_uart.h"

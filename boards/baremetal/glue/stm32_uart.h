@@ -1,7 +1,7 @@
 /* stm32_uart.h: how does an STM32 drive the USART beside its port (FN_SECOND_UART)? RM0390, chapter 25, and RM0351, chapter 40.
  *
  * Included behind USART_BASE, USART_CLOCKS and USART_ON, the bit there, and NEW_USART: 1 where status and data have registers of
- * their own. USARTs 1 and 6 are on the faster bus.
+ * their own. USARTs 1 and 6 are on the faster bus. FUNCTION_OF_USART_6 where that is not 8.
  */
 #ifndef FN_STM32_UART_H
 #define FN_STM32_UART_H
@@ -33,13 +33,16 @@ enum { USART_UE = 1u << 13 };
 #endif
 enum { USART_RE = 1u << 2, USART_TE = 1u << 3, USART_RXNEIE = 1u << 5, USART_PS = 1u << 9, USART_PCE = 1u << 10, USART_M = 1u << 12 };
 enum { USART_ORE = 1u << 3, USART_RXNE = 1u << 5, USART_TC = 1u << 6, USART_TXE = 1u << 7, USART_ERRORS = 0xFu };
-enum { STOP_BITS = 12, TWO_STOP_BITS = 2u, FUNCTION_1_TO_3 = 7u, FUNCTION_4_TO_6 = 8u };
+enum { STOP_BITS = 12, TWO_STOP_BITS = 2u, FUNCTION_OF_USART_1_TO_3 = 7u };
+#ifndef FUNCTION_OF_USART_6
+#define FUNCTION_OF_USART_6 8u
+#endif
 
 int32_t fn_uart_open(uint32_t baud, fn_parity parity, uint32_t stop_bits)
 {
     const int32_t pins[] = {fn_pin_called(FN_SECOND_UART_TX), fn_pin_called(FN_SECOND_UART_RX)};
     const uint32_t field = BUS_PRESCALER(ON_APB2 ? 2u : 1u) & 7u;
-    const uint32_t hz = fn_core_hz() >> (field < 4u ? 0u : field - 3u);
+    const uint32_t hz = BUS_HZ >> (field < 4u ? 0u : field - 3u);
     const uint32_t divisor = baud ? (hz + baud / 2u) / baud : 0u;
     if (divisor < 16u || divisor > 0xFFFFu) {
         return FN_RANGE;
@@ -49,7 +52,7 @@ int32_t fn_uart_open(uint32_t baud, fn_parity parity, uint32_t stop_bits)
         const uint32_t pin = (uint32_t)pins[i];
         put(&OTYPER(pin), LINE_OF(pin), 1u, 0u);
         put(&PUPDR(pin), 2u * LINE_OF(pin), 2u, FN_PULL_UP); /* an open line reads as idle */
-        pin_function(pin, FN_SECOND_UART <= 3u ? FUNCTION_1_TO_3 : FUNCTION_4_TO_6);
+        pin_function(pin, FN_SECOND_UART <= 3u ? FUNCTION_OF_USART_1_TO_3 : FUNCTION_OF_USART_6);
     }
     USART_CR1 = 0;
     USART_BRR = divisor;

@@ -38,6 +38,7 @@ INCLUDES = (
 SOURCES = (
     "arduino.cpp",
     "arduino_pins.cpp",
+    "arduino_uart.cpp",
     "files.c",
     "flash_log.c",
     "frozen.c",

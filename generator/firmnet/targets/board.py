@@ -435,6 +435,7 @@ _GLUES = {
         least_hz=100_000_000,
         most_hz={"stm32h743": 480_000_000},
         interrupts={3: 39},
+        second_uarts={1: 37, 2: 38, 3: 39, 6: 71},
     ),
     "stm32l4_usart": _Glue(
         "stm32l4",
@@ -453,6 +454,7 @@ _GLUES = {
         most_hz={"nrf5": 0},
         interrupts={0: 2},
         wanted=("FN_TX_PIN", "FN_RX_PIN"),
+        second_uarts={1: 40},
     ),
     "rp2040_uart": _Glue(
         "rp2040",
