@@ -59,10 +59,10 @@ def stock_elf(small: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path
     return project / ".pio" / "build" / env / "firmware.elf"
 
 
-def run_on(url: str, code: str) -> str:
+def run_on(url: str, code: str, patience_s: float = 15.0) -> str:
     """What code prints at the board's prompt."""
     with open_port(url, 115_200) as port:
-        return Link(port, url, 15.0).execute(code)
+        return Link(port, url, patience_s).execute(code)
 
 
 def test_a_pushed_model_is_verified(
@@ -169,14 +169,30 @@ def test_a_board_without_room_for_the_model_says_so(mixed: Artifact, upstream: s
     """Its files are there, but cannot be imported; and the next push finds the room that was freed."""
     made = export_mpy(mixed)
     push(made, upstream, 115_200, romfs=False)
-    fill = "while 1:_hog.append(bytearray(2000))"
-    run_on(upstream, f"import gc\ngc.collect()\n_hog=[]\ntry:\n {fill}\nexcept MemoryError:del _hog[-2:]")
+    run_on(upstream, HOG.format(left=20_000))  # the prompt needs a tenth of it, the model twice as much
     with pytest.raises(VerificationError, match="too little of its RAM is free for the model: reset it"):
         firmnet.devices.open_stock(mixed, upstream)
     with pytest.raises(UserError, match="too little of the board's RAM is free"):
         push(made, upstream, 115_200, romfs=False)
     run_on(upstream, "_hog=0")
     assert push(made, upstream, 115_200, romfs=False) == 0
+    run_on(upstream, HOG.format(left=3_000))
+    with pytest.raises(VerificationError, match=r"has died .* its RAM was full: .*; press its reset button"):
+        run_on(upstream, f"'{'x' * 6_000}'", patience_s=1.0)
+
+
+HOG = """
+import gc
+gc.collect()
+_hog=[bytearray({left})]
+n=131072
+while n>=64:
+ try:_hog.append(bytearray(n))
+ except MemoryError:n//=2
+_hog[0]=0
+gc.collect()
+"""
+"""Takes all of a board's RAM but for one piece."""
 
 
 CORTEX_M0 = """

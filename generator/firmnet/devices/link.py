@@ -668,7 +668,13 @@ class Link:
         )
 
     def _check_not_reset(self) -> None:
-        """BoardReset, or Crashed, where that is why the board does not know what it was told before."""
+        """BoardReset, or Crashed, where that is why the board does not know what it was told before.
+
+        A board that was never asked to serve cannot tell the one, and has told the other. One that was reset
+        may have answered twice, and what comes late is no answer to what is sent next.
+        """
+        if not self._past:
+            return self._read_away(time.monotonic() + LISTENS_S)
         try:
             self.enter()
         except (BoardReset, Crashed):

@@ -100,6 +100,10 @@ none of it before; forget modules and whoever holds them. All that write do noth
 HOLDING = ("_m", "_u", "_p", "_k", "_o", "_a")
 """What the verification before (prompt.py) left at the prompt, which keeps the old modules in memory."""
 TEACHING = f"_fh={HOLDING!r}\n{TEACH}"
+ENOUGH = "import gc\ngc.collect()\nbytearray(3000),bytearray(3000),bytearray(3000),bytearray(1000)"
+"""Takes what TEACHING needs, to be received and compiled. MicroPython receives what is typed outside of every
+handler: without room for that it dies, where this statement, which is short, ends in MemoryError.
+"""
 STATEMENT_S = 5.0
 """How long a statement may take, beside the time its bytes need: a file system may erase flash first."""
 BytesSent = Callable[[int], None]
@@ -170,6 +174,7 @@ class Files:
 
         They compute the checksum of their own text: it is right only if both are.
         """
+        self._link.execute(ENOUGH, STATEMENT_S)
         for lesson in self._lessons:
             code = f"_fz={lesson!r}\nexec(_fz)\nprint(_fc(_fz.encode()))\n_fz=0"
             if self._link.execute(code, STATEMENT_S).strip() != str(zlib.crc32(lesson.encode())):

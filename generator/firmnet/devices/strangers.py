@@ -27,6 +27,11 @@ class Stranger:
 
 STRANGERS = (
     Stranger(
+        re.compile(rb"uncaught NLR|FATAL: uncaught exception|NLR jump failed"),
+        "MicroPython has died on the board, most likely as its RAM was full",
+        "press its reset button, stop what it runs at boot, and try again",
+    ),
+    Stranger(
         re.compile(rb"echo:|\bMarlin\b|\bM\d+ |T:\d+\.\d+ /\d"),
         "a 3D printer's firmware (Marlin or its kind) answers",
         "this is the printer's port: give the board's with --port, or flash the board if this is it",
