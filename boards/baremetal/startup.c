@@ -21,11 +21,17 @@ int main(void);
 void Reset_Handler(void);
 void SysTick_Handler(void);
 void fn_tick(void);
+void fn_at_reset(void);
 void fn_uart_isr(void);
 void fn_second_uart_isr(void);
 
 /* What else wants to know of every millisecond: MicroPython's Timers, if it is there. */
 __attribute__((weak)) void fn_tick(void)
+{
+}
+
+/* What comes before all else, while there are no variables yet: an STM32 may be asked for its bootloader (glue/stm32_pins.h). */
+__attribute__((weak)) void fn_at_reset(void)
 {
 }
 
@@ -59,6 +65,7 @@ __attribute__((section(".vectors"), used)) static const vector vectors[16 + LAST
 
 static __attribute__((used, noreturn)) void start(void)
 {
+    fn_at_reset();
 #if defined(__ARM_FP)
     CPACR |= 0xFu << 20; /* full access to the FPU */
 #endif

@@ -340,6 +340,20 @@ uint32_t fn_unique_id(uint8_t *id)
 
 #endif
 
+#if defined(TARGET_RP2040)
+
+extern "C" void flash_get_unique_id(uint8_t *id); // of the core: the flash cannot be read meanwhile
+
+uint32_t fn_unique_id(uint8_t *id)
+{
+    noInterrupts();
+    flash_get_unique_id(id);
+    interrupts();
+    return 8u;
+}
+
+#endif
+
 #if defined(ARDUINO_ARCH_STM32) && defined(RCC_FLAG_PINRST)
 
 fn_reset_cause fn_why_reset(void)
@@ -384,6 +398,69 @@ void fn_reset(void)
     }
 }
 
+#endif
+
+// ---- the bootloader ----
+
+#if defined(ARDUINO_ARCH_MBED) && defined(SERIAL_CDC)
+
+// What the core does when its port is touched at 1,200 baud.
+int32_t fn_bootloader(void)
+{
+    _ontouch1200bps_();
+    return FN_LACKS;
+}
+
+#elif defined(ARDUINO_ARCH_STM32)
+
+// Where it begins in system memory, by AN2606.
+#if defined(STM32F4xx) || defined(STM32L4xx)
+#define SYSTEM_MEMORY 0x1FFF0000u
+#elif defined(STM32F7xx)
+#define SYSTEM_MEMORY 0x1FF00000u
+#elif defined(STM32H743xx)
+#define SYSTEM_MEMORY 0x1FF09800u
+#endif
+
+#if defined(SYSTEM_MEMORY)
+
+// It wants the chip as it comes out of reset. What is asked for outlives that in the stack, far below what a start takes of it.
+extern "C" uint32_t _estack[];
+#define ASKED ((volatile uint32_t *)((uintptr_t)_estack - 1024u))
+#define ASKED_FOR_BOOTLOADER 0x746F6F62u
+
+int32_t fn_bootloader(void)
+{
+    noInterrupts();
+    ASKED[0] = ASKED_FOR_BOOTLOADER;
+    ASKED[1] = ~ASKED_FOR_BOOTLOADER;
+    __DSB();
+#if defined(STM32F7xx) || defined(STM32H743xx)
+    SCB->DCCMVAC = (uint32_t)(uintptr_t)ASKED; // from the data cache to memory
+#endif
+    NVIC_SystemReset();
+    return FN_LACKS;
+}
+
+static void at_reset(void)
+{
+    if (ASKED[0] != ASKED_FOR_BOOTLOADER || ASKED[1] != ~ASKED_FOR_BOOTLOADER) {
+        return;
+    }
+    ASKED[0] = 0;
+#if defined(__HAL_SYSCFG_REMAPMEMORY_SYSTEMFLASH)
+    __HAL_RCC_SYSCFG_CLK_ENABLE();
+    __HAL_SYSCFG_REMAPMEMORY_SYSTEMFLASH();
+#endif
+    SCB->VTOR = SYSTEM_MEMORY;
+    const uint32_t *const vectors = (const uint32_t *)(uintptr_t)SYSTEM_MEMORY;
+    __asm volatile("dsb\n isb\n msr msp, %0\n bx %1" ::"r"(vectors[0]), "r"(vectors[1]) : "memory");
+}
+
+// Before the core's own constructors, which set clocks.
+__attribute__((section(".preinit_array"), used)) static void (*const begin_with_this)(void) = at_reset;
+
+#endif
 #endif
 
 #endif

@@ -57,6 +57,7 @@ uint32_t fn_unique_id(uint8_t *id); /* how many bytes it has; an emulator's are 
 typedef enum fn_reset_cause { FN_UNKNOWN, FN_POWER_ON, FN_HARD, FN_WATCHDOG, FN_DEEP_SLEEP, FN_SOFT } fn_reset_cause;
 fn_reset_cause fn_why_reset(void); /* asked once after every reset: it forgets */
 void fn_reset(void) __attribute__((noreturn));
+int32_t fn_bootloader(void); /* starts what takes a new firmware; returns FN_LACKS where there is none */
 
 /* ---- what the board file says, for every family: pins.c ---- */
 

@@ -18,6 +18,13 @@ NORETURN static void mp_machine_reset(void)
     fn_reset();
 }
 
+NORETURN void mp_machine_bootloader(size_t n_args, const mp_obj_t *args)
+{
+    (void)n_args, (void)args;
+    fn_bootloader();
+    mp_raise_msg(&mp_type_OSError, MP_ERROR_TEXT("this board has no bootloader that it could start: its probe writes it"));
+}
+
 static mp_int_t mp_machine_reset_cause(void)
 {
     return machine_reset_cause_code;

@@ -113,6 +113,11 @@ LACKING fn_reset_cause fn_why_reset(void)
     return FN_UNKNOWN;
 }
 
+LACKING int32_t fn_bootloader(void)
+{
+    return FN_LACKS;
+}
+
 /* Every Cortex-M has this one: Arm's architecture manual, Application Interrupt and Reset Control Register. */
 LACKING void fn_reset(void)
 {

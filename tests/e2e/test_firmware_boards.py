@@ -324,6 +324,8 @@ CORES = {
     "MBED": """
 #define PINS_COUNT 34
 #define DEVICE_WATCHDOG 1
+#define SERIAL_CDC 1
+void _ontouch1200bps_();
 #define NRF52840_XXAA
 typedef uint8_t pin_size_t;
 enum PinMode { INPUT, OUTPUT, INPUT_PULLUP, INPUT_PULLDOWN };
@@ -361,6 +363,14 @@ typedef int PinName;
 #define LOW 0
 #define HIGH 1
 #define UID_BASE 0x1FFF7A10UL
+#define STM32F4xx
+struct Control { volatile uint32_t VTOR; };
+#define SCB ((Control *)0xE000ED00u)
+#define __DSB() (void)0
+#define __HAL_RCC_SYSCFG_CLK_ENABLE() (void)0
+#define __HAL_SYSCFG_REMAPMEMORY_SYSTEMFLASH() (void)0
+void noInterrupts(void);
+void NVIC_SystemReset(void);
 #define __WFI() (void)0
 struct Watching { volatile uint32_t KR, PR, RLR, SR; };
 #define IWDG ((Watching *)0x40003000u)

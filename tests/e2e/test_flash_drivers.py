@@ -244,7 +244,9 @@ class Rp2040(Flash):
     `state`: whether it can be read ("xip"), and else how far it is from one to the other.
     """
 
-    SSI, PADS = 0x1800_0000, 0x4002_0000
+    SSI, PADS, PINS = 0x1800_0000, 0x4002_0000, 0x4001_8000
+    SELECT = 0xC - 0x2_0000
+    ID = bytes(range(0xE1, 0xE9))
     WITH_COMMAND, WITHOUT_COMMAND, BY_FOURS = 0x2221, 0xA000_2022, 0x005F_0300
     NAMES = ("IF", "EX", "RE", "RP", "FC")
 
@@ -255,6 +257,7 @@ class Rp2040(Flash):
         self.words = {0x00: self.BY_FOURS, 0x08: 1, 0x10: 1, 0x14: 2, 0xF0: 1, 0xF4: self.WITHOUT_COMMAND}
         self.words |= {4 + 4 * i - 0x1_0000: pad for i, pad in enumerate(self.pads)}
         self.sent: list[int] = []
+        self.come: list[int] = []
         self.rom_version = 2
 
     def attach(self, driver: "Driver") -> None:
@@ -282,6 +285,7 @@ class Rp2040(Flash):
 
         registers(self.SSI, 0)
         registers(self.PADS, 0x1_0000)
+        registers(self.PINS, 0x2_0000)
         cpu.hook_add(
             unicorn.UC_HOOK_CODE, lambda _, at, size, __: driver.guarded(self.called, at), None, 0, 0xFFF
         )
@@ -303,7 +307,7 @@ class Rp2040(Flash):
             self.words |= {offset: 0x56 for offset in self.words if offset < 0}
         elif name == "EX":
             assert self.state == "connected"
-            self.state, self.sent = "serial", []
+            self.state, self.sent, self.come = "serial", [], []
             self.words |= {0x00: 7 << 16, 0x14: 6, 0xF0: 0, 0xF4: 0}
         elif name == "RE":
             assert self.state == "serial"
@@ -319,15 +323,25 @@ class Rp2040(Flash):
                 assert new == 0xFF or self.cells[at + i] in (0xFF, new), "it was not erased before"
                 self.cells[at + i] &= new
         else:
-            self.state = "flushed"
+            assert not self.come
+            self.state, self.sent, self.words[self.SELECT] = "flushed", [], 0
 
     def read(self, offset: int) -> int:
-        return 4 if offset == 0x28 else super().read(offset)
+        if offset == 0x60:
+            return self.come.pop(0)
+        return (4 | bool(self.come) << 3) if offset == 0x28 else super().read(offset)
 
     def write(self, offset: int, value: int) -> None:
         assert offset in (0x08, 0x10, 0x60) or offset < 0 or not self.words[0x08], "the controller is on"
         super().write(offset, value)
-        if offset == 0x60:
+        if offset == 0x60 and self.state == "serial":
+            assert self.read(self.SELECT) >> 8 & 3 == 2, "the flash is not selected"
+            self.sent.append(value)
+            assert self.sent[0] == 0x4B
+            at = len(self.sent) - 6
+            self.come.append(self.ID[at] if 0 <= at < 8 else 0xFF)
+            assert len(self.come) <= 16, "the FIFO is full"
+        elif offset == 0x60:
             assert (self.words[0x00], self.words[0xF4], self.words[0x08]) == (
                 self.BY_FOURS,
                 self.WITH_COMMAND,
@@ -463,6 +477,17 @@ def test_what_is_written_is_there_and_nothing_else(elf: Callable[[str], Path], i
         erased = bytearray(b"\xff" * size)
         erased[16 : 16 + len(data)] = data
         assert flash.cells == before[:at] + bytes(erased) + before[at + size :]
+
+
+def test_a_picos_id_is_that_of_its_flash(elf: Callable[[str], Path]) -> None:
+    driver = driver_of("pico", elf)
+    assert driver("fn_unique_id", BUFFER) == 8
+    assert driver.cpu.mem_read(BUFFER, 8) == Rp2040.ID
+    assert driver.flash.is_at_rest()
+    assert isinstance(driver.flash, Rp2040)
+    driver.flash.rom_version = 0
+    emulated = Driver(elf("pico"), driver.flash)
+    assert (emulated("fn_unique_id", BUFFER), emulated.cpu.mem_read(BUFFER, 8)) == (8, bytes(8))
 
 
 @pytest.mark.parametrize("id", ["nucleo_f446re", "b_l475e_iot01a"])

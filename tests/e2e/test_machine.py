@@ -120,6 +120,8 @@ def test_the_board_tells_its_clock_and_why_it_was_reset(pins: Prompt, timers: Pr
     assert said(pins, "freq(), reset_cause() == PWRON_RESET") == (80_000_000, True)
     assert said(timers, "freq()") == 168_000_000
     assert said(pins, "len(unique_id())") == 12
+    lacks = "OSError: this board has no bootloader that it could start: its probe writes it"
+    assert timers("bootloader()").endswith(lacks)  # an emulator has none
 
 
 def test_a_timer_calls_between_instructions_and_in_waits(pins: Prompt) -> None:

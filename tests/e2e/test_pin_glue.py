@@ -18,7 +18,7 @@ from firmnet.codegen.templates import render
 from firmnet.targets import load_board, needs
 
 PERIPHERALS, PERIPHERAL_BYTES, IDS = 0x4000_0000, 0x2000_0000, 0x1FF0_0000
-FLASH, RAM, STOP = 0x0800_0000, 0x2000_0000, 0x0801_F000
+FLASH, RAM, STOP, GUARD = 0x0800_0000, 0x2000_0000, 0x0801_F000, 0x2000_4000
 LACKS, SILENT, RANGE, FORMAT = (2**32 - n for n in range(1, 5))
 UNKNOWN, POWER_ON, HARD, WATCHDOG, DEEP_SLEEP = range(5)
 
@@ -28,6 +28,11 @@ static uint32_t us;
 uint32_t fn_board_us(void) { return us++; }
 uint32_t fn_board_clock_hz(void) { return FN_CLOCK_HZ; }
 uint32_t fn_core_hz(void) { return FN_CLOCK_HZ; }
+__attribute__((weak)) void fn_reset(void)
+{
+    *(volatile uint32_t *)0xE000ED0Cu = 0x05FA0004u;
+    ((void (*)(void))0x0801F001u)(); /* STOP */
+}
 void *memcpy(void *to, const void *from, __SIZE_TYPE__ n)
 {
     for (__SIZE_TYPE__ i = 0; i < n; i += 4) {
@@ -362,7 +367,7 @@ def _link(id: str, elf: Path) -> None:
         "-nostdlib",
         "-fno-builtin",
     ]
-    flags += [f"-Wl,-Ttext={FLASH:#x},-Tdata={RAM:#x},-e,fn_pin_read"]
+    flags += [f"-Wl,-Ttext={FLASH:#x},-Tdata={RAM:#x},-e,fn_pin_read,--defsym=__stack_guard={GUARD:#x}"]
     include = ["-I", str(folder), "-I", str(assets("templates") / "micropython")]
     files = [str(source), str(folder / "stubs.c"), "-lgcc", "-o", str(elf)]
     subprocess.run(["arm-none-eabi-gcc", *flags, *include, *files], check=True)
@@ -575,6 +580,43 @@ def test_a_chips_id_is_read_from_its_place(glue: Callable[[str, Chip], Call], id
     count = call("fn_unique_id", RAM + 0x9000)
     assert count == (8 if origin else 12)
     assert chip.cpu.mem_read(RAM + 0x9000, count) == bytes(range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("id", "begins", "remapped"),
+    [
+        ("nucleo_f446re", 0x1FFF_0000, (0x4001_3800, 0x4002_3844, 14)),
+        ("nucleo_l476rg", 0x1FFF_0000, (0x4001_0000, 0x4002_1060, 0)),
+        ("nucleo_f746zg", 0x1FF0_0000, None),
+        ("nucleo_h743zi", 0x1FF0_9800, None),
+    ],
+)
+def test_an_stm32_resets_into_its_bootloader(
+    glue: Callable[[str, Chip], Call], id: str, begins: int, remapped: tuple[int, int, int] | None
+) -> None:
+    """Out of reset, with its vectors and its stack, once: what asks for it lies behind a data cache."""
+    chip = Chip()
+    call = glue(id, chip)
+    cpu, words = chip.cpu, struct.Struct("<II")
+    cpu.mem_write(begins, words.pack(0x2000_1234, STOP | 1))
+    call("fn_at_reset")
+    assert cpu.mem_read(0xE000_ED08, 4) == bytes(4), "nobody asked for it"
+    call("fn_bootloader")
+    assert cpu.reg_read(arm_const.UC_ARM_REG_PRIMASK) == 1
+    assert cpu.mem_read(0xE000_ED0C, 4) == struct.pack("<I", 0x05FA_0004)
+    cleaned = int.from_bytes(cpu.mem_read(0xE000_EF68, 4), "little")
+    assert cleaned == (GUARD + 512 if remapped is None else 0)
+    for vectors, stack in (
+        (begins, 0x2000_1234),
+        (0, RAM + (1 << 16)),
+    ):  # and the next start is the firmware's
+        cpu.mem_write(0xE000_ED08, bytes(4))
+        call("fn_at_reset")
+        assert int.from_bytes(cpu.mem_read(0xE000_ED08, 4), "little") == vectors
+        assert cpu.reg_read(arm_const.UC_ARM_REG_SP) == stack
+    if remapped:
+        at, clocks, bit = remapped
+        assert (chip.read(at), chip.read(clocks) >> bit & 1) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 /* rp2040_pins.c: fn_machine.h on an RP2040: GP0 to GP29, eight PWM slices, the converter behind GP26 to GP29, the watchdog.
  *
- * Sections are those of the RP2040's data sheet. It has no id of its own: the flash beside it has.
+ * Sections are those of the RP2040's data sheet. It has no id of its own: the flash beside it has (rp2040_flash.c).
  */
 #include "fn_board.h"
 #include "fn_machine.h"
 #include "registers.h"
+#include "rp2040_rom.h"
 
 #define PINS 30u
 
@@ -220,6 +221,12 @@ void fn_reset(void)
     WATCHDOG_CTRL = CTRL_TRIGGER;
     for (;;) {
     }
+}
+
+int32_t fn_bootloader(void)
+{
+    start_bootloader();
+    return FN_LACKS;
 }
 
 /* ---- UART0 or UART1 beside the port (4.2), by a clock of the core's ---- */

@@ -32,4 +32,14 @@ static inline uint32_t rom_function(uint32_t first, uint32_t second)
     return ((lookup)ROM_LOOKUP)(ROM_FUNCTIONS, first | second << 8);
 }
 
+/* The bootloader, which shows its drive (2.8.3.1.5); returns where there is none. */
+static inline void start_bootloader(void)
+{
+    typedef void (*reset_usb_boot)(uint32_t activity_pins, uint32_t interfaces_off);
+    const uint32_t found = rom_function('U', 'B');
+    if (found) {
+        ((reset_usb_boot)found)(0u, 0u);
+    }
+}
+
 #endif

@@ -387,16 +387,6 @@ void fn_uart_isr(void)
     attend();
 }
 
-/* Its code begins where this firmware ends. */
-static void start_bootloader(void)
-{
-    typedef void (*reset_usb_boot)(uint32_t activity_pins, uint32_t interfaces_off);
-    const uint32_t found = rom_function('U', 'B');
-    if (found) {
-        ((reset_usb_boot)found)(0u, 0u);
-    }
-}
-
 /* A program that never asks for bytes must not keep Ctrl-C in the buffer: fn_receives() knows when. */
 void SysTick_Handler(void)
 {

@@ -2,7 +2,7 @@
  *
  * Included behind these: GPIO_BASE, PORTS, PORT_CLOCKS (the register whose bits switch the ports on), TIMER_1, TIMER_1_CLOCKS and
  * TIMER_1_ON, TIMER_CLOCKS (of timers 2 to 5, from bit 0), UNIQUE_ID, RESET_FLAGS with FLAGS_POWER and FLAGS_FORGET, and
- * BUS_PRESCALER(bus), the field of RCC_CFGR. What an H7 has elsewhere may be told too: WATCHDOG_BASE, the flags of a watchdog and of
+ * BUS_PRESCALER(bus), the field of RCC_CFGR, and SYSTEM_MEMORY, where the bootloader begins. What an H7 has elsewhere may be told too: WATCHDOG_BASE, the flags of a watchdog and of
  * the reset pin or software, BUS_HZ. Sections are those of RM0390; the registers are the same in all.
  */
 #ifndef FN_STM32_PINS_H
@@ -262,6 +262,45 @@ fn_reset_cause fn_why_reset(void)
         return FN_POWER_ON;
     }
     return flags & FLAGS_PIN_OR_SOFTWARE ? FN_HARD : FN_UNKNOWN;
+}
+
+/* ---- the bootloader in system memory (AN2606), which wants the chip as it comes out of reset ---- */
+
+extern uint32_t __stack_guard[]; /* of cortexm.ld; above it lies the end of the stack, which nobody needs any more then */
+#define ASKED ((volatile uint32_t *)((uintptr_t)__stack_guard + 512u))
+#define ASKED_FOR_BOOTLOADER 0x746F6F62u /* "boot" */
+#define VTOR REG(0xE000ED08u)
+#define DCCMVAC REG(0xE000EF68u) /* of a Cortex-M7: what is in the data cache is written to memory */
+
+int32_t fn_bootloader(void)
+{
+    if (!fn_board_clock_hz()) { /* an emulator has nothing there */
+        return FN_LACKS;
+    }
+    __asm volatile("cpsid i" ::: "memory");
+    ASKED[0] = ASKED_FOR_BOOTLOADER;
+    ASKED[1] = ~ASKED_FOR_BOOTLOADER;
+    __asm volatile("dsb" ::: "memory");
+#if defined(HAS_DATA_CACHE)
+    DCCMVAC = (uint32_t)ASKED;
+#endif
+    fn_reset();
+}
+
+/* Memory keeps what is in it over a reset. */
+void fn_at_reset(void)
+{
+    if (ASKED[0] != ASKED_FOR_BOOTLOADER || ASKED[1] != ~ASKED_FOR_BOOTLOADER) {
+        return;
+    }
+    ASKED[0] = 0;
+#if defined(MEMORY_REMAP) /* system memory at 0, as the pin BOOT0 does it */
+    SYSCFG_CLOCKS |= SYSCFG_ON;
+    (void)SYSCFG_CLOCKS;
+    MEMORY_REMAP = SYSTEM_MEMORY_AT_0;
+#endif
+    VTOR = SYSTEM_MEMORY;
+    __asm volatile("dsb\n isb\n msr msp, %0\n bx %1" ::"r"(REG(SYSTEM_MEMORY)), "r"(REG(SYSTEM_MEMORY + 4u)) : "memory");
 }
 
 #endif

@@ -19,6 +19,8 @@
 #define FLAGS_PIN_OR_SOFTWARE (1u << 24 | 1u << 22)
 #define FLAGS_FORGET (1u << 16)
 
+#define SYSTEM_MEMORY 0x1FF09800u
+#define HAS_DATA_CACHE 1
 #define NEW_USART 1
 #define FUNCTION_OF_USART_6 7u
 #if FN_SECOND_UART == 1 /* chapter 48; its clock is that of its bus: 8.5.8 */

@@ -15,6 +15,12 @@
 #define FLAGS_POWER (1u << 27)
 #define FLAGS_FORGET (1u << 23)
 
+#define SYSTEM_MEMORY 0x1FFF0000u
+#define SYSCFG_CLOCKS TIMER_1_CLOCKS
+#define SYSCFG_ON (1u << 0)
+#define MEMORY_REMAP REG(0x40010000u) /* SYSCFG_MEMRMP, 9.2.1 */
+#define SYSTEM_MEMORY_AT_0 1u
+
 #define NEW_USART 1
 #if FN_SECOND_UART == 1 /* chapter 40 */
 #define USART_BASE 0x40013800u
