@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 SLOWEST_CLOCK_HZ = 12_000_000
 """Of a board that a model in plain Python is waited for."""
+AskedState = Mapping[str | int, str | int] | Sequence[str] | None
+"""Which inputs take over which outputs: {"h": 1}, ["h=1"]."""
 SHOWN_LAYERS = 12
 """Layers that the repr of a deployment names."""
 
@@ -60,6 +62,7 @@ SHOWN_LAYERS = 12
 class Deployment:
     """A network generated for one board: `save`, `build`, `verify` it, or `deploy` for all at once.
 
+    `notes`: what is to know of how the model was read.
     Where the precision was found out: `found`, and `narrow_cost`, what int8 everywhere takes (None: no room).
     """
 
@@ -75,6 +78,7 @@ class Deployment:
     narrow_cost: Footprint | None = None
     lost: tuple[Lost, ...] = ()
     found_ranges: FoundRanges | None = None
+    notes: tuple[str, ...] = ()
     artifact: Artifact | None = None
 
     def __repr__(self) -> str:
@@ -96,6 +100,7 @@ class Deployment:
             *(self.found.lines() if self.found else []),
             *self.cost_lines,
             *([f"runtime   C: {self.firmware.note}"] if self.firmware.note else []),
+            *(f"note      {sentence}" for sentence in self.notes),
             *(f"warning   {sentence}" for sentence in self.warnings),
             f"artifact  {self.artifact.path if self.artifact else 'not saved yet: call save()'}",
         ]
@@ -164,12 +169,17 @@ def default_path(name: str, board: str) -> Path:
 
 
 def load_model(
-    model: Any, *, name: str | None = None, example: Any = None, calibration: Any = None
+    model: Any,
+    *,
+    name: str | None = None,
+    example: Any = None,
+    calibration: Any = None,
+    state: AskedState = None,
 ) -> "Imported":
     """A torch.nn.Module (with `example`), a `.pt2` path or `file.py:function` → float graph and its data."""
     from .frontends import load
 
-    return load(model, name=name, example=example, calibration=calibration)
+    return load(model, name=name, example=example, calibration=calibration, state=state)
 
 
 def compile(
@@ -179,6 +189,7 @@ def compile(
     board: str | Board,
     name: str | None = None,
     example: Any = None,
+    state: AskedState = None,
     labels: Sequence[str] = (),
     ranges: Asking = "auto",
     ram_limit_bytes: int | None = None,
@@ -198,6 +209,10 @@ def compile(
     called with, where that takes more than one sample of each input in a row: a dict by the names of its
     arguments, or lists and dicts of tensors inside; or whole numbers
     (an embedding).
+    `state` says which inputs the model remembers, by the outputs that they take over: {"h": 1} or ["h=1"], by
+    names or numbers. Such an input begins with what the example holds (with zeros where there is none), has
+    no calibration data, and is no input of the board's model any more. Buffers that forward writes are
+    states without a word. Calibration samples of a model that remembers are steps in their order.
     `precision` is that of activations: "int8" (the default), "int16", or by the names of layers, inputs and
     states: {"conv1": "int16"}, or ["int16", "conv1=int8"]. Weights are int8. "auto" makes those int16 that
     cost the outputs most as int8, until these have `target_snr_db` (default 30 dB) beside the float network
@@ -224,7 +239,7 @@ def compile(
     samples = read_samples(calibration, None) if isinstance(calibration, str | Path) else calibration
     if example is None and samples is not None and not isinstance(model, str | Path):
         example = _example(samples)
-    imported = load_model(model, name=name, example=example, calibration=samples)
+    imported = load_model(model, name=name, example=example, calibration=samples, state=state)
     if samples is None:
         samples = imported.calibration
     if samples is None:
@@ -261,6 +276,7 @@ def compile(
         narrow_cost=_cost(quantized.narrow, target, ram_limit_bytes, runtime) if quantized.narrow else None,
         lost=quantized.lost,
         found_ranges=quantized.found_ranges,
+        notes=imported.notes,
     )
     for sentence in deployment.warnings:
         warnings.warn(sentence, QualityWarning, stacklevel=2)

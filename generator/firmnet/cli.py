@@ -41,6 +41,7 @@ from .options import (
     RamLimit,
     RangesOption,
     RuntimeOption,
+    StateOption,
     TargetAccuracy,
     TargetSnr,
     byte_count,
@@ -107,6 +108,7 @@ def deploy(
     protocol: ProtocolOption = None,
     inputs: Inputs = None,
     name: NameOption = None,
+    state: StateOption = None,
     ranges: RangesOption = "auto",
     ram_limit: RamLimit = None,
     precision: PrecisionOption = None,
@@ -137,7 +139,7 @@ def deploy(
     if inputs:
         read_samples(inputs, None)
     aim = read_precision(precision, target_snr, target_accuracy)
-    generated = _generate(model, target, calib, out, name, ranges, ram_limit, aim, runtime, started)
+    generated = _generate(model, target, calib, out, name, state, ranges, ram_limit, aim, runtime, started)
     artifact = Path(generated.data["artifact"])
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
@@ -158,6 +160,7 @@ def generate(
     calib: Calib = None,
     out: Out = None,
     name: NameOption = None,
+    state: StateOption = None,
     ranges: RangesOption = "auto",
     ram_limit: RamLimit = None,
     precision: PrecisionOption = None,
@@ -174,7 +177,7 @@ def generate(
     target = _board(board, folder)
     started = api.app_for(target, program, runtime)
     aim = read_precision(precision, target_snr, target_accuracy)
-    outcome = _generate(model, target, calib, out, name, ranges, ram_limit, aim, runtime, started)
+    outcome = _generate(model, target, calib, out, name, state, ranges, ram_limit, aim, runtime, started)
     place = outcome.data["artifact"]
     screen.line(f"artifact in {place}; next: `firmnet build {shlex.quote(place)}`")
     return outcome
@@ -186,6 +189,7 @@ def _generate(
     calib: Path | None,
     out: Path | None,
     name: str | None,
+    state: list[str] | None,
     ranges: Literal["auto", "mse", "percentile", "minmax"],
     ram_limit: int | None,
     precision: "Precision",
@@ -203,6 +207,7 @@ def _generate(
             calib,
             board=target,
             name=name,
+            state=state,
             ranges=ranges,
             ram_limit_bytes=ram_limit,
             precision=precision,
@@ -226,6 +231,7 @@ def _generate(
             "accuracy": deployment.accuracy,
             "precision": deployment.found,
             "cost": {"int8": deployment.narrow_cost, "chosen": deployment.firmware.cost},
+            "notes": deployment.notes,
             "warnings": deployment.warnings,
         }
     )
@@ -236,6 +242,11 @@ def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None
     for what, edges in (("takes", made.inputs), ("gives", made.outputs)):
         if len(edges) > 1:
             screen.line(f"{what}: {', '.join(edge.title for edge in edges)}")
+    if made.states:
+        states = ", ".join(f"{state.name} {state.shape} {state.dtype}" for state in made.states)
+        screen.line(f"remembers from run to run: {states}")
+    for note in deployment.notes:
+        screen.line(f"note: {note}")
     for cascade in made.cascades:
         screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
     if made.app:

@@ -152,7 +152,7 @@ def _constant(entry: TensorEntry, constants: Mapping[str, Array]) -> Array:
             f"the values of {entry.name!r} are {values.dtype} {values.shape}, not {entry.qparams.dtype} "
             f"{entry.shape}"
         )
-    return np.ascontiguousarray(values)
+    return np.asarray(values, order="C")
 
 
 def _attrs(node: NodeEntry) -> Any:

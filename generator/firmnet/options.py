@@ -51,6 +51,15 @@ Out = Annotated[
 NameOption = Annotated[
     str | None, typer.Option("--name", help="Name to import on the board; default: the model's.")
 ]
+StateOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state",
+        help="An input that the model remembers, and the output it takes over, by names or numbers: h=1. May "
+        "be given several times.",
+        metavar="INPUT=OUTPUT",
+    ),
+]
 RangesOption = Annotated[
     Literal["auto", "mse", "percentile", "minmax"],
     typer.Option(

@@ -44,16 +44,6 @@ class TwoInputs(nn.Module):
         return x + y
 
 
-class Counting(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("seen", torch.zeros(1))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.seen += 1
-        return torch.relu(x)
-
-
 class Batches(nn.Module):
     """Reads and changes the counter of its own batch norm."""
 
@@ -130,11 +120,6 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
         (Forward(lambda y: ()), torch.zeros(1, 4), "returns no tensor"),
         (Forward(lambda y: y.double()), torch.zeros(1, 4), "returns float64"),
         (Forward(lambda y: torch.ones(1, 4)), torch.zeros(1, 4), "computes nothing from its input"),
-        (
-            Counting(),
-            torch.zeros(1, 4),
-            "'seen' while it runs, and firmnet keeps no state",
-        ),
         (Batches(), torch.zeros(1, 4), "change no statistics in forward"),
         (Runs(), torch.zeros(1, 4), "gives two answers for one input"),
         (BehindDropout(), torch.zeros(1, 4), "inplace=True"),

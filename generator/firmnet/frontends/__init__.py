@@ -10,10 +10,13 @@ from .common.named import named_model
 __all__ = ["Imported", "load"]
 
 
-def load(source: Any, name: str | None = None, example: Any = None, calibration: Any = None) -> Imported:
+def load(
+    source: Any, name: str | None = None, example: Any = None, calibration: Any = None, state: Any = None
+) -> Imported:
     """Import a module with its example input, a `.pt2` file or `file.py:function` (see `torch/source.py`).
 
     `calibration` (N, …): samples to compare the import with, where the source brings none or other ones.
+    `state`: which inputs take over which outputs, {"h": 1} (see `torch/states.py`).
     torch itself is loaded only here. Raises UserError for anything that cannot be imported.
     """
     if isinstance(source, str | Path):
@@ -26,4 +29,4 @@ def load(source: Any, name: str | None = None, example: Any = None, calibration:
         raise UserError(
             "torch is not installed, and reading a model needs it: pip install 'firmnet[torch]'"
         ) from None
-    return export.load(source, name, example, calibration)
+    return export.load(source, name, example, calibration, state)

@@ -1,6 +1,6 @@
 """Which graph do all stages speak? Frozen dataclasses, with no behaviour beyond lookup."""
 
-from .check import check, check_no_circle
+from .check import check
 from .dtype import Dtype
 from .graph import (
     Array,
@@ -30,7 +30,6 @@ __all__ = [
     "State",
     "Tensor",
     "check",
-    "check_no_circle",
     "key_of",
     "shape_text",
     "unwrapped",

@@ -1,6 +1,6 @@
 """Is a graph one that all stages can carry? If not: what is wrong with it, and what to do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from ..errors import GraphError
 from .graph import Graph, State, Tensor
@@ -23,7 +23,6 @@ def check(graph: Graph) -> None:
     _check_ports(graph)
     for state in graph.states:
         _check_state(graph, state)
-    _check_exchange(graph)
     _check_nodes(graph)
 
 
@@ -102,31 +101,6 @@ def _check_state(graph: Graph, state: State) -> None:
 def _told(tensor: Tensor) -> str:
     q = tensor.qparams
     return f"{tensor.shape}" + (f" {q.dtype}, scale {q.scale[0]:g}, zero point {q.zero_point}" if q else "")
-
-
-def _check_exchange(graph: Graph) -> None:
-    """States may be handed on (a delay line), each taking the next one's old value, but not in a circle.
-
-    A state that keeps its own value is none.
-    """
-    following = {state.tensor: state.next for state in graph.states if state.tensor != state.next}
-    check_no_circle(graph, following)
-
-
-def check_no_circle(graph: Graph, following: Mapping[str, str]) -> None:
-    """Raise GraphError where states take over each other's values in a circle: state's tensor → whose value
-    it takes.
-    """
-    for state in graph.states:
-        at, seen = state.tensor, set[str]()
-        while at in following and at not in seen:
-            seen.add(at)
-            at = following[at]
-        if at in seen:
-            raise GraphError(
-                f"the states {', '.join(s.name for s in graph.states if s.tensor in seen)} exchange their "
-                "values: put a layer between (such as a rescale)"
-            )
 
 
 def _check_nodes(graph: Graph) -> None:

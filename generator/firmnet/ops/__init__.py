@@ -4,7 +4,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from .numbers import counted, least_rows, numbered
-from .spec import OPS, Op, Stripe, check_quantized, check_states, check_types
+from .spec import OPS, Op, Stripe, check_quantized, check_states, check_types, overwritten, roots
 
 for _module in sorted(m.name for m in iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")
@@ -19,4 +19,6 @@ __all__ = [
     "counted",
     "least_rows",
     "numbered",
+    "overwritten",
+    "roots",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import GraphError
-from ..ir import Array, Call, Dtype, Graph, QParams, Shape, check, check_no_circle
+from ..ir import Array, Call, Dtype, Graph, QParams, Shape, check
 
 Constants = Mapping[str, Any]
 
@@ -170,23 +170,43 @@ def check_types(graph: Graph) -> None:
             raise GraphError(f"layer {node.name!r} ({node.op}) {why}")
 
 
+def roots(graph: Graph) -> dict[str, str]:
+    """Of every activation, the one in whose memory it is: a view of a tensor is the tensor's memory too."""
+    found = {name: name for name in graph.given}
+    for node in graph.nodes:
+        viewed = graph.activations(node)[:1] if OPS[node.op].view else ()
+        found |= {name: found[viewed[0]] if viewed else name for name in node.outputs}
+    return found
+
+
+def overwritten(graph: Graph) -> dict[str, str]:
+    """Of every state that a run changes, its tensor and the memory that it takes its next value from."""
+    found = roots(graph)
+    following = {state.tensor: found[state.next] for state in graph.states}
+    return {state: taken for state, taken in following.items() if taken != state}
+
+
 def check_states(graph: Graph) -> None:
     """Raise GraphError where the memory of a state has its next value while its old one is still wanted.
 
-    That is so of states that exchange their values, and of an output that is what a state was before. A view
-    of a state is the state's memory too.
+    That is so of states that exchange their values in a circle, and of an output that is what a state was
+    before; in a row (a delay line) each may take over the next one's old value.
     """
-    roots = {name: name for name in graph.given}
-    for node in graph.nodes:
-        viewed = graph.activations(node)[:1] if OPS[node.op].view else ()
-        roots |= {name: roots[viewed[0]] if viewed else name for name in node.outputs}
-    following = {state.tensor: roots[state.next] for state in graph.states}
-    following = {state: taken for state, taken in following.items() if taken != state}
-    check_no_circle(graph, following)
-    for port in graph.outputs:
-        if roots[port.tensor] in following:
+    memory, following = roots(graph), overwritten(graph)
+    for state in graph.states:
+        at, seen = state.tensor, set[str]()
+        while at in following and at not in seen:
+            seen.add(at)
+            at = following[at]
+        if at in seen:
             raise GraphError(
-                f"the output {port.name!r} is what the state {roots[port.tensor]!r} was before the run, and "
+                f"the states {', '.join(s.name for s in graph.states if s.tensor in seen)} exchange their "
+                "values: put a layer between (such as a rescale)"
+            )
+    for port in graph.outputs:
+        if memory[port.tensor] in following:
+            raise GraphError(
+                f"the output {port.name!r} is what the state {memory[port.tensor]!r} was before the run, and "
                 "that is overwritten by its end: put a layer between (such as a rescale)"
             )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ..ir import Graph, check
 from .compose_functions import compose_functions
+from .copy_states import copy_states
 from .drop_dead import drop_dead
 from .fold_batch_norm import fold_batch_norm
 from .fold_flatten import fold_flatten
@@ -36,6 +37,7 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     stand_lines,
     remove_identities,
     drop_dead,
+    copy_states,
 )
 """Each pass keeps the meaning: the same output for every input, up to float64 rounding."""
 

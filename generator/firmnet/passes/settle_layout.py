@@ -133,7 +133,7 @@ class Settling:
     def _state(self, state: State, order: Shape) -> State:
         """What replaces it, and what it begins with, stored as it is."""
         begin = self.tensors[state.initial]
-        data = np.ascontiguousarray(begin.values.transpose(order))
+        data = np.asarray(begin.values.transpose(order), order="C")
         self.tensors[state.initial] = replace(begin, shape=data.shape, data=data)
         return replace(state, next=self._read(state.next, self.stored[state.tensor].order))
 

@@ -40,10 +40,10 @@ class Builder:
 
     def state(self, name: str, initial: Array) -> Tensor:
         """What the model remembers from run to run, at first and after a reset `initial`; see `update`."""
-        tensor = self._keep(Tensor(self._unique(name), np.shape(initial)))
-        self.states[tensor.name] = State(
-            tensor.name, tensor.name, tensor.name, self.constant(f"{tensor.name}_initial", initial).name
-        )
+        data = np.array(initial, np.float64)
+        tensor = self._keep(Tensor(self._unique(name), data.shape))
+        begin = self._keep(Tensor(self._unique(f"{tensor.name}_initial"), data.shape, None, data))
+        self.states[tensor.name] = State(tensor.name, tensor.name, tensor.name, begin.name)
         return tensor
 
     def update(self, state: Tensor, following: Tensor) -> None:

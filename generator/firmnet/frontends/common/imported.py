@@ -12,6 +12,7 @@ class Imported:
 
     `example` is one sample of each input in the model's own order (batch of 1); `calibration` holds samples
     along axis 0, of several inputs in a tuple or dict, and `test` such samples with their class numbers (N,).
+    `notes`: what users should know of the import, a sentence each.
     """
 
     graph: Graph
@@ -19,3 +20,4 @@ class Imported:
     calibration: Any = None
     test: tuple[Any, Array] | None = None
     labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

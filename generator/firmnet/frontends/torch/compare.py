@@ -6,7 +6,7 @@ a layer in place behind it then overwrites; it keeps one branch of Python code, 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -17,12 +17,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from ...errors import UserError, first_line
-from ...interpret import float_values, in_model_order, model_shape, run_float
-from ...ir import Array, Graph, Shape, key_of, wrapped
+from ...interpret import Stepper, float_values, in_model_order, model_shape
+from ...ir import Array, Graph, Shape, key_of
 from ...ops import least_rows
-from .containers import tensors_of
 from .examples import Caller
 from .source import quiet
+from .states import NOTHING, Remembered
 
 SAME, SAME_FLOAT32 = 1e-4, 1e-3
 """How far graph and module may differ, relative to the largest value of the output element in question.
@@ -32,6 +32,8 @@ SAME_FLOAT32 goes for modules that run in nothing but float32.
 SMALL = 1e-2
 """An element's own size counts as at least this share of the largest: what is smaller may cancel out."""
 COMPARED = 4
+STEPS = 24
+"""Of a model that remembers so many samples are compared, in a row."""
 
 Arrays = tuple[Array, ...]
 """A sample (1, …) of each input; also what the model returns for it, an array for each output."""
@@ -63,20 +65,26 @@ def unchanged(module: torch.nn.Module) -> Iterator[None]:
                 tensor.data.copy_(value)
 
 
-def compare(graph: Graph, module: torch.nn.Module, call: Caller, calibration: Any) -> None:
+def compare(
+    graph: Graph, module: torch.nn.Module, call: Caller, calibration: Any, kept: Remembered = NOTHING
+) -> None:
     """Raise UserError when the graph computes something else than the model on any of the inputs tried.
 
-    Float64 takes long in torch, so it decides only where float32 leaves a doubt.
+    To a graph with states they are one sequence. Float64 takes long in torch, so it decides only where
+    float32 leaves a doubt.
     """
     every = list(tried(graph, calibration))
-    inputs = [x for x in every if not _has_equals(graph, x)] or every
+    inputs = (not graph.states and [x for x in every if not _has_equals(graph, x)]) or every
+    runs = Stepper(graph, float_values)
     with np.errstate(all="ignore"):
-        computed = _columns([wrapped(run_float(graph, *x), len(graph.outputs)) for x in inputs])
-    answers = _float32(module, call, inputs, graph)
+        computed = _columns([_handed_out(graph, runs(*x)) for x in inputs])
+    begun = {key: buffer.detach().clone() for key, buffer in module.named_buffers()}
+    model = _Model(graph.name, module, call, kept, bool(graph.states), begun)
+    answers = _float32(model, inputs, graph)
     complaint = _differences(graph, computed, answers, SAME)
     if complaint:
         try:
-            exact = _answers(partial(_run, module, call, torch.float64), inputs, graph)
+            exact = _answers(model.runs(torch.float64), inputs, graph)
         except Exception:
             complaint = _differences(graph, computed, answers, SAME_FLOAT32)
         else:
@@ -85,16 +93,22 @@ def compare(graph: Graph, module: torch.nn.Module, call: Caller, calibration: An
         raise UserError(complaint)
 
 
-def _float32(module: torch.nn.Module, call: Caller, inputs: list[Arrays], graph: Graph) -> list[Array]:
+def _handed_out(graph: Graph, values: Mapping[str, Array]) -> Arrays:
+    return tuple(in_model_order(port, values[port.tensor]) for port in graph.outputs)
+
+
+def _float32(model: "_Model", inputs: list[Arrays], graph: Graph) -> list[Array]:
     """What the module answers in float32, on a copy of its tensors where that goes; the same every time."""
-    run = partial(_run, module, call, torch.float32)
+    dtype: torch.dtype | None = torch.float32
     try:
-        run(inputs[0])
+        model.runs(dtype)(inputs[0])
+    except UserError:
+        raise
     except Exception:
-        run = partial(_run, module, call, None)
+        dtype = None
     try:
-        answers = _answers(run, inputs, graph)
-        again = _answers(run, inputs[:1], graph)
+        answers = _answers(model.runs(dtype), inputs, graph)
+        again = _answers(model.runs(dtype), inputs[: 2 if graph.states else 1], graph)
     except UserError:
         raise
     except Exception as error:
@@ -107,28 +121,84 @@ def _float32(module: torch.nn.Module, call: Caller, inputs: list[Arrays], graph:
             f"model {graph.name!r} gives NaN or infinity for every input that was tried: "
             "train it again or load a good checkpoint"
         )
-    if _differences(graph, again, [each[:1] for each in answers], SAME_FLOAT32):
+    if _differences(graph, again, [each[: len(again[0])] for each in answers], SAME_FLOAT32):
         raise UserError(
             f"model {graph.name!r} gives two answers for one input: it draws random numbers or remembers "
-            "earlier inputs, so there is nothing to verify a board against; take that out of forward"
+            "earlier inputs, so there is nothing to verify a board against; take that out of forward, and "
+            "keep what is to be remembered in a buffer (register_buffer)"
         )
     return answers
 
 
-def _run(module: torch.nn.Module, call: Caller, dtype: torch.dtype | None, sample: Arrays) -> Arrays:
-    """The tensors in what the module returns; None runs it as it is, not on a copy of its tensors."""
-    given = [torch.from_numpy(x.copy()) for x in sample]
-    with quiet(), torch.no_grad():
-        if dtype is None:
-            returned = call(module, given)
-        else:
-            own = [*module.named_parameters(), *module.named_buffers()]
-            copies = {k: t.detach().clone().to(dtype if t.is_floating_point() else t.dtype) for k, t in own}
+@dataclass(frozen=True)
+class _Model:
+    """A module, how it is called, and which of its inputs are states. `remembers`: some, or its buffers."""
+
+    name: str
+    module: torch.nn.Module
+    call: Caller
+    kept: Remembered
+    remembers: bool
+    begun: Mapping[str, torch.Tensor]
+
+    def runs(self, dtype: torch.dtype | None) -> Compute:
+        """What makes of one sample after the other what the module does, from the beginning.
+
+        None runs the module as it is, not on a copy of its tensors.
+        """
+        if dtype is None and self.remembers:
+            for key, begin in self.begun.items():
+                owner, _, leaf = key.rpartition(".")
+                self.module.get_submodule(owner)._buffers[leaf] = begin.clone()
+        copies = None if dtype is None else self._copies(dtype)
+        state = [torch.from_numpy(begin.copy()) for begin in self.kept.begins]
+
+        def run(sample: Arrays) -> Arrays:
+            nonlocal copies
+            if dtype is not None and not self.remembers:
+                copies = self._copies(dtype)
+            given = self._with_states([torch.from_numpy(x.copy()) for x in sample], state)
+            found = self._returned(given, dtype, copies)
+            state[:] = [found[target].detach().clone() for target in self.kept.pairs.values()]
+            left = [x for i, x in enumerate(found) if i not in self.kept.pairs.values()] or found
+            left = [x for x in left if isinstance(x, torch.Tensor)]
+            return tuple(tensor.detach().cpu().to(torch.float64).numpy() for tensor in left)
+
+        return run
+
+    def _copies(self, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+        own = [*self.module.named_parameters(), *self.module.named_buffers()]
+        return {k: t.detach().clone().to(dtype if t.is_floating_point() else t.dtype) for k, t in own}
+
+    def _with_states(self, sample: list[torch.Tensor], state: list[torch.Tensor]) -> list[torch.Tensor]:
+        """All that the module takes, in the order in which it does."""
+        of_state, of_sample = dict(zip(self.kept.pairs, state, strict=True)), iter(sample)
+        every = range(len(sample) + len(state))
+        return [of_state[i].clone() if i in of_state else next(of_sample) for i in every]
+
+    def _returned(
+        self, given: list[torch.Tensor], dtype: torch.dtype | None, copies: dict[str, torch.Tensor] | None
+    ) -> list[Any]:
+        """All in what the module returns, tensors or not."""
+        with quiet(), torch.no_grad():
+            if dtype is None or copies is None:
+                return pytree.tree_leaves(self.call(self.module, given))
             converted = [x.to(dtype) if x.is_floating_point() else x for x in given]
             with _Widened() if dtype is torch.float64 else nullcontext():
-                returned = functional_call(_Called(module, call), _prefixed(copies), (converted,))
-    found = tensors_of(returned)
-    return tuple(tensor.detach().cpu().to(torch.float64).numpy() for tensor in found)
+                called = _Called(self.module, self.call)
+                found = pytree.tree_leaves(functional_call(called, _prefixed(copies), (converted,)))
+            self._check_seen(copies, called.left)
+            copies |= called.left  # one that was assigned anew is another tensor now
+            return found
+
+    def _check_seen(self, before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> None:
+        """UserError where the module has another value in a buffer that the program does not write."""
+        for name in after.keys() - self.kept.buffers:
+            if name not in before or not torch.equal(before[name], after[name]):
+                raise UserError(
+                    f"model {self.name!r} changes its buffer {name!r} where torch.export does not see it: "
+                    f"write self.{name.rpartition('.')[2]}.copy_(…) in forward"
+                )
 
 
 class _Widened(TorchFunctionMode):
@@ -145,14 +215,17 @@ def _widened(value: Any) -> Any:
 
 
 class _Called(torch.nn.Module):
-    """A module whose forward takes all its tensors in one list."""
+    """A module whose forward takes all its tensors in one list. `left`: what its buffers are after a call."""
 
     def __init__(self, module: torch.nn.Module, call: Caller) -> None:
         super().__init__()
         self.called, self._call = module, call
+        self.left: dict[str, torch.Tensor] = {}
 
     def forward(self, tensors: list[torch.Tensor]) -> Any:
-        return self._call(self.called, tensors)
+        returned = self._call(self.called, tensors)
+        self.left = {name: buffer.detach().clone() for name, buffer in self.called.named_buffers()}
+        return returned
 
 
 def _prefixed(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -211,7 +284,8 @@ def _difference(name: str, output: str, computed: Array, answers: Array, same: f
 
 
 def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
-    """Inputs of the model's shapes, float32: samples spread over the calibration data, noise, zeros.
+    """Inputs of the model's shapes, float32: samples spread over the calibration data (the first in a row, if
+    the graph remembers), noise, zeros.
 
     Where numbers name rows of a table they are int64, and rows that it has. Places of largest values are not
     asked of zeros nor of other samples that are all alike, nor places in order of samples with equals among
@@ -227,7 +301,8 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     if places:
         known = [x[np.ptp(x.reshape(len(x), prod(x.shape[1:])), axis=1) > 0] for x in known]
     count = min(map(len, known))
-    made = [tuple(samples[i] for samples in known) for i in _spread(count)]
+    chosen = range(min(count, STEPS)) if graph.states else _spread(count)
+    made = [tuple(samples[i] for samples in known) for i in chosen]
     rng = np.random.default_rng(0)
     ends = [(x.min(), x.max()) if np.any(x) else (-1.0, 1.0) for x in known]
     each = list(zip(shapes, ends, strict=True))
@@ -235,7 +310,7 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     made.append(tuple(rng.normal(scale=max(abs(lo), abs(hi)), size=shape) for shape, (lo, hi) in each))
     if not places:
         made.append(tuple(np.zeros(shape) for shape in shapes))
-    of_data = min(COMPARED, count)
+    of_data = len(chosen)
     for i, sample in enumerate(made):
         yield tuple(
             x.astype(np.float32)

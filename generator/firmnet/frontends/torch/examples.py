@@ -13,6 +13,40 @@ from ...errors import UserError, first_line
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where one tensor is among the arguments of forward, or in what it returns.
+
+    `path` are numbers and keys from the outside in; `name` is what it is called, "" where a number says all.
+    """
+
+    path: tuple[str, ...]
+    name: str = ""
+
+    def meant_by(self, key: str) -> bool:
+        """Whether users who say `key` mean this, or something that it is in."""
+        words = tuple(key.split("."))
+        if self.path[: len(words)] == words:
+            return True
+        plain, said = _plain(self.name), _plain("_".join(words))
+        tails = ["_" + "_".join(self.path[i:]).lower() for i in range(1, len(self.path))]
+        return bool(plain) and said in (plain, *(plain.removesuffix(tail) for tail in tails))
+
+
+def _plain(name: str) -> str:
+    """As torch.export writes names of arguments."""
+    return name.strip("_").lower()
+
+
+def paths(value: Any) -> list[tuple[str, ...]]:
+    """To each leaf of lists, tuples and mappings: numbers and keys from the outside in."""
+    leaves = pytree.tree_flatten_with_path(value)[0]
+    return [
+        tuple(str(getattr(k, "idx", getattr(k, "key", getattr(k, "name", k)))) for k in path)
+        for path, _ in leaves
+    ]
+
+
+@dataclass(frozen=True)
 class Arguments:
     """What forward is called with: tensors with a batch of 1, or lists, tuples and dicts of them."""
 
@@ -29,24 +63,37 @@ class Arguments:
         return Arguments(args, kwargs)
 
 
-def example_of(given: Any, module: torch.nn.Module, source: str) -> Arguments:
+def example_of(
+    given: Any, module: torch.nn.Module, source: str, states: Sequence[str] = ()
+) -> tuple[Arguments, int]:
     """From what the user gave for a module: a tensor, a tuple or list of several, or a dict by their names.
 
-    Of samples with more than one along axis 0 the first is taken. Raises UserError for what does not fit.
+    Of samples with more than one along axis 0 the first is taken; inputs that are `states` are taken whole.
+    Also how many tensors are no states. Raises UserError for what does not fit.
     """
     if given is None:
         raise UserError(
             f"{source} comes without an example input: give one sample, e.g. torch.zeros(1, 3, 32, 32)"
         )
-    made = pytree.tree_map(lambda leaf: _one_sample(leaf, source), given)
     try:
         signature = inspect.signature(module.forward)
     except ValueError:  # TorchScript's, which is refused later on
-        return Arguments((made,), {})
-    if isinstance(made, Mapping) and set(map(str, made)) <= {*signature.parameters}:
-        return _bound(signature, source, (), made)
-    several = isinstance(made, tuple | list) and (len(made) == 1 or _takes_several(signature))
-    return _bound(signature, source, tuple(made) if several else (made,), {})
+        made = pytree.tree_map(lambda leaf: _one_sample(leaf, source), given)
+        return Arguments((made,), {}), 1
+    if isinstance(given, Mapping) and set(map(str, given)) <= {*signature.parameters}:
+        bound = _bound(signature, source, (), given)
+    else:
+        several = isinstance(given, tuple | list) and (len(given) == 1 or _takes_several(signature))
+        bound = _bound(signature, source, tuple(given) if several else (given,), {})
+    places = argument_places(bound, signature)
+    kept = [any(place.meant_by(key) for key in states) for place in places]
+    leaves, structure = pytree.tree_flatten((bound.args, dict(bound.kwargs)))
+    taken = [
+        _tensor(leaf, source) if state else _one_sample(leaf, source)
+        for leaf, state in zip(leaves, kept, strict=True)
+    ]
+    args, kwargs = pytree.tree_unflatten(taken, structure)
+    return Arguments(args, kwargs), kept.count(False)
 
 
 def _takes_several(signature: inspect.Signature) -> bool:
@@ -54,6 +101,18 @@ def _takes_several(signature: inspect.Signature) -> bool:
     kinds = [parameter.kind for parameter in signature.parameters.values()]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return inspect.Parameter.VAR_POSITIONAL in kinds or sum(kind in positional for kind in kinds) > 1
+
+
+def argument_places(given: Arguments, signature: inspect.Signature) -> list[Place]:
+    """Of each tensor, by the names that forward gives its arguments."""
+    names = [*signature.parameters]
+    found = []
+    for path in paths([*given.args, *given.kwargs.values()]):
+        at = int(path[0])
+        keyword = [*given.kwargs][at - len(given.args)] if at >= len(given.args) else ""
+        name = keyword or names[min(at, len(names) - 1)]
+        found.append(Place(path, "_".join((name, *path[1:]))))
+    return found
 
 
 def _bound(
@@ -80,9 +139,7 @@ def _one_sample(leaf: Any, source: str) -> torch.Tensor:
 
     Shape (1,) is a batch of one number; a longer line is taken for a sample without a batch, and refused.
     """
-    if not isinstance(leaf, torch.Tensor | np.ndarray):
-        raise UserError(f"{source}: the example input is a {type(leaf).__name__}: give one float32 tensor")
-    tensor = torch.as_tensor(leaf).detach()
+    tensor = _tensor(leaf, source)
     if tensor.dtype.is_complex or tensor.dtype is torch.bool:
         raise UserError(
             f"{source}: the example input is {dtype_name(tensor.dtype)}: "
@@ -93,7 +150,14 @@ def _one_sample(leaf: Any, source: str) -> torch.Tensor:
             f"{source}: the example input has shape {tuple(tensor.shape)}: "
             "give a batch of one, e.g. x.unsqueeze(0)"
         )
-    return tensor[:1].float() if tensor.dtype.is_floating_point else tensor[:1]
+    return tensor[:1]
+
+
+def _tensor(leaf: Any, source: str) -> torch.Tensor:
+    if not isinstance(leaf, torch.Tensor | np.ndarray):
+        raise UserError(f"{source}: the example input is a {type(leaf).__name__}: give one float32 tensor")
+    tensor = torch.as_tensor(leaf).detach()
+    return tensor.float() if tensor.dtype.is_floating_point else tensor
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
+from torch.fx import Node as FxNode
 from torch.nn.parameter import is_lazy
 
 from ...errors import UserError, first_line
-from ...ir import Graph, Tensor, check
+from ...ir import Array, Graph, Tensor, check
 from ...ops.rescale import RescaleAttrs
+from ..common.asked_states import read_states
 from ..common.builder import Builder, port_name
 from ..common.imported import Imported
 from ..common.refusals import Refusals
@@ -23,30 +25,58 @@ from .ports import input_nodes, judge_numbers, output_nodes
 from .sizes import settle_sizes
 from .source import Source, quiet
 from .spellings import left_whole, spellings
+from .states import (
+    NOTHING,
+    STATISTICS,
+    Remembered,
+    assigned_in_place,
+    begins,
+    hint,
+    mutations,
+    remembered,
+    replaced,
+    returned,
+    telling,
+)
 from .walk import Import
 
 
-def load(source: Any, name: str | None = None, example: Any = None, calibration: Any = None) -> Imported:
+def load(
+    source: Any, name: str | None = None, example: Any = None, calibration: Any = None, state: Any = None
+) -> Imported:
     """Import a module with its example input, a `.pt2` file or `file.py:function` (see source.py).
 
     The import is compared with the model on some of the `calibration` samples (N, …), by default those of
-    the source. A module is left as it was, flags and buffers included. Raises UserError for every model that
-    is not one float32 tensor in, one float32 tensor out, with all that stands against it.
+    the source. A module is left as it was, flags and buffers included. `state` pairs inputs with outputs that
+    they take over (see states.py). Raises UserError for every model that firmnet cannot express, with all
+    that stands against it.
     """
-    found = sources.find(source, name, example)
+    found = sources.find(source, name, example, read_states(state))
     sample = tuple(x.cpu().numpy() for x in found.example.tensors) if found.example else None
-    known = next((data for data in (calibration, found.calibration, sample) if data is not None), None)
     if isinstance(found.model, ExportedProgram):
-        graph = to_graph(decompose(found.model, found.name), found.name)
-        compare(graph, found.model.module(), caller(found.model.call_spec.in_spec), known)
-    else:
-        module = unwrapped(found.model)
-        _require_values(module, found.name)
-        with unchanged(module):
-            program = export(module, found)
-            graph = to_graph(decompose(program, found.name), found.name)
-            compare(graph, module, caller(program.call_spec.in_spec), known)
-    return Imported(graph, sample, found.calibration, found.test, found.labels)
+        return _imported(found.model, found, found.model.module(), sample, calibration)
+    module = unwrapped(found.model)
+    _require_values(module, found.name)
+    with unchanged(module):
+        return _imported(export(module, found), found, module, sample, calibration)
+
+
+def _imported(
+    program: ExportedProgram,
+    found: Source,
+    module: torch.nn.Module,
+    sample: tuple[Array, ...] | None,
+    calibration: Any,
+) -> Imported:
+    pure = decompose(program, found.name)
+    kept = remembered(pure, found.state, found.example, found.name)
+    if sample is not None:
+        sample = tuple(x for i, x in enumerate(sample) if i not in kept.pairs)
+    known = next((data for data in (calibration, found.calibration, sample) if data is not None), None)
+    graph = to_graph(pure, found.name, kept)
+    compare(graph, module, caller(program.call_spec.in_spec), known, kept)
+    notes = tuple(filter(None, [hint(pure, kept.pairs), *begins(kept, graph)]))
+    return Imported(graph, sample, found.calibration, found.test, found.labels, notes)
 
 
 def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
@@ -64,21 +94,30 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
     """Export a module that is in eval mode, on one sample."""
     _require_float32(module, source.name)
     assert source.example is not None  # find() refuses a module without one
-    with suppress(Exception), quiet(), torch.no_grad():  # what fails here fails in the export too
+    with (
+        suppress(Exception),
+        unchanged(module),
+        quiet(),
+        torch.no_grad(),
+    ):  # what fails, fails in the export too
         tried = source.example.copied()
         tell_torch(module(*tried.args, **tried.kwargs))
     try:
-        with quiet(), torch.no_grad():
+        with quiet(), torch.no_grad(), assigned_in_place(module):
             return torch.export.export(module, source.example.args, dict(source.example.kwargs))
+    except UserError:
+        raise
     except Exception as error:
         if whole := [x.dtype for x in source.example.tensors if not x.dtype.is_floating_point]:
             raise UserError(
                 f"model {source.name!r}: the example input is {dtype_name(whole[0])}: firmnet takes float32 "
                 "inputs, so convert it with .float()"
             ) from error
+        likely = [each for each in source.inputs if telling(each) and not source.state]
+        advice = f"; if {likely[0]!r} is a state, say so: --state {likely[0]}=OUTPUT" if likely else ""
         raise UserError(
             f"torch.export cannot follow model {source.name!r} on an input {shapes(source.example)}: "
-            f"{type(error).__name__}: {first_line(error)}"
+            f"{type(error).__name__}: {first_line(error)}{advice}"
         ) from error
 
 
@@ -94,29 +133,64 @@ def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
         ) from error
 
 
-def to_graph(program: ExportedProgram, name: str) -> Graph:
-    """Every node of the exported program becomes layers, or a line of one error."""
+def to_graph(program: ExportedProgram, name: str, kept: Remembered = NOTHING) -> Graph:
+    """Every node of the exported program becomes layers, or a line of one error; `kept` becomes state."""
     refusals = Refusals(name)
     constants = _constants(program, refusals)
-    settle_sizes(program, constants)
-    inputs, wanted = input_nodes(program, refusals), output_nodes(program, refusals)
+    written = _written(program, constants, refusals)
+    settle_sizes(program, {key: value for key, value in constants.items() if key not in written})
+    (inputs, given_states), wanted = (
+        input_nodes(program, refusals, kept.pairs),
+        output_nodes(program, refusals, kept.pairs.values()),
+    )
     walk = Import(Builder(name), refusals, constants)
     for node in inputs:
         walk.start(node)
+    for node, begin in zip(given_states, kept.begins, strict=False):
+        walk.remember(node, begin, node.name)
+    buffers = [node for node in program.graph.nodes if node.name in written]
+    for node in buffers:
+        walk.remember(node, constants[node.name].to(torch.float64).numpy(), written[node.name][0])
     if inputs:
         walk.follow(program.graph)
     refusals.check()
     given = [walk.values[node] for node in inputs]
+    states = [walk.values[node] for node in (*given_states, *buffers)]
+    following = [*returned(program, kept), *(written[node.name][1] for node in buffers)]
+    for state, node in zip(states, following, strict=True):
+        walk.builder.update(state, replaced(walk.builder, state, walk.constant_or_tensor(node)))
     results = [(called, walk.values.get(node)) for called, node in wanted]
-    graph = walk.builder.graph(given, _outputs(walk.builder, given, results))
+    graph = walk.builder.graph(given, _outputs(walk.builder, [*given, *states], results))
     check(graph)
     judge_numbers(inputs, graph)
     return graph
 
 
+def _written(
+    program: ExportedProgram, constants: dict[str, torch.Tensor], refusals: Refusals
+) -> dict[str, tuple[str, FxNode]]:
+    """Placeholders of buffers that forward changes: what each is called, and the node of what it becomes.
+
+    One that is given what it has already is a constant. Statistics of batch norm are refused.
+    """
+    signature = program.graph_signature
+    nodes = {node.name: node for node in program.graph.nodes}
+    held = {str(s.target): str(s.arg.name) for s in signature.input_specs if s.kind == InputKind.BUFFER}
+    changes = [(str(s.target), nodes[str(s.arg.name)]) for s in mutations(program)]
+    if statistics := [target for target, _ in changes if target.endswith(STATISTICS)]:
+        refusals.because(
+            f"changes its buffer{'s' * (len(statistics) > 1)} {', '.join(map(repr, statistics))} while it "
+            "runs: export it after model.eval(), and change no statistics in forward"
+        )
+    return {held[target]: (target, node) for target, node in changes if node.name != held[target]}
+
+
 def _outputs(b: Builder, given: Sequence[Tensor], results: Sequence[tuple[str, Any]]) -> dict[str, Tensor]:
-    """What the model returns by name: that of its place, or of the layer; an input is handed on as a copy."""
-    if not any(isinstance(result, Tensor) and result not in given for _, result in results):
+    """What the model returns by name: that of its place, or of the layer.
+
+    An input, and what a state was before, are handed on as copies.
+    """
+    if not b.states and not any(isinstance(result, Tensor) and result not in given for _, result in results):
         raise UserError(f"model {b.name!r} computes nothing from its input: there is nothing to deploy")
     found: dict[str, Tensor] = {}
     for i, (called, result) in enumerate(results):

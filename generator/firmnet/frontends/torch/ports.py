@@ -1,6 +1,6 @@
 """What goes into an exported program, and what comes out? Float32 tensors, or reasons why not."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import torch
 from torch.export import ExportedProgram
@@ -20,21 +20,30 @@ WHOLE = (torch.bool, torch.int64, torch.int32)
 NUMBERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
 """What an input may be whose values name rows of a table."""
 
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-"""Buffers that batch norm changes in training mode, and only then."""
 
+def input_nodes(
+    program: ExportedProgram, refusals: Refusals, states: Container[int] = ()
+) -> tuple[list[FxNode], list[FxNode]]:
+    """The placeholders of tensors given by the user that can be walked from; notes what does not fit.
 
-def input_nodes(program: ExportedProgram, refusals: Refusals) -> list[FxNode]:
-    """The placeholders of tensors given by the user that can be walked from; notes what does not fit."""
+    Of these, those whose numbers are in `states`, which may have any first axis, apart.
+    """
     specs = [spec for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
     names = [str(spec.arg.name) for spec in specs]
     if not names:
         refusals.because("takes no inputs: give it the tensor it works on")
     found = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in names]
-    return [node for node in found if _fits(node, refusals)]
+    kept = [names.index(node.name) in states for node in found]
+    if names and all(kept):
+        refusals.because("takes nothing but states: it needs an input that is given for every run")
+    fits = [_fits(node, refusals, state) for node, state in zip(found, kept, strict=True)]
+    every = list(zip(found, kept, fits, strict=True))
+    return [n for n, state, fit in every if fit and not state], [
+        n for n, state, fit in every if fit and state
+    ]
 
 
-def _fits(node: FxNode, refusals: Refusals) -> bool:
+def _fits(node: FxNode, refusals: Refusals, state: bool) -> bool:
     """Can the program be walked from this input? Whatever does not fit is noted."""
     value = node.meta.get("val")
     if not isinstance(value, torch.Tensor):
@@ -51,7 +60,7 @@ def _fits(node: FxNode, refusals: Refusals) -> bool:
             f"takes an input {node.name!r} that is {dtype_name(value.dtype)}: firmnet takes float32, "
             "so export with a float32 example"
         )
-    if value.ndim < 1 or value.shape[0] != 1 or 0 in value.shape:
+    if 0 in value.shape or (not state and (value.ndim < 1 or value.shape[0] != 1)):
         refusals.because(
             f"takes an input {node.name!r} that has shape {tuple(value.shape)}: "
             "export with an example of batch 1"
@@ -71,20 +80,24 @@ def judge_numbers(nodes: Sequence[FxNode], graph: Graph) -> None:
             )
 
 
-def output_nodes(program: ExportedProgram, refusals: Refusals) -> list[tuple[str, FxNode]]:
+def output_nodes(
+    program: ExportedProgram, refusals: Refusals, states: Container[int] = ()
+) -> list[tuple[str, FxNode]]:
     """The nodes of the tensors that the model returns, however wrapped, each with what its place is called.
 
-    "" for the only one, and for those that have a number only; notes what does not fit.
+    "" for the only one, and for those that have a number only; notes what does not fit. What is only handed
+    on to the next run (the numbers in `states`) is left out, if anything else is returned.
     """
     specs = program.graph_signature.output_specs
-    changed = [str(spec.target) for spec in specs if spec.kind == OutputKind.BUFFER_MUTATION]
-    if changed:
-        refusals.because(_changes(changed))
     results = [spec.arg for spec in specs if spec.kind == OutputKind.USER_OUTPUT]
     told = zip(place_names(program.call_spec.out_spec), results, strict=True)
-    kept = [
-        (name, arg) for name, arg in told if not (isinstance(arg, ConstantArgument) and arg.value is None)
+    every = [
+        (i, name, arg)
+        for i, (name, arg) in enumerate(told)
+        if not (isinstance(arg, ConstantArgument) and arg.value is None)
     ]
+    kept = [(name, arg) for i, name, arg in every if i not in states]
+    kept = kept or [(name, arg) for _, name, arg in every]
     if not kept:
         refusals.because("returns no tensor: return what it computes, as float32")
     nodes = {node.name: node for node in program.graph.nodes}
@@ -109,14 +122,3 @@ def _judge(value: torch.Tensor, refusals: Refusals) -> None:
         refusals.because("returns a tensor whose size depends on the data: return one of a fixed shape")
     elif 0 in value.shape:
         refusals.because(f"returns an empty tensor, shape {tuple(value.shape)}: return values")
-
-
-def _changes(buffers: list[str]) -> str:
-    what = f"changes its buffer {buffers[0]!r} while it runs"
-    if len(buffers) > 1:
-        what = f"changes its buffers {', '.join(map(repr, buffers))} while it runs"
-    if all(buffer.endswith(STATISTICS) for buffer in buffers):
-        return f"{what}: export it after model.eval(), and change no statistics in forward"
-    return (
-        f"{what}, and firmnet keeps no state between runs: take that out of forward, or hand it in as input"
-    )

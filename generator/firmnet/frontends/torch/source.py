@@ -2,13 +2,15 @@
 
 The function takes no arguments and returns `(module, example)`, `(module, example, calibration)`, or a
 mapping with the keys `module` and `example` and any of these: `calibration`, `test` (a pair: samples
-and class numbers), `labels`, `name`. `example` is one float32 input with its batch dimension, of a model with
-several a tuple of them, or a dict by the names that forward gives them; the others have samples along axis 0,
-for several inputs in a tuple or dict as well.
+and class numbers), `labels`, `name`, `state` (inputs that take over outputs, {"h": 1}). `example` is one
+float32 input with its batch dimension, of a model with several a tuple of them, or a dict by the names that
+forward gives them; the others have samples along axis 0, for several inputs that are no states in a tuple or
+dict as well.
 """
 
 import contextlib
 import importlib.util
+import inspect
 import io
 import keyword
 import logging
@@ -29,11 +31,12 @@ from torch.export import ExportedProgram
 
 from ...errors import UserError, first_line
 from ...ir import Array
+from ..common.asked_states import AskedStates, read_states
 from ..common.named import named_model
 from . import pt2
 from .examples import Arguments, example_of
 
-KEYS = ("module", "example", "calibration", "test", "labels", "name")
+KEYS = ("module", "example", "calibration", "test", "labels", "name", "state")
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,24 @@ class Source:
     calibration: Any = None
     test: tuple[Any, Array] | None = None
     labels: tuple[str, ...] = ()
+    state: AskedStates = ()
+
+    @property
+    def inputs(self) -> list[str]:
+        """What the arguments of its forward are called."""
+        forward = getattr(self.model, "forward", None)
+        return [*inspect.signature(forward).parameters] if inspect.ismethod(forward) else []
 
 
-def find(source: Any, name: str | None, example: Any) -> Source:
-    """Resolve what `frontends.load` was given; raises UserError when there is no model to be had."""
+def find(source: Any, name: str | None, example: Any, state: AskedStates = ()) -> Source:
+    """Resolve what `frontends.load` was given; raises UserError when there is no model to be had.
+
+    `state` goes before what the model's function says of it.
+    """
     if isinstance(source, ExportedProgram):
-        return Source(model_name(name or "model", name is not None), source)
+        return Source(model_name(name or "model", name is not None), source, state=state)
     if isinstance(source, torch.nn.Module):
-        given = {"module": source, "example": example}
+        given = {"module": source, "example": example, "state": dict(state)}
         return from_mapping(given, "the model", name or type(source).__name__, name is not None)
     if not isinstance(source, str | Path):
         raise UserError(
@@ -61,8 +74,8 @@ def find(source: Any, name: str | None, example: Any) -> Source:
         )
     path, function = named_model(source)
     if path.suffix == ".pt2":
-        return Source(model_name(name or path.stem, name is not None), read_pt2(path))
-    return from_file(path, function, name)
+        return Source(model_name(name or path.stem, name is not None), read_pt2(path), state=state)
+    return from_file(path, function, name, state)
 
 
 def read_pt2(path: Path) -> ExportedProgram:
@@ -71,7 +84,7 @@ def read_pt2(path: Path) -> ExportedProgram:
         return pt2.load(path)
 
 
-def from_file(path: Path, function_name: str, name: str | None) -> Source:
+def from_file(path: Path, function_name: str, name: str | None, state: AskedStates = ()) -> Source:
     """`file.py:function` → what the function returns."""
     source, function = f"{path}:{function_name}", function_of(execute(path), function_name, path)
     try:
@@ -79,7 +92,10 @@ def from_file(path: Path, function_name: str, name: str | None) -> Source:
     except (Exception, SystemExit) as error:
         raise UserError(f"{source} failed: {describe(error, path)}") from error
     default = str(returned.get("name", path.stem)) if isinstance(returned, Mapping) else path.stem
-    return from_mapping(as_mapping(returned, source), source, name or default, name is not None)
+    given = dict(as_mapping(returned, source))
+    if state:
+        given["state"] = dict(state)
+    return from_mapping(given, source, name or default, name is not None)
 
 
 def execute(path: Path) -> Any:
@@ -126,8 +142,8 @@ def from_mapping(given: Mapping[str, Any], source: str, name: str, name_is_given
     module = given.get("module")
     if not isinstance(module, torch.nn.Module):
         raise UserError(f"{source} gives a {type(module).__name__} as its module: give a torch.nn.Module")
-    example = example_of(given.get("example"), module, source)
-    count = len(example.tensors)
+    state = read_states(given.get("state"), f"{source}: state")
+    example, count = example_of(given.get("example"), module, source, [taken for taken, _ in state])
     return Source(
         model_name(name, name_is_given),
         module,
@@ -135,6 +151,7 @@ def from_mapping(given: Mapping[str, Any], source: str, name: str, name_is_given
         samples(given.get("calibration"), count, f"{source}: calibration"),
         test_set(given.get("test"), count, source),
         class_names(given.get("labels", ()), source),
+        state,
     )
 
 
@@ -150,7 +167,10 @@ def samples(data: Any, inputs: int, what: str) -> Any:
     if isinstance(data, Mapping):
         return {str(name): numbers(each, f"{what} of {str(name)!r}") for name, each in data.items()}
     if not isinstance(data, tuple | list) or len(data) != inputs:
-        raise UserError(f"{what} must be {inputs} arrays, one for each input: give a tuple of them")
+        raise UserError(
+            f"{what} must be {inputs} arrays, one for each input: give a tuple of them; an input that the "
+            "model only hands on to its next run is named with --state"
+        )
     return tuple(numbers(each, f"{what} of input {i}") for i, each in enumerate(data))
 
 

@@ -61,6 +61,14 @@ class Import:
         """An input of the model."""
         self.values[node] = self.builder.input(node.name, _shape(node.meta["val"]))
 
+    def remember(self, node: FxNode, begin: Array, name: str) -> None:
+        """An input or buffer that is state, and what it holds at first."""
+        self.values[node] = self.builder.state(name, begin.astype(np.float64))
+
+    def constant_or_tensor(self, node: FxNode) -> Any:
+        """What a node has become: an activation, or a constant as float64."""
+        return _to_numpy(self.values[node])
+
     def follow(self, graph: FxGraph) -> None:
         for node in graph.nodes:
             if node.op == "placeholder":
