@@ -34,13 +34,21 @@ def tensors_of(returned: Any) -> list[torch.Tensor]:
 
 def place_names(structure: pytree.TreeSpec) -> list[str]:
     """What the keys and fields say of each leaf's place: "boxes", "boxes_0"; "" where a number says all."""
+    return [
+        "_".join(map(str, path)) if any(isinstance(key, str) for key in path) else ""
+        for path in paths(structure)
+    ]
+
+
+def paths(structure: pytree.TreeSpec) -> list[tuple[str | int, ...]]:
+    """To each leaf of lists, tuples, mappings and classes of fields: numbers and keys from outside in."""
     numbered = pytree.tree_unflatten(list(range(structure.num_leaves)), structure)
-    named = dict(_named(numbered, ()))
-    return [named.get(i, "") for i in range(structure.num_leaves)]
+    found = dict(_walked(numbered, ()))
+    return [found.get(i, ()) for i in range(structure.num_leaves)]
 
 
-def _named(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[int, str]]:
-    """Number and name of every leaf in what holds numbers."""
+def _walked(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[int, tuple[str | int, ...]]]:
+    """Number and path of every leaf in what holds numbers."""
     if isinstance(value, Mapping):
         parts: Iterable[tuple[str | int, Any]] = ((str(key), each) for key, each in value.items())
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -50,10 +58,10 @@ def _named(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[int, str]]
     elif isinstance(value, list | tuple):
         parts = enumerate(value)
     else:
-        yield value, "_".join(map(str, path)) if any(isinstance(key, str) for key in path) else ""
+        yield value, path
         return
     for key, each in parts:
-        yield from _named(each, (*path, key))
+        yield from _walked(each, (*path, key))
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from ...errors import UserError, first_line
+from .containers import paths
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,6 @@ class Place:
 def _plain(name: str) -> str:
     """As torch.export writes names of arguments."""
     return name.strip("_").lower()
-
-
-def paths(value: Any) -> list[tuple[str, ...]]:
-    """To each leaf of lists, tuples and mappings: numbers and keys from the outside in."""
-    leaves = pytree.tree_flatten_with_path(value)[0]
-    return [
-        tuple(str(getattr(k, "idx", getattr(k, "key", getattr(k, "name", k)))) for k in path)
-        for path, _ in leaves
-    ]
 
 
 @dataclass(frozen=True)
@@ -107,11 +99,13 @@ def argument_places(given: Arguments, signature: inspect.Signature) -> list[Plac
     """Of each tensor, by the names that forward gives its arguments."""
     names = [*signature.parameters]
     found = []
-    for path in paths([*given.args, *given.kwargs.values()]):
+    _, structure = pytree.tree_flatten([*given.args, *given.kwargs.values()])
+    for path in paths(structure):
         at = int(path[0])
         keyword = [*given.kwargs][at - len(given.args)] if at >= len(given.args) else ""
         name = keyword or names[min(at, len(names) - 1)]
-        found.append(Place(path, "_".join((name, *path[1:]))))
+        words = tuple(map(str, path))
+        found.append(Place(words, "_".join((name, *words[1:]))))
     return found
 
 

@@ -24,8 +24,8 @@ from ...ops.reshape import ReshapeAttrs
 from ..common.asked_states import AskedStates
 from ..common.builder import Builder
 from ..common.places import picked
-from .containers import place_names
-from .examples import Arguments, Place, paths
+from .containers import paths, place_names
+from .examples import Arguments, Place
 from .rules.joining import from_aten_cat
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -118,15 +118,15 @@ def begins(kept: Remembered, graph: Graph) -> list[str]:
 
 def result_places(structure: pytree.TreeSpec) -> list[Place]:
     """Of each value in what forward returns."""
-    numbered = pytree.tree_unflatten(list(range(structure.num_leaves)), structure)
-    found = [path or ("0",) for path in paths(numbered)]
+    found = [tuple(map(str, path)) or ("0",) for path in paths(structure)]
     return [Place(path, name) for path, name in zip(found, place_names(structure), strict=True)]
 
 
 def _input_places(names: Sequence[str], structure: pytree.TreeSpec) -> list[Place]:
     """Of each tensor of (args, kwargs), by the names that torch.export gives them."""
     args, kwargs = pytree.tree_unflatten(list(range(structure.num_leaves)), structure)
-    found = paths([*args, *kwargs.values()])
+    _, in_a_row = pytree.tree_flatten([*args, *kwargs.values()])
+    found = [tuple(map(str, path)) for path in paths(in_a_row)]
     return [Place(path, name) for path, name in zip(found, names, strict=True)]
 
 
