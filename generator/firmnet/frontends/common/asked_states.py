@@ -18,20 +18,20 @@ def read_states(asked: Any, what: str = "state") -> AskedStates:
     if isinstance(asked, Mapping):
         return tuple((_word(given, what), _word(taken, what)) for given, taken in asked.items())
     if not isinstance(asked, Iterable):
-        raise UserError(f"{what} is a {type(asked).__name__}: {FIX}")
+        raise UserError(f"{what} is a {type(asked).__name__}: {AS_A_PAIR}")
     pairs = []
     for each in asked:
         given, equals, taken = each.partition("=") if isinstance(each, str) else ("", "", "")
         if not (equals and given.strip() and taken.strip()):
-            raise UserError(f"{what} {each!r} is no pair: {FIX}")
+            raise UserError(f"{what} {each!r} is no pair: {AS_A_PAIR}")
         pairs.append((given.strip(), taken.strip()))
     return tuple(pairs)
 
 
-FIX = 'write INPUT=OUTPUT by names or numbers, as h=1, in Python {"h": 1}'
+AS_A_PAIR = 'write INPUT=OUTPUT by names or numbers, as h=1, in Python {"h": 1}'
 
 
 def _word(value: Any, what: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise UserError(f"{what} names an input or output by {value!r}: {FIX}")
+        raise UserError(f"{what} names an input or output by {value!r}: {AS_A_PAIR}")
     return str(value).strip()

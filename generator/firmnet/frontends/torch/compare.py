@@ -22,7 +22,7 @@ from ...ir import Array, Graph, Shape, key_of
 from ...ops import least_rows
 from .examples import Caller
 from .source import quiet
-from .states import NOTHING, Remembered
+from .states import STATELESS, StatePairs
 
 SAME, SAME_FLOAT32 = 1e-4, 1e-3
 """How far graph and module may differ, relative to the largest value of the output element in question.
@@ -66,7 +66,7 @@ def unchanged(module: torch.nn.Module) -> Iterator[None]:
 
 
 def compare(
-    graph: Graph, module: torch.nn.Module, call: Caller, calibration: Any, kept: Remembered = NOTHING
+    graph: Graph, module: torch.nn.Module, call: Caller, calibration: Any, kept: StatePairs = STATELESS
 ) -> None:
     """Raise UserError when the graph computes something else than the model on any of the inputs tried.
 
@@ -137,7 +137,7 @@ class _Model:
     name: str
     module: torch.nn.Module
     call: Caller
-    kept: Remembered
+    kept: StatePairs
     remembers: bool
     begun: Mapping[str, torch.Tensor]
 

@@ -14,7 +14,7 @@ from .containers import paths
 
 
 @dataclass(frozen=True)
-class Place:
+class TensorPlace:
     """Where one tensor is among the arguments of forward, or in what it returns.
 
     `path` are numbers and keys from the outside in; `name` is what it is called, "" where a number says all.
@@ -95,7 +95,7 @@ def _takes_several(signature: inspect.Signature) -> bool:
     return inspect.Parameter.VAR_POSITIONAL in kinds or sum(kind in positional for kind in kinds) > 1
 
 
-def argument_places(given: Arguments, signature: inspect.Signature) -> list[Place]:
+def argument_places(given: Arguments, signature: inspect.Signature) -> list[TensorPlace]:
     """Of each tensor, by the names that forward gives its arguments."""
     names = [*signature.parameters]
     found = []
@@ -105,7 +105,7 @@ def argument_places(given: Arguments, signature: inspect.Signature) -> list[Plac
         keyword = [*given.kwargs][at - len(given.args)] if at >= len(given.args) else ""
         name = keyword or names[min(at, len(names) - 1)]
         words = tuple(map(str, path))
-        found.append(Place(words, "_".join((name, *words[1:]))))
+        found.append(TensorPlace(words, "_".join((name, *words[1:]))))
     return found
 
 

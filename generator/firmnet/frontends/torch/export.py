@@ -26,16 +26,16 @@ from .sizes import settle_sizes
 from .source import Source, quiet
 from .spellings import left_whole, spellings
 from .states import (
-    NOTHING,
+    STATELESS,
     STATISTICS,
-    Remembered,
+    StatePairs,
     assigned_in_place,
     begins,
-    hint,
     mutations,
     remembered,
     replaced,
-    returned,
+    state_hint,
+    taken_over,
     telling,
 )
 from .walk import Import
@@ -75,7 +75,7 @@ def _imported(
     known = next((data for data in (calibration, found.calibration, sample) if data is not None), None)
     graph = to_graph(pure, found.name, kept)
     compare(graph, module, caller(program.call_spec.in_spec), known, kept)
-    notes = tuple(filter(None, [hint(pure, kept.pairs), *begins(kept, graph)]))
+    notes = tuple(filter(None, [state_hint(pure, kept.pairs), *begins(kept, graph)]))
     return Imported(graph, sample, found.calibration, found.test, found.labels, notes)
 
 
@@ -133,7 +133,7 @@ def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
         ) from error
 
 
-def to_graph(program: ExportedProgram, name: str, kept: Remembered = NOTHING) -> Graph:
+def to_graph(program: ExportedProgram, name: str, kept: StatePairs = STATELESS) -> Graph:
     """Every node of the exported program becomes layers, or a line of one error; `kept` becomes state."""
     refusals = Refusals(name)
     constants = _constants(program, refusals)
@@ -156,7 +156,7 @@ def to_graph(program: ExportedProgram, name: str, kept: Remembered = NOTHING) ->
     refusals.check()
     given = [walk.values[node] for node in inputs]
     states = [walk.values[node] for node in (*given_states, *buffers)]
-    following = [*returned(program, kept), *(written[node.name][1] for node in buffers)]
+    following = [*taken_over(program, kept), *(written[node.name][1] for node in buffers)]
     for state, node in zip(states, following, strict=True):
         walk.builder.update(state, replaced(walk.builder, state, walk.constant_or_tensor(node)))
     results = [(called, walk.values.get(node)) for called, node in wanted]

@@ -25,7 +25,7 @@ from ..common.asked_states import AskedStates
 from ..common.builder import Builder
 from ..common.places import picked
 from .containers import paths, place_names
-from .examples import Arguments, Place
+from .examples import Arguments, TensorPlace
 from .rules.joining import from_aten_cat
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -35,7 +35,7 @@ TELLTALES = ("h", "c", "hx", "cx", "h0", "c0", "hc", "hidden", "cell", "carry", 
 
 
 @dataclass(frozen=True)
-class Remembered:
+class StatePairs:
     """What of an exported program is state: which of its inputs takes over which of the values it returns.
 
     Inputs and results are counted flat. `begins`: what each of these inputs is at first, in the same order.
@@ -47,7 +47,7 @@ class Remembered:
     buffers: frozenset[str] = frozenset()
 
 
-NOTHING = Remembered()
+STATELESS = StatePairs()
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def mutations(program: ExportedProgram) -> list[OutputSpec]:
     return [spec for spec in specs if spec.kind == OutputKind.BUFFER_MUTATION]
 
 
-def returned(program: ExportedProgram, kept: Remembered) -> list[FxNode]:
+def taken_over(program: ExportedProgram, kept: StatePairs) -> list[FxNode]:
     """The nodes of what the paired inputs take over, in the order of `kept.pairs`."""
     nodes = {node.name: node for node in program.graph.nodes}
     specs = program.graph_signature.output_specs
@@ -103,7 +103,7 @@ def returned(program: ExportedProgram, kept: Remembered) -> list[FxNode]:
     return [nodes[str(results[target].name)] for target in kept.pairs.values()]
 
 
-def begins(kept: Remembered, graph: Graph) -> list[str]:
+def begins(kept: StatePairs, graph: Graph) -> list[str]:
     """For people: with what each state begins, where that is not plain zeros."""
     told = []
     for state in graph.states[: len(kept.pairs)]:
@@ -116,23 +116,23 @@ def begins(kept: Remembered, graph: Graph) -> list[str]:
     return told
 
 
-def result_places(structure: pytree.TreeSpec) -> list[Place]:
+def result_places(structure: pytree.TreeSpec) -> list[TensorPlace]:
     """Of each value in what forward returns."""
     found = [tuple(map(str, path)) or ("0",) for path in paths(structure)]
-    return [Place(path, name) for path, name in zip(found, place_names(structure), strict=True)]
+    return [TensorPlace(path, name) for path, name in zip(found, place_names(structure), strict=True)]
 
 
-def _input_places(names: Sequence[str], structure: pytree.TreeSpec) -> list[Place]:
+def _input_places(names: Sequence[str], structure: pytree.TreeSpec) -> list[TensorPlace]:
     """Of each tensor of (args, kwargs), by the names that torch.export gives them."""
     args, kwargs = pytree.tree_unflatten(list(range(structure.num_leaves)), structure)
     _, in_a_row = pytree.tree_flatten([*args, *kwargs.values()])
     found = [tuple(map(str, path)) for path in paths(in_a_row)]
-    return [Place(path, name) for path, name in zip(found, names, strict=True)]
+    return [TensorPlace(path, name) for path, name in zip(found, names, strict=True)]
 
 
 def remembered(
     program: ExportedProgram, asked: AskedStates, example: Arguments | None, name: str
-) -> Remembered:
+) -> StatePairs:
     """Which inputs and buffers of a program are states; UserError for pairs that are none."""
     signature = program.graph_signature
     specs = [spec.arg for spec in signature.input_specs if spec.kind == InputKind.USER_INPUT]
@@ -163,10 +163,10 @@ def remembered(
         tensors[i].cpu().numpy() if tensors else np.zeros(_shape(nodes[str(specs[i].name)])) for i in pairs
     )
     buffers = frozenset(str(spec.target) for spec in mutations(program))
-    return Remembered(pairs, begins, buffers)
+    return StatePairs(pairs, begins, buffers)
 
 
-def _meant(key: str, places: Sequence[Place], complaint: str, what: str) -> list[int]:
+def _meant(key: str, places: Sequence[TensorPlace], complaint: str, what: str) -> list[int]:
     found = [i for i, place in enumerate(places) if place.meant_by(key)]
     if not found:
         known = ", ".join(place.name or ".".join(place.path) for place in places)
@@ -193,7 +193,7 @@ def _check_alike(
         )
 
 
-def hint(program: ExportedProgram, pairs: Mapping[int, int]) -> str:
+def state_hint(program: ExportedProgram, pairs: Mapping[int, int]) -> str:
     """A sentence about inputs that are called as states are, and of whose shape something is returned, though
     nobody pairs them; "" where there are none.
     """
