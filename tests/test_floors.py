@@ -32,7 +32,7 @@ FLOORS = {
     2: ("kernels",),
     3: ("interpret", "plan", "graph_file", "manifest", "artifact", "provenance", "calls", "coverage"),
     4: ("frontends", "passes", "quantize"),
-    5: ("codegen",),
+    5: ("codegen", "stream"),
     6: ("build", "devices"),
     7: ("measured", "verdict", "verify", "inputs", "profile"),
     8: ("simulated",),

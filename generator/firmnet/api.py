@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from .board_app import BoardApp, read_app
 from .codegen.firmware import Firmware, Footprint, firmware, no_python
 from .codegen.project import check_app
 from .errors import QualityWarning, UserError
-from .inputs import integers, kept
+from .inputs import KEPT_INPUTS, integers, kept
 from .ir import Array, Graph
 from .manifest import Edge
 from .passes import optimize
@@ -42,6 +43,7 @@ from .quantize import (
     read_precision,
     read_samples,
 )
+from .stream import Recordings, followed, proven, read_recordings, rewritten
 from .targets import AskedRuntime, Board, find_port, known_boards, load_board, path_of
 from .verdict import Verdict
 from .verify import verify as compare
@@ -64,6 +66,7 @@ class Deployment:
 
     `notes`: what is to know of how the model was read.
     Where the precision was found out: `found`, and `narrow_cost`, what int8 everywhere takes (None: no room).
+    Of a stream: `window_cost`, what its network would take that is given whole windows (None: no room).
     """
 
     graph: Graph
@@ -79,6 +82,7 @@ class Deployment:
     lost: tuple[Lost, ...] = ()
     found_ranges: FoundRanges | None = None
     notes: tuple[str, ...] = ()
+    window_cost: Footprint | None = None
     artifact: Artifact | None = None
 
     def __repr__(self) -> str:
@@ -99,6 +103,7 @@ class Deployment:
             *([self.accuracy.line()] if self.accuracy else []),
             *(self.found.lines() if self.found else []),
             *self.cost_lines,
+            *self.stream_lines,
             *([f"runtime   C: {self.firmware.note}"] if self.firmware.note else []),
             *(f"note      {sentence}" for sentence in self.notes),
             *(f"warning   {sentence}" for sentence in self.warnings),
@@ -122,6 +127,21 @@ class Deployment:
             f"RAM {old.ram_bytes:,} -> {new.ram_bytes:,} B, constants in flash {old.flash_bytes:,} -> "
             f"{new.flash_bytes:,} B, about {old.cycles:,} -> {new.cycles:,} cycles"
         ]
+
+    @property
+    def stream_lines(self) -> list[str]:
+        """For people, of a stream: what it is given, and what a hop costs beside a window."""
+        made, whole, stream = self.firmware, self.window_cost, self.firmware.manifest.stream
+        if stream is None:
+            return []
+        lines = [f"stream    {stream.title}"]
+        if whole:
+            share = made.cost.cycles / max(whole.cycles, 1)
+            lines.append(
+                f"          about {made.cost.cycles:,} cycles per run, {share:.1%} of the {whole.cycles:,} "
+                f"of a whole window; RAM {made.cost.ram_bytes:,} B in place of {whole.ram_bytes:,}"
+            )
+        return lines
 
     def save(self, path: str | Path | None = None) -> Artifact:
         """Write the artifact (default: build/<name>-<board>); raises UserError when that cannot be."""
@@ -198,6 +218,9 @@ def compile(
     target_accuracy: float | None = None,
     runtime: AskedRuntime = "auto",
     app: str | Path | BoardApp | None = None,
+    stream: bool = False,
+    hop: int | None = None,
+    time_axis: int | None = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Quantize a trained network and generate its firmware for `board`.
@@ -225,6 +248,10 @@ def compile(
     `runtime`: "micropython" gives the board a prompt; "c" the link alone, in 6 KB of flash; "auto" takes
     MicroPython where it fits, and `Deployment.firmware.note` says so where it does not.
     `app`: a Python program of yours that starts at boot, a file, or a folder with a main.py.
+    `stream`: the firmware is given `hop` frames of a signal per run (default: the fewest there can be) in
+    place of a window, remembers what it needs of older ones, and gives what the network makes of the last
+    window, bit for bit, which is shown on the calibration data: windows, or longer recordings.
+    `time_axis`: along which axis of the model's input frames follow each other, the batch being axis 0.
     Raises UserError for a board, model or calibration set that
     cannot be used, and for a model that cannot run within the limit.
     """
@@ -250,7 +277,10 @@ def compile(
     graph = optimize(imported.graph)
     if program:
         check_app(program, graph.name)
-    samples = check_samples(samples, graph)
+    if not stream and (hop, time_axis) != (None, None):
+        raise UserError("`hop` and `time_axis` are of a stream: give `stream` too, or leave them out")
+    recordings = read_recordings(samples, graph, time_axis) if stream else None
+    samples = check_samples(recordings.windows if recordings else samples, graph)
     names = tuple(labels) or imported.labels
     scores = graph.tensors[graph.output].size if len(graph.outputs) == 1 else 0
     if names and len(names) != scores:
@@ -262,18 +292,22 @@ def compile(
             "a target for the signal-to-noise"
         )
     quantized = quantize(graph, samples, ranges, progress, precision=asked, test=test)
-    made = firmware(quantized.graph, target, names, version("firmnet"), ram_limit_bytes, runtime, program)
+    deployed = quantized.graph
+    if recordings:
+        deployed, samples = _streamed(deployed, recordings, hop)
+    made = firmware(deployed, target, names, version("firmnet"), ram_limit_bytes, runtime, program)
     deployment = Deployment(
-        graph=quantized.graph,
+        graph=deployed,
         float_graph=graph,
         board=target,
         quality=quantized.quality,
-        samples=kept(quantized.graph, made.manifest.inputs, samples),
+        samples=kept(deployed, made.manifest.inputs, samples),
         firmware=made,
         test=test,
         accuracy=measure_accuracy(graph, quantized.graph, test, progress) if test else None,
         found=quantized.found,
         narrow_cost=_cost(quantized.narrow, target, ram_limit_bytes, runtime) if quantized.narrow else None,
+        window_cost=_cost(quantized.graph, target, None, runtime) if recordings else None,
         lost=quantized.lost,
         found_ranges=quantized.found_ranges,
         notes=imported.notes,
@@ -281,6 +315,18 @@ def compile(
     for sentence in deployment.warnings:
         warnings.warn(sentence, QualityWarning, stacklevel=2)
     return deployment
+
+
+def _streamed(graph: Graph, recordings: Recordings, hop: int | None) -> tuple[Graph, Array]:
+    """The quantized graph of a window as that of a hop, proven to be it, and hops to verify with."""
+    found = followed(graph, recordings.axis, hop)
+    stream = rewritten(graph, found)
+    assert stream.stream
+    axis, frames = stream.stream.axis, found.hop
+    proven(graph, stream, found, recordings.hops(axis, frames))
+    count = stream.stream.first_run + KEPT_INPUTS
+    hops = np.stack([*islice(recordings.hops(axis, frames), count)]).astype(np.float32)
+    return stream, hops[:, 0] if recordings.batch else hops
 
 
 def app_for(board: Board, app: str | Path | BoardApp | None, runtime: AskedRuntime) -> BoardApp | None:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -166,11 +166,16 @@ def expected_info(artifact: Artifact) -> dict[str, Any]:
     }
     if manifest.runtime == "c":  # hello tells its inputs, outputs and states, but not their scales
         return whole
-    return whole | {
-        "states": tuple(state.name for state in manifest.states),
-        "inputs": tuple(_told(edge) | {"pixels": pixel_divisor(edge.q)} for edge in manifest.inputs),
-        "outputs": tuple(map(_told, manifest.outputs)),
-    }
+    stream = {"stream": asdict(manifest.stream)} if manifest.stream else {}
+    return (
+        whole
+        | stream
+        | {
+            "states": tuple(state.name for state in manifest.states),
+            "inputs": tuple(_told(edge) | {"pixels": pixel_divisor(edge.q)} for edge in manifest.inputs),
+            "outputs": tuple(map(_told, manifest.outputs)),
+        }
+    )
 
 
 def _told(edge: Edge) -> dict[str, Any]:

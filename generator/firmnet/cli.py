@@ -28,6 +28,7 @@ from .options import (
     BoardsFolder,
     Calib,
     Emulate,
+    HopOption,
     Inputs,
     Json,
     Layers,
@@ -42,8 +43,10 @@ from .options import (
     RangesOption,
     RuntimeOption,
     StateOption,
+    StreamOption,
     TargetAccuracy,
     TargetSnr,
+    TimeAxis,
     byte_count,
 )
 from .processes import AskedToEnd, end_in_order
@@ -116,6 +119,9 @@ def deploy(
     target_accuracy: TargetAccuracy = None,
     runtime: RuntimeOption = "auto",
     program: AppOption = None,
+    stream: StreamOption = False,
+    hop: HopOption = None,
+    time_axis: TimeAxis = None,
     layers: Layers = False,
     json: Json = False,
 ) -> Outcome:
@@ -139,7 +145,10 @@ def deploy(
     if inputs:
         read_samples(inputs, None)
     aim = read_precision(precision, target_snr, target_accuracy)
-    generated = _generate(model, target, calib, out, name, state, ranges, ram_limit, aim, runtime, started)
+    streamed = {"stream": stream, "hop": hop, "time_axis": time_axis}
+    generated = _generate(
+        model, target, calib, out, name, state, ranges, ram_limit, aim, runtime, started, **streamed
+    )
     artifact = Path(generated.data["artifact"])
     if inputs:
         api.inputs_for(Artifact.open(artifact), inputs)  # what cannot be verified with is not built for
@@ -168,6 +177,9 @@ def generate(
     target_accuracy: TargetAccuracy = None,
     runtime: RuntimeOption = "auto",
     program: AppOption = None,
+    stream: StreamOption = False,
+    hop: HopOption = None,
+    time_axis: TimeAxis = None,
     json: Json = False,
 ) -> Outcome:
     """Turn a trained model into a firmware project: import, calibrate, quantize, write C."""
@@ -177,7 +189,10 @@ def generate(
     target = _board(board, folder)
     started = api.app_for(target, program, runtime)
     aim = read_precision(precision, target_snr, target_accuracy)
-    outcome = _generate(model, target, calib, out, name, state, ranges, ram_limit, aim, runtime, started)
+    streamed = {"stream": stream, "hop": hop, "time_axis": time_axis}
+    outcome = _generate(
+        model, target, calib, out, name, state, ranges, ram_limit, aim, runtime, started, **streamed
+    )
     place = outcome.data["artifact"]
     screen.line(f"artifact in {place}; next: `firmnet build {shlex.quote(place)}`")
     return outcome
@@ -195,6 +210,7 @@ def _generate(
     precision: "Precision",
     runtime: "targets.AskedRuntime",
     program: "BoardApp | None",
+    **streamed: Any,
 ) -> Outcome:
     from . import api
     from .artifact import check_place
@@ -214,6 +230,7 @@ def _generate(
             runtime=runtime,
             app=program,
             progress=step.advance,
+            **streamed,
         )
         artifact = deployment.save(out)
         made = artifact.manifest
@@ -230,7 +247,11 @@ def _generate(
             "ranges": deployment.found_ranges,
             "accuracy": deployment.accuracy,
             "precision": deployment.found,
-            "cost": {"int8": deployment.narrow_cost, "chosen": deployment.firmware.cost},
+            "cost": {
+                "int8": deployment.narrow_cost,
+                "chosen": deployment.firmware.cost,
+                "window": deployment.window_cost,
+            },
             "notes": deployment.notes,
             "warnings": deployment.warnings,
         }
@@ -247,6 +268,8 @@ def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None
         screen.line(f"remembers from run to run: {states}")
     for note in deployment.notes:
         screen.line(f"note: {note}")
+    for line in deployment.stream_lines:
+        screen.line(line)
     for cascade in made.cascades:
         screen.line(f"{cascade.title}: less RAM for about {cascade.extra_cycles:,} cycles")
     if made.app:

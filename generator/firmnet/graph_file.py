@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from .interpret import prepared
-from .ir import Array, Call, Dtype, Graph, Node, Port, QParams, Shape, State, Tensor, check
+from .ir import Array, Call, Dtype, Graph, Node, Port, QParams, Shape, State, Stream, Tensor, check
 from .limits import MAX_ELEMENTS
 from .ops import OPS, check_states, check_types
 
@@ -52,6 +52,13 @@ class PortEntry:
 
 
 @dataclass(frozen=True)
+class StoredStream:
+    window: Extent
+    hop: Extent
+    axis: Annotated[int, Field(ge=0, lt=8)]
+
+
+@dataclass(frozen=True)
 class StateEntry:
     name: Name
     tensor: Name
@@ -69,6 +76,7 @@ class GraphEntry:
     inputs: Annotated[tuple[PortEntry, ...], Field(min_length=1)]
     outputs: Annotated[tuple[PortEntry, ...], Field(min_length=1)]
     states: tuple[StateEntry, ...] = ()
+    stream: StoredStream | None = None
 
 
 _ENTRY = TypeAdapter(GraphEntry)
@@ -95,6 +103,7 @@ def graph_to_json(graph: Graph) -> dict[str, Any]:
         "inputs": [asdict(port) for port in graph.inputs],
         "outputs": [asdict(port) for port in graph.outputs],
         "states": [asdict(state) for state in graph.states],
+        "stream": graph.stream and asdict(graph.stream),
     }
 
 
@@ -122,7 +131,8 @@ def read_graph(text: bytes, constants: Mapping[str, Array]) -> Graph:
         for ports in (raw.inputs, raw.outputs)
     )
     states = tuple(State(s.name, s.tensor, s.next, s.initial) for s in raw.states)
-    graph = Graph(raw.name, nodes, tensors, inputs, outputs, states)
+    stream = Stream(raw.stream.window, raw.stream.hop, raw.stream.axis) if raw.stream else None
+    graph = Graph(raw.name, nodes, tensors, inputs, outputs, states, stream)
     check_integer(graph)
     return graph
 

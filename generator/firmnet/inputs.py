@@ -80,9 +80,8 @@ def kept(graph: Graph, edges: Sequence[Edge], samples: Any) -> Any:
     """
     arrays = wrapped(samples, len(edges))
     if graph.states:
-        return unwrapped(
-            [quantize_input(x[:KEPT_INPUTS], edge.q) for x, edge in zip(arrays, edges, strict=True)]
-        )
+        steps = KEPT_INPUTS + (graph.stream.first_run if graph.stream else 0)
+        return unwrapped([quantize_input(x[:steps], edge.q) for x, edge in zip(arrays, edges, strict=True)])
     pools = [_pool(edge, x, seed) for seed, (edge, x) in enumerate(zip(edges, arrays, strict=True))]
     certain = min(len(arrays[0]), KEPT_SAMPLES) + NOISE + ENDS
     stored = zip(*(edge.stored(pool) for edge, pool in zip(edges, pools, strict=True)), strict=True)

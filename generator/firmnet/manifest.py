@@ -161,6 +161,28 @@ class CascadeEntry:
 
 
 @dataclass(frozen=True)
+class StreamEntry:
+    """A firmware that is given `hop_frames` of a signal per run and computes what its network makes of the
+    last `window_frames`, from run number `first_run` since a reset on. Frames follow each other along `axis`
+    of its input, in the model's own order.
+    """
+
+    window_frames: Count
+    hop_frames: Count
+    axis: Count
+    first_run: Count
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        frames = "1 frame" if self.hop_frames == 1 else f"{self.hop_frames} frames"
+        return (
+            f"{frames} per run, of windows of {self.window_frames}; its outputs are those of a whole window "
+            f"from run {self.first_run} after a reset on"
+        )
+
+
+@dataclass(frozen=True)
 class Manifest:
     """manifest.json: which firmware this is and how to talk to it."""
 
@@ -177,6 +199,7 @@ class Manifest:
     lower_bound_bytes: Count
     stack_bytes: Count  # reserved beside the arena
     states: tuple[Remembered, ...] = ()
+    stream: StreamEntry | None = None
     ram_limit_bytes: Count | None = None  # as asked for, or what the board has room for
     cascades: tuple[CascadeEntry, ...] = ()
     runtime: Runtime = "micropython"
@@ -230,6 +253,8 @@ def check_same(made: Manifest, graph: Graph) -> None:
         raise ValueError(f"the manifest is of {made.name!r}, the graph of {graph.name!r}")
     if made.states != states_of(graph):
         raise ValueError("the states of the manifest are not those of the graph")
+    if made.stream != stream_of(graph):
+        raise ValueError("the stream of the manifest is not that of the graph")
     layers = {n.name: (n.op, stored_outputs(graph, n)) for n in graph.nodes if not OPS[n.op].view}
     listed = {layer.name: (layer.op, layer.outputs) for layer in made.layers}
     if missing := [name for name in layers if name not in listed]:
@@ -256,6 +281,12 @@ def states_of(graph: Graph) -> tuple[Remembered, ...]:
     """The states of a quantized graph as the manifest has them."""
     tensors = [(state.name, graph.tensors[state.tensor]) for state in graph.states]
     return tuple(Remembered(name, tensor.shape, tensor.dtype) for name, tensor in tensors)
+
+
+def stream_of(graph: Graph) -> StreamEntry | None:
+    """Of a graph that runs hop by hop, as the manifest has it."""
+    s = graph.stream
+    return StreamEntry(s.window, s.hop, s.axis, s.first_run) if s else None
 
 
 def stored_outputs(graph: Graph, node: Node) -> tuple[StoredValue, ...]:

@@ -111,6 +111,31 @@ RuntimeOption = Annotated[
         "of flash; auto: MicroPython where it fits.",
     ),
 ]
+StreamOption = Annotated[
+    bool,
+    typer.Option(
+        "--stream",
+        help="Give the model one hop of a signal per run in place of a window: what it needs of older frames "
+        "it keeps, and its outputs are those of the last whole window.",
+    ),
+]
+HopOption = Annotated[
+    int | None,
+    typer.Option(
+        "--hop",
+        help="With --stream: frames per run; default: the fewest that the model's strides allow.",
+        metavar="FRAMES",
+    ),
+]
+TimeAxis = Annotated[
+    int | None,
+    typer.Option(
+        "--time-axis",
+        help="With --stream: along which axis of the model's input frames follow each other, the batch being "
+        "0; default: the one along which recordings are longer, or most layers work place by place.",
+        metavar="AXIS",
+    ),
+]
 AppOption = Annotated[
     Path | None,
     typer.Option(

@@ -8,7 +8,7 @@ from ..board_app import BoardApp
 from ..errors import UserError
 from ..graph_file import printable
 from ..ir import Graph
-from ..manifest import FORMAT, LayerEntry, Manifest, edges_of, states_of
+from ..manifest import FORMAT, LayerEntry, Manifest, edges_of, states_of, stream_of
 from ..ops import check_quantized
 from ..plan import answers_kept, check_flash, plan_for, sample_bytes
 from ..provenance import digest, fingerprint, fingerprint_file
@@ -88,6 +88,7 @@ def firmware(
         inputs=edges_of(graph, graph.inputs),
         outputs=edges_of(graph, graph.outputs),
         states=states_of(graph),
+        stream=stream_of(graph),
         layers=tuple(_entry(graph.name, layer) for layer in lib.layers),
         arena_bytes=lib.program.arena_bytes,
         lower_bound_bytes=lib.program.lower_bound_bytes,

@@ -195,6 +195,19 @@ def _concat(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[
     return calls
 
 
+def _append(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
+    axis, (kept, new, y) = call.attrs.axis, t
+    by, (size, count) = strides(call.output.shape), (x.shape[axis] for x in call.inputs)
+    rows = [
+        [*range(count, size), *[FILL] * count] if a == axis else [*range(n)]
+        for a, n in enumerate(call.output.shape)
+    ]
+    stay = tuple(_listed(np.array(which), step) for which, step in zip(rows, by, strict=True))
+    behind = [walk(0, step, n) for step, n in zip(by, call.inputs[1].shape, strict=True)]
+    behind[axis] = walk((size - count) * by[axis], by[axis], count)
+    return [PlainCall("take", (kept, y, stay, 0)), PlainCall("put", (new, y, tuple(behind)))]
+
+
 def _embedding(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     table, code = k["table"], call.output.dtype.typecode
     stored = flash.array(table, code)
@@ -414,6 +427,7 @@ def _layer_norm(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> l
 
 LOWERED: Mapping[str, Lower] = {
     "add": _add,
+    "append": _append,
     "argmax": _argmax,
     "argsort": _in_order(places=True),
     "avg_pool2d": _avg_pool2d,

@@ -14,6 +14,7 @@ from ..board_app import BoardApp, check_names, compiler_options
 from ..errors import UserError
 from ..interpret import model_shape
 from ..ir import Graph, Port, Tensor
+from ..manifest import stream_of
 from ..plan import KeptAnswers
 from ..qmath import pixel_divisor
 from ..targets import Board, Runtime, board_to_json, core_named, needs, storage_of
@@ -288,6 +289,7 @@ def shim(graph: Graph, board: Board, labels: Sequence[str], version: str) -> str
         output_sizes=tuple(port["size"] for port in outputs),
         pixels=tuple(port["pixels"] is not None for port in inputs),
         states=tuple(state.name for state in graph.states),
+        stream=stream_of(graph),
     )
 
 

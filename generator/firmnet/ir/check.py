@@ -23,6 +23,7 @@ def check(graph: Graph) -> None:
     _check_ports(graph)
     for state in graph.states:
         _check_state(graph, state)
+    _check_stream(graph)
     _check_nodes(graph)
 
 
@@ -96,6 +97,24 @@ def _check_state(graph: Graph, state: State) -> None:
                 f"the state {state.name!r} is {_told(tensor)}, but {what} {other.name!r}, {_told(other)}: "
                 "reshape or rescale that to the state's"
             )
+
+
+def _check_stream(graph: Graph) -> None:
+    """One input, with as many frames as a hop has along the axis that is time."""
+    stream = graph.stream
+    if stream is None:
+        return
+    frames = 0
+    if len(graph.inputs) == 1:
+        port = graph.inputs[0]
+        shape = graph.tensors[port.tensor].shape
+        axes = port.order or range(len(shape))
+        frames = next((shape[i] for i, axis in enumerate(axes) if axis == stream.axis), 0)
+    if not 0 < frames == stream.hop < stream.window:
+        raise GraphError(
+            f"graph {graph.name!r} is given {frames} frames of a signal per run, not the {stream.hop} of its "
+            f"hop, out of {stream.window}: give it one input with as many along axis {stream.axis}"
+        )
 
 
 def _told(tensor: Tensor) -> str:

@@ -158,8 +158,28 @@ class State:
 
 
 @dataclass(frozen=True)
+class Stream:
+    """Of a graph that is given `hop` frames of a signal per run, where the network it was made of is given
+    the last `window` of them. Frames follow each other along `axis` of the only input, in the model's own
+    order.
+    """
+
+    window: int
+    hop: int
+    axis: int
+
+    @property
+    def first_run(self) -> int:
+        """Since a reset, counted from 1: the first whose outputs are those of a whole window."""
+        return -(-self.window // self.hop)
+
+
+@dataclass(frozen=True)
 class Graph:
-    """A network: nodes in execution order, every tensor by name, and what goes in, comes out and stays."""
+    """A network: nodes in execution order, every tensor by name, and what goes in, comes out and stays.
+
+    `stream`: of one that was made to run on a signal hop by hop.
+    """
 
     name: str
     nodes: tuple[Node, ...]
@@ -167,6 +187,7 @@ class Graph:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     states: tuple[State, ...] = ()
+    stream: Stream | None = None
 
     @property
     def input(self) -> str:

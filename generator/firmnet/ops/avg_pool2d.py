@@ -8,7 +8,8 @@ import numpy as np
 from ..ir import Array, Call, Dtype, Shape
 from ..qmath import Requant, clamp_bounds, requant_of_sums
 from .exchange import exchangeable, turned, turned_padding, turned_pair
-from .spec import Constants, Op, Stripe, register
+from .sliding import sliding, unpadded
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import cut, window_rows
 from .weighted import clamped, requantized
 from .windows import Padding, Pair, Window, image_size
@@ -83,6 +84,25 @@ class AvgPool2d(Op):
             "dtype": y.dtype,
         }
 
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        """None too where adaptive windows differ in size, or where padding asks for another shift."""
+        attrs = call.attrs
+        if not attrs.adaptive:
+            found = sliding(_window(attrs), axis)
+            return found if found and _shifts(_one_place(call, axis, found.reach)) == _shifts(call) else None
+        if axis not in (1, 2):
+            return None
+        size, count = call.inputs[0].shape[axis], attrs.adaptive[axis - 1]
+        return Slide(axis, size // count, 0, size // count) if size % count == 0 else None
+
+    def slid(self, call: Call, axis: int, places: int) -> AvgPool2dAttrs:
+        attrs: AvgPool2dAttrs = call.attrs
+        if not attrs.adaptive:
+            return unpadded(attrs, axis)
+        counts = list(attrs.adaptive)
+        counts[axis - 1] = places
+        return replace(attrs, adaptive=(counts[0], counts[1]))
+
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """None too where adaptive windows differ in height, or where another shift would fit these rows."""
         attrs, height = call.attrs, call.inputs[0].shape[1]
@@ -153,6 +173,15 @@ def _shifts(call: Call) -> tuple[int, int, bool]:
     """What all multipliers share."""
     r = requant_of(call)
     return r.shift, r.pre_shift, r.long
+
+
+def _one_place(call: Call, axis: int, reach: int) -> Call:
+    """The call that computes one row (axis 1) or column (axis 2) of the output, without padding."""
+    x, y = (
+        replace(tensor, shape=(*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]))
+        for tensor, size in ((call.inputs[0], reach), (call.output, 1))
+    )
+    return Call(unpadded(call.attrs, axis), (x,), (y,))
 
 
 def distinct(spans: Sequence[Span]) -> list[Span]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..ir import Call, Shape
-from .spec import Op, Stripe
+from .spec import Op, Slide, Stripe
 from .stripes import cut
 
 
@@ -20,6 +20,11 @@ class BroadcastOp(Op):
 
     def remap(self, attrs: Any, order: Shape) -> Any:
         return attrs
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        """None too where one of the two is a constant with values of its own along the axis."""
+        varied = any(t.data is not None and t.shape[axis] > 1 for t in call.inputs)
+        return None if varied else Slide(axis)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """Of a b without rows, its only one."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import same_rows
 
 Joinable = TypeVar("Joinable")
@@ -55,6 +55,9 @@ class Concat(Op):
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
         return {}
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis) if axis != call.attrs.axis and not call.attrs.constants else None
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """Where rows lie side by side; None where some are constants, which stay whole."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
 from .exchange import with_turned_weight
-from .spec import Constants, Op, Stripe, register
+from .sliding import sliding, unpadded
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import window_rows
 from .weighted import clamped, fold, requantized
 from .windows import Padding, Pair, Window, image_size
@@ -54,6 +55,13 @@ class Conv2d(Op):
 
     def prepare(self, call: Call) -> Constants:
         return {**fold(call), "x_zero_point": call.inputs[0].zero_point}
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return sliding(window_of(call), axis)
+
+    def slid(self, call: Call, axis: int, places: int) -> Conv2dAttrs:
+        attrs: Conv2dAttrs = call.attrs
+        return unpadded(attrs, axis)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return window_rows(call, rows, window_of(call))

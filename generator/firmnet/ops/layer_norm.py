@@ -20,7 +20,7 @@ from ..qmath import (
     shifted_to_int32,
 )
 from .exchange import exchangeable, turned
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import cut
 from .weighted import clamped
 
@@ -105,6 +105,9 @@ class LayerNorm(Op):
         x, *constants = call.inputs
         attrs = self.remap(call.attrs, (0, 2, 1, 3))
         return Call(attrs, (turned(x), *constants), (turned(call.output),))
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis) if axis not in (*call.attrs.axes, *call.attrs.gain_axes) else None
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """Where no group has several rows, and every row the same gains."""

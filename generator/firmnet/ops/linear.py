@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..ir import Array, Call, Dtype, Shape
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import same_rows
 from .weighted import clamped, fold, multiply
 
@@ -41,6 +41,9 @@ class Linear(Op):
 
     def prepare(self, call: Call) -> Constants:
         return fold(call)
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis) if axis < len(call.inputs[0].shape) - 1 else None
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows)

@@ -8,7 +8,7 @@ import numpy as np
 from ..ir import Array, Call, Dtype, Shape
 from ..qmath import MAX_SHIFT, logarithms
 from .softmax import SoftmaxAttrs, exponentials, tabled_exponentials
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import same_rows
 
 MOST_BITS = 23
@@ -33,6 +33,9 @@ class LogSoftmax(Op):
 
     def remap(self, attrs: SoftmaxAttrs, order: Shape) -> SoftmaxAttrs:
         return SoftmaxAttrs(order[attrs.axis])
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis) if axis != call.attrs.axis else None
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows) if call.attrs.axis > 1 else None

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
 from .exchange import exchangeable, turned, turned_padding, turned_pair
-from .spec import Constants, Op, Stripe, register
+from .sliding import sliding, unpadded
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import window_rows
 from .windows import Padding, Pair, Window, image_size
 
@@ -57,6 +58,13 @@ class MaxPool2d(Op):
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
         return {"dtype": call.output.dtype}
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return sliding(call.attrs.window, axis)
+
+    def slid(self, call: Call, axis: int, places: int) -> MaxPool2dAttrs:
+        attrs: MaxPool2dAttrs = call.attrs
+        return unpadded(attrs, axis)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return window_rows(call, rows, call.attrs.window)

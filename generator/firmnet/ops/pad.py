@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from .spec import Constants, Op, register
+from .spec import Constants, Op, Slide, register
 from .windows import Padding
 
 
@@ -44,6 +44,16 @@ class Pad(Op):
     def remap(self, attrs: PadAttrs, order: Shape) -> PadAttrs:
         place = np.argsort(order)
         return PadAttrs(tuple(attrs.before[i] for i in place), tuple(attrs.after[i] for i in place))
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis, 1, -call.attrs.before[axis])
+
+    def slid(self, call: Call, axis: int, places: int) -> PadAttrs:
+        before, after = (
+            tuple(0 if other == axis else n for other, n in enumerate(along))
+            for along in (call.attrs.before, call.attrs.after)
+        )
+        return PadAttrs(before, after)
 
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
 from ..qmath import level
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import cut
 from .windows import is_image
 
@@ -91,6 +91,20 @@ class Pick(Op):
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
         return {"fill": level(call.output.q, call.attrs.fill)}
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        """Of one walk along the axis, with constants before and behind it."""
+        along = call.attrs.axes[axis]
+        walks = [run for run in along if run.start != FILL]
+        if len(walks) != 1 or walks[0].times != 1 or walks[0].step < 1:
+            return None
+        (walk,), before = walks, sum(run.size for run in along[: along.index(walks[0])])
+        return Slide(axis, walk.step, walk.start - before * walk.step)
+
+    def slid(self, call: Call, axis: int, places: int) -> PickAttrs:
+        attrs: PickAttrs = call.attrs
+        step = next(run.step for run in attrs.axes[axis] if run.start != FILL)
+        return replace(attrs, axes=(*attrs.axes[:axis], (Run(0, places, step),), *attrs.axes[axis + 1 :]))
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """None too where rows are not in order, or are constants."""

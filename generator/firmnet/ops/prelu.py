@@ -10,7 +10,7 @@ import numpy as np
 from ..ir import Array, Call, Dtype, Shape
 from ..qmath import INT32_MAX, MAX_SHIFT
 from .add import narrow
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import same_rows
 
 STEEPEST = 2**14 - 1
@@ -46,6 +46,9 @@ class PRelu(Op):
 
     def remap(self, attrs: PReluAttrs, order: Shape) -> PReluAttrs:
         return PReluAttrs(order[attrs.axis], attrs.slopes)
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis) if axis != call.attrs.axis else None
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows) if call.attrs.axis > 1 else None

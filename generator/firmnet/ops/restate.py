@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Call, QParams, Shape
-from .spec import Constants, Op, register
+from .spec import Constants, Op, Slide, register
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ class Restate(Op):
 
     def remap(self, attrs: RestateAttrs, order: Shape) -> RestateAttrs:
         return attrs
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis)
 
     def prepare(self, call: Call) -> Constants:
         if call.output.q != call.attrs.restated(call.inputs[0].q):

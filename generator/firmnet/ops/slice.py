@@ -1,11 +1,11 @@
 """slice: some entries of every axis, at even steps: parts, every second one, the last first, one repeated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import cut
 
 
@@ -54,6 +54,15 @@ class Slice(Op):
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)
         return {}
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        attrs: SliceAttrs = call.attrs
+        return Slide(axis, attrs.step[axis], attrs.start[axis]) if attrs.step[axis] > 0 else None
+
+    def slid(self, call: Call, axis: int, places: int) -> SliceAttrs:
+        attrs: SliceAttrs = call.attrs
+        start, size = ([*v[:axis], n, *v[axis + 1 :]] for v, n in ((attrs.start, 0), (attrs.size, places)))
+        return replace(attrs, start=tuple(start), size=tuple(size))
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         """Of one image, unless its rows come out in the opposite order."""

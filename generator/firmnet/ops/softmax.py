@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Call, Dtype, QParams, Shape, Tensor
-from .spec import Constants, Op, Stripe, register
+from .spec import Constants, Op, Slide, Stripe, register
 from .stripes import same_rows
 
 OUTPUT = QParams((1 / 256,), -128)
@@ -70,6 +70,9 @@ class Softmax(Op):
         bits = min(32 - steps_of_one.bit_length(), 31 - (n - 1).bit_length())
         types = {"x_dtype": x.dtype, "dtype": call.output.dtype, "whole": whole}
         return {**tabled_exponentials(x, bits), **types}
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis) if axis != call.attrs.axis else None
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows) if call.attrs.axis > 1 else None

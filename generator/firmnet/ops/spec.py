@@ -19,6 +19,18 @@ class Stripe:
     rows: tuple[range, ...]
 
 
+@dataclass(frozen=True)
+class Slide:
+    """How an op works along one axis: place p of the output's `axis` reads `reach` places of every activation
+    from p · step + first on. Those outside an activation are padding.
+    """
+
+    axis: int
+    step: int = 1
+    first: int = 0
+    reach: int = 1
+
+
 class Op(ABC):
     """One operator: its options, shapes, float and integer meaning. How a core computes it: see kernels/.
 
@@ -33,6 +45,10 @@ class Op(ABC):
     """Inputs are (x, weight, bias): weight is quantized per entry of axis 0, bias to int32."""
     view: ClassVar[bool] = False
     """The output is the input's bytes under another shape: no kernel, no memory."""
+    renews: ClassVar[bool] = False
+    """The output has the shape of its first activation, and may lie in its very memory: a state that becomes
+    what it is in the next run needs no other.
+    """
     float_only: ClassVar[bool] = False
     """Exists between frontend and passes only; must be gone before quantization."""
     keeps_qparams: ClassVar[bool] = False
@@ -97,6 +113,19 @@ class Op(ABC):
         rows of the output, the later (or the same) are the first and the last that it reads.
         """
         return None
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        """How it works along this axis of its activations, where that is the same at every place of them.
+
+        None: what a place of the output is depends on where it is, or on all of the axis.
+        """
+        return None
+
+    def slid(self, call: Call, axis: int, places: int) -> Any:
+        """Options with which it computes so many places of the output from the places that they read, no more
+        and none of them padding: the same values, bit for bit.
+        """
+        return call.attrs
 
     def exchanged(self, call: Call) -> Call | None:
         """The same layer with height and width exchanged; None where its activations would be other bytes."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Call, Dtype, QParams, Shape
-from .spec import Constants, Op, Stripe
+from .spec import Constants, Op, Slide, Stripe
 from .stripes import same_rows
 
 LEVELS = np.arange(-128, 128)
@@ -32,6 +32,9 @@ class TableOp(Op):
         if x.dtype is Dtype.INT16:
             return wide_table(x, y, lambda real: self.run_float(call, real))
         return {"table": table(x, y, lambda real: self.run_float(call, real))}
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis)
 
     def stripe(self, call: Call, rows: range) -> Stripe | None:
         return same_rows(call, rows)

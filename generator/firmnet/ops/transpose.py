@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..ir import Array, Call, Dtype, Shape
-from .spec import Constants, Op, register
+from .spec import Constants, Op, Slide, register
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class Transpose(Op):
     def remap(self, attrs: TransposeAttrs, order: Shape) -> TransposeAttrs:
         moved = dict(zip(order, (order[axis] for axis in attrs.order), strict=True))
         return TransposeAttrs(tuple(moved[axis] for axis in range(len(order))))
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(call.attrs.order.index(axis))
 
     def prepare(self, call: Call) -> Constants:
         self.require_shared_qparams(call)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ..ir import Graph, Node
+from ..ops.pick import everything
 from .drop_dead import drop_dead
 from .rewrite import redirect
 
@@ -27,6 +28,9 @@ def changes_nothing(graph: Graph, node: Node) -> bool:
             return shape == node.attrs.size and forward
         case "pad":
             return not any(node.attrs.before + node.attrs.after)
+        case "pick":
+            shape = graph.tensors[node.inputs[0]].shape
+            return bool(node.attrs.axes == tuple(everything(size) for size in shape))
         case "concat":
             return len(node.inputs) == 1
         case "batch_norm":

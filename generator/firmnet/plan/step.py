@@ -18,6 +18,7 @@ class Step:
     memory (None: apart). `buffers`: bytes of memory for the step alone, scratch and rolling buffers, by their
     names below. `choice`: the kernel that runs a layer; those of a cascade are in its pieces. A view has
     neither. `extra_cycles`: about what it takes longer than the cheapest kernel of every layer would.
+    `renews`: the state in whose memory its output is.
     """
 
     nodes: tuple[Node, ...]
@@ -27,11 +28,17 @@ class Step:
     choice: Choice | None = None
     cascade: Cascade | None = None
     extra_cycles: int = 0
+    renews: str = ""
 
     @property
     def view(self) -> bool:
         """The output is the input's memory under another shape."""
         return self.cascade is None and OPS[self.nodes[0].op].view
+
+    @property
+    def owner(self) -> str:
+        """The input whose memory the output is; "": it has its own."""
+        return next(iter(self.inputs)) if self.view else self.renews
 
 
 Choose = Callable[[Sequence[Choice]], Choice]
@@ -55,7 +62,17 @@ def single(graph: Graph, node: Node, choice: Choice, extra_cycles: int = 0) -> S
         inputs[name] = None if apart else max(distance or 0, known or 0)
     scratch = choice.scratch_bytes
     buffers = {scratch_of(node.name): scratch} if scratch else {}
-    return Step((node,), inputs, node.outputs, buffers, choice, extra_cycles=extra_cycles)
+    state = _renewed(graph, node)
+    return Step((node,), inputs, node.outputs, buffers, choice, extra_cycles=extra_cycles, renews=state)
+
+
+def _renewed(graph: Graph, node: Node) -> str:
+    """The state that the layer alone reads, and makes what it is in the next run; "": none."""
+    if not OPS[node.op].renews:
+        return ""
+    found = [s.tensor for s in graph.states if (s.tensor, s.next) == (node.inputs[0], node.output)]
+    alone = found and len(graph.consumers(found[0])) == 1 and found[0] not in graph.wanted
+    return found[0] if alone and node.inputs.count(found[0]) == 1 else ""
 
 
 def cascaded(cascade: Cascade) -> Step:
@@ -139,11 +156,11 @@ def _tensors(graph: Graph, steps: Sequence[Step]) -> list[Storage]:
     for name in graph.given:
         begin(name, -1)
     for i, step in enumerate(steps):
-        if not step.view:
+        if not step.owner:
             for name in step.outputs:
                 begin(name, i)
             continue
-        (viewed_name,), (name,) = step.inputs, step.outputs
+        viewed_name, (name,) = step.owner, step.outputs
         owner[name] = owner[viewed_name]
         viewed = found[owner[name]]
         death = max(viewed.death, last_use.get(name, i))
@@ -162,7 +179,7 @@ def distances(steps: Sequence[Step], storages: Sequence[Storage]) -> Distances:
     index = {name: i for i, storage in enumerate(storages) for name in storage.names}
     found: dict[tuple[int, int], int | None] = {}
     for i, step in enumerate(steps):
-        if step.view:
+        if step.owner:
             continue
         y = index[step.outputs[0]]
         for name, distance in step.inputs.items():

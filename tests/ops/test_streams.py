@@ -1,0 +1,214 @@
+"""Does a stream of hops compute, bit for bit, what its network makes of whole windows, and refuse others?"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from stream_networks import NETWORKS, Causal, integer, seeded
+from together import together
+from torch import nn
+
+from firmnet.codegen.buffers import Buffers
+from firmnet.codegen.edges import updates
+from firmnet.devices import core, host
+from firmnet.devices.runner import Request, from_graph
+from firmnet.errors import UserError, VerificationError
+from firmnet.interpret import Stepper, int_values
+from firmnet.ir import Array, Graph
+from firmnet.ops import check_quantized
+from firmnet.plan import plan
+from firmnet.stream import Followed, followed, proven, rewritten
+from firmnet.targets import Isa
+
+RUNS_BEHIND = 8
+"""Whole windows that are compared, one per run."""
+CASES = [(name, hop) for name, window in NETWORKS.items() for hop in window.hops]
+each_case = pytest.mark.parametrize(("name", "hop"), CASES)
+
+
+@cache
+def window_graph(name: str) -> Graph:
+    return seeded(NETWORKS[name], name)
+
+
+@cache
+def made(name: str, hop: int) -> tuple[Graph, Followed]:
+    graph = window_graph(name)
+    found = followed(graph, NETWORKS[name].axis, hop)
+    return replace(rewritten(graph, found), name=f"{name}_{hop}"), found
+
+
+@cache
+def signal(name: str, hop: int) -> list[Array]:
+    """Hops of noise in stored layout, enough for a few whole windows."""
+    stream, _ = made(name, hop)
+    assert stream.stream
+    rng, shape = np.random.default_rng(3), stream.tensors[stream.input].shape
+    runs = stream.stream.first_run + RUNS_BEHIND
+    return [rng.integers(-128, 128, shape).astype(np.int8) for _ in range(runs)]
+
+
+@cache
+def expected(name: str, hop: int) -> list[Array]:
+    """The stream's output in every run, by the oracle."""
+    stream, _ = made(name, hop)
+    step = Stepper(stream)
+    return [step(x)[stream.output] for x in signal(name, hop)]
+
+
+@each_case
+def test_every_window_s_output_is_the_network_s(name: str, hop: int) -> None:
+    graph, (stream, found), hops = window_graph(name), made(name, hop), signal(name, hop)
+    check_quantized(stream)
+    assert stream.stream
+    assert (stream.stream.axis, stream.stream.hop) == (NETWORKS[name].axis, hop)
+    assert stream.tensors[stream.input].shape[found.axis] == hop
+    for run in range(stream.stream.first_run, len(hops) + 1):
+        frames = np.concatenate(hops[:run], found.axis)
+        late = np.take(frames, range(run * hop - found.window, run * hop), found.axis)
+        right = int_values(graph, late)[graph.output]
+        if graph.output in found.timed:
+            right = np.take(right, range(*found.block(graph.output)), found.timed[graph.output].axis)
+        np.testing.assert_array_equal(expected(name, hop)[run - 1], right)
+
+
+@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP])
+def test_host_and_core_stream_as_the_oracle_does(isa: Isa) -> None:
+    models = together([from_graph(made(*case)[0], isa=isa) for case in CASES])
+    runner = core.image(models, "mps2-an386") if isa is Isa.DSP else host.executable(models)
+    requests = [Request(made(*case)[0].name, np.stack([x.ravel() for x in signal(*case)])) for case in CASES]
+    for case, answer in zip(CASES, runner.ask(requests), strict=True):
+        np.testing.assert_array_equal(answer.outputs, np.stack([y.ravel() for y in expected(*case)]))
+
+
+@each_case
+def test_what_is_kept_moves_in_its_own_memory(name: str, hop: int) -> None:
+    """No state is copied at the end of a run, and none has its bytes twice."""
+    stream, _ = made(name, hop)
+    program = plan(stream, isa=Isa.DSP)
+    assert stream.states
+    assert not updates(stream, Buffers(stream, program, separate=False))
+    for state in stream.states:
+        assert program.offsets[state.tensor] == program.offsets[state.next]
+
+
+def test_a_value_that_several_layers_look_back_on_is_kept_once() -> None:
+    stream, _ = made("wave", 1)
+    assert len(stream.states) == 4  # of three layers' inputs, and the last four steps
+
+
+def test_the_least_hop_is_what_the_strides_allow() -> None:
+    assert followed(window_graph("pooled"), 2, None).hop == 8
+    assert followed(window_graph("tcn"), 2, None).hop == 1
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "spectrogram"])
+def test_time_is_found(name: str) -> None:
+    """In a spectrogram both axes may be time: the longer one is it."""
+    graph = window_graph(name)
+    (port,) = graph.inputs
+    found = followed(graph, None, None)
+    assert (port.order[found.axis] if port.order else found.axis) == NETWORKS[name].axis
+
+
+class Net(nn.Module):
+    """A network of one function over modules by name."""
+
+    def __init__(self, compute: Callable[..., torch.Tensor], **parts: nn.Module) -> None:
+        super().__init__()
+        self.parts, self.compute = nn.ModuleDict(parts), compute
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.compute(x, **self.parts)
+
+
+def attended(x: torch.Tensor, conv: nn.Module) -> torch.Tensor:
+    y = conv(x).transpose(1, 2)
+    return (torch.softmax(y @ y.transpose(1, 2), -1) @ y)[:, -1]
+
+
+SHAPE = (4, 32)
+REFUSED: dict[str, tuple[nn.Module, str]] = {
+    "padding_then_mean": (
+        Net(lambda x, conv: conv(x).mean(-1), conv=nn.Conv1d(4, 6, 3, padding=1)),
+        r"layer 'parts_conv' is not causal: its last places in time come from padding beh.*layer 'mean'",
+    ),
+    "left_padding_then_mean": (
+        Net(lambda x, conv: conv(x).mean(-1), conv=Causal(4, 6, 3)),
+        r"layer 'mean' \(avg_pool2d\) reads places in time of .* of layer 'parts_conv_pad' before the window",
+    ),
+    "padding_in_the_output": (
+        Net(lambda x, conv: conv(x), conv=nn.Conv1d(4, 6, 3, padding=1)),
+        r"layer 'parts_conv' is not causal: .* the output .* has these places\. Train it with padding on",
+    ),
+    "norm_over_time": (
+        Net(lambda x, conv, norm: norm(conv(x))[:, :, -1], conv=nn.Conv1d(4, 6, 1), norm=nn.LayerNorm(32)),
+        r"layer 'parts_norm' \(layer_norm\) is not causal: every place in time that it makes depends on the",
+    ),
+    "softmax_over_time": (
+        Net(lambda x, conv: conv(x).softmax(-1)[:, :, -1], conv=nn.Conv1d(4, 6, 1)),
+        r"layer 'softmax' \(softmax\) is not causal",
+    ),
+    "attention": (Net(attended, conv=nn.Conv1d(4, 6, 1)), r"\(matmul\) is not causal"),
+    "excited_by_the_whole": (
+        Net(lambda x, conv: (conv(x) * conv(x).mean(-1, True))[:, :, -1], conv=nn.Conv1d(4, 6, 3)),
+        r"layer 'mul' \(mul\) is not causal: it joins .* of which there is one per window",
+    ),
+    "upsampled": (
+        Net(lambda x, up: up(x)[:, :, -1], up=nn.ConvTranspose1d(4, 6, 2, 2)),
+        r"no layer of model 'refused' computes places in time one by one",
+    ),
+    "window_too_short": (
+        Net(lambda x, a, b: b(a(x))[:, :, -1], a=Causal(4, 6, 3, 8), b=Causal(6, 6, 3, 8)),
+        r"no place of layer .* comes from frames of one window alone, .* a longer window",
+    ),
+    "dense": (nn.Sequential(nn.Flatten(), nn.Linear(128, 4)), r"no layer of model 'refused' computes places"),
+}
+
+
+@pytest.mark.parametrize(("module", "why"), REFUSED.values(), ids=REFUSED)
+def test_what_no_stream_can_equal_is_refused_by_its_layer(module: nn.Module, why: str) -> None:
+    graph = integer(module, SHAPE, "refused")
+    with pytest.raises(UserError, match=why):
+        followed(graph, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("hop", "why"),
+    [
+        (3, r"a hop of 3 frames is no multiple of 2, .* give 8, or a multiple of that"),
+        (0, "give a hop of at least 1, less than the window"),
+        (64, "give a hop of at least 1, less than the window"),
+    ],
+)
+def test_a_hop_that_cannot_be_is_refused(hop: int, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        followed(window_graph("pooled"), 2, hop)
+
+
+@pytest.mark.parametrize("axis", [0, 3, -4])
+def test_an_axis_that_is_no_time_is_refused(axis: int) -> None:
+    with pytest.raises(UserError, match="has no such axis"):
+        followed(window_graph("pooled"), axis, None)
+
+
+def test_the_proof_names_the_run_and_the_layer_that_differs() -> None:
+    graph, (stream, found) = window_graph("keywords"), made("keywords", 2)
+    shape = NETWORKS["keywords"].shape
+    rng = np.random.default_rng(0)
+    hops = [rng.normal(size=(1, shape[0], 2, shape[2])) for _ in range(16)]
+    assert proven(graph, stream, found, hops) >= 3
+    changed, layer = _with_other_weights(stream, "conv2d", 2)
+    with pytest.raises(VerificationError, match=rf"in run 12, .* layer '{layer}' is the first that does not"):
+        proven(graph, changed, found, hops)
+
+
+def _with_other_weights(graph: Graph, op: str, which: int) -> tuple[Graph, str]:
+    """A graph whose layer has other weights, and that layer."""
+    node = [node for node in graph.nodes if node.op == op][which]
+    weight = graph.tensors[node.inputs[1]]
+    other = replace(weight, data=np.roll(weight.values, 1, axis=0))
+    return replace(graph, tensors={**graph.tensors, weight.name: other}), node.name
