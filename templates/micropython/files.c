@@ -17,12 +17,14 @@ typedef struct {
 
 static place files, rom;
 
+static int erase_at(const place *it, uint32_t at, uint32_t bytes);
+
 /* ---- finding them ---- */
 
 #define LEAST_HEAP_BYTES (56u * 1024u) /* what files in RAM must leave */
 
 #if defined(FN_FILES_ORIGIN)
-#if defined(FN_FILES_LOG)
+#if defined(FN_LOG_BYTES)
 #define FLASH_FILES ((place){IN_FLASH, 0, FN_LOG_BYTES, 1024})
 #define KEPT_BYTES (FN_LOG_PIECES * 2u)
 #define usable(memory) fn_log_begin((uint16_t *)(memory))
@@ -43,6 +45,9 @@ static uint32_t *find_in_flash(uint32_t *heap_end)
 #if defined(FN_ROMFS_ORIGIN)
     if (fn_image_end() <= FN_ROMFS_ORIGIN) {
         rom = (place){IN_FLASH, FN_ROMFS_ORIGIN, FN_ROMFS_BYTES, FN_ERASE_BYTES};
+        if (!fn_flash_is_sound(rom.start, rom.bytes)) { /* it was cut short, and nobody may look at it */
+            erase_at(&rom, 0, rom.bytes);
+        }
     }
 #endif
     return heap_end;
@@ -84,7 +89,7 @@ uint32_t *fn_files_begin(uint32_t *heap_start, uint32_t *heap_end)
 
 static int is_log(const place *it)
 {
-#if defined(FN_FILES_LOG)
+#if defined(FN_LOG_BYTES)
     return it->kind == IN_FLASH && it == &files;
 #else
     (void)it;
@@ -94,7 +99,7 @@ static int is_log(const place *it)
 
 static void read_at(const place *it, uint32_t at, uint8_t *to, uint32_t bytes)
 {
-#if defined(FN_FILES_LOG)
+#if defined(FN_LOG_BYTES)
     if (is_log(it)) {
         fn_log_read(at, to, bytes);
         return;
@@ -109,7 +114,7 @@ static int write_at(const place *it, uint32_t at, const uint8_t *from, uint32_t 
         memcpy((uint8_t *)(it->start + at), from, bytes);
         return 0;
     }
-#if defined(FN_FILES_LOG)
+#if defined(FN_LOG_BYTES)
     if (is_log(it)) {
         return fn_log_write(at, from, bytes);
     }
@@ -127,7 +132,7 @@ static int erase_at(const place *it, uint32_t at, uint32_t bytes)
         memset((uint8_t *)(it->start + at), 0xff, bytes);
         return 0;
     }
-#if defined(FN_FILES_LOG)
+#if defined(FN_LOG_BYTES)
     if (is_log(it)) {
         fn_log_forget(at, bytes);
         return 0;
@@ -178,7 +183,7 @@ static mp_obj_t blocks_writeblocks(size_t n_args, const mp_obj_t *args)
 {
     mp_buffer_info_t buffer;
     const uint32_t at = reached(args, n_args, &buffer, MP_BUFFER_READ);
-    if (buffer.len % (n_args > 3 ? 8u : files.block_bytes)) {
+    if (buffer.len % (n_args > 3 ? FN_WRITE_BYTES : files.block_bytes)) {
         mp_raise_OSError(MP_EINVAL);
     }
     const int failed = (n_args == 3 && erase_at(&files, at, buffer.len)) || write_at(&files, at, buffer.buf, buffer.len);
@@ -253,7 +258,7 @@ static mp_int_t rom_prepare(mp_int_t bytes)
     if (bytes < 0 || (uint32_t)bytes > rom.bytes) {
         return -MP_EINVAL;
     }
-    return erase_at(&rom, 0, ((uint32_t)bytes + unit - 1u) / unit * unit) ? -MP_EIO : 8;
+    return erase_at(&rom, 0, ((uint32_t)bytes + unit - 1u) / unit * unit) ? -MP_EIO : (mp_int_t)FN_WRITE_BYTES;
 }
 
 static mp_int_t rom_write(mp_int_t offset, mp_obj_t buffer_in)
@@ -263,7 +268,8 @@ static mp_int_t rom_write(mp_int_t offset, mp_obj_t buffer_in)
     if (rom.kind == READ_ONLY) {
         return -MP_EROFS;
     }
-    if (offset < 0 || offset % 8 || buffer.len % 8 || (uint32_t)offset > rom.bytes || buffer.len > rom.bytes - offset) {
+    if (offset < 0 || (uint32_t)offset % FN_WRITE_BYTES || buffer.len % FN_WRITE_BYTES || (uint32_t)offset > rom.bytes
+        || buffer.len > rom.bytes - offset) {
         return -MP_EINVAL;
     }
     return write_at(&rom, (uint32_t)offset, buffer.buf, buffer.len) ? -MP_EIO : 0;

@@ -1,4 +1,4 @@
-/* flash_log.c: how is a piece of a few bytes written anew where flash is erased in sectors of 128 KB? At the end of a log.
+/* flash_log.c: how is a piece of a few bytes written anew where flash is erased in sectors of 128 KB or more? At the end of a log.
  *
  * Of two sectors one holds the log: a header, then records, each one piece and which piece it is; the last of a piece counts.
  * When the sector is full, what counts is copied to the other one, whose header is written last. So whenever the supply
@@ -6,7 +6,13 @@
  */
 #include "fn_files.h"
 
-#if defined(FN_FILES_LOG)
+__attribute__((weak)) int fn_flash_is_sound(uint32_t address, uint32_t bytes)
+{
+    (void)address, (void)bytes;
+    return 1;
+}
+
+#if defined(FN_LOG_BYTES)
 
 #include <string.h>
 
@@ -14,13 +20,24 @@
 #define MAGIC 0x676F6C66u /* "flog" */
 #define NOWHERE 0xFFFFu
 
-typedef struct {
-    uint8_t data[FN_LOG_PIECE_BYTES];
-    uint32_t piece, check; /* written last; check is ~piece */
-} record;
+/* What is written at once, or four words where that is less. */
+#define HEADER_BYTES (FN_WRITE_BYTES < 16u ? 16u : FN_WRITE_BYTES)
 
 typedef struct {
-    uint32_t magic, sequence, check, unused; /* check is ~sequence */
+    uint8_t data[FN_LOG_PIECE_BYTES];
+    union {
+        struct {
+            uint32_t piece, check; /* written last; check is ~piece */
+        };
+        uint32_t tail[FN_WRITE_BYTES / 4u];
+    };
+} record;
+
+typedef union {
+    struct {
+        uint32_t magic, sequence, check; /* check is ~sequence */
+    };
+    uint32_t words[HEADER_BYTES / 4u];
 } header;
 
 #define RECORDS ((FN_ERASE_BYTES - sizeof(header)) / sizeof(record))
@@ -50,12 +67,13 @@ static const record *at(uint32_t of, uint32_t number)
 
 static int is_whole(uint32_t number)
 {
-    return head(number)->magic == MAGIC && head(number)->check == ~head(number)->sequence;
+    return fn_flash_is_sound(sector(number), sizeof(header)) && head(number)->magic == MAGIC
+        && head(number)->check == ~head(number)->sequence;
 }
 
 static int write_record(uint32_t of, uint32_t number, uint32_t piece, const uint8_t *data)
 {
-    const uint32_t tail[2] = {piece, ~piece};
+    const uint32_t tail[FN_WRITE_BYTES / 4u] = {piece, ~piece};
     return fn_flash_write(place(of, number), data, FN_LOG_PIECE_BYTES)
         || fn_flash_write(place(of, number) + FN_LOG_PIECE_BYTES, tail, sizeof tail);
 }
@@ -77,7 +95,7 @@ static int fill_sector(uint32_t other, uint32_t number)
             newest[piece] = (uint16_t)copied++;
         }
     }
-    const header made = {MAGIC, number, ~number, 0};
+    const header made = {.words = {MAGIC, number, ~number}};
     if (fn_flash_write(sector(other), &made, sizeof made)) {
         return -1;
     }
@@ -98,12 +116,18 @@ static int is_untouched(const record *it)
     return 1;
 }
 
-/* A record that was cut short has no right tail, and is passed over. */
+/* A record that was cut short has no right tail, or cannot be read, and is passed over. */
 static void read_log(void)
 {
     memset(newest, 0xFF, FN_LOG_PIECES * sizeof *newest);
-    for (count = 0; count < RECORDS && !is_untouched(at(active, count)); count++) {
+    for (count = 0; count < RECORDS; count++) {
         const record *it = at(active, count);
+        if (!fn_flash_is_sound(place(active, count), sizeof *it)) {
+            continue;
+        }
+        if (is_untouched(it)) {
+            return;
+        }
         if (it->piece < FN_LOG_PIECES && it->check == ~it->piece) {
             newest[it->piece] = (uint16_t)count;
         }
@@ -161,11 +185,11 @@ int fn_log_write(uint32_t to, const uint8_t *from, uint32_t bytes)
         if (count == RECORDS && begin_sector(1u - active, sequence + 1u)) {
             return -1;
         }
-        const uint32_t piece = to / FN_LOG_PIECE_BYTES;
-        if (write_record(active, count, piece, from)) {
+        const uint32_t piece = to / FN_LOG_PIECE_BYTES, number = count++;
+        if (write_record(active, number, piece, from)) {
             return -1;
         }
-        newest[piece] = (uint16_t)count++;
+        newest[piece] = (uint16_t)number;
     }
     return 0;
 }

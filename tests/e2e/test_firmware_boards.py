@@ -209,6 +209,7 @@ def test_only_glue_differs_between_boards(tmp_path: Path) -> None:
         "include/fn_board_config.h",
         "include/registers.h",
         "include/stm32_flash.h",
+        "include/stm32f_flash.h",
         "src/flash.c",
         "platform/glue/cmsdk_uart.c",
         "platform/glue/second_uart.h",
