@@ -1,14 +1,14 @@
 """What does a graph compute? In float64, and in the integers of the device: the oracle."""
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from .errors import UserError
 from .ir import Array, Graph, Node, Port, Shape, Tensor, unwrapped, wrapped
-from .ops import OPS
+from .ops import OPS, Op
 from .qmath import quantize_input
 
 Values = dict[str, Array]
@@ -39,6 +39,15 @@ def float_values(
         if change:
             values |= {name: change(name, values[name]) for name in node.outputs}
     return values
+
+
+def held_values(graph: Graph, values: Values) -> Iterator[tuple[str, Array]]:
+    """Of a run in floats: by tensor, what it must be able to hold beside its values in `values` (Op.held)."""
+    for node in graph.nodes:
+        if type(OPS[node.op]).held is not Op.held:
+            given = [values[name] if name in values else _real(graph, name) for name in node.inputs]
+            for place, held in OPS[node.op].held(graph.call(node), *given).items():
+                yield node.outputs[place], held
 
 
 def run_float(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = None) -> Any:

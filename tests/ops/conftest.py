@@ -12,16 +12,19 @@ from together import in_units, together
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
+from firmnet.ir import Array, wrapped
 from firmnet.targets import Isa
 
 
 def on_host(rows: Sequence[Row]) -> Outputs:
     sources = {row.graph.name: model_sources(row.graph, isa=Isa.SCALAR) for row in rows}
     library = host.HostLibrary(in_units(sources), cflags=WARNINGS)
-    return {
-        row.id: np.stack([library.run(row.graph.name, *row.split(x)).view(np.int8) for x in row.inputs])
-        for row in rows
-    }
+
+    def answer(row: Row, x: Array) -> Array:
+        made = wrapped(library.run(row.graph.name, *row.split(x)), len(row.graph.outputs))
+        return np.concatenate([y.ravel().view(np.int8) for y in made])
+
+    return {row.id: np.stack([answer(row, x) for x in row.inputs]) for row in rows}
 
 
 def on_core(rows: Sequence[Row], machine: str) -> Outputs:

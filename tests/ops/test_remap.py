@@ -69,7 +69,7 @@ def restored(y: Array, order: Shape) -> Array:
 @every_row
 def test_integers(row: Row) -> None:
     """The same, but for a step where one axis is done, and rounded, before the other."""
-    wide = Dtype.INT16 in (row.case.call.inputs[0].dtype, row.case.call.output.dtype)
+    wide = Dtype.INT16 in (row.case.call.inputs[0].dtype, row.case.call.outputs[0].dtype)
     steps = 1 if row.op.name == "interpolate" and wide else 0
     for order in orders(row):
         call = moved(row, order)

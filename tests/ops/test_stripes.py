@@ -86,7 +86,7 @@ def pieces(row: Row, rows: Sequence[range]) -> list[Piece]:
 
 
 def height(row: Row) -> int:
-    return (*row.case.call.output.shape, 1)[1]
+    return (*row.case.call.outputs[0].shape, 1)[1]
 
 
 def distinct(row: Row, ways: int) -> list[Piece]:

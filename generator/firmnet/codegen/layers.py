@@ -13,6 +13,9 @@ from ..ops import OPS
 from . import symbols
 from .templates import render
 
+LEAST_SHARED_BYTES = 128
+"""Of a constant that is looked for in other layers."""
+
 
 @dataclass(frozen=True)
 class Function:
@@ -57,10 +60,12 @@ def layer(
     parts: Mapping[tuple[Any, ...], Prepared],
     told: Mapping[Alike, Told],
     kernel: str,
+    stored: "StoredOnce",
 ) -> Layer:
     """A layer that runs as these parts of it, by `shape_key`; as a whole it is one part.
 
     `kernel`: what was chosen, by name. `told`: what functions that parts alike share take as arguments.
+    `stored`: what layers before this one have in flash.
     """
     op, call = OPS[node.op], graph.call(node)
     constants = _Constants()
@@ -76,12 +81,15 @@ def layer(
             "told_shift": shared.shift if shared else None,
         }
         names = {
-            short: symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
+            short: stored.symbol(array)
+            or symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
             for short, array in way.pack(part.call, k).items()
         }
         layout = way.layout(part.call, k)
         text = render(way.template, fn=name, k=k, layout=layout, arrays=names).strip()
         functions[key] = Function(name, text, way.scratch_bytes(part.call) > 0)
+    for short, array in constants.arrays.items():
+        stored.keep(array, symbols.of_layer(graph.name, node.name, short))
     macs = op.macs(call)
     return Layer(
         name=node.name,
@@ -100,6 +108,21 @@ def shape_key(call: Call) -> tuple[Any, ...]:
     """Calls of one layer with the same key have the same function."""
     shapes = tuple(tensor.shape for tensor in call.outputs)
     return call.attrs, shapes, *(t.shape for t in call.inputs if t.data is None)
+
+
+class StoredOnce:
+    """Large constants of a model's layers: what several read, as tables of gates, is the first one's."""
+
+    def __init__(self) -> None:
+        self._symbols: dict[tuple[str, bytes], str] = {}
+
+    def symbol(self, array: Array) -> str | None:
+        """What it is called in C where it is there already."""
+        return self._symbols.get((str(array.dtype), array.tobytes()))
+
+    def keep(self, array: Array, symbol: str) -> None:
+        if array.nbytes >= LEAST_SHARED_BYTES:
+            self._symbols[str(array.dtype), array.tobytes()] = symbol
 
 
 class _Constants:

@@ -18,7 +18,7 @@ from . import symbols
 from .blocks import WORD, blocks
 from .buffers import Buffers
 from .edges import ports, states, updates
-from .layers import Layer, layer, shape_key
+from .layers import Layer, StoredOnce, layer, shape_key
 from .numbers import initializer
 from .templates import render
 
@@ -158,8 +158,9 @@ def _layers(graph: Graph, program: Program) -> tuple[Layer, ...]:
             of_layer[key] = Prepared(choice.call, choice.kernel, OPS[node.op].prepare(choice.call))
     chosen = program.choices
     arguments = told(part for of_layer in parts.values() for part in of_layer.values())
+    stored = StoredOnce()
     return tuple(
-        layer(graph, node, parts[node.name], arguments, chosen[node.name][0].label)
+        layer(graph, node, parts[node.name], arguments, chosen[node.name][0].label, stored)
         for node in graph.nodes
         if node.name in parts
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import GraphError
-from ..ir import Array, Call, Dtype, Graph, QParams, Shape, check
+from ..ir import Array, Call, Dtype, Graph, QParams, Shape, Tensor, check
 
 Constants = Mapping[str, Any]
 
@@ -80,12 +80,22 @@ class Op(ABC):
         """Fixed output scale and zero point of this type (softmax), or None: chosen from observed ranges."""
         return None
 
+    def quantized_constants(self, call: Call) -> tuple[Tensor, ...] | None:
+        """Its real constants as integers, where its activations have parameters; None: as int32, all of them
+        of one scale so fine that nothing is lost.
+        """
+        return None
+
+    def held(self, call: Call, *inputs: Array) -> Mapping[int, Array]:
+        """Real values that outputs, by number, must be able to hold beside those that they have at last."""
+        return {}
+
     def numbers(self, attrs: Any) -> int | None:
         """How many whole numbers, from 0 on, its first activation may hold (embedding); None: real values."""
         return None
 
     def fitted_qparams(self, q: QParams, highest: float) -> QParams:
-        """The fixed scale and zero point, finer where no value that calibration showed is above `highest`."""
+        """The fixed scale and zero point, finer where calibration showed no magnitude above `highest`."""
         return q
 
     def remap(self, attrs: Any, order: Shape) -> Any | None:

@@ -181,10 +181,12 @@ def _fitted(graph: Graph, tied: Groups, fixed: Mapping[str, QParams], observed: 
     """What ops dictate, as fine as the values that their groups hold allow."""
     found = dict(fixed)
     for node in graph.nodes:
-        group = tied.of[node.outputs[0]]
-        if group in fixed and OPS[node.op].output_qparams(node.attrs):
-            highest = max(histogram_of(graph, observed, name).high for name in tied.members(group))
-            found[group] = OPS[node.op].fitted_qparams(fixed[group], highest)
+        for group in (tied.of[name] for name in node.outputs):
+            if group in fixed and OPS[node.op].output_qparams(node.attrs):
+                seen = [histogram_of(graph, observed, name) for name in tied.members(group)]
+                highest = max(max(each.high, -each.low) for each in seen)
+                fitted = OPS[node.op].fitted_qparams(fixed[group], highest)
+                found[group] = found[group] if fitted == fixed[group] else fitted
     return found
 
 
@@ -220,6 +222,8 @@ def _constants(graph: Graph, node: Node, tensors: Mapping[str, Tensor]) -> dict[
         return _integer_constants(node, tensors, _lost(graph, tensors, node.inputs[0]))
     if OPS[node.op].carries:
         return _carried_constants(node, tensors)
+    if own := OPS[node.op].quantized_constants(replace(graph, tensors=tensors).call(node)):
+        return {tensor.name: tensor for tensor in own}
     return _fine_constants(node, tensors)
 
 

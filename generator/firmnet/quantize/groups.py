@@ -26,6 +26,8 @@ def rescaled(graph: Graph) -> Graph:
     so no graph input, no tensor that is read elsewhere, none whose scale is dictated (softmax).
     """
     for node in _joins(graph):
+        if _dictated_alike(graph, node):
+            continue
         for name in dict.fromkeys(graph.activations(node)):
             if not _adopts(graph, name, node.name):
                 graph, _ = with_rescale(graph, name, node.name)
@@ -82,6 +84,24 @@ def _joins(graph: Graph) -> list[Node]:
     """Layers that tie several inputs together (concat), last first: the outermost decides."""
     found = [node for node in graph.nodes if OPS[node.op].keeps_qparams and len(graph.activations(node)) > 1]
     return found[::-1]
+
+
+def _dictated_alike(graph: Graph, node: Node) -> bool:
+    """Whether all that is joined was written, and then at most moved, by layers that dictate one scale."""
+    scales = {_dictated_to(graph, name) for name in node.inputs}
+    return len(scales) == 1 and None not in scales
+
+
+def _dictated_to(graph: Graph, name: str) -> QParams | None:
+    """For int16 where the layer has no choice: others are free to become int8."""
+    node = graph.producer(name)
+    if node is None:
+        return None
+    if OPS[node.op].keeps_qparams:
+        moved = {_dictated_to(graph, each) for each in node.inputs}
+        return moved.pop() if len(moved) == 1 else None
+    found = {OPS[node.op].output_qparams(node.attrs, dtype) for dtype in (Dtype.INT8, Dtype.INT16)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _adopts(graph: Graph, name: str, reader: str) -> bool:

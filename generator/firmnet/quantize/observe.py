@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..errors import UserError
+from ..interpret import held_values
 from ..ir import Array, Dtype, Graph
 from .runs import SampleRuns, float_runs
 from .samples import check_samples, check_varied, per_input
@@ -159,6 +160,8 @@ def calibrate(
                     i if known and seen[name].low < known.low else low,
                     i if known and seen[name].high > known.high else high,
                 )
+        for name, held in held_values(graph, values):
+            seen[name] = _extended(seen[name], held, f"{what}: sample {i}", name)
         if progress:
             progress(i + 1, len(floats.sequence))
     steps = {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fn_dsp.h"
+#include "fn_gates.h"
 #include "fn_qmath.h"
 #include "tiny.h"
 #include "tiny_weights.h"

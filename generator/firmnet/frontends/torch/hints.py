@@ -73,18 +73,6 @@ HINTS = (
         ),
     ),
     Hint(
-        ("lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"),
-        "recurrent layers are not there yet: use nn.Conv1d over time, on x.transpose(1, 2), and train again",
-        (
-            Example(
-                nn.Sequential(nn.GRU(4, 4, batch_first=True), Network(lambda y: y[0])),
-                lambda x: F.conv1d(x.mT, W[:4, :4, None], padding="same").mT,
-                TOKENS,
-                trained_again=True,
-            ),
-        ),
-    ),
-    Hint(
         ("scaled_dot_product_attention",),
         "attention is not there yet: mix the tokens with nn.Linear on x.transpose(1, 2), and train again",
         (
