@@ -34,14 +34,14 @@ def emulated(artifact: Artifact, elf: Path) -> Iterator[Emulated]:
         port = free.getsockname()[1]
 
     def command(listener: int) -> list[str]:
-        return [*qemu._command(artifact.board, elf, listener), "-S", "-gdb", f"tcp:127.0.0.1:{port}"]
+        return [*qemu.command(artifact.board, elf, listener), "-S", "-gdb", f"tcp:127.0.0.1:{port}"]
 
     def skip_clocks() -> None:
         with GdbStub(port) as processor:
             processor.return_from(address(elf, CLOCK_SETUP))
             processor.ask("D")
 
-    with running(command, qemu._ending) as board, ThreadPoolExecutor(1) as debugger:
+    with running(command, qemu.ending) as board, ThreadPoolExecutor(1) as debugger:
         skipped = debugger.submit(skip_clocks)
         yield board
         skipped.result()

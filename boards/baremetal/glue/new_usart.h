@@ -24,7 +24,7 @@ enum { ISR_RXNE = 1u << 5, ISR_TXE = 1u << 7, ICR_ERRORS = 0xFu };
 void fn_uart_isr(void)
 {
     ICR = ICR_ERRORS; /* an overrun would ask for ever */
-    if (ISR & ISR_RXNE) {
+    while (ISR & ISR_RXNE) {
         fn_received((uint8_t)RDR);
     }
 }

@@ -62,7 +62,7 @@ void fn_board_init(void)
 
 void fn_uart_isr(void)
 {
-    if (SR & (SR_RXNE | SR_ORE)) { /* reading DR clears both */
+    while (SR & (SR_RXNE | SR_ORE)) { /* reading DR clears both */
         fn_received((uint8_t)DR);
     }
 }
