@@ -33,6 +33,37 @@ int32_t requantize(int32_t acc, int32_t m, int32_t zp, int32_t s, int32_t p)
 { return fn_requantize(acc, m, zp, s, p); }
 int32_t quantize(float x, float r, float offset, int32_t lo, int32_t hi)
 { return fn_quantize_input(x, r, offset, lo, hi); }
+int32_t quantize_by_bits(float x, float r, float offset, int32_t lo, int32_t hi, int32_t narrow)
+{ return fn_quantize_by_bits(x, r, offset, lo, hi, narrow); }
+/* Seeded: bits of any kind, and around every border what is up to four floats away. Found: one that differs. */
+int32_t differs(float scale, int32_t zero_point, int32_t lo, int32_t hi, uint32_t count, float *found)
+{
+    const float r = (float)(1.0 / (double)scale), offset = (float)zero_point + 0.5f;
+    uint32_t random = 1u;
+    for (uint32_t i = 0; i < count; i++) {
+        random = random * 1664525u + 1013904223u;
+        const int32_t level = lo - 3 + (int32_t)(i / 18u) % (hi - lo + 7);
+        const float border = (float)(((double)level - (double)offset) * (double)scale);
+        uint32_t bits = i % 2u ? random : fn_bits(border) + i / 2u % 9u - 4u;
+        memcpy(found, &bits, sizeof bits);
+        const int32_t right = fn_quantize_float(*found, r, offset, lo, hi);
+        for (int32_t narrow = 0; narrow < 2; narrow++) {
+            if (fn_quantize_by_bits(*found, r, offset, lo, hi, narrow) != right) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+int32_t scales_otherwise(float scale)
+{
+    for (int32_t steps = -255; steps <= 255; steps++) {
+        if (fn_bits(fn_scaled_by_bits(steps, scale)) != fn_bits(scale * (float)steps)) {
+            return 1;
+        }
+    }
+    return 0;
+}
 uint32_t crc(const void *data, uint32_t n) { return fn_crc32(0, data, n); }
 uint32_t root(uint64_t square, int32_t *half_bits) { return fn_reciprocal_root(square, half_bits); }
 uint32_t whole_root(uint64_t square) { return fn_root(square); }
@@ -50,6 +81,9 @@ def c() -> ctypes.CDLL:
     library = ctypes.CDLL(str(compiled({**headers, "twin.c": TWIN}, Compiler("gcc", flags, ("-shared",)))))
     library.quantize.argtypes = [*[ctypes.c_float] * 3, ctypes.c_int32, ctypes.c_int32]
     library.quantize.restype = ctypes.c_int32
+    library.quantize_by_bits.argtypes = [*library.quantize.argtypes, ctypes.c_int32]
+    library.differs.argtypes = [ctypes.c_float, *[ctypes.c_int32] * 4, ctypes.POINTER(ctypes.c_float)]
+    library.scales_otherwise.argtypes = [ctypes.c_float]
     library.crc.restype = ctypes.c_uint32
     library.root.argtypes = [ctypes.c_uint64, ctypes.POINTER(ctypes.c_int32)]
     library.root.restype = ctypes.c_uint32
@@ -201,6 +235,33 @@ def test_c_quantizes_floats_as_numpy_does(q: QParams, c: ctypes.CDLL) -> None:
     ]
     np.testing.assert_array_equal(quantize_input(x, q), got)
     assert {q.dtype.low, q.dtype.high} <= set(got)
+    if q.dtype.bits <= 16:
+        edge = float(reciprocal), float(offset), q.dtype.low, q.dtype.high
+        for narrow in (0, 1):
+            assert [c.quantize_by_bits(float(value), *edge, narrow) for value in x] == got
+
+
+TYPES = {
+    Dtype.INT8: (-128, -127, -1, 0, 57, 126, 127),
+    Dtype.UINT8: (0, 1, 128, 255),
+    Dtype.INT16: (0,),
+}
+"""With zero points."""
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_whole_numbers_do_what_floats_do_to_a_float(dtype: Dtype, c: ctypes.CDLL) -> None:
+    """For cores without FPU; of every scale, next to every border and far away."""
+    rng = np.random.default_rng(7)
+    usual = np.exp(rng.uniform(-12, 5, 40))
+    scales = np.concatenate([usual, 2.0 ** np.arange(-20, 12, 3), 10.0 ** np.arange(-37, 38, 6)])
+    found = ctypes.c_float()
+    for scale in scales.astype(np.float32):
+        for zero_point in TYPES[dtype]:
+            known = float(scale), zero_point, dtype.low, dtype.high, 30_000
+            differing = c.differs(*known, ctypes.byref(found))
+            assert not differing, f"{found.value.hex()} of {known}"
+    assert not any(c.scales_otherwise(float(scale)) for scale in scales[np.abs(np.log2(scales)) < 115])
 
 
 def edge_floats(q: QParams) -> Array:
