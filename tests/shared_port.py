@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
@@ -11,12 +11,47 @@ from board_twin import listening
 from serial import rfc2217
 
 
+class Terminal(serial.Serial):
+    """A pseudo-terminal, which has no modem lines."""
+
+    cts = dsr = ri = cd = False
+
+    def _update_dtr_state(self) -> None:
+        pass
+
+    _update_rts_state = _update_dtr_state
+
+
+class Stubborn(Terminal):
+    """Stays at its rate, and says so."""
+
+    claims = False
+    claimed = 0
+
+    @property
+    def baudrate(self) -> int:
+        return self.claimed or super().baudrate
+
+    @baudrate.setter
+    def baudrate(self, baud: int) -> None:
+        if not self.is_open:
+            serial.Serial.baudrate.fset(self, baud)
+        elif self.claims:
+            self.claimed = baud
+
+
+class Boastful(Stubborn):
+    """Says that it has the other rate."""
+
+    claims = True
+
+
 @contextmanager
-def shared(board: str) -> Iterator[str]:
+def shared(board: str, opened: Callable[..., serial.SerialBase] = serial.serial_for_url) -> Iterator[str]:
     """The rfc2217:// URL of a server that shares the port at URL `board`."""
 
     def serve(client: socket.socket) -> None:
-        with serial.serial_for_url(board, timeout=0.02) as port:
+        with opened(board, 115_200, timeout=0.02) as port:
             lock = threading.Lock()
 
             def write(data: bytes) -> None:

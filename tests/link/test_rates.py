@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from board_twin import BoardTwin, inputs, save_artifact, two_layers
 from c_board import c_artifact, compiled, powered
+from shared_port import Boastful, Stubborn, Terminal, shared
 
 from firmnet.artifact import Artifact
 from firmnet.devices import serial
@@ -121,6 +122,29 @@ def test_the_fastest_rate_is_found_and_left_at_the_end(board: tuple[Artifact, Wi
         assert wire.rates[-1] == 2_000_000  # again, where the prompt was asked for something
     assert wire.baud == OWN
     assert spoken(wire, OWN)
+
+
+def test_the_rate_of_a_port_on_another_machine_is_raised_too(board: tuple[Artifact, Wire]) -> None:
+    artifact, wire = board
+    with shared(str(wire.link), Terminal) as url:
+        with serial.open(artifact, url) as device:
+            assert device.link.baud == wire.baud == wire.rates[-1] == 2_000_000
+            assert verify(artifact, device, inputs(5), layers=True).ok
+            assert device.link.resends == 0
+        assert wire.baud == OWN
+        assert spoken(wire, OWN)
+
+
+@pytest.mark.parametrize(
+    ("board", "port"), [("MicroPython", Boastful), ("C runtime", Stubborn)], indirect=["board"]
+)
+def test_a_server_that_keeps_its_rate_is_used_at_that(board: tuple[Artifact, Wire], port: type) -> None:
+    """Whether it says so or claims to have changed it."""
+    artifact, wire = board
+    with shared(str(wire.link), port) as url, serial.open(artifact, url) as device:
+        assert (device.link.baud, wire.baud, wire.rates[-1]) == (0, OWN, OWN)
+        assert verify(artifact, device, inputs(5)).ok
+    assert max(wire.rates) > OWN, "the board was asked"
 
 
 def test_an_adapter_that_garbles_is_found_out(board: tuple[Artifact, Wire]) -> None:
