@@ -35,7 +35,7 @@ int32_t quantize(float x, float r, float offset, int32_t lo, int32_t hi)
 { return fn_quantize_input(x, r, offset, lo, hi); }
 int32_t quantize_by_bits(float x, float r, float offset, int32_t lo, int32_t hi, int32_t narrow)
 { return fn_quantize_by_bits(x, r, offset, lo, hi, narrow); }
-/* Seeded: bits of any kind, and around every border what is up to four floats away. Found: one that differs. */
+/* Seeded: bits of any kind, and what is up to four floats from a border. Found: one that differs. */
 int32_t differs(float scale, int32_t zero_point, int32_t lo, int32_t hi, uint32_t count, float *found)
 {
     const float r = (float)(1.0 / (double)scale), offset = (float)zero_point + 0.5f;
