@@ -20,7 +20,7 @@ from .codegen.project import check_app
 from .errors import QualityWarning, UserError
 from .inputs import KEPT_INPUTS, integers, kept
 from .ir import Array, Graph
-from .manifest import Edge
+from .manifest import Edge, Remembered
 from .passes import optimize
 from .quantize import (
     Accuracy,
@@ -58,6 +58,8 @@ AskedState = Mapping[str | int, str | int] | Sequence[str] | None
 """Which inputs take over which outputs: {"h": 1}, ["h=1"]."""
 SHOWN_LAYERS = 12
 """Layers that the repr of a deployment names."""
+SHOWN_STATES = 3
+"""And states."""
 
 
 @dataclass(repr=False, eq=False)
@@ -95,7 +97,7 @@ class Deployment:
             f"Deployment of {made.name} for {self.board.name} ({self.board.id})",
             *(f"input     {_shown(edge, made.inputs)}" for edge in made.inputs),
             *(f"output    {_shown(edge, made.outputs)}" for edge in made.outputs),
-            *(f"remembers {state.name} {state.shape} {state.dtype}" for state in made.states),
+            *_remembered(made.states),
             f"RAM       {made.arena_bytes:,} B of arena, {made.stack_bytes:,} B of stack",
             f"flash     {constants:,} B of weights and tables, code comes to it",
             *(f"{'' if i else 'layers':<9} {text}" for i, text in enumerate([*layers[:SHOWN_LAYERS], *more])),
@@ -181,6 +183,13 @@ class Deployment:
 def _shown(edge: Edge, edges: Sequence[Edge]) -> str:
     """A shape, and what tells it from others."""
     return edge.title if len(edges) > 1 else edge.title.removeprefix(f"{edge.name} ")
+
+
+def _remembered(states: Sequence[Remembered]) -> list[str]:
+    """States in a line each, of many the sum."""
+    if len(states) > SHOWN_STATES:
+        return [f"remembers {len(states)} states, {sum(state.byte_count for state in states):,} B"]
+    return [f"remembers {state.name} {state.shape} {state.dtype}" for state in states]
 
 
 def default_path(name: str, board: str) -> Path:

@@ -263,7 +263,7 @@ def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None
     for what, edges in (("takes", made.inputs), ("gives", made.outputs)):
         if len(edges) > 1:
             screen.line(f"{what}: {', '.join(edge.title for edge in edges)}")
-    if made.states:
+    if made.states and not made.stream:
         states = ", ".join(f"{state.name} {state.shape} {state.dtype}" for state in made.states)
         screen.line(f"remembers from run to run: {states}")
     for note in deployment.notes:

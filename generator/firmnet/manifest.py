@@ -177,8 +177,8 @@ class StreamEntry:
         """For people."""
         frames = "1 frame" if self.hop_frames == 1 else f"{self.hop_frames} frames"
         return (
-            f"{frames} per run, of windows of {self.window_frames}; its outputs are those of a whole window "
-            f"from run {self.first_run} after a reset on"
+            f"{frames} per run, of windows of {self.window_frames}; outputs are a whole window's from run "
+            f"{self.first_run} after a reset on"
         )
 
 

@@ -15,6 +15,7 @@ from ..ops.slice import SliceAttrs
 from ..passes.remove_identities import changes_nothing, remove_identities
 from ..passes.rewrite import unique
 from .follow import Followed, PlacesRead
+from .single_places import single_places
 
 
 def rewritten(graph: Graph, found: Followed) -> Graph:
@@ -31,7 +32,7 @@ def rewritten(graph: Graph, found: Followed) -> Graph:
         tensors={**graph.tensors, **made.tensors},
         stream=Stream(found.window, found.hop, axis),
     )
-    return remove_identities(whole.with_nodes(made.nodes))
+    return remove_identities(single_places(remove_identities(whole.with_nodes(made.nodes))))
 
 
 class _Making:

@@ -1,0 +1,115 @@
+"""From recordings to a board that hears hops: do the command, the artifact and the board go together?"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from stream_networks import NETWORKS
+
+import firmnet
+from firmnet import api
+from firmnet.artifact import Artifact
+from firmnet.errors import UserError
+from firmnet.inputs import KEPT_INPUTS
+from firmnet.interpret import run_int
+
+MODEL = """
+import numpy as np, torch
+from stream_networks import keywords
+
+def spotter():
+    torch.manual_seed(0)
+    recordings = np.random.default_rng(0).normal(size=(4, 1, 50, 10)).astype(np.float32)
+    return {"module": keywords().eval(), "example": torch.zeros(1, 1, 24, 10), "calibration": recordings}
+"""
+
+
+def command(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`firmnet generate` of the keyword network, with its recordings."""
+    model = folder / "spotting.py"
+    model.write_text(MODEL)
+    place = Path(__file__).parents[1] / "ops"
+    run = f"import sys; sys.path.insert(0, {str(place)!r}); from firmnet.cli import main; main()"
+    arguments = ["generate", f"{model}:spotter", "--board", "netduinoplus2", "-o", str(folder / "made")]
+    return subprocess.run(
+        [sys.executable, "-c", run, *arguments, *options, "--json"], capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, dict[str, object], str]:
+    """The artifact of hops of four frames, what the command said for machines, and for people."""
+    folder = tmp_path_factory.mktemp("streams")
+    done = command(folder, "--stream", "--hop", "4")
+    assert done.returncode == 0, done.stderr
+    return Artifact.open(folder / "made"), json.loads(done.stdout), done.stderr
+
+
+def test_the_artifact_says_what_it_is_given(made: tuple[Artifact, dict[str, object], str]) -> None:
+    artifact, told, shown = made
+    stream = artifact.manifest.stream
+    assert stream is not None
+    assert (stream.window_frames, stream.hop_frames, stream.axis, stream.first_run) == (24, 4, 2, 6)
+    assert artifact.manifest.input.model_shape == (1, 1, 4, 10)
+    assert "4 frames per run, of windows of 24; outputs are a whole window's from run 6" in shown
+    cost = told["cost"]
+    assert isinstance(cost, dict)
+    assert cost["chosen"]["cycles"] < 0.5 * cost["window"]["cycles"]
+    assert len(artifact.samples) == 6 + KEPT_INPUTS
+
+
+def test_its_hops_are_the_recordings(made: tuple[Artifact, dict[str, object], str]) -> None:
+    artifact, _, _ = made
+    recordings = np.random.default_rng(0).normal(size=(4, 1, 50, 10)).astype(np.float32)
+    heard = np.concatenate([*recordings], 1)
+    hops = np.stack([heard[:, 4 * i : 4 * i + 4] for i in range(len(artifact.samples))])
+    np.testing.assert_array_equal(api.inputs_for(artifact, hops), artifact.samples)
+
+
+def test_the_board_streams_and_says_so(made: tuple[Artifact, dict[str, object], str]) -> None:
+    """verify compares info() too."""
+    artifact, _, _ = made
+    api.build(artifact, emulate=True)
+    verdict = api.verify(artifact, emulate=True, layers=True)
+    assert verdict.ok, verdict.sentence()
+
+
+def test_what_is_wrong_is_said_and_nothing_written(tmp_path: Path) -> None:
+    for options, why in (
+        (("--stream", "--hop", "3"), "a hop of 3 frames is no multiple of 2"),
+        (("--hop", "4"), "are of a stream: give `stream` too"),
+        (("--stream", "--time-axis", "3"), "calibration data has shape"),
+    ):
+        done = command(tmp_path, *options)
+        assert done.returncode == 2
+        assert why in done.stderr
+        assert not (tmp_path / "made").exists()
+
+
+def test_python_streams_windows() -> None:
+    torch.manual_seed(0)
+    window = NETWORKS["every_step"]
+    samples = np.random.default_rng(1).normal(size=(6, *window.shape)).astype(np.float32)
+    deployment = firmnet.compile(window.build(), samples, board="nucleo_f446re", name="steps", stream=True)
+    stream = deployment.graph.stream
+    assert stream is not None
+    assert (stream.window, stream.hop, stream.axis, stream.first_run) == (24, 2, 1, 12)
+    assert run_int(deployment.graph, np.zeros((1, 2, 4), np.int8)).shape == (1, 1, 3)
+    shown = repr(deployment).splitlines()
+    assert len(shown) <= 24
+    assert max(map(len, shown)) <= 110
+    assert any(line.startswith("stream    2 frames per run") for line in shown)
+
+
+def test_a_model_that_remembers_itself_is_no_stream() -> None:
+    class Two(torch.nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return x + y
+
+    samples = np.random.default_rng(1).normal(size=(6, 4, 8)).astype(np.float32)
+    with pytest.raises(UserError, match="has 2 inputs and 0 states: a stream is made of a network with one"):
+        firmnet.compile(Two(), (samples, samples), board="nucleo_f446re", stream=True)
