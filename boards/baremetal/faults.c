@@ -194,6 +194,9 @@ __attribute__((naked, used)) void fn_fault(void)
         ".ltorg");
 }
 
+/* A fault too, but where a chip's flash says by it that a place cannot be read (glue/stm32l4_flash.c). */
+void NMI_Handler(void) __attribute__((weak, alias("fn_fault")));
+
 /* `how` the processor came here: bit 4 says that no registers of the FPU were kept. */
 __attribute__((noreturn, used)) void fn_explain(uint32_t sp, uint32_t how)
 {

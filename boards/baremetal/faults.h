@@ -8,5 +8,6 @@
 void fn_guard_stack(void);
 void fn_check_guard(void);
 void fn_fault(void); /* every fault and unexpected interrupt */
+void NMI_Handler(void);
 
 #endif

@@ -52,7 +52,8 @@ static void tick(void)
 __attribute__((section(".vectors"), used)) static const vector vectors[16 + LAST_IRQ + 1] = {
     [0] = (vector)_estack,
     [1] = Reset_Handler,
-    [2 ... 7] = fn_fault,
+    [2] = NMI_Handler,
+    [3 ... 7] = fn_fault,
     [11 ... 12] = fn_fault,
     [14] = fn_fault,
     [15] = tick,

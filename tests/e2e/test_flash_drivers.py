@@ -339,7 +339,7 @@ class L4(Stm32):
     """RM0351, RM0432: two banks of pages, two words at once."""
 
     BASE = 0x4002_2000
-    KEYR, SR, CR, OPTR = 0x8, 0x10, 0x14, 0x20
+    KEYR, SR, CR, OPTR, ECCR = 0x8, 0x10, 0x14, 0x20, 0x18
     ERRORS = 0xC3FA
 
     def __init__(self, board: Board) -> None:
@@ -366,6 +366,12 @@ class L4(Stm32):
         super().write_cell(address, value)
         if self.half is not None:
             self.busy = 0  # it begins with the second
+
+    def write(self, offset: int, value: int) -> None:
+        if offset == self.ECCR:
+            self.words[offset] &= ~(value & 3 << 30)
+        else:
+            super().write(offset, value)
 
 
 class Nrf52(Flash):
@@ -654,6 +660,24 @@ def test_a_protected_sector_is_said(elf: Callable[[str], Path], id: str) -> None
     driver.flash.protected = True
     assert driver("fn_flash_erase", driver.flash.storage.files.origin) == -1
     assert driver.flash.is_at_rest()
+
+
+@pytest.mark.parametrize("id", ["b_l475e_iot01a", "nucleo_l4r5zi"])
+def test_what_an_l4_cannot_read_stops_it_only_in_its_firmware(elf: Callable[[str], Path], id: str) -> None:
+    driver = driver_of(id, elf)
+    flash, chip = driver.flash, driver.flash.board.chip
+    bank, failed = chip.flash_bytes // 2, 1 << 31
+
+    def told(address: int) -> int:
+        at = address - chip.flash_origin
+        return at % bank | (at // bank) << (19 if bank == 1 << 19 else 21)
+
+    for address in (flash.origin, flash.storage.files.origin + 8, flash.storage.files.end - 8):
+        flash.words[L4.ECCR] = failed | told(address)
+        assert (driver("fn_flash_forgives"), flash.words[L4.ECCR]) == (1, told(address))
+    for found in (told(flash.origin), failed | told(flash.origin - 8), failed | told(chip.flash_origin)):
+        flash.words[L4.ECCR] = found
+        assert (driver("fn_flash_forgives"), flash.words[L4.ECCR]) == (0, found)
 
 
 def test_what_an_h7_cannot_read_is_told_before_it_is_read(elf: Callable[[str], Path]) -> None:

@@ -11,11 +11,11 @@
 #define SECTOR_BYTES 0x20000u
 #define WORD_BYTES 32u
 
-#define OPTCR REG(0x52002018u) /* 4.9 */
-#define KEYR2 REG(0x52002104u)
-#define CR2 REG(0x5200210Cu)
-#define SR2 REG(0x52002110u)
-#define CCR2 REG(0x52002114u)
+#define OPTCR REG(0x52002018u) /* 4.9.7 */
+#define KEYR2 REG(0x52002104u) /* 4.9.24 */
+#define CR2 REG(0x5200210Cu)   /* 4.9.25 */
+#define SR2 REG(0x52002110u)   /* 4.9.26 */
+#define CCR2 REG(0x52002114u)  /* 4.9.27 */
 #define OPTCR_SWAP_BANK (1u << 31)
 enum { CR_LOCK = 1u << 0, CR_PG = 1u << 1, CR_SER = 1u << 2, CR_64_BITS = 3u << 4, CR_START = 1u << 7, CR_SECTOR = 8 };
 enum { SR_BUSY = 1u << 0 | 1u << 2, SR_FAILED = 7u << 17 | 3u << 21, SR_UNREADABLE = 1u << 26, FLAGS = 0x1FEF0000u };
@@ -84,7 +84,7 @@ int fn_flash_write(uint32_t address, const void *data, uint32_t bytes) /* 4.3.9 
     return failed;
 }
 
-/* 4.7: an error of two bits is flagged; with faults masked, a bus fault of the core's own reading is passed over. */
+/* 4.7.7: an error of two bits is flagged; with faults masked, a bus fault of the core's own reading is passed over. */
 int fn_flash_is_sound(uint32_t address, uint32_t bytes)
 {
     const uint32_t kept = SCB_CCR;

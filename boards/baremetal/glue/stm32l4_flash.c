@@ -6,6 +6,7 @@
 #define KEYR REG(0x40022008u) /* 3.7.3 */
 #define SR REG(0x40022010u)   /* 3.7.5 */
 #define CR REG(0x40022014u)   /* 3.7.6 */
+#define ECCR REG(0x40022018u) /* 3.7.7 */
 #define OPTR REG(0x40022020u) /* 3.7.8 */
 
 enum { SR_ERRORS = 0xC3FAu, CR_PER = 1u << 1, CR_BKER = 1u << 11 };
@@ -44,3 +45,48 @@ int fn_flash_write(uint32_t address, const void *data, uint32_t bytes) /* 3.3.7:
     }
     return lock(failed);
 }
+
+/* ---- 3.3.2: two words that the supply cut short are read as anything, and an interrupt that cannot be masked says so ---- */
+
+#define ECCR_FAILED (1u << 31)
+#define ECCR_ENABLE (1u << 24)
+#define ECCR_BANK (FN_ERASE_BYTES == 2048u ? 1u << 19 : 1u << 21)
+#if defined(FN_ROMFS_ORIGIN)
+#define SPARE_ORIGIN FN_ROMFS_ORIGIN
+#else
+#define SPARE_ORIGIN FN_FILES_ORIGIN
+#endif
+
+/* Whether that was all, and among the files, whose own checksums find it. */
+__attribute__((used)) int fn_flash_forgives(void)
+{
+    const uint32_t found = ECCR, at = (found & (BANK_BYTES - 1u)) + (found & ECCR_BANK ? BANK_BYTES : 0u) + FLASH;
+    if (!(found & ECCR_FAILED) || at < SPARE_ORIGIN || at >= FN_FILES_ORIGIN + FN_FILES_BYTES) {
+        return 0;
+    }
+    ECCR = ECCR_FAILED | (found & ECCR_ENABLE);
+    return 1;
+}
+
+#if defined(__ARM_ARCH_7EM__)
+
+/* On an Arduino core any other stops the board, as there. */
+__attribute__((naked, used)) void NMI_Handler(void)
+{
+    __asm volatile(
+        "push {r3, lr}\n"
+        "bl fn_flash_forgives\n"
+        "pop {r3, lr}\n"
+        "cbz r0, 1f\n"
+        "bx lr\n"
+#if defined(ARDUINO)
+        "1: b 1b"
+#else
+        "1: ldr r0, =fn_fault\n"
+        "bx r0\n"
+        ".ltorg"
+#endif
+    );
+}
+
+#endif
