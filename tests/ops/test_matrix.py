@@ -9,13 +9,12 @@ from matrix_rows import MACHINES, ROWS, Outputs, Row
 
 from firmnet.ir import wrapped
 from firmnet.ops import OPS
+from firmnet.ops.recurrent import RECURRENT_OPS
 
 IN_MATRIX = [op for op in OPS.values() if not (op.view or op.float_only)]
 
 ENDS = {"compare": (0, 1)}
 """Of ops that have no other results."""
-
-RECURRENT = ("rnn", "gru", "lstm")
 
 
 def drift(row: Row) -> float:
@@ -48,7 +47,7 @@ def test_integers_track_float(row: Row) -> None:
 
     What is no number (0 / 0) may become any. What a recurrent layer rounds, its next step reads.
     """
-    outputs, most = row.case.call.outputs, drift(row) if row.op.name in RECURRENT else 1.0
+    outputs, most = row.case.call.outputs, drift(row) if row.op.name in RECURRENT_OPS else 1.0
     constants = [tensor.real for tensor in row.case.call.inputs if tensor.data is not None]
     for x, expected in zip(row.inputs, row.expected, strict=True):
         parts = zip(row.split(x), row.case.call.inputs, strict=False)  # activations come first

@@ -17,6 +17,8 @@ from ..qmath import INT32_MAX, Requant, int32, largest_sums, requantize, to_requ
 from .gates import FINE_BITS, GATE_BITS, LOGISTIC
 from .spec import Constants, Op
 
+RECURRENT_OPS = ("rnn", "gru", "lstm")
+STEP_AXIS = 1
 UNIT_STATE = QParams((2.0**-GATE_BITS,), 0, Dtype.INT16)
 """What no gate can leave: −1 … 1."""
 GROWTH = 1.5
@@ -56,6 +58,7 @@ class Recurrent(Op):
 
     dtypes = (Dtype.INT8, Dtype.INT16)
     mixes = True
+    reads_wide = True
     gates: ClassVar[int]
     biases: ClassVar[int]
     """Rows of biases for each unit."""

@@ -61,6 +61,8 @@ class Op(ABC):
     """What activations may hold; see `refuses`."""
     mixes: ClassVar[bool] = False
     """Each activation of a call may have another one of these types: the op goes from one to the other."""
+    reads_wide: ClassVar[bool] = False
+    """An input of the model that is its first activation is int16 where nobody says anything else."""
     clamps: ClassVar[bool] = False
     """attrs has `lo` and `hi` (float | None): a following relu or hardtanh can be absorbed."""
 

@@ -12,7 +12,9 @@ from .fold_pad import fold_pad
 from .fold_products import fold_products
 from .fuse_clamp import fuse_clamp
 from .gather_norms import gather_norms
+from .join_cells import join_cells
 from .join_parts import join_parts
+from .keep_last_steps import keep_last_steps
 from .lower_batch_norm import lower_batch_norm
 from .remove_identities import remove_identities
 from .restate_inputs import restate_inputs
@@ -21,6 +23,8 @@ from .stand_lines import stand_lines
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
+    join_cells,
+    keep_last_steps,
     join_parts,
     gather_norms,
     settle_layout,  # most transposes cancel, so that what the model applies in sequence becomes neighbours

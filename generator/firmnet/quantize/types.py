@@ -29,14 +29,17 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
     """The graph on which `rescaled` has run, with types: those of `named` and of what shares values with it,
     and the `default`.
 
-    A layer that cannot read some type has it rescaled; one that cannot write the default writes int8. Raises
-    GraphError for a name that is none, and for a type that the layer so named cannot write.
+    A layer that cannot read some type has it rescaled; one that cannot write the default writes int8. Inputs
+    that nothing but recurrent layers read are int16 where nobody says anything else. Raises GraphError for a
+    name that is none, and for a type that the layer so named cannot write.
     """
     asked = dict(by_tensor(graph, named))
     given = asked | _of_their_own(graph)
     while True:
         tied = groups(graph)
-        found = Typed(graph, tied, _by_group(tied, given, asked, default))
+        usual = dict.fromkeys(tied.of.values(), default)
+        usual |= {tied.of[name]: Dtype.INT16 for name in _sequences(graph)}
+        found = Typed(graph, tied, usual | _by_group(tied, given, asked))
         changes = ((node, change) for node in graph.nodes if (change := _change(found, node)))
         node, change = next(changes, (None, None))
         if node is None or change is None:
@@ -52,6 +55,25 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
         for name, dtype in change.rescaled.items():
             graph, new = with_rescale(graph, name, node.name)
             given[new] = dtype
+
+
+def _sequences(graph: Graph) -> list[str]:
+    """Inputs that only layers with states of int16 read, moved or not: what is rounded there stays there."""
+    return [port.tensor for port in graph.inputs if _read_wide(graph, port.tensor)]
+
+
+def _read_wide(graph: Graph, name: str) -> bool:
+    readers = graph.consumers(name)
+    return (
+        bool(readers)
+        and name not in graph.wanted
+        and all(
+            all(_read_wide(graph, output) for output in node.outputs)
+            if OPS[node.op].keeps_qparams
+            else OPS[node.op].reads_wide and node.inputs[0] == name
+            for node in readers
+        )
+    )
 
 
 def _of_their_own(graph: Graph) -> dict[str, Dtype]:
@@ -134,7 +156,7 @@ def by_tensor(graph: Graph, named: NamedTypes) -> Iterator[tuple[str, Dtype]]:
         yield from ((tensor, dtype) for tensor in known[name])
 
 
-def _by_group(tied: Groups, given: NamedTypes, asked: NamedTypes, default: Dtype) -> dict[str, Dtype]:
+def _by_group(tied: Groups, given: NamedTypes, asked: NamedTypes) -> dict[str, Dtype]:
     """GraphError for two types in one group, of which users asked for one, or none."""
     found: dict[str, Dtype] = {}
     for name, dtype in given.items():
@@ -148,4 +170,4 @@ def _by_group(tied: Groups, given: NamedTypes, asked: NamedTypes, default: Dtype
                 f"{name!r} cannot be {dtype}: it shares its values with another that is to be "
                 f"{found[tied.of[name]]}; give both the same type"
             )
-    return dict.fromkeys(tied.of.values(), default) | found
+    return found

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from ...errors import UserError, first_line
 from .containers import paths
+from .time_first import time_first
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def example_of(
 ) -> tuple[Arguments, int]:
     """From what the user gave for a module: a tensor, a tuple or list of several, or a dict by their names.
 
-    Of samples with more than one along axis 0 the first is taken; inputs that are `states` are taken whole.
+    Of samples with more than one along axis 0 the first is taken; inputs that are `states` are taken whole,
+    and so are those along which recurrent layers walk.
     Also how many tensors are no states. Raises UserError for what does not fit.
     """
     if given is None:
@@ -80,9 +82,10 @@ def example_of(
     places = argument_places(bound, signature)
     kept = [any(place.meant_by(key) for key in states) for place in places]
     leaves, structure = pytree.tree_flatten((bound.args, dict(bound.kwargs)))
+    walked = time_first(module, leaves, caller(structure))
     taken = [
-        _tensor(leaf, source) if state else _one_sample(leaf, source)
-        for leaf, state in zip(leaves, kept, strict=True)
+        _tensor(leaf, source) if state else _one_sample(leaf, source, whole=i in walked)
+        for i, (leaf, state) in enumerate(zip(leaves, kept, strict=True))
     ]
     args, kwargs = pytree.tree_unflatten(taken, structure)
     return Arguments(args, kwargs), kept.count(False)
@@ -128,9 +131,10 @@ def _bound(
     return Arguments(bound.args, bound.kwargs)
 
 
-def _one_sample(leaf: Any, source: str) -> torch.Tensor:
+def _one_sample(leaf: Any, source: str, whole: bool = False) -> torch.Tensor:
     """The first sample of what was given with a batch of 1: float32, or whole numbers as they are.
 
+    `whole`: axis 0 is one of steps, and samples lie along the next, if there are several.
     Shape (1,) is a batch of one number; a longer line is taken for a sample without a batch, and refused.
     """
     tensor = _tensor(leaf, source)
@@ -144,6 +148,8 @@ def _one_sample(leaf: Any, source: str) -> torch.Tensor:
             f"{source}: the example input has shape {tuple(tensor.shape)}: "
             "give a batch of one, e.g. x.unsqueeze(0)"
         )
+    if whole:
+        return tensor[:, :1] if tensor.ndim > 2 else tensor
     return tensor[:1]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
@@ -52,13 +53,19 @@ def load(
     that stands against it.
     """
     found = sources.find(source, name, example, read_states(state))
-    sample = tuple(x.cpu().numpy() for x in found.example.tensors) if found.example else None
+    sample = tuple(map(_as_samples, found.example.tensors)) if found.example else None
     if isinstance(found.model, ExportedProgram):
         return _imported(found.model, found, found.model.module(), sample, calibration)
     module = unwrapped(found.model)
     _require_values(module, found.name)
     with unchanged(module):
         return _imported(export(module, found), found, module, sample, calibration)
+
+
+def _as_samples(x: torch.Tensor) -> Array:
+    """An example as samples along axis 0: one of which axis 0 is another thing is one sample."""
+    array: Array = x.cpu().numpy()
+    return array if x.shape[0] == 1 else array[np.newaxis]
 
 
 def _imported(

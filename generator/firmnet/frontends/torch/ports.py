@@ -13,6 +13,7 @@ from ...ops import numbered
 from ..common.refusals import Refusals
 from .containers import place_names
 from .examples import dtype_name
+from .time_first import steps_first
 
 WHOLE = (torch.bool, torch.int64, torch.int32)
 """What places and comparisons are in PyTorch: on the board whole numbers, int32 or int8."""
@@ -60,7 +61,8 @@ def _fits(node: FxNode, refusals: Refusals, state: bool) -> bool:
             f"takes an input {node.name!r} that is {dtype_name(value.dtype)}: firmnet takes float32, "
             "so export with a float32 example"
         )
-    if 0 in value.shape or (not state and (value.ndim < 1 or value.shape[0] != 1)):
+    begins = state or value.shape[:1] == (1,) or steps_first(node)
+    if 0 in value.shape or not begins:
         refusals.because(
             f"takes an input {node.name!r} that has shape {tuple(value.shape)}: "
             "export with an example of batch 1"

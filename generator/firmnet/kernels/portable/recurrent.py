@@ -6,7 +6,7 @@ import numpy as np
 
 from ...ir import Array, Call, Dtype
 from ...ops import OPS
-from ...ops.recurrent import Recurrent
+from ...ops.recurrent import RECURRENT_OPS, Recurrent
 from ...ops.spec import Constants
 from ..spec import FAMILIES, Kernel, register
 
@@ -102,5 +102,5 @@ class RecurrentSteps(Kernel):
         )
 
 
-for _op in ("rnn", "gru", "lstm"):
+for _op in RECURRENT_OPS:
     register(RecurrentSteps(_op))
