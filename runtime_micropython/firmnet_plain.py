@@ -273,6 +273,49 @@ def matmul(a, b, y, a_axes, b_axes, y_axes, a_ends, b_ends, y_ends, za, zb, m, h
                 y[at + to + place] = held((acc * m + half >> 32) + more >> s, lo, hi)
 
 
+def attention(q, k, v, y, starts, lines, entries, bias, out, ahead, zq, zk, m, half, more, s, least, most, *rest):
+    """Where each head begins, by the sums of axes; then the places of lines and entries of q, k, v, bias and y."""
+    weigh, table, dropped, factor, bits, below, offset, lo, hi = rest
+    for i, j, n, b, at in zip(*[sums(axes) for axes in starts]):
+        seen = ahead
+        for row, beside, to in zip(lines[0], lines[3], lines[4]):
+            seen += 1
+            query = [q[i + row + e] - zq for e in entries[0]]
+            scores = []
+            for key, by in zip(lines[1][:seen], entries[3]):
+                added = bias[b + beside + by] if bias else 0
+                if added == out:
+                    scores.append(None)
+                    continue
+                acc, e = 0, 0
+                for place in entries[1]:
+                    acc += query[e] * (k[j + key + place] - zk)
+                    e += 1
+                scores.append(held((acc * m + half >> 32) + more >> s, least, most) + added)
+            top = max([score for score in scores if score is not None])
+            weights = [0 if score is None else weigh(table, top - score) for score in scores]
+            total, up = sum(weights), 32
+            while total >> 32 - up:
+                up -= 1
+            by = ((1 << 63) - 1) // (total << up) * factor >> 16
+            down = 15 + bits - up + below
+            added = offset << down >> 16
+            for column, place in zip(entries[2], entries[4]):
+                acc = sum([w * v[n + line + column] for w, line in zip(weights, lines[2])])
+                y[at + to + place] = held(((acc >> dropped) * by >> 32 - below) + added >> down, lo, hi)
+
+
+def weighed(table, distance):
+    return (table[distance & 255] >> min(distance >> 8, 31)) + 1 >> 1
+
+
+def finely_weighed(table, distance):
+    powers, drop = table
+    i = distance >> 8 & 255
+    power = powers[i] - ((powers[i] - powers[i + 1]) * (distance & 255) >> 8)
+    return (power >> min((distance >> 16) + drop, 31)) + 1 >> 1
+
+
 # ---- windows and neighbours ----
 
 

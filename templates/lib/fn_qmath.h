@@ -148,6 +148,52 @@ static inline uint32_t fn_root(uint64_t square)
     return root;
 }
 
+/* Below every score: that of a key which is kept out. */
+#define FN_KEPT_OUT (-(INT32_C(1) << 29))
+
+/* What a score so far below the largest weighs, in units of 1/256 of a power of two: `powers` holds twice the weights of the first
+ * 256 distances. */
+static inline int32_t fn_weight(const uint16_t *powers, uint32_t distance)
+{
+    const uint32_t near = distance > 8191u ? 8191u : distance;
+    return (int32_t)((((uint32_t)powers[near & 255u] >> (near >> 8)) + 1u) >> 1);
+}
+
+/* The same in units of 2^-16, between two of 257 powers of 30 bits, of which `drop` are more than twice a weight has. */
+static inline int32_t fn_fine_weight(const uint32_t *powers, uint32_t distance, uint32_t drop)
+{
+    const uint32_t *const at = powers + (distance >> 8 & 255u);
+    const uint32_t power = at[0] - ((at[0] - at[1]) * (distance & 255u) >> 8);
+    const uint32_t down = (distance >> 16) + drop;
+    return (int32_t)(((power >> (down > 31u ? 31u : down)) + 1u) >> 1);
+}
+
+/* How a row of weights makes results of its sums of values. */
+typedef struct {
+    int32_t multiplier, shift;
+    int64_t added;
+} fn_shares;
+
+/* Of weights with this sum, 1 to 2^31 - 1; factor < 2^15. `shift` of the factor, with the bits that results keep; offset in 2^-16. */
+static inline fn_shares fn_shares_of(uint32_t sum, int32_t factor, int32_t shift, int64_t offset)
+{
+    const int32_t up = __builtin_clz(sum);
+    const int32_t down = 15 + shift - up;
+    const fn_shares found = {
+        (int32_t)((uint64_t)fn_inverse(sum << up) * (uint32_t)factor >> 16),
+        down,
+        down >= 16 ? offset * (INT64_C(1) << (down - 16)) : offset >> (16 - down),
+    };
+    return found;
+}
+
+/* A sum of weighed values as a result with so many bits more below the upper 32 of the product. */
+static inline int32_t fn_share_of(int32_t sum, fn_shares shares, int32_t more, int32_t lo, int32_t hi)
+{
+    const int64_t v = (((int64_t)sum * shares.multiplier >> (32 - more)) + shares.added) >> shares.shift;
+    return (int32_t)(v < lo ? lo : v > hi ? hi : v);
+}
+
 /* log2 of a value above 0, in units of 2^-16: each bit by a square. */
 static inline int32_t fn_log2(uint32_t value)
 {

@@ -162,8 +162,8 @@ def test_an_operator_that_comes_two_hundred_times_is_one_line() -> None:
         (lambda y: y + torch.rand(4), "aten.rand.default: it draws random numbers"),
         (lambda y: y + torch.rand_like(y), "aten.rand_like.default on (1, 4): it draws random numbers"),
         (
-            lambda y: nn.functional.scaled_dot_product_attention(y, y, y),
-            "aten.scaled_dot_product_attention.default on (1, 4): attention is not there yet",
+            lambda y: nn.functional.scaled_dot_product_attention(y, y, y, dropout_p=0.5),
+            "aten.scaled_dot_product_attention.default on (1, 4): its dropout is on",
         ),
         (lambda y: torch.nn.functional.dropout(y), "training=self.training"),
         (lambda y: torch.fft.fft(y).real, "aten.fft_fft.default"),

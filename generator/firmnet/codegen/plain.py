@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Graph, Node, Shape
+from ..kernels.attended import heads
 from ..kernels.loops import strides
 from ..ops import OPS
 from ..ops.add import narrow
@@ -322,6 +323,28 @@ def _matmul(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[
     return _one("matmul", *t, *starts, *ends, *zeros, *_scaling(k, k["zero_point"]))
 
 
+def _attention(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
+    p = heads(call)
+    starts = tuple(tuple(walk(0, loop[i], loop[0]) for loop in p.outer) for i in (1, 2, 3, 4, 5))
+    sizes = [(p.queries, p.depth), (p.keys, p.depth), (p.keys, p.width), (p.queries, p.keys)]
+    factors = list(zip((p.q, p.k, p.v, p.bias, p.y), [*sizes, (p.queries, p.width)], strict=True))
+    lines = tuple(walk(0, factor.line, n) for factor, (n, _) in factors)
+    entries = tuple(walk(0, factor.entry, n) for factor, (_, n) in factors)
+    kept_out = -(128 << k["fraction"])
+    bias = () if k["bias"] is None else flash.array(k["bias"], "h" if k["fraction"] == 8 else "i")
+    ahead = p.keys if k["causal"] is None else k["causal"]
+    r, most = k["requant"], k["most_score"]
+    scores = int(r.multiplier[0]) << r.pre_shift, *_rounding(r, 0), -most - 1, most
+    weigh: tuple[Any, ...] = PlainName("weighed"), flash.array(k["powers"], "H")
+    if k["fraction"] > 8:
+        weigh = PlainName("finely_weighed"), (flash.array(k["powers"], "I"), 29 - k["weight_bits"])
+    results = k["dropped"], k["factor"], k["factor_shift"], k["more_bits"], k["offset"], k["lo"], k["hi"]
+    zeros = k["q_zero_point"], k["k_zero_point"]
+    return _one(
+        "attention", *t, starts, lines, entries, bias, kept_out, ahead, *zeros, *scores, *weigh, *results
+    )
+
+
 # ---- windows and neighbours ----
 
 
@@ -430,6 +453,7 @@ LOWERED: Mapping[str, Lower] = {
     "append": _append,
     "argmax": _argmax,
     "argsort": _in_order(places=True),
+    "attention": _attention,
     "avg_pool2d": _avg_pool2d,
     "clamp": _scaled,
     "compare": _compare,

@@ -11,6 +11,7 @@ from .fold_flatten import fold_flatten
 from .fold_pad import fold_pad
 from .fold_products import fold_products
 from .fuse_clamp import fuse_clamp
+from .gather_attention import gather_attention
 from .gather_norms import gather_norms
 from .join_cells import join_cells
 from .join_parts import join_parts
@@ -27,6 +28,7 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     keep_last_steps,
     join_parts,
     gather_norms,
+    gather_attention,
     settle_layout,  # most transposes cancel, so that what the model applies in sequence becomes neighbours
     fold_batch_norm,
     restate_inputs,

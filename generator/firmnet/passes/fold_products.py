@@ -8,6 +8,8 @@ from .drop_dead import drop_dead
 from .remove_identities import remove_identities
 from .rewrite import named, names, only_reader
 
+PRODUCTS = ("attention", "matmul")
+
 
 def fold_products(graph: Graph) -> Graph:
     for name in names(graph, "transpose"):
@@ -28,7 +30,7 @@ def _product(graph: Graph, turn: Node) -> Node | None:
         if _large(graph.tensors[tensor].shape) != _large(graph.tensors[node.output].shape):
             return None
         turn, node = node, graph.producer(tensor)
-    return node if node and node.op == "matmul" and only_reader(graph, tensor) is turn else None
+    return node if node and node.op in PRODUCTS and only_reader(graph, tensor) is turn else None
 
 
 def _folded(graph: Graph, turn: Node, product: Node) -> Graph:

@@ -97,7 +97,7 @@ class Settling:
             self._reshape(node)
         elif attrs := self._reread(node):
             self._keep(node.output, identity(self.old.tensors[node.output].shape))
-            inputs = [self.stored[name].name for name in node.inputs]
+            inputs = [self.stored[name].name if name in self.stored else name for name in node.inputs]
             self.nodes.append(replace(node, attrs=attrs, inputs=tuple(inputs)))
         else:
             order, attrs = min(self._choices(node), key=lambda choice: self._price(node, choice[0]))

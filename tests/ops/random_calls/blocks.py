@@ -43,12 +43,29 @@ def excited(d: Draw, call: Call) -> At:
 
 
 def attention(d: Draw, call: Call) -> At:
-    """Of a sequence to itself."""
-    x, (_, _, width) = d.ranked(3)
-    queries, keys, values = (call("linear.default", x, d.constant(6, width)) for _ in range(3))
-    scores = call("matmul.default", queries, call("transpose.int", keys, -2, -1))
-    weights = call("softmax.int", call("div.Tensor", scores, 2.5), -1)
-    return call("matmul.default", weights, values)
+    """Of a sequence to itself or to another; all heads, what keys are kept out, and what PyTorch is told."""
+    x, (batch, length, width) = d.ranked(3)
+    other = x if d.maybe(0.6) else d.activation(lambda known: known.shape[::2] == (batch, width))[0]
+    depth = d.choice([2, 4, 5])
+    heads = d.choice([1, 1, 2, 3])
+    parts = [_heads(d, call, source, width, heads, depth) for source in (x, other, other)]
+    queries, keys, values = parts
+    if d.maybe(0.5):
+        mask = d.over((length, 1)) if d.maybe(0.3) else None
+        options = (mask, 0.0, mask is None and d.maybe(0.5))
+        y = call("scaled_dot_product_attention.default", queries, keys, values, *options)
+    else:
+        scores = call("matmul.default", queries, call("transpose.int", keys, -2, -1))
+        weights = call("softmax.int", call("div.Tensor", scores, 2.5), -1)
+        y = call("matmul.default", weights, values)
+    back = call("transpose.int", y, 1, 2)
+    return call("reshape.default", back, [batch, length, heads * depth])
+
+
+def _heads(d: Draw, call: Call, x: At, width: int, heads: int, depth: int) -> At:
+    """(batch, heads, T, depth) of (batch, T, width)."""
+    y = call("linear.default", x, d.constant(heads * depth, width))
+    return call("transpose.int", call("unflatten.int", y, 2, [heads, depth]), 1, 2)
 
 
 def inverted(d: Draw, call: Call) -> At:

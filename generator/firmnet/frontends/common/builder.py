@@ -51,8 +51,10 @@ class Builder:
         self.states[state.name] = replace(self.states[state.name], next=following.name)
 
     def constant(self, name: str, data: Array) -> Tensor:
-        """A weight or bias as float64 (any shape)."""
+        """A weight or bias as float64 (any shape); Unsupported where it is not finite."""
         data = np.ascontiguousarray(data, np.float64)
+        if not np.isfinite(data).all():
+            raise Unsupported("a constant that is NaN or infinite: look for a division by zero")
         return self._keep(Tensor(self._unique(name), data.shape, None, data))
 
     def add(self, op: str, attrs: Any, *inputs: Tensor, name: str = "") -> Tensor:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .attention import attention
+
 aten = torch.ops.aten
 
 SomeAxes = int | Sequence[int] | None
@@ -239,6 +241,7 @@ COMPOSITIONS: Mapping[Any, Callable[..., Any]] = {
     aten.mse_loss.default: _loss(torch.square),
     aten.pdist.default: _pdist,
     aten.remainder.Tensor: _remainder,
+    aten.scaled_dot_product_attention.default: attention,
     aten.signbit.default: _signbit,
     aten.smooth_l1_loss.default: _smooth_l1,
     aten.trace.default: _trace,

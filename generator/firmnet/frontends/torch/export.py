@@ -222,7 +222,9 @@ def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.
         target = str(spec.target)
         values = program.state_dict if target in program.state_dict else program.constants
         tensor = values[target].detach().cpu()
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        masks = spec.kind is not InputKind.PARAMETER  # what keeps a softmax away from some values
+        known = torch.isfinite(tensor) | (tensor == -torch.inf) if masks else torch.isfinite(tensor)
+        if tensor.is_floating_point() and not bool(known.all()):
             refusals.because(
                 f"holds {target!r}, which contains NaN or infinity: train it again or load a good checkpoint"
             )

@@ -15,6 +15,7 @@ from ...common.builder import Builder, Value
 from ...common.movement import reshaped, transposed
 from ...common.repeats import broadcast_shape, expanded
 from .arithmetic import from_aten_add
+from .choices import from_aten_add_of_masks
 from .shapes import from_aten_t
 
 
@@ -55,7 +56,7 @@ def from_aten_addmm(
     if beta == 0:
         return y
     if isinstance(bias, np.ndarray):
-        return affine(b, y, 1.0, beta * bias)
+        return from_aten_add_of_masks(b, y, bias, beta)
     return from_aten_add(b, y, bias, beta)
 
 
