@@ -153,7 +153,9 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], in
     "encoder_padded": (
         lambda: Net(
             lambda m, x: m(x, src_key_padding_mask=PADDED),
-            nn.TransformerEncoder(nn.TransformerEncoderLayer(WIDTH, HEADS, 32, batch_first=True), 2),
+            nn.TransformerEncoder(
+                nn.TransformerEncoderLayer(WIDTH, HEADS, 32, batch_first=True), 2, enable_nested_tensor=False
+            ),
         ),
         LINE,
         2,
