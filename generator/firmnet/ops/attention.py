@@ -22,16 +22,16 @@ SCORE_BITS = {Dtype.INT8: 27, Dtype.INT16: 29}
 """Of a score, by output."""
 LARGEST_BIAS = 2**7
 """In powers of two."""
-FARTHEST = 31
+FARTHEST_POWER = 31
 """Powers of two below the largest score from which on weights are nothing."""
 POWER_BITS = 30
 """Of a weight between two entries of the table."""
-WEIGHT_BITS = {Dtype.INT8: 15, Dtype.INT16: 20}
-SUM_BITS = {Dtype.INT8: 24, Dtype.INT16: 31}
+MOST_WEIGHT_BITS = {Dtype.INT8: 15, Dtype.INT16: 20}
+WEIGHT_SUM_BITS = {Dtype.INT8: 24, Dtype.INT16: 31}
 """Most bits of a weight, and of the sum of a row of them, by output: for int8 they keep within 32 with values
 of int8.
 """
-FACTOR_BITS = 15
+SHARE_BITS = 15
 LEAST_FACTOR_SHIFT = {Dtype.INT8: 7, Dtype.INT16: -8}
 """By output; a factor between values and results is below 2^(15 - this)."""
 MORE_BITS = {Dtype.INT8: 0, Dtype.INT16: 8}
@@ -123,16 +123,16 @@ class Attention(Op):
         """
         (q, k, v, *bias), y, attrs = call.inputs, call.output, call.attrs
         m, n, depth = sizes(call)
-        bits = min(WEIGHT_BITS[y.dtype], SUM_BITS[y.dtype] - (n - 1).bit_length())
+        bits = min(MOST_WEIGHT_BITS[y.dtype], WEIGHT_SUM_BITS[y.dtype] - (n - 1).bit_length())
         fraction = FRACTION[y.dtype]
         unit = np.log(2) / 2**fraction
         requant = requant_of_sums(
             np.array([q.scale * k.scale * attrs.scale / unit]), depth * farthest(q) * farthest(k)
         )
-        dropped = SUM_BITS[y.dtype] - SUM_BITS[Dtype.INT8] + v.dtype.bits - 8
+        dropped = WEIGHT_SUM_BITS[y.dtype] - WEIGHT_SUM_BITS[Dtype.INT8] + v.dtype.bits - 8
         factor = v.scale * 2.0**dropped / y.scale
-        shifts = range(FACTOR_BITS, LEAST_FACTOR_SHIFT[y.dtype] - 1, -1)
-        shift = next((s for s in shifts if round(factor * 2.0**s) < 2**FACTOR_BITS), None)
+        shifts = range(SHARE_BITS, LEAST_FACTOR_SHIFT[y.dtype] - 1, -1)
+        shift = next((s for s in shifts if round(factor * 2.0**s) < 2**SHARE_BITS), None)
         if shift is None or not round(factor * 2.0**shift):
             raise ValueError(f"layer {y.name!r}: the output range does not fit the values {v.name!r}")
         return {
@@ -232,7 +232,7 @@ def _powers(fraction: int, bits: int) -> Array:
 def _weights(k: Constants, distances: Array) -> Array:
     """Of int64 distances from the largest score, at least 0."""
     fraction, powers = k["fraction"], k["powers"].astype(np.int64)
-    whole = np.minimum(distances >> fraction, FARTHEST)
+    whole = np.minimum(distances >> fraction, FARTHEST_POWER)
     if fraction == 8:
         made: Array = ((powers[distances & 255] >> whole) + 1) >> 1
         return made

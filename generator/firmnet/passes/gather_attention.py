@@ -16,14 +16,25 @@ from ..ops.reshape import ReshapeAttrs
 from .drop_dead import drop_dead
 from .rewrite import named, names, only_reader, unique, without
 
-PARTS = ("add", "batch_norm", "max_pool2d", "mul", "pad", "reduce", "reshape", "slice", "table", "transpose")
+BETWEEN = (
+    "add",
+    "batch_norm",
+    "max_pool2d",
+    "mul",
+    "pad",
+    "reduce",
+    "reshape",
+    "slice",
+    "table",
+    "transpose",
+)
 """Of what masks and factors are written."""
-MOST_PARTS = 32
-TRIED_SIZES = (0.1, 1.0, 4.0)
+MOST_BETWEEN = 32
+TRIED_SCORES = (0.1, 1.0, 4.0)
 """Of the scores that are tried, in what the softmax reads."""
-NOTHING = 1e-7
+NO_WEIGHT = 1e-7
 """A weight that is less whatever the scores are is that of a key which is kept out."""
-SAME = 2e-5
+SAME_WEIGHT = 2e-5
 """How far weights may be from what they should be: what is kept out by a number far below has some, too."""
 
 
@@ -101,7 +112,7 @@ def _between(graph: Graph, softmax: Node) -> tuple[Node, ...] | None:
         if node is not None and node.op == "matmul" and root in (None, node):
             root = node
             continue
-        if node is None or node.op not in PARTS or len(needed) > MOST_PARTS:
+        if node is None or node.op not in BETWEEN or len(needed) > MOST_BETWEEN:
             return None
         if node.name not in needed:
             needed.add(node.name)
@@ -128,7 +139,7 @@ def _tried(graph: Graph, scores: Node, parts: tuple[Node, ...]) -> tuple[float, 
     none = _computed(graph, parts, scores.output, 0 * noise)
     tiny = 1e-3
     little = _computed(graph, parts, scores.output, tiny * noise)
-    kept = (none > NOTHING) & (little > NOTHING)
+    kept = (none > NO_WEIGHT) & (little > NO_WEIGHT)
     if not kept.any(-1).all():
         return None
     logs, moved = (np.log(np.where(kept, weights, 1.0)) for weights in (none, little))
@@ -139,10 +150,10 @@ def _tried(graph: Graph, scores: Node, parts: tuple[Node, ...]) -> tuple[float, 
     if not scale > 0:
         return None
     scale = float(f"{scale:.9g}")
-    for size in TRIED_SIZES:
+    for size in TRIED_SCORES:
         values = rng.normal(size=shape) * size / scale
         expected = _softmax(np.where(bias > MASKED, scale * values + bias, -np.inf))
-        if np.abs(_computed(graph, parts, scores.output, values) - expected).max() > SAME:
+        if np.abs(_computed(graph, parts, scores.output, values) - expected).max() > SAME_WEIGHT:
             return None
     return scale, bias
 
