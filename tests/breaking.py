@@ -31,6 +31,18 @@ def load_two_from(address: int) -> bytes:
     return struct.pack("<4HI", 0x4801, 0xE9D0, 0x1200, 0xBF00, address)  # ldr r0, [pc, #4]; ldrd r1, r2, [r0]
 
 
+def changed(elf: Path, symbol: str, code: bytes) -> None:
+    """Puts other bytes in the file where a symbol lies."""
+    with elf.open("rb") as file:
+        image = ELFFile(file)
+        (found,) = image.get_section_by_name(".symtab").get_symbol_by_name(symbol)
+        section = image.get_section(found["st_shndx"])
+        offset = section["sh_offset"] + (found["st_value"] & ~1) - section["sh_addr"]
+    content = bytearray(elf.read_bytes())
+    content[offset : offset + len(code)] = code
+    elf.write_bytes(content)
+
+
 def broken(artifact: Artifact, layer: str, code: bytes, folder: Path) -> Path:
     """A copy of the firmware whose layer begins with other instructions; at a word, as what they load is."""
     elf = artifact.firmware / "firmware.elf"

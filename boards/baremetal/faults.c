@@ -1,6 +1,6 @@
 /* faults.c: what does a board say when its processor cannot go on? One line on the port, every second until it is reset.
  *
- * The line says why and where in numbers; firmnet, which has the firmware's symbols, says it in words (devices/faults.py).
+ * The line says why and where in numbers; firmnet, which has the firmware's symbols, says it in words (devices/crash.py).
  * What overflows the stack is such a fault too: below the stack lies a guard. Where the core has a stack limit or a memory
  * protection unit, touching it is the fault; elsewhere it is painted, and looked at in every tick. A Cortex-M0+ may have such a
  * unit, but keeps a fault's frame on the stack without fail or locks up in silence: its guard is painted too.
@@ -9,18 +9,9 @@
 
 #include "faults.h"
 #include "fn_board.h"
+#include "fn_last_words.h"
 
-#define REG(address) (*(volatile uint32_t *)(address))
 #define ICSR REG(0xE000ED04u)
-#if defined(__ARM_ARCH_6M__) /* does not tell */
-#define CFSR 0u
-#define MMFAR 0u
-#define BFAR 0u
-#else
-#define CFSR REG(0xE000ED28u)
-#define MMFAR REG(0xE000ED34u)
-#define BFAR REG(0xE000ED38u)
-#endif
 #define MPU_TYPE REG(0xE000ED90u)
 #define MPU_CTRL REG(0xE000ED94u)
 #define MPU_RNR REG(0xE000ED98u)
@@ -28,14 +19,11 @@
 #define MPU_RASR REG(0xE000EDA0u)
 
 enum { ACTIVE = 0x1FFu };
-enum { MMARVALID = 1u << 7, BFARVALID = 1u << 15, NOT_STACKED = 1u << 4 | 1u << 12 | 1u << 20 };
 enum { MPU_ON = 1u << 0, MPU_ELSE_AS_BEFORE = 1u << 2 };
 enum { RASR_ON = 1u << 0, RASR_512_BYTES = 8u << 1, RASR_NO_CODE = 1u << 28 }; /* nobody may read or write: zeros */
 
 #define PAINT 0x5AFEC0DEu
 #define STRIDE 8u /* words: of so many one is looked at */
-#define CALLS 6u
-#define WORD_DIGITS 8u
 #define CYCLES_PER_TURN 4u /* or three */
 
 extern uint32_t __stack_guard[], _estack[];
@@ -81,38 +69,6 @@ void fn_guard_stack(void)
 }
 
 /* ---- the line ---- */
-
-static uint32_t sum; /* of its characters */
-
-static void say(const char *text)
-{
-    uint32_t n = 0;
-    while (text[n]) {
-        sum = sum * 31u + (uint8_t)text[n++];
-    }
-    fn_board_write((const uint8_t *)text, n);
-}
-
-static void say_word(uint32_t value)
-{
-    char text[WORD_DIGITS + 2u] = " ";
-    for (uint32_t i = WORD_DIGITS; i > 0u; i--, value >>= 4) {
-        const uint32_t digit = value & 15u;
-        text[i] = (char)(digit + (digit < 10u ? '0' : 'a' - 10u));
-    }
-    text[WORD_DIGITS + 1u] = 0;
-    say(text);
-}
-
-/* Whether a word is where a call returns to: Thumb code behind a BL, or a BLX by register. */
-static int is_return(uint32_t word)
-{
-    const uint16_t *const code = (const uint16_t *)(word - 1u);
-    if (!(word & 1u) || word - 5u - FN_FLASH_ORIGIN >= FN_FLASH_BYTES - 4u) {
-        return 0;
-    }
-    return (code[-1] & 0xFF87u) == 0x4780u || ((code[-2] & 0xF800u) == 0xF000u && (code[-1] & 0xD000u) == 0xD000u);
-}
 
 /* Those that the stack tells of, the last first; one that is repeated, as by what calls itself, once. */
 static void say_calls(uint32_t sp)

@@ -3,6 +3,11 @@
 
 #include <Arduino.h>
 
+#if defined(ARDUINO_ARCH_MBED) && defined(__ARM_ARCH_6M__)
+#include <drivers/Ticker.h>
+#endif
+
+#include "fn_arduino.h"
 #include "fn_board.h"
 
 #if !defined(FN_HEAP_BYTES) || !defined(FN_STACK_BYTES)
@@ -101,9 +106,12 @@ void fn_board_write(const uint8_t *data, uint32_t n)
 void fn_board_poll(void)
 {
     send_gathered();
-    while (fn_receives() && Serial.available() > 0) {
-        fn_received((uint8_t)Serial.read());
+    while ((fn_tells_of_fault || fn_receives()) && Serial.available() > 0) {
+        const uint8_t byte = (uint8_t)Serial.read();
         deaf = false;
+        if (!fn_tells_of_fault) {
+            fn_received(byte);
+        }
     }
 }
 
@@ -154,8 +162,25 @@ void setup(void)
     fn_board_init();
 }
 
+#if defined(ARDUINO_ARCH_MBED) && defined(__ARM_ARCH_6M__) // no tick of the core's calls us
+static mbed::Ticker ticks;
+
+static void look_every_ms(void)
+{
+    if (fn_guard_is_painted()) {
+        ticks.attach(fn_look_at_guard, std::chrono::milliseconds(1));
+    }
+}
+#else
+static void look_every_ms(void)
+{
+}
+#endif
+
 void loop(void)
 {
+    fn_watch_faults(__builtin_frame_address(0), FN_STACK_BYTES);
+    look_every_ms();
     fn_runtime(HEAP, FN_STACK_BYTES);
 }
 

@@ -77,6 +77,14 @@ def test_what_is_typed_may_stop_it_too(small: Artifact) -> None:
         device.repl(code)
 
 
+def test_an_arduino_core_that_gives_up_is_told_with_its_error() -> None:
+    line = b"firmnet fault 00000200 00000000 00000000 2003fff0 00000000 00000000 80010125 calls sum 07c16853"
+    crash = last_words(line + b"\r\n")
+    assert crash
+    assert not crash.has_overflown
+    assert crash.reason == "mbed, its Arduino core, gave up with the error 0x80010125"
+
+
 PROGRAM = """
 #include "fn_board.h"
 

@@ -8,7 +8,7 @@ import pytest
 from layered_networks import residual
 
 from firmnet.assets import assets
-from firmnet.build.sizes import FirmwareSizes, check_fit, measure, overflow
+from firmnet.build.sizes import CORE_GUARD_BYTES, FirmwareSizes, check_fit, measure, overflow
 from firmnet.errors import VerificationError
 from firmnet.targets import Runtime, load_board, needs
 
@@ -83,7 +83,7 @@ class Core:
 
 CORES = {
     "mbed": Core("nano33ble", MBED, (THREAD, OTHER), 3000 + 0x100, 32_768 + 0x400),
-    "stm32duino": Core("nucleo_f446re", STM32, (OTHER,), 3000, 16_384),
+    "stm32duino": Core("nucleo_f446re", STM32, (OTHER,), 3000, 16_384 + CORE_GUARD_BYTES),
 }
 
 

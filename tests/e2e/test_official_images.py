@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from breaking import CALL_FOR_EVER, UNDEFINED, broken
 from elftools.elf.elffile import ELFFile
 from gdb_stub import GdbStub
 from torch import nn
@@ -16,7 +17,8 @@ from torch import nn
 import firmnet
 from firmnet.artifact import Artifact
 from firmnet.build import build
-from firmnet.devices import qemu
+from firmnet.devices import qemu, serial
+from firmnet.devices.crash import Crashed
 from firmnet.devices.emulator import Emulated, EmulatedDevice, running
 from firmnet.toolchain import pio_mode
 from firmnet.verify import verify
@@ -54,7 +56,7 @@ def address(elf: Path, function: str) -> int:
 
 
 @pytest.mark.parametrize("runtime", ["micropython", "c"])
-def test_it_is_verified_layer_by_layer(runtime: str, tmp_path: Path) -> None:
+def test_it_is_verified_layer_by_layer_and_tells_of_faults(runtime: str, tmp_path: Path) -> None:
     if pio_mode("ststm32") == "offline":
         pytest.skip("PlatformIO's ststm32 is not installed, and its registry does not answer")
     torch.manual_seed(0)
@@ -70,3 +72,8 @@ def test_it_is_verified_layer_by_layer(runtime: str, tmp_path: Path) -> None:
         sentence = verify(artifact, device, noise, layers=True).sentence()
     assert sentence.startswith("verified: 12 of 12 outputs bit-exact"), sentence
     assert "every layer too" in sentence
+    for layer, code, what in [("layer_2", UNDEFINED, "is none"), ("layer_6", CALL_FOR_EVER, "has overflown")]:
+        elf = broken(artifact, layer, code, tmp_path)
+        told = pytest.raises(Crashed, match=rf"the code of layer '{layer}', called by .*{what}")
+        with emulated(artifact, elf) as board, told, serial.open(artifact, board.url, timeout_s=20) as device:
+            device.run(artifact.samples[:1])

@@ -24,6 +24,7 @@ import firmnet
 from firmnet.assets import assets
 
 CORE = Path(__file__).parent / "usb_core"
+TESTS = Path(__file__).parents[1]
 
 SHAPES = {
     "2049": (3, 683, 3, "micropython"),
@@ -57,6 +58,40 @@ for size, (height, width, pool, runtime) in json.loads(sys.argv[1]).items():
         verdict = verify(deployment.artifact, device, values, layers=True)
     print(json.dumps([size, verdict.ok, verdict.sentence()]), flush=True)
 """
+CRASH = """
+import json, sys
+from pathlib import Path
+from breaking import CALL_FOR_EVER, UNDEFINED, broken, changed
+from firmnet.artifact import Artifact
+from firmnet.devices import qemu, serial
+from firmnet.devices.crash import Crashed
+
+artifact, folder = Artifact.open(sys.argv[1]), Path(sys.argv[2])
+JUMPS = "from machine import mem32; mem32[mem32[0xE000ED08] + 64] = 0xA0000001"
+for code in json.loads(sys.argv[3]):
+    elf = artifact.firmware / "firmware.elf"
+    if code != "in an interrupt":
+        instructions = {"none": UNDEFINED, "for ever": CALL_FOR_EVER}[code.rpartition(", ")[2]]
+        elf = broken(artifact, artifact.manifest.layers[0].name, instructions, folder)
+    else:
+        (folder / "broken.elf").write_bytes(elf.read_bytes())
+        elf = folder / "broken.elf"
+    if code.startswith(("threads", "in an")):
+        changed(elf, "core_has_threads", b"\\1")
+    with qemu.emulated(artifact, elf) as emulator:
+        first = ""
+        try:
+            with serial.open(artifact, emulator.url, timeout_s=10) as device:
+                if code == "in an interrupt":
+                    device.repl(JUMPS)
+                device.run(artifact.samples[:1])
+        except Crashed as crash:
+            first = str(crash)
+        try:
+            serial.open(artifact, emulator.url, timeout_s=5).close()
+        except Crashed as crash:
+            print(json.dumps([code, first, str(crash)]), flush=True)
+"""
 EMULATE = """
 import sys
 from firmnet.artifact import Artifact
@@ -79,7 +114,7 @@ class Copy:
         return subprocess.Popen(
             [sys.executable, "-c", script, *arguments],
             cwd=self.top,
-            env={**os.environ, "PYTHONPATH": str(self.top / "generator")},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(self.top / "generator"), str(TESTS)))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -106,10 +141,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
         shutil.copytree(assets(name), top / name)
     shutil.copyfile(CORE / "usb_board.toml", top / "boards" / "usb_board.toml")
     shutil.copyfile(CORE / "core.c", top / "boards" / "baremetal" / "glue" / "cmsdk_uart.c")
+    shutil.copyfile(CORE / "faults.c", top / "boards" / "baremetal" / "faults.c")
     (top / "core").mkdir()
     shutil.copyfile(CORE / "Arduino.h", top / "core" / "Arduino.h")
     project = top / "templates" / "project" / "platformio.ini.j2"
-    without = "build_src_filter = +<*> -<arduino.cpp> -<arduino_pins.cpp> -<arduino_uart.cpp>"
+    names = ("arduino.cpp", "arduino_faults.c", "arduino_pins.cpp", "arduino_uart.cpp")
+    without = " ".join(("build_src_filter = +<*>", *(f"-<{name}>" for name in names)))
     assert without in project.read_text()
     flags = ["${env.build_flags}", "-DARDUINO=10819", f"-I{top}/core"]
     arduino = "\n  ".join(["build_src_filter = +<*>\nbuild_flags =", *flags])
@@ -130,6 +167,35 @@ def deployed(copy: Copy) -> dict[str, tuple[bool, str]]:
 def test_inputs_of_any_size_arrive_whole(deployed: dict[str, tuple[bool, str]], size: str) -> None:
     ok, sentence = deployed[size]
     assert ok, sentence
+
+
+IS_NONE = "layer 'layer_0', called by 'run', 'timed_run': it came upon an instruction that is none"
+OVERFLOWN = "16,384 bytes has overflown; raise stack_bytes in [micropython] of usb_board.toml"
+FAULTS = {
+    "2116": {
+        "none": IS_NONE,
+        "for ever": OVERFLOWN,
+        "threads, none": IS_NONE,
+        "threads, for ever": OVERFLOWN,
+        "in an interrupt": "stopped at 0xa0000000, where no code is known: it jumped to an address where no",
+    },
+    "16384_in_c": {"for ever": "its stack of 1,536 bytes has overflown"},
+}
+"""Artifact → where and how its processor is made to stop → what is said."""
+
+
+@pytest.mark.parametrize("size", FAULTS)
+def test_faults_are_told_as_by_our_own_builds(
+    copy: Copy, deployed: dict[str, tuple[bool, str]], size: str, tmp_path: Path
+) -> None:
+    process = copy.python(CRASH, size, str(tmp_path), json.dumps(list(FAULTS[size])))
+    said, complaints = process.communicate(timeout=600)
+    assert process.returncode == 0, complaints
+    told = {code: (first, later) for code, first, later in map(json.loads, said.splitlines())}
+    assert list(told) == list(FAULTS[size])
+    for code, what in FAULTS[size].items():
+        assert what in told[code][0]
+        assert told[code][1] == told[code][0], "who comes later is told the same"
 
 
 def until(wire: socket.socket, marker: bytes, timeout_s: float = 30.0) -> bytes:

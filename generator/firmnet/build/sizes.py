@@ -20,6 +20,10 @@ ROOM = re.compile("heap|stack|reserve")
 stm32duino's `._user_heap_stack` and our `.reserve` the least that must stay."""
 THREAD_STACK = "_main_stack"
 """mbed runs the sketch in a thread whose stack this variable is; other stacks begin at the end of RAM."""
+CORE_GUARD_BYTES = 1_312
+"""Below the stack, on a core without threads: its guard, and what a fault leaves for after a reset
+(arduino_faults.c).
+"""
 CORE_HEAP = "fn_heap"
 """arduino.cpp's variable that MicroPython's heap is; on bare metal it is what is left."""
 
@@ -91,6 +95,7 @@ def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython
         left = next((s["st_value"] for s in _symbols(image) if s.name == "__heap_bytes"), None)
         heap = (_symbol_bytes(image, CORE_HEAP) or taken.heap_bytes) if left is None else left
         thread = _symbol_bytes(image, THREAD_STACK)
+        guarded = taken.stack_bytes + (CORE_GUARD_BYTES if left is None else 0)
         files, romfs = _spare(image, board, official=left is None) if runtime == "micropython" else (None, 0)
         official = board.platformio if left is None else None
         return FirmwareSizes(
@@ -100,7 +105,7 @@ def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython
             ram_limit_bytes=chip.ram_bytes,
             arena_bytes=arena,
             variables_bytes=used - arena - thread - (heap if left is None else 0),
-            stack_bytes=_stack_bytes(in_ram, thread, taken.stack_bytes),
+            stack_bytes=_stack_bytes(in_ram, thread, guarded),
             heap_bytes=heap,
             malloc_bytes=official.malloc_bytes if official else 0,
             runtime=runtime,

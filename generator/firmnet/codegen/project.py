@@ -21,9 +21,11 @@ from ..targets import Board, Runtime, board_to_json, core_named, needs, storage_
 from .templates import render
 
 INCLUDES = (
+    "fn_arduino.h",
     "fn_board.h",
     "fn_files.h",
     "fn_firmware.h",
+    "fn_last_words.h",
     "fn_machine.h",
     "fn_machine_adc.h",
     "fn_machine_port.h",
@@ -38,6 +40,7 @@ INCLUDES = (
 )
 SOURCES = (
     "arduino.cpp",
+    "arduino_faults.c",
     "arduino_pins.cpp",
     "arduino_uart.cpp",
     "files.c",
@@ -57,12 +60,19 @@ SOURCES = (
 )
 SCRIPTS = ("object_cache.py", "micropython_sources.py", "micropython_headers.py")
 C_INCLUDES = (
+    "micropython/fn_arduino.h",
     "micropython/fn_board.h",
+    "micropython/fn_last_words.h",
     "micropython/fn_run.h",
     "runtime_c/firmnet_link.h",
     "runtime_c/fn_served.h",
 )
-C_SOURCES = ("runtime_c/main.c", "runtime_c/firmnet_link.c", "micropython/arduino.cpp")
+C_SOURCES = (
+    "runtime_c/main.c",
+    "runtime_c/firmnet_link.c",
+    "micropython/arduino.cpp",
+    "micropython/arduino_faults.c",
+)
 """Of templates/: what a firmware without MicroPython is made of."""
 PLATFORM = (
     "platform.json",

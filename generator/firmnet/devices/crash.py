@@ -3,7 +3,7 @@
 "firmnet fault", seven words in hex (which exception, pc, lr, sp, the stack's limit, CFSR, the address that
 was touched), "calls" and up to six addresses that calls return to, by what the stack holds, the last first,
 and "sum" of all characters before. What the core does not tell is zero. The board's half is
-boards/baremetal/faults.c.
+boards/baremetal/faults.c, on an Arduino core arduino_faults.c.
 """
 
 import re
@@ -45,6 +45,8 @@ REASONS = (
 )
 """Bits of CFSR, and what they say."""
 EXCEPTIONS = {2: "a non-maskable interrupt came", 3: "it cannot tell why (HardFault)"}
+CORE_GAVE_UP = 512
+"""Instead of an exception: mbed ended it, for the reason that stands where else the address does."""
 INTERRUPTS = 16
 """Numbers of exceptions from here on are those of interrupts."""
 CODE = 1
@@ -52,7 +54,10 @@ CODE = 1
 
 @dataclass(frozen=True)
 class Crash:
-    """Why a processor stopped, and where. `number`: of the exception; 0: paint below the stack was gone."""
+    """Why a processor stopped, and where. `number`: of the exception; 0: paint below the stack was gone.
+
+    `limit`: of the stack that is guarded; 0: it ran on another.
+    """
 
     number: int
     pc: int
@@ -72,6 +77,8 @@ class Crash:
     @property
     def reason(self) -> str:
         """In words, but for an overflow of the stack."""
+        if self.number == CORE_GAVE_UP:
+            return f"mbed, its Arduino core, gave up with the error 0x{self.touched:08x}"
         for bits, what in REASONS:
             if self.status & bits:
                 return what + (f" (0x{self.touched:08x})" if self.touched else "")

@@ -109,12 +109,32 @@ void fn_uart_isr(void)
     INTCLEAR = 2;
 }
 
+/* As on mbed, if a test sets it: the program has a stack of its own, interrupts have another, and their table lies in RAM. */
+const volatile uint32_t core_has_threads = 0;
+
+#define VTOR (*(volatile uint32_t *)0xE000ED08u)
+enum { VECTORS = 64, ON_OWN_STACK = 2 };
+
+static void become_thread(void)
+{
+    static uint32_t table[VECTORS] __attribute__((aligned(256))), stack[256] __attribute__((aligned(8)));
+    for (uint32_t i = 0; i < VECTORS; i++) {
+        table[i] = ((const uint32_t *)VTOR)[i];
+    }
+    table[3] = (uint32_t)table; /* a handler of its own, of no use */
+    VTOR = (uint32_t)table;
+    __asm volatile("mov r0, sp\n msr psp, r0\n msr control, %0\n isb\n msr msp, %1" ::"r"(ON_OWN_STACK), "r"(stack + 256) : "r0");
+}
+
 int main(void)
 {
     BAUDDIV = 16;
     CTRL = 3u | 8u; /* send, receive, interrupt when a byte is there */
     enable_interrupt(FN_UART_IRQ);
     systick_init(FN_CLOCK_HZ);
+    if (core_has_threads) {
+        become_thread();
+    }
     setup();
     for (;;) {
         loop();
