@@ -2,6 +2,9 @@
 
 BIN := .venv/bin
 
+# Tests start hundreds of Python programs: none should compile our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test lint format bench fuzz clean
 
 help:
@@ -17,8 +20,9 @@ setup:
 demo: setup
 	@$(BIN)/firmnet demo
 
+# Half of the tests wait for boards: three workers keep two cores busy.
 test: lint
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 3 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check

@@ -1,8 +1,8 @@
-"""In which order do two workers take the tests? A file is one piece of work, and the longest come first.
+"""In which order do workers take the tests? A file is one piece of work, and the longest come first.
 
 What one worker begins last, the other waits for: so the files below, which take minutes, are begun first, and
 the op matrix, which grows with every op, is cut into pieces by op. Tests of boards mostly wait, those of
-ops compile: they come by turns, so that one worker's compilers have the core on which the other one waits.
+ops compile: they come by turns, so that one worker's compilers have the core on which another one waits.
 """
 
 from collections.abc import Iterable

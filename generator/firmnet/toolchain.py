@@ -159,6 +159,7 @@ def pio_environment() -> dict[str, str]:
         "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",  # exactly this word, else it now and then waits a minute
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "false",
         "PLATFORMIO_DISABLE_PROGRESSBAR": "true",
+        "PYTHONDONTWRITEBYTECODE": "",  # else the build engine in our cache is compiled every time
     }
 
 

@@ -87,21 +87,23 @@ def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython
     chip, taken = board.chip, needs(board, runtime)
     with elf.open("rb") as file:
         image = ELFFile(file)
+        symbols = _symbols(image)
         placed = [section for section in image.iter_sections() if section["sh_flags"] & ALLOCATED]
         in_ram = [s for s in placed if chip.ram_origin <= s["sh_addr"] < chip.ram_origin + chip.ram_bytes]
-        used = sum(_contents_bytes(image, section) for section in in_ram)
-        arena = sum(size for size, writable in _local_sizes(image, f"{model}.c") if writable)
-        code = sum(size for size, writable in _local_sizes(image, f"{model}.c") if not writable)
-        left = next((s["st_value"] for s in _symbols(image) if s.name == "__heap_bytes"), None)
-        heap = (_symbol_bytes(image, CORE_HEAP) or taken.heap_bytes) if left is None else left
-        thread = _symbol_bytes(image, THREAD_STACK)
+        used = sum(_contents_bytes(symbols, section) for section in in_ram)
+        local = list(_local_sizes(image, symbols, f"{model}.c"))
+        arena = sum(size for size, writable in local if writable)
+        code = sum(size for size, writable in local if not writable)
+        left = next((s["st_value"] for s in symbols if s.name == "__heap_bytes"), None)
+        heap = (_symbol_bytes(symbols, CORE_HEAP) or taken.heap_bytes) if left is None else left
+        thread = _symbol_bytes(symbols, THREAD_STACK)
         guarded = taken.stack_bytes + (CORE_GUARD_BYTES if left is None else 0)
         files, romfs = _spare(image, board, official=left is None) if runtime == "micropython" else (None, 0)
         official = board.platformio if left is None else None
         return FirmwareSizes(
             flash_bytes=sum(s["sh_size"] for s in placed if s["sh_type"] != "SHT_NOBITS"),
             flash_limit_bytes=chip.flash_bytes,
-            model_flash_bytes=code + _global_bytes(image, model),
+            model_flash_bytes=code + _global_bytes(symbols, model),
             ram_limit_bytes=chip.ram_bytes,
             arena_bytes=arena,
             variables_bytes=used - arena - thread - (heap if left is None else 0),
@@ -129,12 +131,12 @@ def image_end(image: ELFFile) -> int:
     return max(int(s["p_paddr"] + s["p_filesz"]) for s in image.iter_segments("PT_LOAD") if s["p_filesz"])
 
 
-def _contents_bytes(image: ELFFile, section: Section) -> int:
+def _contents_bytes(symbols: Sequence[Symbol], section: Section) -> int:
     """What a section holds: of room that is left for heap or stack, only the variables that lie in it."""
     if not ROOM.search(section.name):
         return int(section["sh_size"])
     start, end = section["sh_addr"], section["sh_addr"] + section["sh_size"]
-    inside = (s for s in _symbols(image) if s["st_info"]["type"] == "STT_OBJECT")
+    inside = (s for s in symbols if s["st_info"]["type"] == "STT_OBJECT")
     return sum(int(s["st_size"]) for s in inside if start <= s["st_value"] < end)
 
 
@@ -193,21 +195,20 @@ def too_big(
     )
 
 
-def _symbols(image: ELFFile) -> Iterator[Symbol]:
+def _symbols(image: ELFFile) -> tuple[Symbol, ...]:
     table = image.get_section_by_name(".symtab")
-    if isinstance(table, SymbolTableSection):
-        yield from table.iter_symbols()
+    return tuple(table.iter_symbols()) if isinstance(table, SymbolTableSection) else ()
 
 
-def _symbol_bytes(image: ELFFile, name: str) -> int:
+def _symbol_bytes(symbols: Sequence[Symbol], name: str) -> int:
     """Bytes of a variable; 0 where there is none of that name."""
-    return next((int(s["st_size"]) for s in _symbols(image) if s.name == name), 0)
+    return next((int(s["st_size"]) for s in symbols if s.name == name), 0)
 
 
-def _local_sizes(image: ELFFile, source: str) -> Iterator[tuple[int, bool]]:
+def _local_sizes(image: ELFFile, symbols: Sequence[Symbol], source: str) -> Iterator[tuple[int, bool]]:
     """(bytes, writable?) of one C file's static data and functions: they follow the file's own symbol."""
     current = ""
-    for symbol in _symbols(image):
+    for symbol in symbols:
         kind, place = symbol["st_info"]["type"], symbol["st_shndx"]
         if kind == "STT_FILE":
             current = symbol.name
@@ -216,7 +217,7 @@ def _local_sizes(image: ELFFile, source: str) -> Iterator[tuple[int, bool]]:
             yield symbol["st_size"], bool(image.get_section(place)["sh_flags"] & WRITABLE)
 
 
-def _global_bytes(image: ELFFile, model: str) -> int:
+def _global_bytes(symbols: Sequence[Symbol], model: str) -> int:
     """Bytes of the model's global symbols: its constants."""
-    found = (s for s in _symbols(image) if is_of(model, s.name) and s["st_info"]["bind"] == "STB_GLOBAL")
+    found = (s for s in symbols if is_of(model, s.name) and s["st_info"]["bind"] == "STB_GLOBAL")
     return sum(int(symbol["st_size"]) for symbol in found)

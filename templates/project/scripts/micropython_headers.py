@@ -3,11 +3,13 @@
 A PlatformIO `post:` script (only then are the board's flags known). It runs MicroPython's own generators from
 lib/micropython with the board's compiler: the words (qstrs), modules and root pointers its sources mention become
 genhdr/*.h; the Python files of frozen/ become bytecode in genhdr/frozen_modules.c. Each
-step is skipped when nothing it reads has changed, and files are written only when their content changes.
+step is skipped when nothing it reads has changed, and files are written only when their content changes. What all
+models on a board have in common, the headers, is kept for all projects (object_cache.py).
 """
 
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -40,16 +42,19 @@ def run(command, stdin=None):
 
 
 def tool(*parts):
-    return [sys.executable, os.path.join(CORE, *parts)]
+    return [sys.executable, "-B", os.path.join(CORE, *parts)]  # -B: it leaves nothing beside the sources
+
+
+def read_text(path):
+    with open(path) as file:
+        return file.read()
 
 
 def write(name, text):
     """Only when it differs, so that nothing that includes it compiles again."""
     path = os.path.join(GENHDR, name)
-    if os.path.exists(path):
-        with open(path) as file:
-            if file.read() == text:
-                return path
+    if os.path.exists(path) and read_text(path) == text:
+        return path
     with open(path, "w") as file:
         file.write(text)
     return path
@@ -109,11 +114,27 @@ def headers():
     read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/*.py", "include/*.h", "src/*.c")
     compiler, flags = compiler_and_flags()
     general = [flag for flag in flags if not flag.startswith("-Ilib/")]  # all but the model's own folder
-    key = digest([path for path in read if os.path.basename(path) != "deployed.c"], compiler, *general)
+    general = [flag.replace(GENERATED, "") for flag in general]
+    model = [read_text(os.path.join(PROJECT, path)) for path in below("lib/*/fn_model.h")]  # the same for every model
+    general += [*model, compiler, run([compiler, "--version"])]
+    key = digest([path for path in read if os.path.basename(path) != "deployed.c"], *general)
     products = ("mpversion.h", "qstrdefs.generated.h", "moduledefs.h", "root_pointers.h", "qstrdefs.preprocessed.h")
     if unchanged("headers.stamp", key, *products):
         return
-    print("MicroPython: collecting names", flush=True)
+    kept = env.KeptText(key, "MicroPython's names")  # noqa: F821
+    if kept:
+        for name, text in json.loads(kept).items():
+            write(name, text)
+    else:
+        print("MicroPython: collecting names", flush=True)
+        collect_names(sources, compiler, flags)
+        made = {name: read_text(os.path.join(GENHDR, name)) for name in products}
+        env.KeepText(key, json.dumps(made))  # noqa: F821
+    write("headers.stamp", key)
+
+
+def collect_names(sources, compiler, flags):
+    """Write what `headers` is about."""
     write(
         "mpversion.h",
         f'#define MICROPY_GIT_TAG "{VERSION}"\n#define MICROPY_GIT_HASH "f498a16c7"\n#define MICROPY_BUILD_DATE "2025-04-15"\n',
@@ -126,8 +147,7 @@ def headers():
     run([*preprocess, "cxxflags", "sources", *sources, "dependencies", "changed_sources", *sources])
     words = ""
     for path in (os.path.join(PROJECT, CORE, "py", "qstrdefs.h"), collect("qstr", text, scratch)):
-        with open(path) as file:
-            words += file.read() + "\n"
+        words += read_text(path) + "\n"
     # Q(...) lines hide in strings while the preprocessor resolves the conditions around them
     hidden = re.sub(r"(?m)^Q\(.*\)", r'"\g<0>"', words)
     shown = re.sub(r'(?m)^"(Q\(.*\))"', r"\1", run([compiler, "-E", *flags, "-"], hidden))
@@ -136,7 +156,6 @@ def headers():
     write("moduledefs.h", run([*tool("py", "makemoduledefs.py"), collect("module", text, scratch)]))
     write("root_pointers.h", run([*tool("py", "make_root_pointers.py"), collect("root_pointer", text, scratch)]))
     shutil.rmtree(scratch)
-    write("headers.stamp", key)
 
 
 def frozen():
