@@ -106,15 +106,18 @@ class Stm32Watchdog(Chip):
 
 
 class F4Converter(Chip):
-    """RM0390, chapter 13: ten times the channel, when it was started."""
+    """RM0390, chapter 13: ten times the channel, when it was started; 5 more from the third."""
 
-    SR, CR2, SQR3, DR = 0x4001_2000, 0x4001_2008, 0x4001_2034, 0x4001_204C
+    CLOCKS, CR2, SQR3, DR = 0x4002_3844, 0x08, 0x34, 0x4C
 
     def write(self, address: int, value: int) -> None:
         super().write(address, value)
-        if address == self.CR2 and value >> 30 & 1:
-            assert value & 1, "started while it is off"
-            self.words |= {self.SR: 2, self.DR: 10 * (self.read(self.SQR3) & 31)}
+        for base, clock, more in ((0x4001_2000, 8, 0), (0x4001_2200, 10, 5)):
+            if address == base + self.CR2 and value >> 30 & 1:
+                assert self.read(self.CLOCKS) >> clock & 1, "it has no clock"
+                assert value & 1, "started while it is off"
+                self.words[base] = 2
+                self.words[base + self.DR] = 10 * (self.read(base + self.SQR3) & 31) + more
 
 
 class L4Converter(Chip):
@@ -623,21 +626,22 @@ def test_an_stm32_resets_into_its_bootloader(
     ("id", "converter", "channels"),
     [
         ("nucleo_f446re", F4Converter, {"PA0": 0, "PA7": 7, "PB1": 9, "PC5": 15, "PB2": None}),
-        ("nucleo_f746zg", F4Converter, {"PA3": 3, "PC0": 10, "PD0": None}),
+        ("nucleo_f746zg", F4Converter, {"PA3": 3, "PC0": 10, "PD0": None, "PF2": None, "PF11": None}),
+        ("nucleo_f746zg", F4Converter, {"PF3": 9.5, "PF5": 15.5, "PF10": 8.5}),
         ("nucleo_l476rg", L4Converter, {"PC0": 1, "PC3": 4, "PA0": 5, "PC4": 13, "PB1": 16, "PA8": None}),
         ("nrf52840_dk", NordicConverter, {"P0.02": 1, "P0.31": 8, "P0.06": None, "P1.02": None}),
         ("pico", PicoConverter, {"GP26": 0, "GP29": 3, "GP25": None}),
     ],
 )
 def test_a_converter_is_started_and_read(
-    glue: Callable[[str, Chip], Call], id: str, converter: type[Chip], channels: dict[str, int | None]
+    glue: Callable[[str, Chip], Call], id: str, converter: type[Chip], channels: dict[str, float | None]
 ) -> None:
     call = glue(id, converter())
     for name, channel in channels.items():
         pin = call("fn_pin_called", name)
         assert call("fn_adc_open", pin) == (LACKS if channel is None else 0), name
         if channel is not None:
-            assert call("fn_adc_read", pin) == 10 * channel << 4, name
+            assert call("fn_adc_read", pin) == int(10 * channel) << 4, name
 
 
 H7_INPUTS = {
