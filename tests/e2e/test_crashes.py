@@ -9,9 +9,10 @@ from breaking import CALL_FOR_EVER, UNDEFINED, address_of, broken, jump_to, load
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
 from firmnet.devices import qemu, serial
-from firmnet.devices.crash import GUARD_BYTES, Crash, Crashed, last_words
+from firmnet.devices.crash import Crash, Crashed, last_words
 from firmnet.targets import core_named
 from firmnet.targets.isa import CoreName
+from firmnet.targets.runtimes import GUARD_BYTES
 
 
 def said_of(artifact: Artifact, layer: str, code: bytes, folder: Path) -> str:

@@ -10,7 +10,7 @@ from layered_networks import residual
 from firmnet.assets import assets
 from firmnet.build.sizes import CORE_GUARD_BYTES, FirmwareSizes, check_fit, measure, overflow
 from firmnet.errors import VerificationError
-from firmnet.targets import Runtime, load_board, needs
+from firmnet.targets import Runtime, load_board, needs, stack_is_low
 
 MODEL = """
 #include <stdint.h>
@@ -169,7 +169,7 @@ def test_our_own_script_reserves_room_that_is_not_counted_twice(runtime: Runtime
         "__ram_origin": chip.ram_origin,
         "__ram_bytes": chip.ram_bytes,
         "__stack_bytes": least.stack_bytes,
-        "__stack_is_low": runtime == "c",
+        "__stack_is_low": stack_is_low(board, runtime),
         "__heap_min_bytes": least.heap_bytes,
     }
     (tmp_path / "net.c").write_text(MODEL.format(arena=20_000))

@@ -257,6 +257,14 @@ def test_a_fault_is_told_over_usb_with_its_layer(
     assert "'layer_2'" in str(told.value)
 
 
+def test_a_stack_of_the_c_runtime_that_overflows_is_told(pool_in_c: Artifact, tmp_path: Path) -> None:
+    """Into RAM that nothing else uses: this core could not tell of a fault where there is none."""
+    elf = broken(pool_in_c, "layer_2", CALL_FOR_EVER, tmp_path)
+    board = EmulatedDevice(pool_in_c, rp2040js.emulated(pool_in_c, elf), "rp2040js", 30)
+    with board as device, pytest.raises(Crashed, match=r"'layer_2'.* stack of 2,048 bytes has overflown"):
+        device.run(pool_in_c.samples[:1])
+
+
 def test_a_second_stage_that_the_boot_rom_would_not_take_is_said(pool: Artifact, tmp_path: Path) -> None:
     elf = (pool.firmware / "firmware.elf").read_bytes()
     stage = (pool.firmware / "firmware.bin").read_bytes()[:252]

@@ -17,7 +17,7 @@ from ..ir import Graph, Port, Tensor
 from ..manifest import stream_of
 from ..plan import KeptAnswers
 from ..qmath import pixel_divisor
-from ..targets import Board, Runtime, board_to_json, core_named, needs, storage_of
+from ..targets import Board, Runtime, board_to_json, core_named, needs, stack_is_low, storage_of
 from .templates import render
 
 INCLUDES = (
@@ -260,7 +260,7 @@ def _board_json(board: Board, runtime: Runtime) -> str:
         "ram_origin": f"{chip.ram_origin:#x}",
         "stack_bytes": taken.stack_bytes,
         "heap_min_bytes": taken.heap_bytes,
-        "stack_is_low": int(runtime == "c"),
+        "stack_is_low": int(stack_is_low(board, runtime)),
     }
     upload = {
         "maximum_size": chip.flash_bytes,

@@ -15,7 +15,7 @@ from ..artifact import Artifact
 from ..errors import UserError, VerificationError
 from ..image import Image, Region, read_image
 from ..provenance import published
-from ..targets.runtimes import needs
+from ..targets.runtimes import GUARD_BYTES, needs
 from .parts import Parts
 
 IN_HEX = rb"(?: [0-9a-f]{8})"
@@ -24,8 +24,6 @@ LAST_WORDS = re.compile(
 )
 LAST_WORDS_BYTES = 200
 """No such line is longer."""
-GUARD_BYTES = 512
-"""So many bytes below the stack nothing may touch."""
 STACK_IN_VAIN = 1 << 4 | 1 << 12 | 1 << 20
 """Bits of CFSR: there was no room on the stack for what an exception puts there, or its limit was reached."""
 REASONS = (

@@ -20,7 +20,7 @@ from .meant import (
 )
 from .plugged import Computer, Drive, Plugged, PortInfo, Thing, UsbDevice
 from .remedy import BUSY, FORBIDDEN, HELD, REFUSED, remedy
-from .runtimes import RUNTIME_NAMES, AskedRuntime, Needs, Runtime, needs
+from .runtimes import RUNTIME_NAMES, AskedRuntime, Needs, Runtime, needs, stack_is_low
 from .storage import SpareFlash, storage_of
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "path_of",
     "remedy",
     "returned",
+    "stack_is_low",
     "storage_of",
     "title",
     "user_folder",

@@ -15,6 +15,10 @@ RUNTIME_NAMES: dict[Runtime, str] = {"micropython": "MicroPython", "c": "the C r
 
 C_STACK_BYTES = 1_536
 """448 of them for run(), the rest for the link, the board's port and interrupts."""
+GUARD_BYTES = 512
+"""Below the stack, or its own lowest where it is not the lowest of RAM: nothing may touch them (faults.h)."""
+MUTE_CORE = "cortex-m0plus"
+"""Locks up in silence as soon as a fault's frame does not fit its RAM."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,22 @@ class Needs:
     stack_bytes: int
 
 
+def stack_is_low(board: Board, runtime: Runtime) -> bool:
+    """Whether our own build has the stack below all variables, so that what overflows it leaves the RAM.
+
+    Elsewhere MicroPython's heap lies below it, or the RAM that the C runtime leaves.
+    """
+    return runtime == "c" and board.chip.core != MUTE_CORE
+
+
 def needs(board: Board, runtime: Runtime) -> Needs:
     """Of MicroPython 204,000 to 221,000 bytes of flash on bare metal, 17,000 of them `machine`'s, of the C
     runtime 6,085, with the start of the board; Arduino cores take more. UserError for MicroPython on a board
     whose file leaves it out.
     """
     if runtime == "c":
-        return Needs(5_000, 450, 0, C_STACK_BYTES)
+        guard_bytes = 0 if stack_is_low(board, runtime) else GUARD_BYTES
+        return Needs(5_000, 450, 0, C_STACK_BYTES + guard_bytes)
     if board.micropython is None:
         raise UserError(
             f"{board.name} has no MicroPython: its board file has no table [micropython]; generate it with "
