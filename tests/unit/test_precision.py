@@ -139,7 +139,7 @@ def test_a_layer_asked_to_be_what_it_cannot_be(monkeypatch: pytest.MonkeyPatch) 
     ("asked", "right"),
     [
         (None, Precision()),
-        ("int8", Precision()),
+        ("int8", Precision(widens_loops=False)),
         ("int16", Precision(Dtype.INT16)),
         (["int16", "conv=int8"], Precision(Dtype.INT16, {"conv": Dtype.INT8})),
         ({"conv": Dtype.INT16, "x": "int16"}, Precision(named={"conv": Dtype.INT16, "x": Dtype.INT16})),

@@ -1,7 +1,7 @@
 """Which precision did the user ask for? One for all, others by layer, or the least that is good enough."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import UserError
 from ..ir import Dtype
@@ -17,6 +17,7 @@ MOST_SNR_DB = 120.0
 class Precision:
     """Types of activations: `default`, but for those of `named` layers, inputs and states.
 
+    `widens_loops`: what a model computes again and again from itself is int16 unless it is named (see loops).
     `auto`: which others are int16 is found out, so that outputs have `target_snr_db`; or so that
     `target_accuracy` (a fraction) is reached on the test set.
     """
@@ -26,6 +27,7 @@ class Precision:
     auto: bool = False
     target_snr_db: float = TARGET_SNR_DB
     target_accuracy: float | None = None
+    widens_loops: bool = True
 
 
 Asked = str | Precision | Iterable[str] | Mapping[str, str | Dtype] | None
@@ -38,7 +40,7 @@ def read_precision(
     """What these words mean; UserError for others, and for a target where nothing is to be found out."""
     if isinstance(asked, Precision):
         return asked
-    default, named, auto = Dtype.INT8, dict[str, Dtype](), False
+    default, named, auto, narrow = Dtype.INT8, dict[str, Dtype](), False, False
     if isinstance(asked, Mapping):
         named = {name: Dtype(dtype) for name, dtype in asked.items() if isinstance(dtype, Dtype)}
     for word in _words(asked):
@@ -49,9 +51,10 @@ def read_precision(
             auto = True
         else:
             default = _dtype(word, word)
+            narrow = default is Dtype.INT8
     if auto and default is not Dtype.INT8:
         raise UserError(f"the precision is both auto and {default}: leave one of them out")
-    return _aimed(Precision(default, named, auto), target_snr_db, target_accuracy)
+    return _aimed(Precision(default, named, auto, widens_loops=not narrow), target_snr_db, target_accuracy)
 
 
 def _aimed(precision: Precision, snr_db: float | None, accuracy: float | None) -> Precision:
@@ -64,7 +67,7 @@ def _aimed(precision: Precision, snr_db: float | None, accuracy: float | None) -
     if accuracy is not None and not 0 < accuracy <= 1:
         raise UserError(f"an accuracy of {accuracy:g} makes no sense: give a fraction such as 0.97")
     snr = TARGET_SNR_DB if snr_db is None else snr_db
-    return Precision(precision.default, precision.named, precision.auto, snr, accuracy)
+    return replace(precision, target_snr_db=snr, target_accuracy=accuracy)
 
 
 def _words(asked: Asked) -> list[str]:

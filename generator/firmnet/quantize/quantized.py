@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
-from ..ir import Array, Graph
+from ..ir import Array, Dtype, Graph
 from ..ops import OPS
 from .apply import Draft, apply, draft, finish, parameters
 from .correct import corrected
 from .equalize import equalized
+from .loops import loop_types
 from .lost import Lost, lost
 from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
 from .precision import Asked, Precision, read_precision
@@ -20,6 +21,7 @@ from .runs import SampleRuns, float_runs
 from .samples import check_samples
 from .search import Found16, search
 from .trial import Judge, Trial
+from .types import by_tensor
 
 BUDGET = 1_000_000_000
 """What comparing ranges may cost, in multiply-accumulates (about nanoseconds)."""
@@ -65,7 +67,7 @@ def quantize(
     must run first).
     """
     check_ranges(ranges)
-    asked = read_precision(precision)
+    asked = _widened(graph, read_precision(precision))
     checked = check_samples(samples, graph, what)
     floats = float_runs(graph, checked)
     method: Method = "minmax" if ranges == "auto" else ranges
@@ -93,6 +95,12 @@ def quantize(
         events = tuple(event.with_minmax(floats.integers(wide)) for event in events)
     narrow = apply(graph, observed, asked.named) if found else None
     return Quantized(integer, quality, events, found_ranges, found, narrow)
+
+
+def _widened(graph: Graph, asked: Precision) -> Precision:
+    """With int16 where rounding would add up from run to run."""
+    loops = loop_types(graph, asked.named) if asked.widens_loops and asked.default is Dtype.INT8 else {}
+    return replace(asked, named={**loops, **dict(by_tensor(graph, asked.named))}) if loops else asked
 
 
 def check_ranges(asked: str) -> None:

@@ -1,0 +1,60 @@
+"""Which activations does a model compute anew from themselves, run after run? Their rounding adds up."""
+
+from collections.abc import Mapping, Sequence
+
+from ..ir import Dtype, Graph, Node
+from ..ops import OPS
+from .apply import own_constants
+from .groups import rescaled
+from .types import NamedTypes, typed
+
+
+def loop_types(graph: Graph, named: NamedTypes) -> NamedTypes:
+    """int16 for states that are computed from themselves, and what is between such a state and its next.
+
+    Not where users have named a type, nor where a layer computes with int8 alone. What is only moved on, as
+    in a window of frames, stays as it is: its rounding does not add up.
+    """
+    chosen = loops(graph)
+    if not chosen:
+        return {}
+    wide = typed(rescaled(own_constants(graph)), named, Dtype.INT16)
+    return {name: Dtype.INT16 for name in chosen if wide.of(name) is Dtype.INT16}
+
+
+def loops(graph: Graph) -> tuple[str, ...]:
+    """The activations from which, by way of states, they are computed again."""
+    onward: dict[str, list[str]] = {}
+    back: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        for x in graph.activations(node):
+            for y in node.outputs:
+                onward.setdefault(x, []).append(y)
+                back.setdefault(y, []).append(x)
+    for state in graph.states:
+        onward.setdefault(state.next, []).append(state.tensor)
+        back.setdefault(state.tensor, []).append(state.next)
+    found: dict[str, None] = {}
+    for state in graph.states:
+        loop = _reached(state.tensor, onward) & _reached(state.tensor, back)
+        if any(_computes(node, loop) for node in graph.nodes):
+            found |= dict.fromkeys(sorted(loop))
+    return tuple(found)
+
+
+def _computes(node: Node, loop: frozenset[str]) -> bool:
+    """Whether a layer of the loop makes other values than it is given."""
+    inside = not loop.isdisjoint(node.inputs) and not loop.isdisjoint(node.outputs)
+    return inside and not OPS[node.op].keeps_qparams and not OPS[node.op].view
+
+
+def _reached(start: str, along: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """What one comes to from a tensor, itself only if there is a way round."""
+    found: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for name in along.get(waiting.pop(), ()):
+            if name not in found:
+                found.add(name)
+                waiting.append(name)
+    return frozenset(found)
