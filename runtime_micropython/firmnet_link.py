@@ -20,7 +20,7 @@ MAGIC = b"\xf1\x4e"
 VERSION = 6
 ANSWER = 0x80
 HELLO, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART = 1, 2, 3, 4, 5, 6, 7, 8, 9
-BAUD = 12
+BAUD, STATE, SET_STATE = 12, 13, 14
 NAK, READY, STRANGER, FAULT = 0x15, 0x16, 0x17, 0x18
 
 STEPS = RUN, CHECKSUMS, DUMP
@@ -33,6 +33,7 @@ STRIKES = 3  # so many damaged frames in a row mean that the host speaks at anot
 SETTLE_MS = 30  # the host takes so long to change its rate, too
 WINDOW = 8  # more requests are never under way
 KEPT_BYTES = 2048  # answers to remember take no more of the heap, and keep it after serve()
+UNSET = 0xFFFFFFFF  # the step of a model whose states have not arrived whole
 SPARE_BYTES = 4096  # of the heap that stay free for what Python does here
 PACKET_BYTES = 64  # of USB: a frame that fills its last one is followed by a zero, else the host's USB waits for more
 
@@ -50,6 +51,7 @@ _image = memoryview(_waste)[:12]  # where the payload of an image request has co
 
 _inputs = [_firmnet.input(i, True) for i in range(len(_firmnet.ports()[0]))]
 _outputs = tuple([_firmnet.output(i, True) for i in range(len(_firmnet.ports()[1]))])
+_states = tuple([_firmnet.state(i, True) for i in range(len(_firmnet.ports()[2]))])
 
 _session = 0  # the host's, by its hello; 0 since the board began
 _before = 0  # the session before
@@ -86,7 +88,7 @@ def _make_room():
     gc.collect()
     ring, room, frame = None, _firmnet.ring(None), _step_bytes() + 24
     layers = range(_firmnet.layer_count())
-    answer = 4 * len(layers) + sum([len(y) for y in _outputs]) + 4
+    answer = 4 * (len(layers) + len(_states)) + sum([len(y) for y in _outputs]) + 4
     _window = 1
     if 2 * answer > KEPT_BYTES:
         return ring
@@ -171,7 +173,8 @@ def _slow_down():
 def _receive():
     """Read the frame whose first byte has come and return its CRC-32; None when it is damaged.
 
-    Only the inputs of the next step go into the arena, for there they overwrite the answer to the last one.
+    Only the inputs of the next step go into the arena, for there they overwrite the answer to the last one. What is to be
+    remembered goes where it belongs; until it is there whole, no step is the next one.
     """
     if _firmnet.read(_rest, GAP_MS) < len(_rest) or _head[0] != MAGIC[0] or _head[1] != MAGIC[1]:
         return None
@@ -184,6 +187,16 @@ def _receive():
         if crc is not None and session == _session and not _found(number) and _is_next():
             _make_way()
             for x in _inputs:
+                crc = None if crc is None else _take(x, crc)
+            length = 0
+    elif kind == SET_STATE and length == _state_bytes():
+        crc = _take(_asked, crc)
+        length -= len(_asked)
+        if crc is not None and session == _session and not _found(number):
+            _firmnet.reset()
+            _firmnet.steps(UNSET)
+            _kept.clear()
+            for x in _states:
                 crc = None if crc is None else _take(x, crc)
             length = 0
     while length and crc is not None:
@@ -203,6 +216,11 @@ def _take(into, crc):
 def _step_bytes():
     """Bytes of payload of a request to run."""
     return len(_asked) + sum([len(x) for x in _inputs])
+
+
+def _state_bytes():
+    """Bytes of payload of a request that sets the states; -1 where there are none."""
+    return len(_asked) + sum([len(x) for x in _states]) if _states else -1
 
 
 def _is_next():
@@ -247,6 +265,8 @@ def _answer(kind, number, length, asked):
         _send(COUNTERS | ANSWER, number, asked, struct.pack("<5I", *numbers))
     elif kind == IMAGE and length == len(_image):
         _send(IMAGE | ANSWER, number, asked, struct.pack("<I", _firmnet.image(_image)))
+    elif kind == STATE and _states and not length:
+        _send(STATE | ANSWER, number, asked, struct.pack("<I", _firmnet.steps()), *_states)
     elif found and (kind == AGAIN or asked == found[2]):
         _send(found[1] | ANSWER, number, found[2], *found[5])
     elif kind == AGAIN:
@@ -256,6 +276,9 @@ def _answer(kind, number, length, asked):
     elif kind == RESTART and not length:
         _firmnet.reset()
         _kept.clear()
+        _keep(number, kind, asked, ())
+    elif kind == SET_STATE and length == _state_bytes():
+        _firmnet.steps(step)
         _keep(number, kind, asked, ())
     elif kind not in STEPS or length != _step_bytes():
         raise ValueError("%d bytes of payload for a frame of kind %d" % (length, kind))
@@ -316,7 +339,7 @@ def _compute(kind, layer):
         _runs += 1
         _firmnet.dump(layer, values)
         return (values,)
-    checksums = bytearray(4 * _firmnet.layer_count()) if kind == CHECKSUMS else None
+    checksums = bytearray(4 * (_firmnet.layer_count() + len(_states))) if kind == CHECKSUMS else None
     _runs += 1
     if checksums is None:
         _firmnet.run()

@@ -22,6 +22,7 @@ from breaking import CALL_FOR_EVER, UNDEFINED, address_of, broken, store_to
 from flipping import Flip, flips
 from lying import hello_with
 from noisy_line import Change, Damage, InFrames, noisy, replaced
+from sequence_faults import ANSWERS, REQUESTS, line_with
 from torch import nn
 
 import firmnet
@@ -67,6 +68,7 @@ SIGNS = (
     ("checksums of layers", r"the first wrong layer is ('\w+')"),
     ("fingerprint", r"runs another firmware: its (fingerprint)"),
     ("hello against manifest", r"runs another firmware: (its [\w' ]+) \("),
+    ("session in hello", r"the board was reset in the .*the sequence ended before (step \d+)"),
     ("session in hello", r"the board (was reset in the middle of the run, after \d+ good answers)"),
     ("number of the answer", r"(answered request \d+ once more)"),
     ("CRC-32 of the request", r"(gave the answer to request \d+ as that to request \d+)"),
@@ -269,6 +271,11 @@ LINE: dict[str, Callable[[], Change]] = {
 }
 
 
+SEQUENCES = {f"in a sequence: {fault}": fault for fault in (*REQUESTS, *ANSWERS)}
+"""What a line does once, while several steps of a model that remembers are under way."""
+INTERRUPTED = "in a sequence: reset"
+
+
 # ---- each of them, verified ----
 
 
@@ -290,7 +297,7 @@ def told(
         said = str(error)
     seconds = time.monotonic() - began
     if verdict and verdict.ok:
-        how = "recovered" if fault in LINE else "VERIFIED"
+        how = "recovered" if fault in LINE or fault in SEQUENCES else "VERIFIED"
         by = f"asked again {resends} times" if resends else "passed over"
         return Told(fault, how, by, f"all {len(inputs)} outputs right", seconds, said)
     by, where = noticed(said)
@@ -312,6 +319,46 @@ def on_line(artifact: Artifact, fault: str) -> Told:
             yield device
 
     return told(artifact, fault, opened)
+
+
+class Recurrent(nn.Module):
+    """A state that is computed from itself: (1, 6) → (1, 3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.zeros(1, 8))
+        self.x, self.w, self.y = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.h = torch.tanh(self.x(x) + self.w(self.h))
+        return self.y(self.h)
+
+
+def recurrent(folder: Path) -> Artifact:
+    """A firmware whose model remembers."""
+    torch.manual_seed(3)
+    steps = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
+    deployment = firmnet.compile(Recurrent().eval(), steps, board="netduinoplus2", name="recurrent")
+    deployment.build(folder / "recurrent", emulate=True)
+    assert deployment.artifact is not None
+    return Artifact.open(deployment.artifact.path)
+
+
+def in_sequence(artifact: Artifact) -> Iterator[Told]:
+    for fault, what in SEQUENCES.items():
+
+        @contextmanager
+        def opened(what: str = what) -> Iterator[SerialDevice]:
+            with (
+                qemu.emulated(artifact) as emulator,
+                line_with(what, emulator.url) as line,
+                serial.open(artifact, line, timeout_s=TIMEOUT_S) as device,
+            ):
+                yield device
+
+        yield told(artifact, fault, opened)
+    interrupted = reset_in_the_middle(artifact, "reset while it infers")
+    yield replace(interrupted, fault=INTERRUPTED)
 
 
 def in_firmware(harness: Harness) -> Iterator[Told]:
@@ -414,6 +461,7 @@ def all_told(harness: Harness) -> Iterator[Told]:
     yield stopped(harness, "instruction that is none", UNDEFINED)
     yield killed(harness.artifact, "board that hangs", signal.SIGSTOP)
     yield killed(harness.artifact, "board that is unplugged", signal.SIGKILL)
+    yield from in_sequence(recurrent(harness.folder))
 
 
 # ---- many inferences on a bad line ----

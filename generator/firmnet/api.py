@@ -421,11 +421,14 @@ def verify(
     port: str | None = None,
     layers: bool = False,
     own_firmware: bool = False,
+    from_step: int = 0,
     progress: devices.RunsDone | None = None,
 ) -> Verdict:
     """Compare every output element of the oracle with the emulated board's, or the board's at `port`.
 
     `own_firmware`: that board runs a program of yours with the generated files and the link in it.
+    `from_step`: of a model that remembers so many steps are left to the oracle, and the board begins with
+    what it remembers then.
     """
     opened = _opened(artifact)
     given = integers(opened, inputs)
@@ -433,7 +436,7 @@ def verify(
     emulated = emulator.kind if emulator else "qemu"
     address = emulated if emulate else port_of(opened.board, port)
     with open(address, opened) as device:
-        return _compared(opened, device, given, layers, own_firmware, progress)
+        return _compared(opened, device, given, layers, own_firmware, progress, from_step)
 
 
 def export_mpy(
@@ -497,6 +500,7 @@ def _compared(
     layers: bool,
     own_firmware: bool,
     progress: devices.RunsDone | None,
+    from_step: int = 0,
 ) -> Verdict:
     """The verdict on an opened device; `given` are the inputs and how many of their values are clipped."""
     values, clipped = given
@@ -508,6 +512,7 @@ def _compared(
         progress=progress,
         clipped=clipped,
         own_firmware=own_firmware,
+        from_step=from_step,
     )
 
 

@@ -28,6 +28,7 @@ from .options import (
     BoardsFolder,
     Calib,
     Emulate,
+    FromStep,
     HopOption,
     Inputs,
     Json,
@@ -343,6 +344,7 @@ def verify(
     port: PortOption = None,
     layers: Layers = False,
     own_firmware: OwnFirmware = False,
+    from_step: FromStep = 0,
     json: Json = False,
 ) -> Outcome:
     """Compare every output of the board with the host's integer oracle, bit for bit."""
@@ -361,6 +363,7 @@ def verify(
                 port=port,
                 layers=layers,
                 own_firmware=own_firmware,
+                from_step=from_step,
                 progress=step.advance,
             )
             step.summary = found.device

@@ -90,21 +90,25 @@ def run_int(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = No
 class Stepper:
     """Runs of one graph, each of which begins with the state that the one before left.
 
-    Of a graph without states they do not depend on each other. `compute` is int_values or float_values.
+    Of a graph without states they do not depend on each other. `state` is what its tensors hold now.
+    `compute` is int_values or float_values.
     """
 
-    def __init__(self, graph: Graph, compute: Callable[..., Values] = int_values) -> None:
+    def __init__(
+        self, graph: Graph, compute: Callable[..., Values] = int_values, state: Values | None = None
+    ) -> None:
+        """`state`: what the states' tensors hold at first; None: as after a reset."""
         self.graph, self._compute = graph, compute
-        self.reset()
+        self.state = initial(graph) if state is None else state
 
     def reset(self) -> None:
         """Every state holds its initial value again."""
-        self._state = initial(self.graph)
+        self.state = initial(self.graph)
 
     def __call__(self, *inputs: Array) -> Values:
         """One run: every activation by name."""
-        values = self._compute(self.graph, *inputs, state=self._state)
-        self._state = following(self.graph, values)
+        values = self._compute(self.graph, *inputs, state=self.state)
+        self.state = following(self.graph, values)
         return values
 
 

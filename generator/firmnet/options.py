@@ -189,6 +189,15 @@ OwnFirmware = Annotated[
         help="The board runs a program of yours with the generated files in it: its flash is not compared.",
     ),
 ]
+FromStep = Annotated[
+    int,
+    typer.Option(
+        "--from-step",
+        min=0,
+        help="Of a model that remembers: begin with what it remembers after so many steps.",
+        metavar="N",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on stdout, everything else on stderr.")
 ]

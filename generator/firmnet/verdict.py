@@ -42,6 +42,14 @@ class WrongLayer:
 
 
 @dataclass(frozen=True)
+class WrongState:
+    """What the model remembers of a step is wrong, though every layer of that step is right."""
+
+    name: str
+    step: int
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a comparison found. An output counts as exact when every element equals the oracle's.
 
@@ -52,7 +60,8 @@ class Verdict:
     `image_bytes` of the device's memory are as they were built; None where it runs no firmware, or one
     that the user built (`own_firmware`). `calls`: what
     users call, with real numbers; None where the device cannot be called so, or is wrong already. `coverage`:
-    what the inputs reach, by the oracle's values.
+    what the inputs reach, by the oracle's values. Inputs and steps are counted from `from_step` on, where the
+    comparison began; `state`: the first that was wrong, where no layer was.
     """
 
     device: str
@@ -69,6 +78,8 @@ class Verdict:
     coverage: Coverage | None = None
     remembers: bool = False
     own_firmware: bool = False
+    state: WrongState | None = None
+    from_step: int = 0
 
     @property
     def ok(self) -> bool:
@@ -76,7 +87,7 @@ class Verdict:
 
     @property
     def _exact(self) -> bool:
-        return self.exact == self.total and not self.inputs_with_wrong_layers
+        return self.exact == self.total and not self.inputs_with_wrong_layers and self.state is None
 
     @property
     def warning(self) -> str:
@@ -98,7 +109,12 @@ class Verdict:
             return f"verified: {head}{layers}{image}{calls}" + (
                 f"; but {self.warning}" if self.warning else ""
             )
-        if self.layer is None and self.steady:
+        if self.state is not None:
+            where = (
+                f"; every layer is right, but the state {self.state.name!r} is wrong after step "
+                f"{self.state.step + self.from_step}"
+            )
+        elif self.layer is None and self.steady:
             where = f"; every layer is right, yet in {REPEATS} more runs the same wrong outputs came"
         elif self.layer is None:
             where = "; run again, it answered otherwise: it does not compute the same twice"
@@ -109,7 +125,7 @@ class Verdict:
             where += f", {self.layer.differing} of its {self.layer.size} values differ"
         shown = self.example or (self.layer and self.layer.example)
         if shown:
-            which = f"{'step' if self.remembers else 'input'} {shown.input}"
+            which = f"{'step' if self.remembers else 'input'} {shown.input + self.from_step}"
             output = f", output {shown.output!r}" if shown.output else ""
             where += (
                 f" ({which}{output}, element {shown.element}: expected {shown.expected}, got {shown.got})"

@@ -12,7 +12,7 @@ import numpy as np
 from .artifact import Artifact
 from .calls import Calls, Prediction, compared, expected_info, prediction, real_samples, wrong_info
 from .coverage import Reached
-from .devices.device import Device, HasCalls, HasFlash, RunResult, stored
+from .devices.device import Device, HasCalls, HasFlash, Remembering, RunResult, stored
 from .errors import UserError, VerificationError
 from .interpret import Stepper
 from .ir import Array, Node, unwrapped, wrapped
@@ -21,7 +21,7 @@ from .ops import OPS
 from .plan import STACK_BYTES
 from .provenance import check_unedited
 from .targets import isa
-from .verdict import REPEATS, Mismatch, Verdict, WrongLayer
+from .verdict import REPEATS, Mismatch, Verdict, WrongLayer, WrongState
 
 SUSPECTS = 8
 """So many wrong inputs are run again with layer checksums; the earliest wrong layer of all is named."""
@@ -31,7 +31,9 @@ ORACLE = ("graph.json", "constants.npz")
 
 @dataclass(frozen=True)
 class Expected:
-    """The oracle's outputs, side by side (N, values), and, if asked for, layer CRC-32s (N, layers)."""
+    """The oracle's outputs, side by side (N, values), and, if asked for, CRC-32s of what layers write and
+    then of what states hold (N, layers + states).
+    """
 
     outputs: Array
     checksums: Array
@@ -65,6 +67,7 @@ def verify(
     progress: Callable[[int], None] | None = None,
     clipped: float | None = None,
     own_firmware: bool = False,
+    from_step: int = 0,
 ) -> Verdict:
     """Compare every element of every output for every input (N, *sample shape), in the model's own order.
 
@@ -74,10 +77,13 @@ def verify(
     With `layers` the CRC-32 of every layer's output is compared as well. A few float samples made from the
     inputs go all the way that a user's call goes. `clipped`, where the inputs were floats, is the share of
     their values that int8 does not hold. `own_firmware`: the generated files are in a firmware that somebody
-    else built, so there is nothing to compare its flash with. Raises UserError when the inputs do
-    not fit the model, VerificationError when the board runs another firmware or stops answering.
+    else built, so there is nothing to compare its flash with. `from_step`: so many steps are computed by the
+    oracle alone, and the device begins with what the model remembers then. Raises UserError when the inputs
+    do not fit the model, VerificationError when the board runs another firmware or stops answering.
     """
     check_inputs(artifact, inputs)
+    begin = _begin(artifact, device, inputs, from_step)
+    inputs = at(inputs, slice(from_step, None))
     check_oracle(artifact)
     check_fingerprint(artifact, device)
     if layers:
@@ -87,12 +93,12 @@ def verify(
     host = ThreadPoolExecutor(1)  # the oracle computes while the board does
     try:
         asked = host.submit(_asked, artifact, inputs) if isinstance(device, HasCalls) else None
-        runs, count = Stepper(artifact.graph), count_of(artifact, inputs)
+        runs, count = begin.stepper(), count_of(artifact, inputs)
         soon = [host.submit(oracle, artifact, at(inputs, [i]), layers, reached, runs) for i in range(count)]
         image_bytes = None
         if isinstance(device, HasFlash) and not own_firmware:
             image_bytes = measure(artifact, device)
-        device.reset()
+        begin.device()
         result = device.run(inputs, layers=layers, progress=progress)
         expected = _joined([future.result() for future in soon])
         wanted = asked and asked.result()
@@ -101,15 +107,19 @@ def verify(
     got = _answered(artifact, device, result.outputs, count)
     wrong = got != expected.outputs
     suspects = np.flatnonzero(wrong.any(axis=1))
-    bad_layers = None
+    bad_layers, odd_state = None, ""
     if layers:
-        checksums = _like(expected.checksums, result.layers, f"layer checksums of {device.name}")
+        checksums = _like(expected.checksums, _checksums(result), f"layer checksums of {device.name}")
         bad_layers = (checksums != expected.checksums).any(axis=1)
         suspects = np.flatnonzero(wrong.any(axis=1) | bad_layers)
+    elif not len(suspects) and (odd_state := _odd_state(artifact, device, runs)):
+        suspects = np.array([count - 1])
     tried = np.arange(suspects[0] + 1) if artifact.graph.states and len(suspects) else suspects[:SUSPECTS]
-    wrong_layer = _first_wrong_layer(artifact, device, inputs, tried)
-    unexplained = len(tried) > 0 and wrong_layer is None
-    steady = _stays_the_same(device, inputs, tried, result, layers) if unexplained else None
+    wrong_layer, wrong_state = _first_wrong(artifact, device, inputs, tried, begin)
+    if odd_state and wrong_layer is None and wrong_state is None:
+        wrong_state = WrongState(odd_state, count - 1)
+    unexplained = len(tried) > 0 and wrong_layer is None and wrong_state is None
+    steady = _stays_the_same(device, inputs, tried, result, layers, begin) if unexplained else None
     return Verdict(
         device=device.name,
         total=count,
@@ -127,7 +137,39 @@ def verify(
         else None,
         coverage=reached.coverage(clipped),
         remembers=bool(artifact.graph.states),
+        state=wrong_state,
+        from_step=from_step,
     )
+
+
+@dataclass(frozen=True)
+class _Begin:
+    """With what the first of the inputs begins: as after a reset, or in the middle of a sequence."""
+
+    device: Callable[[], None]
+    stepper: Callable[[], Stepper]
+
+
+def _begin(artifact: Artifact, device: Device, inputs: Any, from_step: int) -> _Begin:
+    """UserError for a step that there is not, or a device whose state cannot be set."""
+    graph = artifact.graph
+    if not from_step:
+        return _Begin(device.reset, lambda: Stepper(graph))
+    count = count_of(artifact, inputs)
+    if not graph.states:
+        raise UserError(
+            f"model {artifact.manifest.name!r} remembers nothing: leave out the step to begin with"
+        )
+    if not 0 < from_step < count:
+        raise UserError(f"there is no step {from_step}: the inputs are steps 0 to {count - 1}")
+    if not isinstance(device, Remembering):
+        raise UserError(f"the state of {device.name} cannot be set: begin with step 0")
+    before = Stepper(graph)
+    for sample in zip(*stored(artifact.manifest.inputs, at(inputs, slice(0, from_step))), strict=True):
+        before(*sample)
+    held = before.state
+    named = {state.name: held[state.tensor] for state in graph.states}
+    return _Begin(lambda: device.resume(named, from_step), lambda: Stepper(graph, state=held))
 
 
 def at(inputs: Any, which: Any) -> Any:
@@ -218,7 +260,9 @@ def oracle(
         if reached:
             reached.add(values)
         if layers:
-            checksums.append([zlib.crc32(made(nodes[x.name], values)) for x in artifact.manifest.layers])
+            held = [zlib.crc32(values[state.next].tobytes()) for state in graph.states]
+            crcs = [zlib.crc32(made(nodes[x.name], values)) for x in artifact.manifest.layers]
+            checksums.append([*crcs, *held])
     each = [np.concatenate(rows) for rows in zip(*outputs, strict=True)]
     ordered = [edge.samples(rows) for edge, rows in zip(artifact.manifest.outputs, each, strict=True)]
     return Expected(_flat(artifact, unwrapped(ordered)), np.array(checksums, np.uint32))
@@ -289,27 +333,51 @@ def _example(artifact: Artifact, got: Array, expected: Array) -> Mismatch | None
     raise AssertionError("an element lies in one of the outputs")
 
 
-def _first_wrong_layer(artifact: Artifact, device: Device, inputs: Any, tried: Array) -> WrongLayer | None:
-    """Run a few suspects again with checksums, find the earliest layer that differs and dump it."""
-    if not len(tried) or not artifact.manifest.layers:
-        return None
-    expected = oracle(artifact, at(inputs, tried), layers=True).checksums
-    device.reset()
-    got = device.run(at(inputs, tried), layers=True).layers
+def _odd_state(artifact: Artifact, device: Device, runs: Stepper) -> str:
+    """The first state in which a device holds something else than the oracle after the last step; else ""."""
+    if not artifact.graph.states or not isinstance(device, Remembering):
+        return ""
+    states, held = artifact.graph.states, device.state
+    return next((s.name for s in states if not np.array_equal(held[s.name], runs.state[s.tensor])), "")
+
+
+def _checksums(result: RunResult) -> Array | None:
+    """Of layers and states, side by side."""
+    parts = [part for part in (result.layers, result.states) if part is not None]
+    return np.concatenate(parts, axis=1) if parts else None
+
+
+def _first_wrong(
+    artifact: Artifact, device: Device, inputs: Any, tried: Array, begin: _Begin
+) -> tuple[WrongLayer | None, WrongState | None]:
+    """Run a few suspects again with checksums, find the earliest layer that differs and dump it; or, where
+    all layers of the first wrong step are right, the state.
+    """
+    layers = artifact.manifest.layers
+    if not len(tried) or not layers:
+        return None, None
+    expected = oracle(artifact, at(inputs, tried), layers=True, runs=begin.stepper()).checksums
+    begin.device()
+    got = _checksums(device.run(at(inputs, tried), layers=True))
     wrong = _like(expected, got, f"layer checksums of {device.name}") != expected
     if not wrong.any():
-        return None
+        return None, None
     if artifact.graph.states:  # a wrong step makes those after it wrong, from their first layer on
-        wrong = wrong & (np.arange(len(wrong)) == np.flatnonzero(wrong.any(axis=1))[0])[:, np.newaxis]
+        first = int(np.flatnonzero(wrong.any(axis=1))[0])
+        wrong = wrong & (np.arange(len(wrong)) == first)[:, np.newaxis]
     index = int(np.flatnonzero(wrong.any(axis=0))[0])
     i = int(tried[np.flatnonzero(wrong[:, index])[0]])
-    return _dumped(artifact, device, inputs, i, index)
+    if index >= len(layers):
+        return None, WrongState(artifact.manifest.states[index - len(layers)].name, i)
+    return _dumped(artifact, device, inputs, i, index, begin), None
 
 
-def _stays_the_same(device: Device, inputs: Any, tried: Array, first: RunResult, layers: bool) -> bool:
+def _stays_the_same(
+    device: Device, inputs: Any, tried: Array, first: RunResult, layers: bool, begin: _Begin
+) -> bool:
     """Whether a device gives the same answers to the same inputs every time."""
     for _ in range(REPEATS):
-        device.reset()
+        begin.device()
         again = device.run(at(inputs, tried), layers=layers)
         pairs = list(zip(_arrays(again.outputs), _arrays(first.outputs), strict=True))
         if again.layers is not None and first.layers is not None:
@@ -323,11 +391,11 @@ def _arrays(outputs: Any) -> tuple[Array, ...]:
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def _dumped(artifact: Artifact, device: Device, inputs: Any, i: int, index: int) -> WrongLayer:
+def _dumped(artifact: Artifact, device: Device, inputs: Any, i: int, index: int, begin: _Begin) -> WrongLayer:
     """What a layer makes of input i, or in step i, which comes after those before it."""
-    layer, runs = artifact.manifest.layers[index], Stepper(artifact.graph)
+    layer, runs = artifact.manifest.layers[index], begin.stepper()
     node = next(node for node in artifact.graph.nodes if node.name == layer.name)
-    device.reset()
+    begin.device()
     before = range(i) if artifact.graph.states else range(0)
     if before:
         device.run(at(inputs, list(before)))

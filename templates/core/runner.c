@@ -65,6 +65,10 @@ static int infer(session *s)
     }
     if (s->asked.kind == CHECK || s->asked.kind == PROFILE) {
         runner_write(words, 4u * model->layer_count);
+        for (uint32_t i = 0; s->asked.kind == CHECK && i < model->state_count; i++) {
+            const uint32_t crc = fn_crc32(0u, model->states[i].data, model->states[i].bytes);
+            runner_write(&crc, 4u);
+        }
     } else if (s->asked.kind == COUNT) {
         runner_write(&ticks, 4u);
     }

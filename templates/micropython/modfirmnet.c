@@ -100,15 +100,19 @@ static void continue_crc(void *context, uint32_t layer, const void *output, uint
     memcpy(word, &crc, 4u);
 }
 
-/* run_crc(buffer): runs; buffer of 4 * layer_count() bytes receives the CRC-32 of every layer's outputs. */
+/* run_crc(buffer): runs; buffer of 4 bytes for each layer and state receives the CRC-32 of every layer's outputs, then of what
+ * every state holds. */
 static mp_obj_t firmnet_run_crc(mp_obj_t buffer_in)
 {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(buffer_in, &buffer, MP_BUFFER_WRITE);
-    expect_bytes(4u * fn_deployed->layer_count, buffer.len);
+    expect_bytes(4u * (fn_deployed->layer_count + fn_deployed->state_count), buffer.len);
     memset(buffer.buf, 0, buffer.len);
     expect_stack();
     painted_run(continue_crc, buffer.buf);
+    for (uint32_t i = 0; i < fn_deployed->state_count; i++) {
+        continue_crc(buffer.buf, fn_deployed->layer_count + i, fn_deployed->states[i].data, fn_deployed->states[i].bytes);
+    }
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(firmnet_run_crc_obj, firmnet_run_crc);
@@ -150,12 +154,15 @@ static mp_obj_t firmnet_reset(void)
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_reset_obj, firmnet_reset);
 
-/* steps(): runs since the model was reset. */
-static mp_obj_t firmnet_steps(void)
+/* steps(): runs since the model was reset; steps(n): so many, where the states were set. */
+static mp_obj_t firmnet_steps(size_t n_args, const mp_obj_t *args)
 {
+    if (n_args) {
+        steps = (uint32_t)mp_obj_get_int_truncated(args[0]);
+    }
     return mp_obj_new_int_from_uint(steps);
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(firmnet_steps_obj, firmnet_steps);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_steps_obj, 0, 1, firmnet_steps);
 
 /* ---- inputs and outputs ---- */
 
@@ -182,6 +189,20 @@ static mp_obj_t firmnet_output(size_t n_args, const mp_obj_t *args)
     return memory(it->data, it->bytes, it->dtype, 0, n_args > 1 && mp_obj_is_true(args[1]));
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_output_obj, 0, 2, firmnet_output);
+
+/* state(i=0, as_bytes=False): a memoryview that may be written. The first run would reset what was never reset. */
+static mp_obj_t firmnet_state(size_t n_args, const mp_obj_t *args)
+{
+    static bool begun;
+    const mp_obj_t number = n_args ? args[0] : MP_OBJ_NEW_SMALL_INT(0);
+    const fn_state *it = &fn_deployed->states[numbered("state", number, fn_deployed->state_count)];
+    if (!begun && steps == 0u) {
+        fn_deployed->reset();
+    }
+    begun = true;
+    return memory(it->data, it->bytes, it->dtype, MP_OBJ_ARRAY_TYPECODE_FLAG_RW, n_args > 1 && mp_obj_is_true(args[1]));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(firmnet_state_obj, 0, 2, firmnet_state);
 
 static void quantize_aligned(const fn_input *input, const float *real)
 {
@@ -606,6 +627,7 @@ static const mp_rom_map_elem_t firmnet_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_output), MP_ROM_PTR(&firmnet_output_obj)},
     {MP_ROM_QSTR(MP_QSTR_ports), MP_ROM_PTR(&firmnet_ports_obj)},
     {MP_ROM_QSTR(MP_QSTR_reset), MP_ROM_PTR(&firmnet_reset_obj)},
+    {MP_ROM_QSTR(MP_QSTR_state), MP_ROM_PTR(&firmnet_state_obj)},
     {MP_ROM_QSTR(MP_QSTR_steps), MP_ROM_PTR(&firmnet_steps_obj)},
     {MP_ROM_QSTR(MP_QSTR_load), MP_ROM_PTR(&firmnet_load_obj)},
     {MP_ROM_QSTR(MP_QSTR_quantize), MP_ROM_PTR(&firmnet_quantize_obj)},

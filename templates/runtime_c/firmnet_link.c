@@ -19,7 +19,7 @@
 #include "fn_served.h"
 
 enum { VERSION = 6, ANSWER = 0x80 };
-enum { HELLO = 1, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART, PREDICT, INFO, BAUD };
+enum { HELLO = 1, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART, PREDICT, INFO, BAUD, STATE, SET_STATE };
 enum { NAK = 0x15, READY, STRANGER, FAULT };
 
 #define GAP_MS 250u  /* so much silence inside a frame means its rest is lost */
@@ -35,6 +35,10 @@ enum { NAK = 0x15, READY, STRANGER, FAULT };
 #define HEAD_BYTES 20u
 #define COVERED_BYTES 14u /* of the header, behind the magic: what its CRC covers */
 #define ASKED_BYTES 12u   /* how the payload of a step begins: its number, a layer, the CRC-32 of the inputs */
+
+#ifndef FN_STATE_COUNT
+#define FN_STATE_COUNT 0u
+#endif
 
 static const uint8_t MAGIC[2] = {0xF1, 0x4E};
 
@@ -478,9 +482,15 @@ static uint32_t *words_of(uint32_t at)
     return FN_MOST_KEPT > 1u ? &fn_kept[at * fn_kept_words] : fn_kept;
 }
 
+/* Of layers and states. */
+static uint32_t checksum_count(void)
+{
+    return fn_deployed->layer_count + FN_STATE_COUNT;
+}
+
 static uint32_t number_words(void)
 {
-    return fn_deployed->layer_count ? fn_deployed->layer_count : 1u;
+    return checksum_count() ? checksum_count() : 1u;
 }
 
 static int keeps_copies(void)
@@ -510,9 +520,9 @@ static uint32_t sent; /* the place of the answer that is sent */
 
 static void put_kept(void)
 {
-    if (kept[sent].kind != RESTART) {
+    if (kept[sent].kind < COUNTERS) {
         give_outputs(sent, 0);
-        put(words_of(sent), kept[sent].kind == RUN ? 4u : 4u * fn_deployed->layer_count);
+        put(words_of(sent), kept[sent].kind == RUN ? 4u : 4u * checksum_count());
     }
 }
 
@@ -636,6 +646,11 @@ static void compute(void)
             FN_UNKNOWN(i);
         }
         painted_run(continue_crc, words);
+#if FN_STATE_COUNT
+        for (uint32_t i = 0; i < FN_STATE_COUNT; i++) {
+            words[fn_deployed->layer_count + i] = fn_crc32(0u, fn_deployed->states[i].data, fn_deployed->states[i].bytes);
+        }
+#endif
     }
     if (kind() == RUN) {
         words[0] = last_us;
@@ -645,6 +660,35 @@ static void compute(void)
     }
     keep(at);
 }
+
+/* ---- what the model remembers, read and set ---- */
+
+#if FN_STATE_COUNT
+static int is_state(void)
+{
+    uint32_t bytes = ASKED_BYTES;
+    for (uint32_t i = 0; i < FN_STATE_COUNT; i++) {
+        bytes += fn_deployed->states[i].bytes;
+    }
+    return kind() == SET_STATE && length() == bytes;
+}
+
+static void put_states(void)
+{
+    put_word(steps);
+    for (uint32_t i = 0; i < FN_STATE_COUNT; i++) {
+        put(fn_deployed->states[i].data, fn_deployed->states[i].bytes);
+    }
+}
+
+/* It comes into the states themselves. Until all of it is there no step is the next one. */
+static void unset_state(void)
+{
+    fn_deployed->reset(); /* run() makes none then */
+    forget();
+    steps = UINT32_MAX;
+}
+#endif
 
 /* ---- a call with real numbers ---- */
 
@@ -733,6 +777,10 @@ static void respond(void)
         reply(count);
     } else if (kind() == INFO) {
         reply(inform);
+#if FN_STATE_COUNT
+    } else if (kind() == STATE && !length()) {
+        reply(put_states);
+#endif
     } else if (kind() == IMAGE && length() == ASKED_BYTES) {
         if (lies_in(FN_FLASH_ORIGIN, FN_FLASH_BYTES) || lies_in(FN_RAM_ORIGIN, FN_RAM_BYTES)) {
             tell_image();
@@ -750,6 +798,11 @@ static void respond(void)
         steps = 0u;
         forget();
         keep(next_place());
+#if FN_STATE_COUNT
+    } else if (is_state()) {
+        steps = word(request.asked.bytes);
+        keep(next_place());
+#endif
     } else if (is_sample()) {
         forget();
         predict();
@@ -768,9 +821,21 @@ static void respond(void)
 
 static void next_input(void)
 {
+#if FN_STATE_COUNT
+    if (kind() == SET_STATE) {
+        request.to = (uint8_t *)fn_deployed->states[request.input].data;
+        request.room_bytes = fn_deployed->states[request.input].bytes;
+        return;
+    }
+#endif
     const fn_input *const input = &fn_deployed->inputs[request.input];
     request.to = (uint8_t *)input->data;
     request.room_bytes = input->bytes;
+}
+
+static uint32_t inputs_that_come(void)
+{
+    return FN_STATE_COUNT && kind() == SET_STATE ? FN_STATE_COUNT : fn_deployed->input_count;
 }
 
 static int is_sound(void)
@@ -801,6 +866,13 @@ static void open_inputs(void)
         request.input = 0u;
         next_input();
     }
+#if FN_STATE_COUNT
+    if (is_state() && word(request.head + 4) == session && place_of(number()) == FN_MOST_KEPT) {
+        unset_state();
+        request.input = 0u;
+        next_input();
+    }
+#endif
 }
 
 static void take(uint32_t offset, uint8_t byte)
@@ -810,7 +882,7 @@ static void take(uint32_t offset, uint8_t byte)
         *request.to++ = byte;
         if (--request.room_bytes == 0u) {
             request.to = 0;
-            if (++request.input < fn_deployed->input_count) {
+            if (++request.input < inputs_that_come()) {
                 next_input();
             }
         }

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zlib
 from ast import literal_eval
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sequence_faults import (
+    check_damaged_state,
+    check_doubled_frame,
+    check_faulty_sequence,
+    check_interrupted_sequence,
+)
 from shared_port import shared
 from upstream_port import RAMFS, upstream_board
 
@@ -21,7 +28,8 @@ from firmnet.artifact import Artifact
 from firmnet.build import StockFiles
 from firmnet.codegen.firmware import firmware
 from firmnet.codegen.model import library
-from firmnet.devices import open_stock
+from firmnet.devices import open_stock, qemu
+from firmnet.devices.device import Remembering, RunResult
 from firmnet.devices.frames import Message, step_payload
 from firmnet.devices.link import Link
 from firmnet.devices.serial import SerialDevice, open_port
@@ -111,10 +119,61 @@ def board(made: Artifact) -> Iterator[SerialDevice]:
 def test_every_step_is_bit_exact(made: Artifact, name: str) -> None:
     with devices.open(name, made) as device:
         check_device(made, device)
+        check_state(made, device)
 
 
 def test_the_firmware_is_bit_exact_and_predicts(made: Artifact, board: SerialDevice) -> None:
     check_device(made, board)
+    check_state(made, board)
+
+
+class Forgetful(Remembering):
+    """A device that has another value in a state after a step."""
+
+    def __init__(self, device: Any, step: int) -> None:
+        self.device, self.step, self.done = device, step, 0
+        self._manifest = device._manifest
+
+    def _snapshot(self) -> bytes:
+        held: bytes = self.device._snapshot()
+        return held
+
+    def _restore(self, data: bytes, step: int) -> None:
+        self.device._restore(data, step)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.device, name)
+
+    def reset(self) -> None:
+        self.done = 0
+        self.device.reset()
+
+    def run(self, inputs: Any, *, layers: bool = False, progress: Any = None) -> RunResult:
+        made = []
+        for i in range(len(inputs[0])):
+            result = self.device.run(tuple(x[i : i + 1] for x in inputs), layers=layers)
+            if self.done == self.step:
+                state = {name: x.copy() for name, x in self.device.state.items()}
+                state["last"].flat[5] ^= 0x40
+                self.device.state = state
+                if layers:
+                    crcs = [zlib.crc32(x.tobytes()) for x in state.values()]
+                    result = replace(result, states=np.array([crcs], np.uint32))
+            self.done += 1
+            made.append(result)
+        parts = [[r.outputs for r in made], [r.layers for r in made], [r.states for r in made]]
+        outputs = tuple(np.concatenate(each) for each in zip(*parts[0], strict=True))
+        joined = [np.concatenate(each) if layers else None for each in parts[1:]]
+        return RunResult(outputs, layers=joined[0], states=joined[1])
+
+
+@pytest.mark.parametrize(("layers", "step"), [(True, 4), (False, STEPS - 1)])
+def test_a_state_that_is_wrong_is_named_as_such(made: Artifact, layers: bool, step: int) -> None:
+    """And not the first layer that reads it, in the step after it."""
+    with devices.open("host", made) as device:
+        verdict = verify(made, Forgetful(device, step), made.samples, layers=layers)  # type: ignore[arg-type]
+    assert not verdict.ok
+    assert f"every layer is right, but the state 'last' is wrong after step {step}" in verdict.sentence()
 
 
 def test_plain_python_is_bit_exact_where_machine_code_cannot_be(made: Artifact) -> None:
@@ -130,6 +189,53 @@ def test_plain_python_is_bit_exact_where_machine_code_cannot_be(made: Artifact) 
         assert told[0].run_cycles > 0
         with open_stock(made, url) as device:
             check_device(made, device)
+            check_state(made, device)
+
+
+def check_state(made: Artifact, device: devices.Device) -> None:
+    """What the device remembers is read and set, so that a sequence can begin in its middle."""
+    assert isinstance(device, Remembering)
+    runs = Stepper(made.graph)
+    device.reset()
+    for held in (device.state, {state.name: runs.state[state.tensor] for state in made.graph.states}):
+        assert {name: x.dtype for name, x in held.items()} == {"carry": np.int16, "last": np.uint8}
+    each = list(
+        zip(
+            *(edge.stored(x) for edge, x in zip(made.manifest.inputs, made.samples, strict=True)), strict=True
+        )
+    )
+    for sample in each[:7]:
+        runs(*sample)
+    right = {state.name: runs.state[state.tensor] for state in made.graph.states}
+    device.run(tuple(x[:7] for x in made.samples))
+    for name, x in device.state.items():
+        np.testing.assert_array_equal(x, right[name])
+    whole = device.run(tuple(x[7:10] for x in made.samples), layers=True)
+    device.reset()
+    device.state = right
+    again = device.run(tuple(x[7:10] for x in made.samples), layers=True)
+    for a, b in zip((*whole.outputs, whole.states), (*again.outputs, again.states), strict=True):
+        np.testing.assert_array_equal(a, b)
+    verdict = verify(made, device, made.samples, layers=True, from_step=15)
+    assert verdict.ok, verdict.sentence()
+    assert (verdict.total, verdict.from_step) == (STEPS - 15, 15)
+    for odd, told in (
+        (
+            {"carry": right["carry"]},
+            "the values of the state 'last' are missing: the model has the states carry, last",
+        ),
+        ({**right, "more": right["last"]}, "there is no state 'more': the model has the states carry, last"),
+        (
+            {**right, "carry": right["carry"][:, :2]},
+            r"'carry' is int16 \(1, .*take what a device's `state` gave",
+        ),
+        ({**right, "last": right["last"].astype(np.int8)}, "'last' is uint8 .*, not int8"),
+    ):
+        with pytest.raises(UserError, match=told):
+            device.state = odd
+    for step in (-1, STEPS, STEPS + 1):
+        with pytest.raises(UserError, match=f"there is no step {step}: the inputs are steps 0 to 23"):
+            verify(made, device, made.samples, from_step=step)
 
 
 def check_device(made: Artifact, device: devices.Device) -> None:
@@ -184,6 +290,29 @@ def test_a_repeated_step_is_not_run_twice(made: Artifact, board: SerialDevice) -
     board.reset()
 
 
+@pytest.mark.parametrize(
+    "fault", ["a request lost", "a request damaged", "an answer lost", "an answer damaged"]
+)
+def test_a_sequence_goes_on_over_a_bad_line(made: Artifact, fault: str) -> None:
+    """Several steps are under way: what comes behind a lost one is not run before it."""
+    with qemu.emulated(made) as emulator:
+        check_faulty_sequence(made, made.samples, emulator.url, fault)
+
+
+def test_a_frame_that_comes_twice_is_refused_and_an_interrupted_sequence_ends_with_the_step(
+    made: Artifact,
+) -> None:
+    with qemu.emulated(made) as first, qemu.emulated(made) as second:
+        check_interrupted_sequence(made, made.samples, first.url, second.url)
+        check_doubled_frame(made, made.samples, second.url, "a request doubled")
+
+
+def test_a_state_is_set_whole_or_not_at_all(made: Artifact) -> None:
+    with qemu.emulated(made) as emulator:
+        check_damaged_state(made, made.samples, emulator.url, "a request damaged")
+        check_damaged_state(made, made.samples, emulator.url, "an answer lost")
+
+
 def stored(made: Artifact) -> list[Array]:
     return [edge.stored(x) for edge, x in zip(made.manifest.inputs, made.samples, strict=True)]
 
@@ -210,6 +339,17 @@ def test_the_prompt_has_all_ports_by_name(made: Artifact, board: SerialDevice) -
     shown: Any = literal_eval(said[len("[30, 48, 48] False 2 3 ") :])
     for right, some in zip(expected, shown, strict=True):
         np.testing.assert_allclose(some, right.ravel()[:3], rtol=1e-5, atol=1e-6)
+
+
+def test_at_the_prompt_a_state_is_read_and_set(made: Artifact, board: SerialDevice) -> None:
+    """Before the first run too, which would begin anew otherwise."""
+    said = board.repl(
+        "import ported as m\nfrom array import array\nm.reset()\nx,y=[0.5]*48,[1.0]*48\nm.predict(x,y)\n"
+        "saved={k:array(c,m.state[k]) for k,c in (('carry','h'),('last','B'))}\n"
+        "p=[list(v) for v in m.predict(x,y)]\nm.reset()\nfor k in saved:\n m.state[k][:]=saved[k]\n"
+        "print(sorted((k,len(v)) for k,v in m.state.items()),[list(v) for v in m.predict(x,y)]==p)"
+    )
+    assert said.strip() == "[('carry', 48), ('last', 48)] True"
 
 
 PLUGGED = """

@@ -21,6 +21,15 @@ from board_twin import powered as twin_powered
 from c_board import SANITIZERS, c_artifact, compiled, powered
 from cases import cases_of
 from noisy_line import Damage, even_parity, noisy, replacing, without
+from sequence_faults import (
+    ANSWERS,
+    DOUBLED,
+    REQUESTS,
+    check_damaged_state,
+    check_doubled_frame,
+    check_faulty_sequence,
+    check_interrupted_sequence,
+)
 from serial.urlhandler import protocol_socket
 
 from firmnet.artifact import Artifact
@@ -207,6 +216,55 @@ def test_a_step_is_computed_once_in_another_session_too(stateful: Artifact, stat
             with pytest.raises(VerificationError, match="another step was asked for"):
                 device._ask(Message.RUN, step_payload(step, inputs_), size)
         assert device._ask(Message.RUN, step_payload(1, row), size) != first
+
+
+@pytest.mark.parametrize("fault", [*REQUESTS, *ANSWERS])
+def test_a_sequence_goes_on_over_a_bad_line(stateful: Artifact, stateful_program: Path, fault: str) -> None:
+    with powered(stateful_program) as url:
+        check_faulty_sequence(stateful, steps(stateful, 20), url, fault)
+
+
+@pytest.mark.parametrize("fault", sorted(DOUBLED))
+def test_a_frame_that_comes_twice_is_refused_with_the_step(
+    stateful: Artifact, stateful_program: Path, fault: str
+) -> None:
+    with powered(stateful_program) as url:
+        check_doubled_frame(stateful, steps(stateful, 20), url, fault)
+
+
+@pytest.mark.parametrize("fault", ["a request damaged", "a request cut off", "an answer lost"])
+def test_a_state_is_set_whole_or_not_at_all(stateful: Artifact, stateful_program: Path, fault: str) -> None:
+    with powered(stateful_program) as url:
+        check_damaged_state(stateful, steps(stateful, 20), url, fault)
+
+
+def test_an_interrupted_sequence_ends_with_the_step(stateful: Artifact, stateful_program: Path) -> None:
+    with powered(stateful_program) as first, powered(stateful_program) as second:
+        check_interrupted_sequence(stateful, steps(stateful, 20), first, second)
+
+
+def test_with_half_of_a_state_nothing_is_run(stateful: Artifact, stateful_program: Path) -> None:
+    """Its frame breaks off, and nobody sends it again; a reset helps."""
+    x = steps(stateful, 2)
+    row = b"".join(each[0].tobytes() for each in x)
+    size = sum(edge.byte_count for edge in stateful.manifest.outputs) + 4
+    with powered(stateful_program) as url, serial.open(stateful, url) as device:
+        first = device.run(x).outputs
+        state = b"".join(held.tobytes() for held in device.state.values())
+        number = device.link._number = device.link._number + 1
+        raw = Frame(Message.SET_STATE, device.link._session, number, step_payload(2, state)).encode()
+        device._port.write(raw[:-30])
+        time.sleep(0.5)
+        with pytest.raises(VerificationError, match="another step was asked for than the next one"):
+            device._ask(Message.RUN, step_payload(2, row), size)
+        with pytest.raises(VerificationError, match="has run 4,294,967,295 steps, where 2 were asked for"):
+            _ = device.state
+        device.reset()
+        for a, b in zip(device.run(x).outputs, first, strict=True):
+            np.testing.assert_array_equal(a, b)
+        for kind in (Message.STATE, Message.SET_STATE):
+            with pytest.raises(VerificationError, match="no such request, or its payload has another length"):
+                device._ask(kind, bytes(5), 0)
 
 
 REFUSALS = {

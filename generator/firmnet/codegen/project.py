@@ -219,7 +219,11 @@ def _any_project(graph: Graph, board: Board, runtime: Runtime, app: BoardApp | N
         ),
         BOARD_FILE: board_to_json(board),
         "include/fn_board_config.h": render(
-            "project/fn_board_config.h.j2", board=board, needs=taken, storage=storage_of(board)
+            "project/fn_board_config.h.j2",
+            board=board,
+            needs=taken,
+            storage=storage_of(board),
+            state_count=len(graph.states) if runtime == "c" else 0,
         ),
         **_platform(board, runtime),
     }

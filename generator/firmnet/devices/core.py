@@ -13,7 +13,17 @@ from ..ir import Array, unwrapped
 from ..targets import MACHINES, Machine, core_named
 from ..toolchain import run
 from .compiled import Compiler, compiled
-from .device import Closing, Counters, RunResult, RunsDone, alone, side_by_side, stored, taken_apart
+from .device import (
+    Closing,
+    Counters,
+    Remembering,
+    RunResult,
+    RunsDone,
+    alone,
+    side_by_side,
+    stored,
+    taken_apart,
+)
 from .runner import Answer, Model, Request, Runner, Wanted, from_artifact, program_files
 
 BOOT_TIMEOUT_S = 120.0
@@ -66,7 +76,7 @@ def image(
     return Runner(tuple(models), lambda folder: _boot(elf, target, speed, folder, timeout_s))
 
 
-class CoreDevice(Closing):
+class CoreDevice(Closing, Remembering):
     """Device: one artifact's model in an image of its own, booted for every batch of inputs."""
 
     def __init__(self, artifact: Artifact, machine: Machine) -> None:
@@ -95,8 +105,18 @@ class CoreDevice(Closing):
         return RunResult(
             unwrapped(taken_apart(self._manifest.outputs, outputs)),
             cycles=words[:, 0] if kind is Wanted.COUNT else None,
-            layers=words if layers else None,
+            layers=words[:, : len(self._manifest.layers)] if layers else None,
+            states=words[:, len(self._manifest.layers) :] if layers else None,
         )
+
+    def _snapshot(self) -> bytes:
+        if self._state is None and self._manifest.states:  # nobody knows but the model
+            empty = np.empty((0, sum(edge.byte_count for edge in self._manifest.inputs)), np.int8)
+            self._ask(empty, Wanted.RUN)
+        return self._state or b""
+
+    def _restore(self, data: bytes, step: int) -> None:
+        self._state = data
 
     def reset(self) -> None:
         self._state = None

@@ -1,7 +1,8 @@
 """What does every device promise: host library, emulated core, emulated board, real board?"""
 
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
@@ -11,7 +12,7 @@ import numpy as np
 from ..calls import Prediction
 from ..errors import UserError
 from ..ir import Array, wrapped
-from ..manifest import Edge
+from ..manifest import Edge, Manifest
 
 RunsDone = Callable[[int], None]
 """Called with the number of inferences done so far."""
@@ -20,12 +21,13 @@ RunsDone = Callable[[int], None]
 @dataclass(frozen=True)
 class RunResult:
     """Outputs (N, *sample shape), of several a tuple of such arrays; cycles (N,) where the device counts
-    them; layer CRC-32s (N, L).
+    them; layer CRC-32s (N, L), and those of what every state held afterwards (N, states).
     """
 
     outputs: Any
     cycles: Array | None = None
     layers: Array | None = None
+    states: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ class Device(Protocol):
         """The 32 bytes compiled into the firmware."""
 
     def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
-        """Infer each of inputs (N, *sample shape); with `layers`, also the CRC-32 of every layer's outputs.
+        """Infer each of inputs (N, *sample shape).
+
+        With `layers`, also the CRC-32 of every layer's outputs, and of what every state holds after each.
 
         UserError for inputs of another type or shape.
         """
@@ -167,6 +171,72 @@ class HasClock(Protocol):
     """A device that times its inferences itself."""
 
     def timed(self) -> Timed: ...
+
+
+class Remembering(ABC):
+    """A device whose model remembers: what its states hold is read and set, from run to run."""
+
+    _manifest: Manifest
+
+    @abstractmethod
+    def _snapshot(self) -> bytes:
+        """What the states hold, side by side as they are stored."""
+
+    @abstractmethod
+    def _restore(self, data: bytes, step: int) -> None:
+        """Let them hold that; the next run is step `step`."""
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """What each state holds, by name, as integers in the shape that it is stored in; see the manifest."""
+        held, data = dict[str, Array](), self._snapshot()
+        for each in self._manifest.states:
+            part, data = data[: each.byte_count], data[each.byte_count :]
+            held[each.name] = np.frombuffer(part, each.dtype.numpy).reshape(each.shape)
+        return held
+
+    @state.setter
+    def state(self, values: Mapping[str, Array]) -> None:
+        self.resume(values)
+
+    def resume(self, values: Mapping[str, Array], step: int = 0) -> None:
+        """Begin in the middle: every state holds what `values` says, and the next run is step `step`.
+
+        UserError unless there is an array of the right type and shape for each state, and nothing else.
+        """
+        self._restore(state_bytes(self._manifest, values), step)
+
+
+def state_bytes(manifest: Manifest, values: Mapping[str, Array]) -> bytes:
+    """Values of every state, by name → side by side as they are stored; UserError for others."""
+    known = [each.name for each in manifest.states]
+    told = f"has the states {', '.join(known)}" if known else "remembers nothing"
+    for name in sorted({*values} ^ {*known}):
+        what = (
+            f"the values of the state {name!r} are missing"
+            if name in known
+            else f"there is no state {name!r}"
+        )
+        raise UserError(f"{what}: the model {told}")
+    parts = []
+    for each in manifest.states:
+        x = np.asarray(values[each.name])
+        if x.dtype != each.dtype.numpy or x.shape != each.shape:
+            raise UserError(
+                f"the state {each.name!r} is {each.dtype} {each.shape}, not {x.dtype} {x.shape}: take what a "
+                "device's `state` gave"
+            )
+        parts.append(np.ascontiguousarray(x).tobytes())
+    return b"".join(parts)
+
+
+def state_checksums(manifest: Manifest, data: bytes) -> list[int]:
+    """CRC-32 of what every state holds, side by side in `data`."""
+    found = []
+    for each in manifest.states:
+        found.append(zlib.crc32(data[: each.byte_count]))
+        data = data[each.byte_count :]
+    return found
 
 
 def real(edges: Sequence[Edge], samples: Any) -> tuple[Array, ...]:

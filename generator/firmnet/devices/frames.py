@@ -57,7 +57,9 @@ class Message(IntEnum):
 
     HELLO = 1  # (every byte) -> fingerprint, six numbers, model, firmnet version, ports (, every byte)
     RUN = 2  # step, inputs -> outputs, microseconds u32
-    CHECKSUMS = 3  # step, inputs -> outputs, CRC-32 u32 of every layer's outputs
+    CHECKSUMS = (
+        3  # step, inputs -> outputs, CRC-32 u32 of every layer's outputs, then of what every state holds
+    )
     DUMP = 4  # step, inputs -> a layer's outputs
     COUNTERS = 5  # -> runs, bad frames, free heap bytes, stack peak bytes, microseconds of the last run
     RESET = 6  # -> nothing; the board returns to its REPL
@@ -67,6 +69,8 @@ class Message(IntEnum):
     PREDICT = 10  # real numbers -> CRC-32 of inputs and outputs, index and score of the largest (C runtime)
     INFO = 11  # -> arena bytes, room for PREDICT, steps, clock, board, labels (C runtime)
     BAUD = 12  # rate -> the rate that holds behind this answer; 0: it stays as it is
+    STATE = 13  # -> steps, what every state holds (models that have states)
+    SET_STATE = 14  # step, what every state is to hold -> nothing; the next step is that one
     NAK = 0x15  # send it again: damage, or the last request that arrived whole has the number in the header
     READY = 0x16  # the board begins to serve
     STRANGER = 0x17  # no hello has opened this session

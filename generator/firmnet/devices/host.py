@@ -14,7 +14,18 @@ from ..errors import VerificationError
 from ..ir import Array, Dtype, unwrapped
 from ..toolchain import run
 from .compiled import Compiler, compiled, grouped
-from .device import Closing, Counters, RunResult, RunsDone, alone, real, side_by_side, stored, taken_apart
+from .device import (
+    Closing,
+    Counters,
+    Remembering,
+    RunResult,
+    RunsDone,
+    alone,
+    real,
+    side_by_side,
+    stored,
+    taken_apart,
+)
 from .runner import FINGERPRINT_BYTES, Model, Runner, from_artifact, program_files
 
 SANITIZERS = ("-g1", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -221,7 +232,7 @@ def open(artifact: Artifact, address: str = "") -> "HostDevice":
     return HostDevice(artifact)
 
 
-class HostDevice(Closing):
+class HostDevice(Closing, Remembering):
     """Device: one artifact's model in a shared library, which is loaded once for all devices of the artifact.
 
     So each puts what it remembers there before its runs, and takes it away after them.
@@ -242,7 +253,7 @@ class HostDevice(Closing):
         return self._model.fingerprint
 
     def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
-        outputs, checksums = [], []
+        outputs, checksums, states = [], [], []
         self._model.recall(self._remembered)
         for sample in zip(*stored(self._manifest.inputs, inputs), strict=True):
             if layers:
@@ -252,12 +263,24 @@ class HostDevice(Closing):
             outputs.append(side_by_side([y[np.newaxis] for y in self._model.outputs()])[0])
             self._runs += 1
             self._remembered = self._model.remembered()
+            states.append([zlib.crc32(held) for held in self._remembered])
             if progress:
                 progress(len(outputs))
         return RunResult(
             unwrapped(taken_apart(self._manifest.outputs, np.array(outputs))),
             layers=np.array(checksums, np.uint32) if layers else None,
+            states=np.array(states, np.uint32) if layers else None,
         )
+
+    def _snapshot(self) -> bytes:
+        return b"".join(self._remembered)
+
+    def _restore(self, data: bytes, step: int) -> None:
+        held = []
+        for each in self._manifest.states:
+            held.append(data[: each.byte_count])
+            data = data[each.byte_count :]
+        self._remembered = tuple(held)
 
     def reset(self) -> None:
         self._model.reset()

@@ -29,7 +29,7 @@ class Wanted(IntEnum):
     """What is wanted after each inference."""
 
     RUN = 0  # the output
-    CHECK = 1  # the output and the CRC-32 of every layer
+    CHECK = 1  # the output and the CRC-32 of every layer, then of what every state holds
     DUMP = 2  # one layer's output
     COUNT = 3  # the output and the ticks the inference took
     PROFILE = 4  # the output and the ticks of every layer
@@ -45,7 +45,7 @@ class Model:
     input_bytes: tuple[int, ...]
     output_bytes: tuple[int, ...]
     layer_bytes: tuple[int, ...]
-    state_bytes: int = 0
+    state_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,13 @@ class Runner:
         return answers
 
     def _state_bytes(self, request: Request) -> int:
-        return 0 if request.kind is Wanted.IDENTIFY else self.model(request.model).state_bytes
+        return 0 if request.kind is Wanted.IDENTIFY else sum(self.model(request.model).state_bytes)
 
     def _sizes(self, request: Request) -> tuple[int, int]:
         """Bytes of output and of words per row."""
         model = self.model(request.model)
         words = {
-            Wanted.CHECK: len(model.layer_bytes),
+            Wanted.CHECK: len(model.layer_bytes) + len(model.state_bytes),
             Wanted.PROFILE: len(model.layer_bytes),
             Wanted.COUNT: 1,
         }
@@ -164,7 +164,7 @@ def from_graph(
         for ports in (graph.inputs, graph.outputs)
     )
     layers = tuple(layer.byte_count for layer in made.layers)
-    states = sum(state.byte_count for state in states_of(graph))
+    states = tuple(state.byte_count for state in states_of(graph))
     return Model(graph.name, dict(made.files), inputs, outputs, layers, states)
 
 
@@ -179,9 +179,8 @@ def from_artifact(artifact: Artifact) -> Model:
         tuple(edge.byte_count for edge in edges) for edges in (manifest.inputs, manifest.outputs)
     )
     layers = tuple(layer.byte_count for layer in manifest.layers)
-    return Model(
-        manifest.name, files, inputs, outputs, layers, sum(state.byte_count for state in manifest.states)
-    )
+    states = tuple(state.byte_count for state in manifest.states)
+    return Model(manifest.name, files, inputs, outputs, layers, states)
 
 
 def _source(path: Path) -> str:

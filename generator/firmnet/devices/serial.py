@@ -22,6 +22,7 @@ from .crash import Crashed, explain
 from .device import (
     Closing,
     Counters,
+    Remembering,
     RunResult,
     RunsDone,
     Timed,
@@ -43,7 +44,7 @@ from .frames import (
     Message,
     step_payload,
 )
-from .link import Hello, Link
+from .link import BoardReset, Hello, Link
 from .prompt import BoardPrompt
 from .rates import setter
 
@@ -147,7 +148,7 @@ def _remedy(error: Exception, scheme: str) -> str:
     return f"connect the board and give its port with --port; serial ports seen here: {seen}"
 
 
-class ServedDevice(Closing):
+class ServedDevice(Closing, Remembering):
     """A board that serves frames, whatever its firmware. Layer order and shapes are the artifact's.
 
     `prompts`: it has a REPL; `remedy`: how it gets what it should run. Meets `Device` and `HasCalls`.
@@ -215,7 +216,8 @@ class ServedDevice(Closing):
 
     def run(self, inputs: Any, *, layers: bool = False, progress: RunsDone | None = None) -> RunResult:
         """See Device.run; `cycles` are microseconds by the board's own clock (none with `layers`)."""
-        output_bytes, tails = self._output_bytes, len(self._layer_bytes) if layers else 1
+        count, output_bytes = len(self._layer_bytes), self._output_bytes
+        tails = count + len(self._manifest.states) if layers else 1
         rows = side_by_side(stored(self._manifest.inputs, inputs))
         outputs = np.empty((len(rows), output_bytes), np.int8)
         numbers = np.empty((len(rows), tails), np.uint32)
@@ -230,11 +232,36 @@ class ServedDevice(Closing):
             if progress:
                 progress(i + 1)
         made = unwrapped(taken_apart(self._manifest.outputs, outputs))
-        return RunResult(made, layers=numbers) if layers else RunResult(made, cycles=numbers[:, 0])
+        if layers:
+            return RunResult(made, layers=numbers[:, :count], states=numbers[:, count:])
+        return RunResult(made, cycles=numbers[:, 0])
 
     def reset(self) -> None:
         self._ask(Message.RESTART, b"", 0)
         self._step = 0
+
+    def _snapshot(self) -> bytes:
+        if not self._manifest.states:
+            return b""
+        size = sum(state.byte_count for state in self._manifest.states)
+        answer = self._ask(Message.STATE, b"", CRC.size + size)
+        (step,) = CRC.unpack_from(answer)
+        if self._step is not None and step != self._step:
+            raise VerificationError(
+                f"{self._name} has run {step:,} steps, where {self._step:,} were asked for: it was reset, or "
+                "somebody else ran it; begin anew"
+            )
+        self._step = step
+        return answer[CRC.size :]
+
+    def _restore(self, data: bytes, step: int) -> None:
+        self._step = None
+        if self._manifest.states:
+            self._ask(Message.SET_STATE, step_payload(step, data), 0)
+        else:
+            self._ask(Message.RESTART, b"", 0)
+            step = 0
+        self._step = step
 
     def dump(self, x: Any, layer: int) -> Array:
         (row,) = side_by_side(stored(self._manifest.inputs, alone(x)))
@@ -349,9 +376,15 @@ class ServedDevice(Closing):
         first, done = self._step or 0, 0
         self._step = None  # unless every answer comes, nobody knows
         payloads = (step_payload(first + i, each, layer) for i, each in enumerate(inputs))
-        for answer in self._answers(kind, payloads, answer_bytes):
-            done += 1
-            yield answer
+        try:
+            for answer in self._answers(kind, payloads, answer_bytes):
+                done += 1
+                yield answer
+        except VerificationError as error:
+            if not self._manifest.states:
+                raise
+            lost = ", and what it remembered is lost" if isinstance(error, BoardReset) else ""
+            raise type(error)(f"{error}; the sequence ended before step {first + done}{lost}") from None
         self._step = first + done
 
     def _ask(self, kind: Message, payload: bytes, answer_bytes: int) -> bytes:

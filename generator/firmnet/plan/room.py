@@ -52,12 +52,12 @@ def ram_room(board: Board, runtime: Runtime = "micropython", link_bytes: int = 0
 def link_bytes(graph: Graph, runtime: Runtime) -> int:
     """RAM that the link needs for a model: MicroPython takes it of its heap, the C runtime has it reserved.
 
-    A checksum of every layer, and a copy of all states.
+    A checksum of every layer and state, and a copy of all states.
     """
     if runtime == "micropython":
         return 0
     states = sum(graph.tensors[state.tensor].byte_count for state in graph.states)
-    return 4 * len(graph.nodes) + states
+    return 4 * (len(graph.nodes) + len(graph.states)) + states
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class KeptAnswers:
     """How many answers the C runtime remembers, so that as many requests may be under way: `count` of
     `words` each; and the ring in which those wait.
 
-    The words of one alone are checksums of the layers: its outputs stay where they are, until the next input
-    comes.
+    The words of one alone are checksums of layers and states: its outputs stay where they are, until the next
+    input comes.
     """
 
     count: int
@@ -80,16 +80,16 @@ def answers_kept(graph: Graph, board: Board, program: Program) -> KeptAnswers:
     inputs, outputs = (
         sum(tensors[port.tensor].byte_count for port in some) for some in (graph.inputs, graph.outputs)
     )
-    layers = max(1, sum(not OPS[node.op].view for node in graph.nodes))
+    sums = max(1, sum(not OPS[node.op].view for node in graph.nodes) + len(graph.states))
     left = _left(graph, board, program) - sample_bytes(graph, board, program)
     for count in (4, 2) if board.chip.flash_bytes > SMALL_FLASH_BYTES else ():
         ring_bytes = max(LEAST_RING_BYTES, (count - 1) * (inputs + FRAME_BYTES) + 1)
-        found = KeptAnswers(count, layers + -(-outputs // 4), ring_bytes)
+        found = KeptAnswers(count, sums + -(-outputs // 4), ring_bytes)
         answers, waiting = 4 * found.words * count, ring_bytes - LEAST_RING_BYTES
         modest = answers <= ANSWERS_BYTES and (count == 2 or waiting <= ANSWERS_BYTES)
         if modest and answers + waiting <= left:
             return found
-    return KeptAnswers(1, layers, LEAST_RING_BYTES)
+    return KeptAnswers(1, sums, LEAST_RING_BYTES)
 
 
 def sample_bytes(graph: Graph, board: Board, program: Program) -> int:
