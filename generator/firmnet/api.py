@@ -26,6 +26,7 @@ from .quantize import (
     Accuracy,
     Asked,
     Asking,
+    AtEnd,
     Found16,
     FoundRanges,
     LayerQuality,
@@ -85,6 +86,8 @@ class Deployment:
     found_ranges: FoundRanges | None = None
     notes: tuple[str, ...] = ()
     window_cost: Footprint | None = None
+    at_end: AtEnd | None = None
+    growing: tuple[str, ...] = ()
     artifact: Artifact | None = None
 
     def __repr__(self) -> str:
@@ -102,6 +105,7 @@ class Deployment:
             f"flash     {constants:,} B of weights and tables, code comes to it",
             *(f"{'' if i else 'layers':<9} {text}" for i, text in enumerate([*layers[:SHOWN_LAYERS], *more])),
             *([self.found_ranges.line()] if self.found_ranges else []),
+            *([self.at_end.line()] if self.at_end else []),
             *([self.accuracy.line()] if self.accuracy else []),
             *(self.found.lines() if self.found else []),
             *self.cost_lines,
@@ -117,7 +121,9 @@ class Deployment:
     def warnings(self) -> tuple[str, ...]:
         """What quantization cost that matters, a sentence each; compile() warns of the same."""
         poor = poor_outputs(self.graph, self.quality) or poor_layers(self.quality)
-        return (*filter(None, [poor, lost_parts(self.graph, self.quality)]), *lost_events(self.lost))
+        late = self.at_end.warning() if self.at_end and not poor else ""
+        lost = (*filter(None, [poor, late, lost_parts(self.graph, self.quality)]), *lost_events(self.lost))
+        return (*lost, *self.growing)
 
     @property
     def cost_lines(self) -> list[str]:
@@ -244,8 +250,10 @@ def compile(
     `state` says which inputs the model remembers, by the outputs that they take over: {"h": 1} or ["h=1"], by
     names or numbers. Such an input begins with what the example holds (with zeros where there is none), has
     no calibration data, and is no input of the board's model any more. Buffers that forward writes are
-    states without a word. Calibration samples of a model that remembers are steps in their order.
-    `precision` is that of activations: "int8" (the default), "int16", or by the names of layers, inputs and
+    states without a word. Calibration samples of a model that remembers are steps in their order; an array
+    (S, T, …) or a list of arrays (T, …) is several sequences, with a reset before each.
+    `precision` is that of activations: "int8" (the default, but for what a model computes from itself step by
+    step, which is int16 then), "int16", or by the names of layers, inputs and
     states: {"conv1": "int16"}, or ["int16", "conv1=int8"]. Weights are int8. "auto" makes those int16 that
     cost the outputs most as int8, until these have `target_snr_db` (default 30 dB) beside the float network
     on the calibration samples, or `target_accuracy` (a fraction) is reached on the model's test set.
@@ -320,6 +328,8 @@ def compile(
         lost=quantized.lost,
         found_ranges=quantized.found_ranges,
         notes=imported.notes,
+        at_end=quantized.at_end,
+        growing=quantized.growing,
     )
     for sentence in deployment.warnings:
         warnings.warn(sentence, QualityWarning, stacklevel=2)

@@ -246,6 +246,7 @@ def _generate(
             "manifest": made,
             "quality": deployment.quality,
             "ranges": deployment.found_ranges,
+            "at_end": deployment.at_end,
             "accuracy": deployment.accuracy,
             "precision": deployment.found,
             "cost": {
@@ -291,6 +292,8 @@ def _show_made(deployment: "Deployment", made: "Manifest", ram_limit: int | None
     screen.table(("layer", "op", "SNR dB", "alone dB"), rows)
     if deployment.found_ranges:
         screen.line(deployment.found_ranges.line())
+    if deployment.at_end:
+        screen.line(deployment.at_end.line())
     if deployment.found:
         for line in (*deployment.found.lines(), *deployment.cost_lines):
             screen.line(line)

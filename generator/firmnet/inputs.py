@@ -15,10 +15,12 @@ from .ir import Array, Graph, unwrapped, wrapped
 from .manifest import Edge
 from .ops import numbered
 from .qmath import quantize_input
-from .quantize import check_samples, check_shape, read_samples
+from .quantize import check_samples, check_shape, per_input, read_samples
 
 KEPT_INPUTS = 24
 """Inputs that travel in the artifact, so that it can be verified with no data at hand; by what they reach."""
+KEPT_STEPS = 64
+"""Of a model that remembers so many steps travel, the first of the calibration data."""
 KEPT_SAMPLES, NOISE, ENDS = 12, 4, 2
 """Of these so many are calibration samples, noise, and constant, whatever they reach."""
 MORE = 6
@@ -34,7 +36,7 @@ def integers(artifact: Artifact, inputs: Any) -> tuple[Any, float | None]:
         _check_no_device(str(inputs))
         inputs = read_samples(inputs, [edge.name for edge in edges])
     given = check_shape(inputs, graph, "input data")
-    arrays = _with_numbers(graph, wrapped(given, len(edges)))
+    arrays = _with_numbers(graph, per_input(given, graph))
     if all(x.dtype == edge.dtype.numpy for x, edge in zip(arrays, edges, strict=True)):
         return unwrapped(arrays), None
     odd = next((x for x in arrays if x.dtype.kind in "iub"), None)
@@ -78,9 +80,9 @@ def kept(graph: Graph, edges: Sequence[Edge], samples: Any) -> Any:
     Calibration samples from all over, seeded noise and both extremes; the rest are those of more samples and
     fainter noise that move most channels which had not varied yet. Of a model with states: its first steps.
     """
-    arrays = wrapped(samples, len(edges))
+    arrays = per_input(samples, graph)
     if graph.states:
-        steps = KEPT_INPUTS + (graph.stream.first_run if graph.stream else 0)
+        steps = KEPT_STEPS + (graph.stream.first_run if graph.stream else 0)
         return unwrapped([quantize_input(x[:steps], edge.q) for x, edge in zip(arrays, edges, strict=True)])
     pools = [_pool(edge, x, seed) for seed, (edge, x) in enumerate(zip(edges, arrays, strict=True))]
     certain = min(len(arrays[0]), KEPT_SAMPLES) + NOISE + ENDS

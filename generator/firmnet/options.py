@@ -40,7 +40,8 @@ Calib = Annotated[
     Path | None,
     typer.Option(
         "--calib",
-        help="Samples to calibrate with (.npy or .npz); default: the model file's own.",
+        help="Samples to calibrate with (.npy or .npz), of a model that remembers steps in their order; "
+        "default: the model file's own.",
         metavar="FILE",
     ),
 ]
@@ -72,7 +73,8 @@ PrecisionOption = Annotated[
     list[str] | None,
     typer.Option(
         "--precision",
-        help="Of activations: int8 (the default), int16, or auto: int16 where the outputs need it; "
+        help="Of activations: int8 (by default, but for what a model computes from itself step by step), int16, "
+        "or auto: int16 where the outputs need it; "
         "NAME=int16 for one layer, input or state. May be given several times.",
         metavar="TYPE",
     ),

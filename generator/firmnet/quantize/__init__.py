@@ -2,6 +2,7 @@
 
 from .accuracy import Accuracy, check_test, measure_accuracy, share_right
 from .apply import apply
+from .growth import AtEnd
 from .lost import Lost, lost_events
 from .observe import Asking, Histogram, Method, Progress, Ranges, calibrate
 from .parts import lost_parts
@@ -9,13 +10,14 @@ from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure, poor_layers, poor_outputs
 from .quantized import Quantized, check_ranges, quantize
 from .ranges import FoundRanges
-from .samples import check_samples, check_shape, read_samples
+from .samples import Sequences, check_samples, check_shape, per_input, read_samples
 from .search import Found16, output_snr
 
 __all__ = [
     "Accuracy",
     "Asked",
     "Asking",
+    "AtEnd",
     "Found16",
     "FoundRanges",
     "Histogram",
@@ -26,6 +28,7 @@ __all__ = [
     "Progress",
     "Quantized",
     "Ranges",
+    "Sequences",
     "apply",
     "calibrate",
     "check_ranges",
@@ -37,6 +40,7 @@ __all__ = [
     "measure",
     "measure_accuracy",
     "output_snr",
+    "per_input",
     "poor_layers",
     "poor_outputs",
     "quantize",

@@ -171,9 +171,11 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
         seen = reduce(merge, [histogram(values) for values in _handed_on(graph, members)], seen)
         method: Method = "minmax" if group in edges else observed.method_of(members)
         chosen[group] = choose(seen, method, types.dtypes[group])
-        (source, *others) = [name for name in members if not _moved(graph, name)]
-        if types.dtypes[group] is Dtype.INT16 and source in observed.grids and not others:
-            chosen[group] = QParams((observed.grids[source],), 0, Dtype.INT16)
+        sources = [name for name in members if not _moved(graph, name)]
+        grids = {observed.grids.get(name) for name in sources}
+        grid = grids.pop()
+        if types.dtypes[group] is Dtype.INT16 and grid is not None and not grids:
+            chosen[group] = QParams((grid,), 0, Dtype.INT16)
     return chosen
 
 

@@ -68,7 +68,8 @@ class Ranges:
 
     `own`: methods of single activations, and so of all that share their scale. `extremes`: per activation,
     the samples that first held its lowest and its highest value. `grids`: the step of inputs whose samples
-    are whole numbers of 16 bits (see `grid`).
+    are whole numbers of 16 bits (see `grid`), and 1 of states that hold nothing but whole numbers. `spans`:
+    of each state the least and the greatest value (N, 2) in every step.
     """
 
     method: Method
@@ -76,6 +77,7 @@ class Ranges:
     extremes: Mapping[str, tuple[int, int]]
     grids: Mapping[str, float] = field(default_factory=dict)
     own: Mapping[str, Method] = field(default_factory=dict)
+    spans: Mapping[str, Array] = field(default_factory=dict)
 
     def method_of(self, names: Iterable[str]) -> Method:
         """How the range of activations that share a scale is chosen."""
@@ -137,7 +139,7 @@ def calibrate(
 ) -> Ranges:
     """Run the float graph over `samples` (N, …), in the model's own order, and count what every tensor holds.
 
-    A graph with states runs over them as one sequence, from a reset on. `floats`: its runs over the same
+    A graph with states runs over each of their sequences from a reset on. `floats`: its runs over the same
     samples, if there are some already.
 
     Raises UserError for samples that cannot serve (see check_samples) and for one that drives a layer beyond
@@ -148,6 +150,9 @@ def calibrate(
     floats = floats or float_runs(graph, checked)
     seen: dict[str, Histogram] = {}
     extremes: dict[str, tuple[int, int]] = {}
+    remembered = {name for state in graph.states for name in (state.tensor, state.next)}
+    spans: dict[str, list[tuple[float, float]]] = {state.tensor: [] for state in graph.states}
+    fractions: set[str] = set()
     for i in range(len(floats.sequence)):
         with np.errstate(over="ignore", invalid="ignore"):  # reported by _extended, with names
             values = floats[i]
@@ -162,14 +167,21 @@ def calibrate(
                 )
         for name, held in held_values(graph, values):
             seen[name] = _extended(seen[name], held, f"{what}: sample {i}", name)
+        fractions |= {name for name in remembered if _is_no_number_of_16_bits(values[name])}
+        for name, span in spans.items():
+            span.append((float(values[name].min()), float(values[name].max())))
         if progress:
             progress(i + 1, len(floats.sequence))
-    steps = {
+    steps = dict.fromkeys(remembered - fractions, 1.0) | {
         port.tensor: step
         for port, array in zip(graph.inputs, per_input(checked, graph), strict=True)
         if (step := grid(array))
     }
-    return Ranges(ranges, seen, extremes, steps)
+    return Ranges(ranges, seen, extremes, steps, spans={name: np.array(span) for name, span in spans.items()})
+
+
+def _is_no_number_of_16_bits(values: Array) -> bool:
+    return bool((values != np.rint(values)).any() or np.abs(values).max() > INT16_MAX)
 
 
 def _extended(known: Histogram | None, values: Array, sample: str, name: str) -> Histogram:

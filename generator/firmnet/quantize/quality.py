@@ -18,6 +18,8 @@ POOR_DB = 10.0
 POOR_OUTPUT_DB = 20.0
 NAMED_LAYERS = 3
 MAX_SAMPLES = 32
+MEASURED_STEPS = 512
+"""Of a sequence that are computed in integers."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,17 @@ class _Power:
 def measure(floats: SampleRuns, integers: SampleRuns, observed: Ranges) -> tuple[LayerQuality, ...]:
     """A row per layer that computes (views do not).
 
-    Signal and noise are those of at most 32 samples spread evenly over the set (of a graph with states the
-    first 32), what is clipped that of all, as `observed`. `floats` are the runs of the graph that the integer
-    one was made from.
+    Signal and noise are those of at most 32 samples spread evenly over the set (of a graph with states over
+    its first 512 steps), what is clipped that of all, as `observed`. `floats` are the runs of the graph that
+    the integer one was made from.
     """
     quantized = integers.graph
     layers = [node for node in quantized.nodes if not OPS[node.op].view]
     sums = {name: _Power() for node in layers for name in node.outputs}
     magnitudes, held_places = Magnitudes(quantized), places(quantized)
     constants = {node.name: interpret.prepared(quantized, node) for node in layers}
-    for i in tried(floats.graph, len(floats.sequence), MAX_SAMPLES):
+    count = min(len(floats.sequence), MEASURED_STEPS) if floats.graph.states else len(floats.sequence)
+    for i in spread(count, MAX_SAMPLES):
         real, integer = _with_rescales(quantized, floats[i]), integers[i]
         magnitudes.add(real)
         for node in layers:

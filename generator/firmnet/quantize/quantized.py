@@ -11,6 +11,7 @@ from ..ops import OPS
 from .apply import Draft, apply, draft, finish, parameters
 from .correct import corrected
 from .equalize import equalized
+from .growth import AtEnd, at_end, growing
 from .loops import loop_types
 from .lost import Lost, lost
 from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
@@ -34,14 +35,17 @@ class Quantized:
     """The integer graph, ready for the planner and the code generator, how well each layer of it does, and
     what of the calibration samples no longer comes out.
 
-    Where ranges were found out: `found_ranges`. Where types were: `found`, and `narrow`, the same graph with
-    int8 everywhere.
+    Of a model that remembers: what is left `at_end` of sequences, and which states go on `growing`, a
+    sentence each. Where ranges were found out: `found_ranges`. Where types were: `found`, and `narrow`, the
+    same graph with int8 everywhere.
     """
 
     graph: Graph
     quality: tuple[LayerQuality, ...]
     lost: tuple[Lost, ...] = ()
     found_ranges: FoundRanges | None = None
+    at_end: AtEnd | None = None
+    growing: tuple[str, ...] = ()
     found: Found16 | None = None
     narrow: Graph | None = None
 
@@ -94,7 +98,16 @@ def quantize(
         wide = apply(graph, replace(observed, method="minmax", own={}), named, asked.default)
         events = tuple(event.with_minmax(floats.integers(wide)) for event in events)
     narrow = apply(graph, observed, asked.named) if found else None
-    return Quantized(integer, quality, events, found_ranges, found, narrow)
+    return Quantized(
+        graph=integer,
+        quality=quality,
+        lost=events,
+        found_ranges=found_ranges,
+        at_end=at_end(floats, floats.integers(integer)),
+        growing=tuple(growing(integer, observed, floats.starts)),
+        found=found,
+        narrow=narrow,
+    )
 
 
 def _widened(graph: Graph, asked: Precision) -> Precision:

@@ -74,11 +74,28 @@ class SamplesArchive(Mapping[str, Array]):
         return len(self.names)
 
 
+@dataclass(frozen=True)
+class Sequences:
+    """Samples of several sequences (N, …) for each input, one sequence behind the other.
+
+    `starts`: the numbers of the samples before which the model is reset, from 0 on.
+    """
+
+    arrays: tuple[Array, ...]
+    starts: tuple[int, ...]
+
+
+def starts_of(samples: Any) -> tuple[int, ...]:
+    """Before which of checked samples a model that remembers is reset."""
+    return samples.starts if isinstance(samples, Sequences) else (0,)
+
+
 def check_samples(samples: Any, graph: Graph, what: str = "calibration data") -> Any:
     """Samples for `graph` as float32 (N, *input shape without its batch), N ≥ 1, in the model's own order.
 
-    Of a graph with several inputs a tuple of as many such arrays, from one or from a dict by their names; of
-    one with states N steps in their order. Takes floating-point numbers of shape (N, …) or (N, 1, …).
+    Of a graph with several inputs a tuple of as many such arrays, from one or from a dict by their names. To
+    one with states they are N steps of one sequence; of several, as (S, T, …) or a list of (T, …), the answer
+    is Sequences. Takes floating-point numbers of shape (N, …) or (N, 1, …).
     Integers are refused: the torch model refuses them as well, and guessing their scale (0..255 or 0..1?)
     could calibrate for another network. Raises UserError naming the first bad sample.
     """
@@ -92,7 +109,7 @@ def check_shape(samples: Any, graph: Graph, what: str) -> Any:
 
 def per_input(samples: Any, graph: Graph) -> tuple[Array, ...]:
     """Checked samples (N, …) of every input."""
-    return wrapped(samples, len(graph.inputs))
+    return samples.arrays if isinstance(samples, Sequences) else wrapped(samples, len(graph.inputs))
 
 
 def rows(samples: Any, graph: Graph) -> Sequence[tuple[Array, ...]]:
@@ -102,7 +119,10 @@ def rows(samples: Any, graph: Graph) -> Sequence[tuple[Array, ...]]:
 
 def _of_each(samples: Any, graph: Graph, what: str, check: Callable[[Array, str], Array]) -> Any:
     """What `check` makes of the samples of each input, which have its shape; as many of each."""
-    found, tables = [], least_rows(graph)
+    if isinstance(samples, Sequences):
+        arrays = per_input(_of_each(unwrapped(samples.arrays), graph, what, check), graph)
+        return Sequences(arrays, samples.starts)
+    found, tables, lengths = [], least_rows(graph), dict[str, tuple[int, ...]]()
     read = {name for node in graph.nodes for name in node.inputs} | {port.tensor for port in graph.outputs}
     for port, given, told in _by_port(samples, graph, what):
         tensor, judge = graph.tensors[port.tensor], check
@@ -110,11 +130,42 @@ def _of_each(samples: Any, graph: Graph, what: str, check: Callable[[Array, str]
             judge = partial(_checked_numbers, rows=in_model_order(port, tables[port.tensor]))
         elif check is _checked and port.tensor not in read:
             judge = _checked_unread
-        found.append(judge(_as_batch(_as_array(given, told), model_shape(tensor, port.order), told), told))
+        shape = model_shape(tensor, port.order)
+        if graph.states:
+            given, lengths[port.name] = _in_sequences(given, shape)
+        found.append(judge(_as_batch(_as_array(given, told), shape, told, bool(graph.states)), told))
     if len({len(array) for array in found}) > 1:
         counts = ", ".join(f"{len(x)} of {p.name!r}" for x, p in zip(found, graph.inputs, strict=True))
         raise UserError(f"{what} has {counts}: give as many samples of each input")
+    if len({*lengths.values()}) > 1:
+        raise UserError(
+            f"{what} has sequences of different lengths for {' and '.join(lengths)}: give equal ones"
+        )
+    (counts_of_steps,) = {*lengths.values()} or {(1,)}
+    if len(counts_of_steps) > 1:
+        starts = np.cumsum((0, *counts_of_steps[:-1]))
+        return Sequences(tuple(found), tuple(map(int, starts)))
     return unwrapped(found)
+
+
+def _in_sequences(given: Any, shape: Shape) -> tuple[Any, tuple[int, ...]]:
+    """Steps one behind the other, and how many each sequence has; of one sequence what was given.
+
+    Several are an array with one axis more than steps have, or a list of such arrays of steps.
+    """
+    sample = shape[1:] if shape[:1] == (1,) else shape
+    steps = (sample, (1, *sample)) if shape[:1] == (1,) else (sample,)
+    if isinstance(given, list | tuple):
+        parts = [np.asarray(each) for each in given if not isinstance(each, Mapping)]
+        several = all(x.ndim and x.shape[1:] in steps for x in parts) and any(len(x) > 1 for x in parts)
+    else:
+        array = np.asarray(given)
+        parts = list(array) if array.ndim and array.shape[2:] in steps and array.ndim > 2 else []
+        several = bool(parts) and array.shape[1:] not in steps
+    if not parts or not several:
+        return given, (1,)
+    flat = [x.reshape(len(x), *sample) for x in parts]
+    return np.concatenate(flat), tuple(map(len, flat))
 
 
 def _by_port(samples: Any, graph: Graph, what: str) -> list[tuple[Port, Any, str]]:
@@ -219,7 +270,7 @@ def _as_array(samples: Any, what: str) -> Array:
         ) from None
 
 
-def _as_batch(array: Array, shape: Shape, what: str) -> Array:
+def _as_batch(array: Array, shape: Shape, what: str, remembers: bool = False) -> Array:
     """(N, *sample shape) from that or (N, *shape); where the first axis of `shape` is 1, a sample has
     none.
     """
@@ -231,6 +282,9 @@ def _as_batch(array: Array, shape: Shape, what: str) -> Array:
         raise UserError(f"{what} is empty: give at least one sample, shape {expected}")
     if array.shape[1:] != sample or not array.ndim:
         hint = " (one sample? add a first axis: x[None])" if array.shape == sample else ""
+        if remembers and not hint:
+            inner = ", ".join(map(str, sample))
+            hint = f", N steps of one sequence, or (S, T, {inner}), S sequences of T steps, or a list of such"
         first = f"sample 0 has shape {array.shape[1:]}" if array.ndim else "it is a single number"
         raise UserError(f"{what} has shape {array.shape}, so {first}: the model takes {expected}{hint}")
     return array

@@ -231,7 +231,7 @@ def output_snr(graph: Graph, quantized: Graph, samples: Any) -> float:
 
 
 def _reference(floats: SampleRuns, most: int) -> Reference:
-    return Reference(floats, tried(floats.graph, len(floats.sequence), most))
+    return Reference(floats, tried(floats.graph, floats.first_length, most))
 
 
 def _integer_snr(reference: Reference, quantized: Graph) -> float:

@@ -45,7 +45,7 @@ class Judge:
         graph, sequence = floats.graph, floats.sequence
         cost = sum(_cost(graph, node) for node in graph.nodes)
         most = int(np.clip(budget // (5 * cost + 1), LEAST_JUDGED, MOST_JUDGED))
-        self.chosen = tried(graph, len(sequence), most)
+        self.chosen = tried(graph, floats.first_length, most)
         self.samples = [sequence[i] for i in self.chosen]
         self.budget, self.spent = budget, 0
         self._reference = Reference(floats, self.chosen)

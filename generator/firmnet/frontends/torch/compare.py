@@ -360,10 +360,14 @@ def _by_port(graph: Graph, calibration: Any) -> list[Any]:
 def _samples(shape: Shape, data: Any) -> Array:
     """The finite float samples (N, *shape) there are; data of another kind or shape is judged elsewhere."""
     nothing = np.empty((0, *shape), np.float32)
+    if isinstance(data, list | tuple) and data and np.ndim(data[0]) > 1:
+        data = data[0]  # the first of several sequences
     try:
         array = np.asarray(data.detach().cpu() if isinstance(data, torch.Tensor) else data)
     except (TypeError, ValueError):
         return nothing
+    if array.ndim > 1 and array.shape[1:] not in (shape, shape[1:]) and array.shape[2:] in (shape, shape[1:]):
+        array = array[0]
     if array.dtype.kind not in "fiu" or not array.ndim or array.shape[1:] not in (shape, shape[1:]):
         return nothing
     with np.errstate(over="ignore"):

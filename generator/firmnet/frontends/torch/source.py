@@ -163,15 +163,22 @@ def samples(data: Any, inputs: int, what: str) -> Any:
     if data is None:
         return None
     if inputs == 1 and not isinstance(data, Mapping):
-        return numbers(data, what)
+        return sequences_of(data, what) if isinstance(data, list | tuple) else numbers(data, what)
     if isinstance(data, Mapping):
-        return {str(name): numbers(each, f"{what} of {str(name)!r}") for name, each in data.items()}
+        return {str(name): sequences_of(each, f"{what} of {str(name)!r}") for name, each in data.items()}
     if not isinstance(data, tuple | list) or len(data) != inputs:
         raise UserError(
             f"{what} must be {inputs} arrays, one for each input: give a tuple of them; an input that the "
             "model only hands on to its next run is named with --state"
         )
-    return tuple(numbers(each, f"{what} of input {i}") for i, each in enumerate(data))
+    return tuple(sequences_of(each, f"{what} of input {i}") for i, each in enumerate(data))
+
+
+def sequences_of(data: Any, what: str) -> Any:
+    """An array, or a list of arrays of different lengths: sequences of a model that remembers."""
+    if isinstance(data, list | tuple) and len({np.shape(each)[:1] for each in data}) > 1:
+        return [numbers(each, f"{what}, sequence {i}") for i, each in enumerate(data)]
+    return numbers(data, what)
 
 
 def numbers(data: Any, what: str) -> Array:
