@@ -74,7 +74,8 @@ PrecisionOption = Annotated[
     typer.Option(
         "--precision",
         help="Of activations: int8 (by default, but for what a model computes from itself step by step), "
-        "int16, or auto: int16 where the outputs need it; NAME=int16 for one layer, input or state. May be given several times.",
+        "int16, or auto: int16 where the outputs need it; NAME=int16 for one layer, input or state. May be "
+        "given several times.",
         metavar="TYPE",
     ),
 ]
