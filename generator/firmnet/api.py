@@ -18,7 +18,7 @@ from .board_app import BoardApp, read_app
 from .codegen.firmware import Firmware, Footprint, firmware, no_python
 from .codegen.project import check_app
 from .errors import QualityWarning, UserError
-from .inputs import KEPT_INPUTS, integers, kept
+from .inputs import KEPT_STEPS, integers, kept
 from .ir import Array, Graph
 from .manifest import Edge, Remembered
 from .passes import optimize
@@ -343,7 +343,7 @@ def _streamed(graph: Graph, recordings: Recordings, hop: int | None) -> tuple[Gr
     assert stream.stream
     axis, frames = stream.stream.axis, found.hop
     proven(graph, stream, found, recordings.hops(axis, frames))
-    count = stream.stream.first_run + KEPT_INPUTS
+    count = stream.stream.first_run + KEPT_STEPS
     hops = np.stack([*islice(recordings.hops(axis, frames), count)]).astype(np.float32)
     return stream, hops[:, 0] if recordings.batch else hops
 
