@@ -13,6 +13,12 @@ static inline int64_t fn_offset(const uint32_t *offsets, int32_t row)
     return offset;
 }
 
+/* Where the sum of a row is that four rows share: eight words for each four of them. */
+static inline int32_t fn_row(int32_t row)
+{
+    return (row >> 2) * 8 + (row & 3);
+}
+
 /* To what int32 holds, but for its least value. */
 static inline int32_t fn_held(int64_t fine)
 {

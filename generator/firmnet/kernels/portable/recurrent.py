@@ -10,6 +10,8 @@ from ...ops.recurrent import RECURRENT_OPS, Recurrent
 from ...ops.spec import Constants
 from ..spec import FAMILIES, Kernel, register
 
+FEW_INPUTS = 16
+
 
 @dataclass(frozen=True)
 class Recurrence:
@@ -30,6 +32,11 @@ class Recurrence:
     projected: bool
 
     @property
+    def summed(self) -> bool:
+        """Whether a function makes all sums of a step before its units."""
+        return False
+
+    @property
     def state_bytes(self) -> int:
         """Of the hidden state that is not in the output."""
         return 2 * self.width
@@ -39,6 +46,11 @@ class Recurrence:
         """With what an LSTM projects, each at a word's address."""
         wide = 2 * self.units if self.projected else 0
         return self.state_bytes + 2 * (self.width % 2) + wide
+
+
+def _dot_cycles(count: int) -> float:
+    """Of int16; the compiler makes no loop of a few."""
+    return count * (4.5 if count <= FEW_INPUTS else 8.0)
 
 
 def recurrent(op: str) -> Recurrent:
@@ -61,9 +73,8 @@ class RecurrentSteps(Kernel):
     def cycles(self, call: Call) -> float:
         steps = self.layout(call, {})
         gates = recurrent(self.op).gates
-        each = 60 + gates * (
-            60 + 8 * steps.width + (8 if call.inputs[0].dtype is Dtype.INT16 else 3.3) * steps.n_in
-        )
+        of_input = _dot_cycles(steps.n_in) if call.inputs[0].dtype is Dtype.INT16 else 3.3 * steps.n_in
+        each = 10 + gates * (55 + of_input + _dot_cycles(steps.width))
         more = steps.width * (30 + 8 * steps.units) if steps.projected else 0
         whole: float = 60 + steps.sequences * steps.steps * (20 + steps.units * each + more)
         return whole
