@@ -15,13 +15,6 @@ from ..targets import MACHINES, Board, Machine, storage_of
 from .emulator import Emulated, EmulatedDevice, emulator_of, firmware_of, running
 from .serial import TIMEOUT_S
 
-QUEUED = ",mux=on"
-"""A byte that finds the UART's register taken waits in a queue, out of which reading that register takes the
-next: else each byte costs several changes between QEMU's threads. A UART that does not ask would lose it.
-"""
-NO_ESCAPE = "0x100"
-"""No byte. With a queue QEMU takes Ctrl-A for itself, else."""
-
 
 @contextmanager
 def emulated(artifact: Artifact, elf: Path | None = None, romfs: Path | None = None) -> Iterator[Emulated]:
@@ -56,9 +49,6 @@ def command(board: Board, elf: Path, listener: int) -> list[str]:
     emulator = emulator_of(board, "qemu")
     uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
     machine = ["-machine", emulator.machine, *emulator.arguments, *_fitting(board, elf)]
-    if emulator.machine in MACHINES and MACHINES[emulator.machine].pulls:
-        uart += QUEUED
-        machine += ["-echr", NO_ESCAPE]
     quiet = ["-display", "none", "-monitor", "none"]
     program = emulator_for(emulator.machine)
     return [program, *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]

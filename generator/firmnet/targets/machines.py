@@ -37,9 +37,8 @@ class Machine:
     `runs`: the cores whose code it executes. `vectors`: where it looks for what to do after reset.
     `counter`: its TIM2 can count instructions. `part`: it has less RAM than others of its family, and runs
     what takes no more (devices/qemu.py looks at each firmware). `serials`: which UART (FN_USART) each
-    `-serial` of QEMU is. `pulls`: a UART that has been read asks QEMU for the next byte. `since`: the first
-    release of QEMU's in which a firmware can run there; (0, 0): any. `program`: the QEMU that has it;
-    `arguments`: what that must be told beside.
+    `-serial` of QEMU is. `since`: the first release of QEMU's in which a firmware can run there; (0, 0): any.
+    `program`: the QEMU that has it; `arguments`: what that must be told beside.
     """
 
     name: str
@@ -52,7 +51,6 @@ class Machine:
     counter: bool = False
     part: bool = False
     serials: tuple[int, ...] = (1,)
-    pulls: bool = False
     since: tuple[int, int] = (0, 0)
     program: str = "qemu-system-arm"
     arguments: tuple[str, ...] = ()
@@ -63,7 +61,7 @@ _CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies
 MACHINES = {  # of QEMU
     machine.name: machine
     for machine in (
-        Machine("mps2-an386", "cortex-m4f", _M4F, _CODE, _DATA, 0, "cmsdk_uart", pulls=True),
+        Machine("mps2-an386", "cortex-m4f", _M4F, _CODE, _DATA, 0, "cmsdk_uart"),
         Machine(
             "netduinoplus2",
             "cortex-m4f",
@@ -74,7 +72,6 @@ MACHINES = {  # of QEMU
             "stm32f4_usart",
             counter=True,
             serials=(1, 2, 3, 4, 5, 6),
-            pulls=True,
         ),
         Machine(
             "b-l475e-iot01a",
@@ -97,7 +94,6 @@ MACHINES = {  # of QEMU
             "stm32f1_usart",
             part=True,
             serials=(1, 2, 3),
-            pulls=True,
         ),
         Machine(
             "microbit",
@@ -109,19 +105,9 @@ MACHINES = {  # of QEMU
             "nrf5_uart",
             part=True,
             serials=(0,),
-            pulls=True,
         ),
-        Machine(
-            "mps2-an385",
-            "cortex-m3",
-            ("cortex-m0plus", "cortex-m3"),
-            _CODE,
-            _DATA,
-            0,
-            "cmsdk_uart",
-            pulls=True,
-        ),
-        Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart", pulls=True),
+        Machine("mps2-an385", "cortex-m3", ("cortex-m0plus", "cortex-m3"), _CODE, _DATA, 0, "cmsdk_uart"),
+        Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart"),
         Machine(
             "mps2-an505",
             "cortex-m33",
