@@ -17,7 +17,7 @@ from firmnet.devices import core, host
 from firmnet.devices.runner import Request, from_graph
 from firmnet.errors import UserError, VerificationError
 from firmnet.interpret import Stepper, int_values
-from firmnet.ir import Array, Graph
+from firmnet.ir import Array, Dtype, Graph
 from firmnet.ops import check_quantized
 from firmnet.plan import plan
 from firmnet.stream import Followed, followed, proven, rewritten
@@ -98,6 +98,12 @@ def test_what_is_kept_moves_in_its_own_memory(name: str, hop: int) -> None:
 def test_a_value_that_several_layers_look_back_on_is_kept_once() -> None:
     stream, _ = made("wave", 1)
     assert len(stream.states) == 4  # of three layers' inputs, and the last four steps
+
+
+def test_a_mean_over_frames_and_frequencies_keeps_sums_of_frames() -> None:
+    stream, _ = made("keywords", 2)
+    kept = [stream.tensors[state.tensor] for state in stream.states][-1]
+    assert (kept.shape, kept.dtype) == ((1, 6, 1, 8), Dtype.INT16)
 
 
 def test_the_least_hop_is_what_the_strides_allow() -> None:

@@ -14,7 +14,8 @@ from ..ops.append import AppendAttrs
 from ..ops.slice import SliceAttrs
 from ..passes.remove_identities import changes_nothing, remove_identities
 from ..passes.rewrite import unique
-from .follow import Followed, PlacesRead
+from .early_sums import early_sums
+from .follow import Followed, PlacesRead, follow
 from .single_places import single_places
 
 
@@ -22,7 +23,8 @@ def rewritten(graph: Graph, found: Followed) -> Graph:
     """The quantized graph of a window → that of a hop."""
     (port,) = graph.inputs
     axis = port.order[found.axis] if port.order else found.axis
-    made = _Making(graph, found)
+    graph = early_sums(graph, found)
+    made = _Making(graph, follow(graph, found.axis, found.hop))
     made.give(port.tensor)
     for node in graph.nodes:
         made.layer(node)
