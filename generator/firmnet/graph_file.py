@@ -56,6 +56,7 @@ class StoredStream:
     window: Extent
     hop: Extent
     axis: Annotated[int, Field(ge=0, lt=8)]
+    from_reset: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def read_graph(text: bytes, constants: Mapping[str, Array]) -> Graph:
         for ports in (raw.inputs, raw.outputs)
     )
     states = tuple(State(s.name, s.tensor, s.next, s.initial) for s in raw.states)
-    stream = Stream(raw.stream.window, raw.stream.hop, raw.stream.axis) if raw.stream else None
+    stream = Stream(**vars(raw.stream)) if raw.stream else None
     graph = Graph(raw.name, nodes, tensors, inputs, outputs, states, stream)
     check_integer(graph)
     return graph

@@ -163,19 +163,22 @@ class CascadeEntry:
 @dataclass(frozen=True)
 class StreamEntry:
     """A firmware that is given `hop_frames` of a signal per run and computes what its network makes of the
-    last `window_frames`, from run number `first_run` since a reset on. Frames follow each other along `axis`
-    of its input, in the model's own order.
+    last `window_frames`, from run number `first_run` since a reset on; or, `from_reset`, of all frames since
+    that. Frames follow each other along `axis` of its input, in the model's own order.
     """
 
     window_frames: Count
     hop_frames: Count
     axis: Count
     first_run: Count
+    from_reset: bool = False
 
     @property
     def title(self) -> str:
         """For people."""
         frames = "1 frame" if self.hop_frames == 1 else f"{self.hop_frames} frames"
+        if self.from_reset:
+            return f"{frames} per run; outputs are those of the whole sequence since the reset"
         return (
             f"{frames} per run, of windows of {self.window_frames}; outputs are a whole window's from run "
             f"{self.first_run} after a reset on"
@@ -286,7 +289,7 @@ def states_of(graph: Graph) -> tuple[Remembered, ...]:
 def stream_of(graph: Graph) -> StreamEntry | None:
     """Of a graph that runs hop by hop, as the manifest has it."""
     s = graph.stream
-    return StreamEntry(s.window, s.hop, s.axis, s.first_run) if s else None
+    return StreamEntry(s.window, s.hop, s.axis, s.first_run, s.from_reset) if s else None
 
 
 def stored_outputs(graph: Graph, node: Node) -> tuple[StoredValue, ...]:

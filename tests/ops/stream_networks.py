@@ -91,6 +91,33 @@ class EveryStep(nn.Module):
         return steps
 
 
+class Heard(nn.Module):
+    """Frames at half their rate through a causal convolution, then two recurrent layers; the last step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.gru = nn.Conv1d(4, 8, 4, 2), nn.GRU(8, 6, 2, batch_first=True)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.first(F.pad(x.transpose(1, 2), (2, 0)))).transpose(1, 2)
+        scores: torch.Tensor = self.head(self.gru(y)[0][:, -1])
+        return scores
+
+
+class Followed(nn.Module):
+    """An LSTM whose every step goes on through a causal convolution, beside what it read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.behind = nn.LSTM(4, 5, batch_first=True), Causal(9, 3, 3)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y, (_, cell) = self.lstm(x)
+        steps: torch.Tensor = self.behind(torch.cat([y, x], 2).transpose(1, 2))
+        return steps, cell
+
+
 def keywords() -> nn.Module:
     """Depthwise separable on a spectrogram (1, frames, frequencies), without padding along the frames."""
     layers: list[nn.Module] = [nn.Conv2d(1, 8, (6, 4), (2, 2), (0, 1)), nn.BatchNorm2d(8), nn.ReLU()]
@@ -141,6 +168,8 @@ NETWORKS = {
     "branches": Window(Branches, (3, 32), 2, (2, 4)),
     "spectrogram": Window(spectrogram, (1, 12, 30), 3, (4,)),
     "every_step": Window(EveryStep, (24, 4), 1, (2, 8)),
+    "heard": Window(Heard, (12, 4), 1, (2, 6)),
+    "followed": Window(Followed, (10, 4), 1, (1, 5)),
     "frames_of_sound": Window(frames_of_sound, (96,), 1, (8, 24)),
 }
 

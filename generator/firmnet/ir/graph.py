@@ -160,18 +160,19 @@ class State:
 @dataclass(frozen=True)
 class Stream:
     """Of a graph that is given `hop` frames of a signal per run, where the network it was made of is given
-    the last `window` of them. Frames follow each other along `axis` of the only input, in the model's own
-    order.
+    the last `window` of them; or, `from_reset`, all since the reset. Frames follow each other along `axis`
+    of the only input, in the model's own order.
     """
 
     window: int
     hop: int
     axis: int
+    from_reset: bool = False
 
     @property
     def first_run(self) -> int:
-        """Since a reset, counted from 1: the first whose outputs are those of a whole window."""
-        return -(-self.window // self.hop)
+        """Since a reset, counted from 1: the first whose outputs are the network's."""
+        return 1 if self.from_reset else -(-self.window // self.hop)
 
 
 @dataclass(frozen=True)

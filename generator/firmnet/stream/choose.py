@@ -51,6 +51,7 @@ def _streamed(graph: Graph, found: Followed) -> int:
     calls = [
         (OPS[node.op], graph.call(node))
         for node in graph.nodes
-        if node.name in found.slides and node.output in found.timed and not OPS[node.op].view
+        if node.name in found.walks
+        or (node.name in found.slides and node.output in found.timed and not OPS[node.op].view)
     ]
     return sum(op.macs(call) for op, call in calls) or len(calls)

@@ -3,6 +3,10 @@
 A network is given a window of T frames, its stream H new ones in each run. Where a layer works alike at every
 place in time, H/s new places come of that, when two places are s frames apart. Places are counted within the
 window that ends with the newest frame: place p of a value was place p + H/s in the run before.
+
+A recurrent layer looks back on all there was since the reset. The stream of a network that has one equals it
+run over the whole sequence since then; so all layers must make as many places as frames came, no more of
+padding alone and no fewer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +15,13 @@ from dataclasses import dataclass, replace
 from ..errors import UserError
 from ..ir import Graph, Node
 from ..ops import OPS, Slide
+from ..ops.recurrent import Recurrent, RecurrentAttrs
 
 WITHOUT = "or leave out `stream`"
+TIME = 1
+"""Axis of a recurrent layer's steps."""
+OWN_PADDING = ("max_pool2d", "avg_pool2d")
+"""Ops to which padding is no zero."""
 ON_THE_LEFT = "Train it with padding on the left alone, or without any"
 
 
@@ -47,7 +56,8 @@ class Followed:
 
     Time goes along `axis` of the only input, as stored; of a `window`, `hop` frames come with each run.
     `slides`: layers that work alike at every place in time; others that read timed values read them whole.
-    `reads`: (layer, value) → the places that it reads in each run.
+    `reads`: (layer, value) → the places that it reads in each run. `walks`: recurrent layers, of which there
+    are none but in a stream that goes on `from_reset`.
     """
 
     axis: int
@@ -56,6 +66,11 @@ class Followed:
     timed: Mapping[str, OverTime]
     slides: Mapping[str, Slide]
     reads: Mapping[tuple[str, str], PlacesRead]
+    walks: frozenset[str] = frozenset()
+
+    @property
+    def from_reset(self) -> bool:
+        return bool(self.walks)
 
     def new(self, name: str) -> int:
         """How many places of a timed value come with each run."""
@@ -75,26 +90,92 @@ def follow(graph: Graph, axis: int, hop: int | None) -> Followed:
     window = graph.tensors[graph.input].shape[axis]
     timed = {graph.input: OverTime(axis, window, 1, 0, window)}
     slides: dict[str, Slide] = {}
+    walks = frozenset(node.name for node in graph.nodes if isinstance(OPS[node.op], Recurrent))
     for node in graph.nodes:
         read = [name for name in graph.activations(node) if name in timed]
         if not read:
             continue
         _check_alone(graph, node, timed)
+        if node.name in walks:
+            timed |= _walked(graph, node, timed[read[0]], window)
+            continue
         slide = _slide(graph, node, timed)
         if slide is None:
             _check_over_all(graph, node, timed)
+            if walks:
+                raise _over_window(node)
             continue
         slides[node.name] = slide
         value = _made(graph, node, slide, [timed[name] for name in read])
+        if walks:
+            value = _since_reset(node, slide, value, window)
         if value.places > 1:
             _check_some(node, value)
             timed[node.output] = value
         elif not value.whole:
             raise _padded(node, value, read[0])
-    found = Followed(axis, _checked_hop(hop, window, timed), window, timed, slides, {})
+        elif walks and slide.reach == timed[read[0]].places:
+            raise _over_window(node)
+    found = Followed(axis, _checked_hop(hop, window, timed), window, timed, slides, {}, walks)
+    if walks and window % found.hop:
+        raise UserError(
+            f"windows of {window} frames are no multiple of a hop of {found.hop}, and the recurrent layer "
+            f"{min(walks)!r} begins with a hop and a window: give a hop that divides windows"
+        )
     for port in graph.outputs:
         _check_output(found, port.name, port.tensor)
     return replace(found, reads=_reads(graph, found))
+
+
+def _walked(graph: Graph, node: Node, value: OverTime, window: int) -> dict[str, OverTime]:
+    """What a recurrent layer makes of each step, if it keeps all."""
+    attrs: RecurrentAttrs = node.attrs
+    if attrs.reverse or value.axis != TIME:
+        raise UserError(
+            f"layer {node.name!r} ({node.op}) is not causal: it walks from the window's last step to its "
+            f"first. Use a layer of one direction, {WITHOUT}"
+        )
+    if value.end < value.places:
+        raise _not_causal(value, f"layer {node.name!r} ({node.op}) reads")
+    if value.step * value.places != window:
+        raise _uneven(node, value, window)
+    return {node.outputs[0]: value} if attrs.every else {}
+
+
+def _since_reset(node: Node, slide: Slide, made: OverTime, window: int) -> OverTime:
+    """The value where zeros come before the first frame, as padding comes before the window.
+
+    UserError where the layer makes other places than one for each frame, or for each `step` of them, and
+    those of padding are not handed on as they are.
+    """
+    lead = made.end - window // made.step
+    hands_on = slide.reach == 1 and (OPS[node.op].keeps_qparams or OPS[node.op].view)
+    if made.places > 1 and (lead < 0 or (lead > 0 and not hands_on)):
+        raise _uneven(node, made, window)
+    own_padding = slide.first < 0 and node.op in OWN_PADDING
+    if own_padding or (slide.first < 0 and getattr(node.attrs, "fill", 0) != 0):
+        raise UserError(
+            f"layer {node.name!r} ({node.op}) has padding that is no zeros, or counts otherwise, and a "
+            "stream with a recurrent layer has zeros before its first frame. Put a layer that pads with "
+            f"zeros before it, {WITHOUT}"
+        )
+    return replace(made, first=0, before="")
+
+
+def _uneven(node: Node, made: OverTime, window: int) -> UserError:
+    return UserError(
+        f"layer {node.name!r} ({node.op}) goes through {made.places} places of windows of {window} frames, "
+        f"where one for every {made.step} is right: with a recurrent layer a stream goes on from the reset, "
+        "and has a place for each frame. Pad convolutions on the left, by the kernel less one times the "
+        f"dilation, {WITHOUT}"
+    )
+
+
+def _over_window(node: Node) -> UserError:
+    return UserError(
+        f"layer {node.name!r} ({node.op}) reads the whole window behind a recurrent layer, which remembers "
+        f"all since the reset: let it read the last step, {WITHOUT}"
+    )
 
 
 def _check_alone(graph: Graph, node: Node, timed: Mapping[str, OverTime]) -> None:
@@ -212,6 +293,9 @@ def _reads(graph: Graph, found: Followed) -> dict[tuple[str, str], PlacesRead]:
         slide = found.slides.get(node.name)
         for name in graph.activations(node):
             if name not in found.timed:
+                continue
+            if node.name in found.walks:
+                reads[node.name, name] = found.block(name)
                 continue
             if slide is None:
                 reads[node.name, name] = 0, found.timed[name].places

@@ -1,6 +1,7 @@
 """Does the stream compute, bit for bit, what its network makes of whole windows? Shown on recordings."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +25,8 @@ def proven(window: Graph, stream: Graph, found: Followed, hops: Iterable[Array])
     """
     assert stream.stream
     quantized = [quantized_inputs(stream, hop)[0] for hop, _ in zip(hops, range(MOST_RUNS), strict=False)]
+    if found.from_reset:
+        return _proven_from_reset(window, stream, found, quantized)
     first = stream.stream.first_run
     while len(quantized) < first + LEAST_COMPARED:
         quantized += quantized
@@ -36,42 +39,67 @@ def proven(window: Graph, stream: Graph, found: Followed, hops: Iterable[Array])
             late = np.take(
                 frames, range(frames.shape[found.axis] - found.window, frames.shape[found.axis]), found.axis
             )
-            _compare(window, found, values, int_values(window, late), stream, run)
+            _compare(window, found, values, int_values(window, late), stream, _Run(run))
     return len(chosen)
+
+
+def _proven_from_reset(window: Graph, stream: Graph, found: Followed, quantized: list[Array]) -> int:
+    """Sequences of a window each, every one from a reset: the outputs of all their runs."""
+    runs = found.window // found.hop
+    while len(quantized) < LEAST_COMPARED * runs:
+        quantized += quantized
+    count = min(len(quantized) // runs, _most_compared(window))
+    for sequence in range(count):
+        hops, step = quantized[sequence * runs : (sequence + 1) * runs], Stepper(stream)
+        whole = int_values(window, np.concatenate(hops, found.axis))
+        for run, hop in enumerate(hops, 1):
+            _compare(window, found, step(hop), whole, stream, _Run(sequence * runs + run, runs - run))
+    return count
+
+
+def _most_compared(window: Graph) -> int:
+    macs = sum(OPS[node.op].macs(window.call(node)) for node in window.nodes)
+    return min(max(LEAST_COMPARED, WORK // max(macs, 1)), MOST_COMPARED)
 
 
 def _chosen(window: Graph, first: int, runs: int) -> list[int]:
     """Which runs are compared: the first that can be, the last, and others between."""
-    macs = sum(OPS[node.op].macs(window.call(node)) for node in window.nodes)
-    count = min(max(LEAST_COMPARED, WORK // max(macs, 1)), MOST_COMPARED)
-    return [int(run) for run in np.unique(np.linspace(first, runs, count).astype(int))]
+    return [int(run) for run in np.unique(np.linspace(first, runs, _most_compared(window)).astype(int))]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that is compared with a window: of the stream its number, and how many runs later the window
+    ends.
+    """
+
+    number: int
+    before_end: int = 0
 
 
 def _compare(
-    window: Graph, found: Followed, streamed: Values, whole: Values, stream: Graph, run: int
+    window: Graph, found: Followed, streamed: Values, whole: Values, stream: Graph, run: _Run
 ) -> None:
-    """Raise VerificationError unless all outputs of a run equal those of the window that ends with it."""
+    """Raise VerificationError unless all outputs of a run equal those of the window.
 
-    def right(name: str) -> Array:
+    What there is one of per window is compared where that ends with the run.
+    """
+
+    def same(made: str, name: str) -> bool:
         timed = found.timed.get(name)
-        return whole[name] if timed is None else np.take(whole[name], range(*found.block(name)), timed.axis)
+        if timed is None:
+            return run.before_end > 0 or np.array_equal(streamed[made], whole[name])
+        places = np.arange(*found.block(name)) - run.before_end * found.new(name)
+        if places[0] < timed.first:
+            return True
+        return np.array_equal(streamed[made], np.take(whole[name], places, timed.axis))
 
-    ports = zip(stream.outputs, window.outputs, strict=True)
-    if all(np.array_equal(streamed[s.tensor], right(w.tensor)) for s, w in ports):
+    if all(same(s.tensor, w.tensor) for s, w in zip(stream.outputs, window.outputs, strict=True)):
         return
-    differs = next(
-        (
-            node.name
-            for node in window.nodes
-            for name in node.outputs
-            if name in streamed
-            and (name not in found.timed or found.block(name)[0] >= found.timed[name].first)
-            and not np.array_equal(streamed[name], right(name))
-        ),
-        window.nodes[-1].name,
-    )
-    frames = run * found.hop
+    known = [(node.name, name) for node in window.nodes for name in node.outputs if name in streamed]
+    differs = next((layer for layer, name in known if not same(name, name)), window.nodes[-1].name)
     raise VerificationError(
-        f"the stream of {window.name!r} is not its network: in run {run}, with frames up to {frames - 1} of "
-        f"the calibration data, layer {differs!r} is the first that does not equal the window's"
+        f"the stream of {window.name!r} is not its network: in run {run.number}, with frames up to "
+        f"{run.number * found.hop - 1} of the calibration data, layer {differs!r} is the first that does not "
+        "equal the window's"
     )

@@ -11,11 +11,12 @@ import numpy as np
 from ..ir import Call, Graph, Node, State, Stream, Tensor
 from ..ops import OPS, Slide
 from ..ops.append import AppendAttrs
+from ..ops.recurrent import Recurrent
 from ..ops.slice import SliceAttrs
 from ..passes.remove_identities import changes_nothing, remove_identities
 from ..passes.rewrite import unique
 from .early_sums import early_sums
-from .follow import Followed, PlacesRead, follow
+from .follow import TIME, Followed, PlacesRead, follow
 from .single_places import single_places
 
 
@@ -32,7 +33,7 @@ def rewritten(graph: Graph, found: Followed) -> Graph:
         graph,
         states=tuple(made.states),
         tensors={**graph.tensors, **made.tensors},
-        stream=Stream(found.window, found.hop, axis),
+        stream=Stream(found.window, found.hop, axis, found.from_reset),
     )
     return remove_identities(single_places(remove_identities(whole.with_nodes(made.nodes))))
 
@@ -100,11 +101,35 @@ class _Making:
         """On the places that it reads in each run."""
         timed = [name for name in self.graph.activations(node) if name in self.found.timed]
         slide = self.found.slides.get(node.name)
-        if timed and slide:
+        if node.name in self.found.walks:
+            self._walk(node)
+        elif timed and slide:
             self._slid(node, slide, timed)
         else:
             whole = {name: self._part(node, name) for name in timed}
             self.nodes.append(replace(node, inputs=tuple(whole.get(name, name) for name in node.inputs)))
+
+    def _walk(self, node: Node) -> None:
+        """A recurrent layer: its states go from one run to the next."""
+        op = OPS[node.op]
+        assert isinstance(op, Recurrent)
+        (x,), count = self.graph.activations(node), len(op.states)
+        x = self._part(node, x) if x in self.found.timed else x
+        steps, states = self.tensors.get(x, self.graph.tensors[x]).shape[TIME], list[State]()
+        for what, begin, made in zip(op.states, node.inputs[-count:], node.outputs, strict=True):
+            like = replace(self.graph.tensors[begin], data=None)
+            name = self._named(f"{node.name}_{what}", like)
+            walked = made == node.outputs[0] and node.attrs.every and steps > 1
+            states.append(State(name, name, self._named(f"{name}_last", like) if walked else made, begin))
+        inputs = (x, *(state.tensor for state in states), *node.inputs[1:-count])
+        self.nodes.append(replace(node, attrs=replace(node.attrs, given=True), inputs=inputs))
+        self.states += states
+        if states[0].next != node.outputs[0]:
+            last, shape = states[0].next, self.tensors[states[0].tensor].shape
+            attrs = SliceAttrs((0, steps - 1, 0), (1, 1, 1), shape)
+            self.nodes.append(Node(last, "slice", attrs, (node.outputs[0],), (last,), node.source))
+        if node.outputs[0] in self.found.timed:
+            self.give(node.outputs[0])
 
     def _slid(self, node: Node, slide: Slide, timed: list[str]) -> None:
         call, axis = self.graph.call(node), self.found.timed[timed[0]].axis
@@ -163,9 +188,13 @@ class _Making:
 
     def _like(self, name: str, axis: int, places: int, what: str) -> str:
         """A tensor with so many places in time, beside another."""
+        return self._named(f"{name}_{what}", _sized(self.tensors[name], axis, places))
+
+    def _named(self, name: str, tensor: Tensor) -> str:
+        """The tensor filed under the name, or one near it."""
         taken = {*self.graph.tensors, *self.tensors, *(node.name for node in self.graph.nodes)}
-        new = unique(f"{name}_{what}", taken)
-        self.tensors[new] = replace(_sized(self.tensors[name], axis, places), name=new)
+        new = unique(name, taken)
+        self.tensors[new] = replace(tensor, name=new)
         return new
 
 
