@@ -36,7 +36,7 @@ HEADS = (
     "cycles of a window",
     "of a hop",
     "share",
-    "places",
+    "by MACs",
     "RAM B",
     "as a stream",
 )
