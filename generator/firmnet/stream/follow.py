@@ -16,10 +16,9 @@ from ..errors import UserError
 from ..ir import Graph, Node
 from ..ops import OPS, Slide
 from ..ops.recurrent import Recurrent, RecurrentAttrs
+from ..passes.keep_last_steps import TIME
 
 WITHOUT = "or leave out `stream`"
-TIME = 1
-"""Axis of a recurrent layer's steps."""
 OWN_PADDING = ("max_pool2d", "avg_pool2d")
 """Ops to which padding is no zero."""
 ON_THE_LEFT = "Train it with padding on the left alone, or without any"

@@ -13,10 +13,11 @@ from ..ops import OPS, Slide
 from ..ops.append import AppendAttrs
 from ..ops.recurrent import Recurrent
 from ..ops.slice import SliceAttrs
+from ..passes.keep_last_steps import TIME
 from ..passes.remove_identities import changes_nothing, remove_identities
 from ..passes.rewrite import unique
 from .early_sums import early_sums
-from .follow import TIME, Followed, PlacesRead, follow
+from .follow import Followed, PlacesRead, follow
 from .single_places import single_places
 
 
