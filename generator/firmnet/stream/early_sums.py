@@ -13,7 +13,7 @@ from ..ops.avg_pool2d import AvgPool2dAttrs, requant_of
 from ..passes.rewrite import unique
 from .follow import Followed
 
-MOST_ADDED = 2**7
+MOST_IN_A_PLACE = 2**7
 """Values of a place that int16 adds up: each is less than 2^8 from the zero point."""
 
 
@@ -36,7 +36,7 @@ def _in_two(graph: Graph, node: Node, axis: int) -> Graph:
     x = graph.tensors[node.inputs[0]]
     other = 3 - axis
     beside = x.shape[other]
-    if not Dtype.INT16.bytes < beside < MOST_ADDED:
+    if not Dtype.INT16.bytes < beside < MOST_IN_A_PLACE:
         return graph
     name = unique(f"{node.name}_sums", {*graph.tensors, *(each.name for each in graph.nodes)})
     shape = (*x.shape[:other], 1, *x.shape[other + 1 :])

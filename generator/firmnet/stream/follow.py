@@ -15,11 +15,9 @@ from dataclasses import dataclass, replace
 from ..errors import UserError
 from ..ir import Graph, Node
 from ..ops import OPS, Slide
-from ..ops.recurrent import Recurrent, RecurrentAttrs
+from ..ops.recurrent import STEP_AXIS, Recurrent, RecurrentAttrs
 
 WITHOUT = "or leave out `stream`"
-STEPS_AXIS = 1
-"""Of a recurrent layer's input."""
 OWN_PADDING = ("max_pool2d", "avg_pool2d")
 """Ops to which padding is no zero."""
 ON_THE_LEFT = "Train it with padding on the left alone, or without any"
@@ -130,7 +128,7 @@ def follow(graph: Graph, axis: int, hop: int | None) -> Followed:
 def _walked(graph: Graph, node: Node, value: OverTime, window: int) -> dict[str, OverTime]:
     """What a recurrent layer makes of each step, if it keeps all."""
     attrs: RecurrentAttrs = node.attrs
-    if attrs.reverse or value.axis != STEPS_AXIS:
+    if attrs.reverse or value.axis != STEP_AXIS:
         raise UserError(
             f"layer {node.name!r} ({node.op}) is not causal: it walks from the window's last step to its "
             f"first. Use a layer of one direction, {WITHOUT}"

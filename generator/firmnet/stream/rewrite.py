@@ -11,12 +11,12 @@ import numpy as np
 from ..ir import Call, Graph, Node, State, Stream, Tensor
 from ..ops import OPS, Slide
 from ..ops.append import AppendAttrs
-from ..ops.recurrent import Recurrent
+from ..ops.recurrent import STEP_AXIS, Recurrent
 from ..ops.slice import SliceAttrs
 from ..passes.remove_identities import changes_nothing, remove_identities
 from ..passes.rewrite import unique
 from .early_sums import early_sums
-from .follow import STEPS_AXIS, Followed, PlacesRead, follow
+from .follow import Followed, PlacesRead, follow
 from .single_places import single_places
 
 
@@ -115,7 +115,7 @@ class _Making:
         assert isinstance(op, Recurrent)
         (x,), count = self.graph.activations(node), len(op.states)
         x = self._part(node, x) if x in self.found.timed else x
-        steps, states = self.tensors.get(x, self.graph.tensors[x]).shape[STEPS_AXIS], list[State]()
+        steps, states = self.tensors.get(x, self.graph.tensors[x]).shape[STEP_AXIS], list[State]()
         for what, begin, made in zip(op.states, node.inputs[-count:], node.outputs, strict=True):
             like = replace(self.graph.tensors[begin], data=None)
             name = self._named(f"{node.name}_{what}", like)
