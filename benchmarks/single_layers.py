@@ -19,6 +19,7 @@ from firmnet.ir import Array, Dtype, Graph, Node, Port, QParams, Shape, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.add import AddAttrs
 from firmnet.ops.argmax import WHOLE_NUMBERS, ArgmaxAttrs
+from firmnet.ops.attention import AttentionAttrs
 from firmnet.ops.avg_pool2d import AvgPool2dAttrs
 from firmnet.ops.batch_norm import BatchNormAttrs
 from firmnet.ops.clamp import ClampAttrs
@@ -93,6 +94,7 @@ def layers() -> tuple[Layer, ...]:
         *_elementwise(),
         *_softmaxes(),
         *_products(),
+        *_attention(),
         *_movement(),
         *_picked(),
         *_reduced(),
@@ -708,6 +710,26 @@ def _products() -> Iterator[Layer]:
     yield matmul("values of one query", (1, 4, 1, 50), every, MatmulAttrs(plain, heads, heads))
 
 
+def _attention() -> Iterator[Layer]:
+    """Heads where linear layers leave them; multiply-accumulates are those of both products."""
+    heads, keys, plain = (0, 2, 1, 3), (0, 2, 3, 1), tuple(range(4))
+
+    def attention(label: str, q: Shape, k: Shape, causal: int | None = None, most: float = 2.75) -> Layer:
+        attrs = AttentionAttrs(heads, keys, heads, heads, 0.02, causal)
+        make = partial(_of_activations, "attention", attrs, [q, k, k], output=QParams((0.03,), 5))
+        return Layer(f"attention {label}", "attention", make, most)
+
+    for n, count, depth in [(50, 4, 16), (64, 1, 64), (64, 4, 32), (200, 1, 32), (17, 2, 24), (600, 1, 8)]:
+        shape = (1, n, count, depth)
+        yield attention(f"{count} x {n}x{depth}", shape, shape)
+    yield attention("causal 4 x 64x32", (1, 64, 4, 32), (1, 64, 4, 32), 0)
+    yield attention("of one query 4 x 64x32", (1, 1, 4, 32), (1, 64, 4, 32))
+    yield attention("of 8 queries, 1 x 98x64", (1, 8, 1, 64), (1, 98, 1, 64))
+    attrs = AttentionAttrs(plain, (0, 1, 3, 2), plain, plain, 0.02)
+    small = partial(_of_activations, "attention", attrs, [(1, 4, 9, 8)] * 3, output=QParams((0.03,), 5))
+    yield Layer("attention stacked 4 x 9x8", "attention", small, 4.5)
+
+
 def _movement() -> Iterator[Layer]:
     def moved(op: str, label: str, attrs: Any, shapes: list[Shape]) -> Layer:
         return Layer(label, "movement", partial(_of_activations, op, attrs, shapes, same=True))
@@ -802,7 +824,15 @@ def _of_int16() -> Iterator[Layer]:
     """Some of every class, with activations of int16; no limit is set for them but that of convolutions."""
     every = (
         *(*_dense(), *_transposed(), *_depthwise(), *_linear(), *_max_pools(), *_average_pools()),
-        *(*_elementwise(), *_picked(), *_reduced(), *_products(), *_layer_norms(), *_softmaxes()),
+        *(
+            *_elementwise(),
+            *_picked(),
+            *_reduced(),
+            *_products(),
+            *_attention(),
+            *_layer_norms(),
+            *_softmaxes(),
+        ),
     )
     for layer in every:
         if layer.label in _WIDE:

@@ -12,6 +12,7 @@ from torch import nn
 
 Shape = tuple[int, ...]
 KINDS = (
+    "attention",
     "keywords",
     "audio",
     "activity",
