@@ -714,7 +714,7 @@ def _attention() -> Iterator[Layer]:
     """Heads where linear layers leave them; multiply-accumulates are those of both products."""
     heads, keys, plain = (0, 2, 1, 3), (0, 2, 3, 1), tuple(range(4))
 
-    def attention(label: str, q: Shape, k: Shape, causal: int | None = None, most: float = 2.75) -> Layer:
+    def attention(label: str, q: Shape, k: Shape, causal: int | None = None, most: float = 3.3) -> Layer:
         attrs = AttentionAttrs(heads, keys, heads, heads, 0.02, causal)
         make = partial(_of_activations, "attention", attrs, [q, k, k], output=QParams((0.03,), 5))
         return Layer(f"attention {label}", "attention", make, most)
@@ -727,7 +727,7 @@ def _attention() -> Iterator[Layer]:
     yield attention("of 8 queries, 1 x 98x64", (1, 8, 1, 64), (1, 98, 1, 64))
     attrs = AttentionAttrs(plain, (0, 1, 3, 2), plain, plain, 0.02)
     small = partial(_of_activations, "attention", attrs, [(1, 4, 9, 8)] * 3, output=QParams((0.03,), 5))
-    yield Layer("attention stacked 4 x 9x8", "attention", small, 4.5)
+    yield Layer("attention stacked 4 x 9x8", "attention", small, 6.5)
 
 
 def _movement() -> Iterator[Layer]:

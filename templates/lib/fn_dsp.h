@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fn_qmath.h"
+
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 /* Marks a function that is one block of assembly and saves what it must by itself. It may not be inlined or
  * lose arguments that no C reads, and its callers must know what it overwrites. */
@@ -902,5 +904,116 @@ static inline int64_t fn_dot_int16_long(const int16_t *x, const int8_t *w, int32
     }
     return acc;
 }
+
+/* The largest of some scores, at least one. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define FN_LARGER(v) "cmp " v ", r2\n" "it gt\n" "movgt r2, " v "\n"
+FN_ASM static int32_t fn_top_score(const int32_t *scores, int32_t count)
+{
+    (void)scores;
+    (void)count;
+    __asm__ volatile(
+        "push {r4-r6, lr}\n"
+        "ldr r2, [r0]\n"
+        "subs r1, #4\n"
+        "blt 2f\n"
+        "1:\n"
+        "ldm r0!, {r3-r6}\n"
+        FN_LARGER("r3") FN_LARGER("r4") FN_LARGER("r5") FN_LARGER("r6")
+        "subs r1, #4\n"
+        "bge 1b\n"
+        "2:\n"
+        "adds r1, #4\n"
+        "beq 4f\n"
+        "3:\n"
+        "ldr r3, [r0], #4\n"
+        FN_LARGER("r3")
+        "subs r1, #1\n"
+        "bne 3b\n"
+        "4:\n"
+        "mov r0, r2\n"
+        "pop {r4-r6, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline int32_t fn_top_score(const int32_t *scores, int32_t count)
+{
+    int32_t top = scores[0];
+    for (int32_t n = 1; n < count; n++) {
+        top = scores[n] > top ? scores[n] : top;
+    }
+    return top;
+}
+#endif
+
+/* fn_weight of each of some scores, and their sum; `weights` lie at a word. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define FN_WEIGH_TWO(a, b) /* a, b: scores, then weights; r8, r9 */ \
+    "sub " a ", r3, " a "\n" \
+    "sub " b ", r3, " b "\n" \
+    "usat " a ", #13, " a "\n" \
+    "usat " b ", #13, " b "\n" \
+    "uxtb r8, " a "\n" \
+    "uxtb r9, " b "\n" \
+    "ldrh r8, [r2, r8, lsl #1]\n" \
+    "ldrh r9, [r2, r9, lsl #1]\n" \
+    "lsr " a ", " a ", #8\n" \
+    "lsr " b ", " b ", #8\n" \
+    "lsr r8, r8, " a "\n" \
+    "lsr r9, r9, " b "\n" \
+    "add r8, #1\n" \
+    "add r9, #1\n" \
+    "lsr " a ", r8, #1\n" \
+    "lsr " b ", r9, #1\n"
+FN_ASM static uint32_t fn_weigh(const int32_t *scores, int16_t *weights, const uint16_t *powers, int32_t top, int32_t count)
+{
+    (void)scores;
+    (void)weights;
+    (void)powers;
+    (void)top;
+    (void)count;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "ldr lr, [sp, #36]\n"
+        "mov r12, #0\n"
+        "mov r10, #0x00010001\n"
+        "subs lr, #4\n"
+        "blt 2f\n"
+        "1:\n"
+        "ldm r0!, {r4-r7}\n"
+        FN_WEIGH_TWO("r4", "r5") FN_WEIGH_TWO("r6", "r7")
+        "pkhbt r4, r4, r5, lsl #16\n"
+        "pkhbt r5, r6, r7, lsl #16\n"
+        "smlad r12, r4, r10, r12\n"
+        "smlad r12, r5, r10, r12\n"
+        "stm r1!, {r4, r5}\n"
+        "subs lr, #4\n"
+        "bge 1b\n"
+        "2:\n"
+        "adds lr, #4\n"
+        "beq 4f\n"
+        "3:\n"
+        "ldr r4, [r0], #4\n"
+        "mov r5, r4\n"
+        FN_WEIGH_TWO("r4", "r5")
+        "strh r4, [r1], #2\n"
+        "add r12, r12, r4\n"
+        "subs lr, #1\n"
+        "bne 3b\n"
+        "4:\n"
+        "mov r0, r12\n"
+        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline uint32_t fn_weigh(const int32_t *scores, int16_t *weights, const uint16_t *powers, int32_t top, int32_t count)
+{
+    uint32_t sum = 0;
+    for (int32_t n = 0; n < count; n++) {
+        const int32_t weight = fn_weight(powers, (uint32_t)(top - scores[n]));
+        weights[n] = (int16_t)weight;
+        sum += (uint32_t)weight;
+    }
+    return sum;
+}
+#endif
 
 #endif

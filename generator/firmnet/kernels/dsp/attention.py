@@ -69,10 +69,11 @@ class Attention(portable.Attention):
         rows = prod(loop[0] for loop in p.outer) * p.queries
         met = OPS["attention"].macs(call) / (p.depth + p.width)
         columns = -(-p.width // tiles.width)
-        each = (22 + 23.5 * tiles.blocks + 9 * (p.depth % 4) + 2 * tiles.rounds) / 4 + 17
-        biased = 6 if len(call.inputs) > 3 else 0
-        weighed = columns * (14 if tiles.width == 8 else 8)
-        return 60 + rows * (190 + 6.5 * p.depth + columns * 95) + met * (each + biased + weighed)
+        four = 22 + 23.5 * tiles.blocks + 9 * (p.depth % 4) + 2 * tiles.rounds
+        each = four / 4 + 18.5 + (8 if len(call.inputs) > 3 else 0)
+        weighed = columns * (15.5 if tiles.width == 8 else 9)
+        row = 190 + 6.5 * p.depth + columns * 95 + (four + 50 if p.keys % 4 else 0)
+        return 60 + rows * row + met * (each + weighed)
 
     def scratch_bytes(self, call: Call) -> int:
         return _tiles(call).scratch_bytes
