@@ -146,7 +146,7 @@ def test_another_board_takes_what_was_compiled_for_the_first(
     objects = own_cache(tmp_path / "cache", monkeypatch) / "objects"
     before = set(objects.glob("??/*.sha256"))
     build(made.save(tmp_path / "artifact"), emulate=True)
-    assert 3 < len(set(objects.glob("??/*.sha256")) - before) < 20
+    assert 3 < len(set(objects.glob("??/*.sha256")) - before) < 25  # the generated headers among them
 
 
 def test_what_was_changed_in_a_project_is_made_again(small: Artifact, copied: Artifact) -> None:
