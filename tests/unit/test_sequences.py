@@ -11,6 +11,7 @@ from firmnet.interpret import Stepper, quantized_inputs
 from firmnet.ir import Array, Dtype, Graph
 from firmnet.ops import OPS
 from firmnet.ops.functions import single
+from firmnet.passes import optimize
 from firmnet.quantize import Sequences, check_samples, quantize
 from firmnet.quantize.runs import float_runs
 
@@ -76,6 +77,24 @@ def test_a_counter_counts_exactly_and_is_said_to_go_on() -> None:
         assert int(values["counted"].ravel()[0]) == i + 1
     (told,) = [sentence for sentence in made.growing if "'count'" in sentence]
     assert "'count' still grows after 200 steps of calibration data, at 199; it stops at 3.277e+04" in told
+
+
+def test_a_counter_that_begins_again_is_exact_at_its_jump() -> None:
+    """In int16 a table walks over the jump; int8 in steps of 1 has every value."""
+    b = Builder("phase")
+    x, n = b.input("x", (1, 4)), b.state("n", np.zeros((1, 1)))
+    following = b.add("table", single("affine", 1.0, 1.0), n, name="following")
+    wrapped = b.add("table", single("remainder", 7.0), following, name="wrapped")
+    b.update(n, wrapped)
+    total = b.add("add", OPS["add"].attrs(), x, wrapped, name="total")
+    made = quantize(optimize(b.graph((x,), {"total": total, "wrapped": wrapped})), data(100)[0])
+    assert (made.graph.tensors["n"].dtype, made.graph.tensors["n"].scale) == (Dtype.INT8, 1.0)
+    assert not made.growing
+    runs, output = Stepper(made.graph), made.graph.outputs[1].tensor
+    for i in range(50):
+        values = runs(*quantized_inputs(made.graph, np.zeros((1, 4), np.float32)))
+        q = made.graph.tensors[output].q
+        assert q.to_real(values[output]).ravel() == [(i + 1) % 7]
 
 
 def test_the_end_of_sequences_is_judged_by_itself() -> None:

@@ -12,7 +12,7 @@ from ..ir import Array, Dtype, Graph, Node, QParams, Tensor, check
 from ..ops import OPS, check_states, check_types
 from ..ops.functions import single
 from .groups import Groups, dictated, only_passed_on, rescaled
-from .observe import Method, Ranges, histogram, histogram_of, merge
+from .observe import Histogram, Method, Ranges, histogram, histogram_of, merge
 from .scales import MIN_SCALE, affine, choose, quantize_weights
 from .types import NamedTypes, Typed, typed
 
@@ -176,7 +176,13 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
         grid = grids.pop()
         if types.dtypes[group] is Dtype.INT16 and grid is not None and not grids:
             chosen[group] = QParams((grid,), 0, Dtype.INT16)
+        if types.dtypes[group] is Dtype.INT8 and grid == 1.0 and not grids and _fits_int8(seen):
+            chosen[group] = QParams((1.0,), 0, Dtype.INT8)
     return chosen
+
+
+def _fits_int8(seen: Histogram) -> bool:
+    return Dtype.INT8.low <= seen.low and seen.high <= Dtype.INT8.high
 
 
 def _fitted(graph: Graph, tied: Groups, fixed: Mapping[str, QParams], observed: Ranges) -> dict[str, QParams]:

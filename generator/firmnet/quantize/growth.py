@@ -69,7 +69,7 @@ def growing(quantized: Graph, observed: Ranges, starts: tuple[int, ...]) -> Iter
             continue
         parts = np.split(spans, [start for start in starts if start])
         longest = max(parts, key=len)
-        if len(longest) < LEAST_STEPS or not _goes_on(longest):
+        if not goes_on(longest):
             continue
         low, high = quantized.tensors[state.tensor].q.range
         up = int(longest[:, 1].argmax()) >= int(longest[:, 0].argmin())
@@ -81,7 +81,10 @@ def growing(quantized: Graph, observed: Ranges, starts: tuple[int, ...]) -> Iter
         )
 
 
-def _goes_on(spans: np.ndarray) -> bool:
+def goes_on(spans: np.ndarray) -> bool:
+    """Whether a state with these extremes (N, 2), step by step, is still growing or falling at the end."""
+    if len(spans) < LEAST_STEPS:
+        return False
     half, last = len(spans) // 2, int(len(spans) * (1 - END_SHARE))
 
     def extent(part: np.ndarray) -> float:

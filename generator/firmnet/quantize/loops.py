@@ -2,24 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..ir import Dtype, Graph, Node
+from ..ir import Graph, Node
 from ..ops import OPS
-from .apply import own_constants
-from .groups import rescaled
-from .types import NamedTypes, typed
-
-
-def loop_types(graph: Graph, named: NamedTypes) -> NamedTypes:
-    """int16 for states that are computed from themselves, and what is between such a state and its next.
-
-    Not where users have named a type, nor where a layer computes with int8 alone. What is only moved on, as
-    in a window of frames, stays as it is: its rounding does not add up.
-    """
-    chosen = loops(graph)
-    if not chosen:
-        return {}
-    wide = typed(rescaled(own_constants(graph)), named, Dtype.INT16)
-    return {name: Dtype.INT16 for name in chosen if wide.of(name) is Dtype.INT16}
 
 
 def loops(graph: Graph) -> tuple[str, ...]:

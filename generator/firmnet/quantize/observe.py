@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import UserError
 from ..interpret import held_values
 from ..ir import Array, Dtype, Graph
+from .loops import loops
 from .runs import SampleRuns, float_runs
 from .samples import check_samples, check_varied, per_input
 
@@ -68,8 +69,9 @@ class Ranges:
 
     `own`: methods of single activations, and so of all that share their scale. `extremes`: per activation,
     the samples that first held its lowest and its highest value. `grids`: the step of inputs whose samples
-    are whole numbers of 16 bits (see `grid`), and 1 of states that hold nothing but whole numbers. `spans`:
-    of each state the least and the greatest value (N, 2) in every step.
+    are whole numbers of 16 bits (see `grid`), and 1 of states, and of what is between a state and its next,
+    that are nothing but whole numbers. `spans`: of each state the least and the greatest value (N, 2) in
+    every step.
     """
 
     method: Method
@@ -150,7 +152,7 @@ def calibrate(
     floats = floats or float_runs(graph, checked)
     seen: dict[str, Histogram] = {}
     extremes: dict[str, tuple[int, int]] = {}
-    remembered = {name for state in graph.states for name in (state.tensor, state.next)}
+    remembered = {name for state in graph.states for name in (state.tensor, state.next)} | {*loops(graph)}
     spans: dict[str, list[tuple[float, float]]] = {state.tensor: [] for state in graph.states}
     fractions: set[str] = set()
     for i in range(len(floats.sequence)):

@@ -12,7 +12,6 @@ from .apply import Draft, apply, draft, finish, parameters
 from .correct import corrected
 from .equalize import equalized
 from .growth import AtEnd, at_end, growing
-from .loops import loop_types
 from .lost import Lost, lost
 from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
 from .precision import Asked, Precision, read_precision
@@ -23,6 +22,7 @@ from .samples import check_samples
 from .search import Found16, search
 from .trial import Judge, Trial
 from .types import by_tensor
+from .widen import loop_types
 
 BUDGET = 1_000_000_000
 """What comparing ranges may cost, in multiply-accumulates (about nanoseconds)."""
@@ -71,11 +71,12 @@ def quantize(
     must run first).
     """
     check_ranges(ranges)
-    asked = _widened(graph, read_precision(precision))
+    asked = read_precision(precision)
     checked = check_samples(samples, graph, what)
     floats = float_runs(graph, checked)
     method: Method = "minmax" if ranges == "auto" else ranges
     observed = calibrate(graph, checked, method, progress, what, floats)
+    asked = _widened(graph, observed, asked)
     chosen: _Chosen | None = None
     if ranges == "auto":
         judge = Judge(floats, BUDGET)
@@ -110,9 +111,11 @@ def quantize(
     )
 
 
-def _widened(graph: Graph, asked: Precision) -> Precision:
+def _widened(graph: Graph, observed: Ranges, asked: Precision) -> Precision:
     """With int16 where rounding would add up from run to run."""
-    loops = loop_types(graph, asked.named) if asked.widens_loops and asked.default is Dtype.INT8 else {}
+    loops = (
+        loop_types(graph, observed, asked.named) if asked.widens_loops and asked.default is Dtype.INT8 else {}
+    )
     return replace(asked, named={**loops, **dict(by_tensor(graph, asked.named))}) if loops else asked
 
 
