@@ -8,6 +8,7 @@ import numpy as np
 from .interpret import int_values
 from .ir import Array, Dtype, Graph, Node, Port, QParams
 from .ops import OPS
+from .ops.pick import PickAttrs, is_constant
 from .ops.tables import TableOp
 
 MOST_LAYERS = 3
@@ -122,6 +123,9 @@ class Reached:
 
     def coverage(self, clipped: float | None = None) -> Coverage:
         layers = [node for node in self.graph.nodes if not OPS[node.op].view]
+        layers = [
+            node for node in layers if not (isinstance(node.attrs, PickAttrs) and is_constant(node.attrs))
+        ]
         vary = any(self._varies(port) for port in self.graph.outputs)
         ports = [("input", port) for port in self.graph.inputs] + [("output", p) for p in self.graph.outputs]
         still = tuple(f"{what} {port.name!r}" for what, port in ports if not self._varies(port))

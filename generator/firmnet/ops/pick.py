@@ -136,6 +136,11 @@ def adds_constants(attrs: PickAttrs) -> bool:
     return any(run.start == FILL for along in attrs.axes for run in along)
 
 
+def is_constant(attrs: PickAttrs) -> bool:
+    """Whether all that is picked is the constant."""
+    return any(all(run.start == FILL for run in along) for along in attrs.axes)
+
+
 def runs(places: Sequence[int] | Array) -> Places:
     """As few as a walk from the first place to the last finds."""
     listed = np.asarray(places, np.int64)

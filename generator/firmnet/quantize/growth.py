@@ -76,7 +76,7 @@ def growing(quantized: Graph, observed: Ranges, starts: tuple[int, ...]) -> Iter
         seen = longest[:, 1].max() if up else longest[:, 0].min()
         yield (
             f"the state {state.name!r} still {'grows' if up else 'falls'} after {len(longest):,} steps of "
-            f"calibration data, at {seen:.4g}; it stops at {high if up else low:.4g}: reset the model in "
+            f"calibration data, at {seen:,.6g}; it stops at {high if up else low:,.6g}: reset the model in "
             "time, keep it in bounds (a clamp or a remainder), or calibrate with longer sequences"
         )
 
