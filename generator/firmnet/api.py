@@ -162,12 +162,17 @@ class Deployment:
         """Save and compile with PlatformIO; VerificationError when the firmware does not fit the board."""
         return builder.build(self.save(path), emulate=emulate)
 
-    def verify(self, inputs: Any = None, *, device: str = "host", layers: bool = False) -> Verdict:
-        """Compare the device's every output with the oracle's; `device` as in `open`."""
+    def verify(
+        self, inputs: Any = None, *, device: str = "host", layers: bool = False, from_step: int = 0
+    ) -> Verdict:
+        """Compare the device's every output with the oracle's; `device` as in `open`.
+
+        `from_step`: of a model that remembers, the oracle alone computes so many steps first.
+        """
         artifact = self.artifact or self.save()
         with open(device, artifact) as opened:
             values, clipped = integers(artifact, inputs)
-            return compare(artifact, opened, values, layers=layers, clipped=clipped)
+            return compare(artifact, opened, values, layers=layers, clipped=clipped, from_step=from_step)
 
     def deploy(
         self,

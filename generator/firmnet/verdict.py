@@ -97,7 +97,8 @@ class Verdict:
 
     def sentence(self) -> str:
         """For people, in one line."""
-        head = f"{self.exact} of {self.total} outputs bit-exact on {self.device}"
+        since = f" from step {self.from_step} on" if self.from_step else ""
+        head = f"{self.exact} of {self.total} outputs{since} bit-exact on {self.device}"
         if self._exact:
             layers = ", every layer too" if self.inputs_with_wrong_layers is not None else ""
             image = f", {self.image_bytes:,} bytes of its flash as built" if self.image_bytes else ""

@@ -218,7 +218,7 @@ def check_state(made: Artifact, device: devices.Device) -> None:
         np.testing.assert_array_equal(a, b)
     verdict = verify(made, device, made.samples, layers=True, from_step=15)
     assert verdict.ok, verdict.sentence()
-    assert (verdict.total, verdict.from_step) == (STEPS - 15, 15)
+    assert "9 of 9 outputs from step 15 on bit-exact" in verdict.sentence()
     for odd, told in (
         (
             {"carry": right["carry"]},
