@@ -63,6 +63,12 @@ def recurrent(m: Any, x: torch.Tensor) -> Any:
     return m.h
 
 
+def returned(m: Any, x: torch.Tensor) -> Any:
+    old = m.h
+    m.h = torch.tanh(m.w(m.h) + x)
+    return m.h - old, old, old[:, 1:] * 2, old[:, :2]
+
+
 def exchanged(m: Any, x: torch.Tensor) -> Any:
     old = m.a.clone()
     m.a.copy_(m.b)
@@ -102,6 +108,7 @@ REMEMBER = {
     "cat": (Buffered(joined, ring=RING), {"ring"}),
     "counter-and-flag": (Buffered(counted, count=0, begun=False), {"count", "begun"}),
     "assigned": (Buffered(recurrent, h=np.zeros((1, 3), np.float32)), {"h"}),
+    "old-value-returned": (Buffered(returned, h=A), {"h"}),
     "exchanged": (Buffered(exchanged, a=A, b=B), {"a", "b"}),
     "delay-line": (Buffered(delayed, a=A, b=B), {"a", "b"}),
     "constant-written": (Buffered(written, a=A, fixed=B), {"a"}),

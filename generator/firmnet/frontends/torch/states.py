@@ -56,25 +56,28 @@ def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
 
     torch.export sees assignments to the outermost module alone.
     """
-    forward = module.forward
+    forward, own = module.forward, module.__dict__.get("forward")
 
     @wraps(forward)
     def copied(*args: Any, **kwargs: Any) -> Any:
-        owners = [(name, part) for name, part in module.named_modules() if part._buffers]
-        before = [(name, part, key, b) for name, part in owners for key, b in part._buffers.items()]
+        buffers = [
+            (f"{name}.{key}".lstrip("."), part, key, buffer)
+            for name, part in module.named_modules()
+            for key, buffer in part._buffers.items()
+        ]
         returned = forward(*args, **kwargs)
-        for name, part, key, buffer in before:
-            now = part._buffers.get(key)
-            if now is buffer or not isinstance(now, torch.Tensor):
-                continue
-            called = f"{name}.{key}".lstrip(".")
-            if buffer is None or (now.shape, now.dtype) != (buffer.shape, buffer.dtype):
-                first = "nothing" if buffer is None else _told(buffer)
-                raise UserError(
-                    f"the buffer {called!r} holds {first} at first, and {_told(now)} after a run: a state "
-                    "has one shape and type, so register it as what it is after every run"
-                )
-            buffer.copy_(now)
+        assigned = [
+            (called, part, key, buffer, now)
+            for called, part, key, buffer in buffers
+            if isinstance(now := part._buffers.get(key), torch.Tensor) and now is not buffer
+        ]
+        for called, _, _, buffer, now in assigned:
+            _check_unchanged(called, buffer, now)
+        old = [buffer for _, _, _, buffer, _ in assigned]
+        returned = pytree.tree_map(lambda leaf: _apart(leaf, old), returned)
+        fresh = [_apart(now, old) for *_, now in assigned]
+        for (_, part, key, buffer, _), value in zip(assigned, fresh, strict=True):
+            buffer.copy_(value)
             part._buffers[key] = buffer
         return returned
 
@@ -83,6 +86,26 @@ def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
         yield
     finally:
         del module.forward
+        if own is not None:
+            module.forward = own
+
+
+def _check_unchanged(called: str, before: torch.Tensor | None, after: torch.Tensor) -> None:
+    """UserError where a buffer has another shape or type after forward."""
+    if before is None or (after.shape, after.dtype) != (before.shape, before.dtype):
+        first = "nothing" if before is None else _told(before)
+        raise UserError(
+            f"the buffer {called!r} holds {first} at first, and {_told(after)} after a run: a state has one "
+            "shape and type, so register it as what it is after every run"
+        )
+
+
+def _apart(leaf: Any, buffers: Sequence[torch.Tensor]) -> Any:
+    """A value, copied where it is one of these buffers or a view of one: they are about to be written."""
+    if not isinstance(leaf, torch.Tensor):
+        return leaf
+    whole = leaf._base if leaf._is_view() else leaf
+    return leaf.clone() if any(whole is buffer or leaf is buffer for buffer in buffers) else leaf
 
 
 def _told(tensor: torch.Tensor) -> str:
