@@ -498,6 +498,97 @@ def layer_norm(x, y, outer, inner, gain_outer, gain_inner, n, options, m, offset
 # ---- real numbers at the edge, as the bits of float32: what a board's own arithmetic rounds to does not matter ----
 
 
+# ---- recurrent layers ----
+
+
+def logistic(entries, fine):
+    i = fine >> 15
+    return entries[i] + ((entries[i + 1] - entries[i]) * (fine & 32767) >> 15)
+
+
+def to_sigmoid(entries, fine):
+    above = logistic(entries, min(abs(fine), 0xFFFFFF)) + 64 >> 7
+    return 32768 - above if fine < 0 else above
+
+
+def to_tanh(entries, fine):
+    above = logistic(entries, 2 * min(abs(fine), 0x7FFFFF)) - 0x200000 + 32 >> 6
+    return -above if fine < 0 else above
+
+
+def settled(v, shift):
+    """A state, rounded by so many bits."""
+    return held(v + (1 << shift >> 1) >> shift, -32768, 32767)
+
+
+def begun(first, at, n):
+    """n values of a state as it begins: as they are, or of another scale."""
+    values = first[0][at : at + n]
+    if len(first) == 1:
+        return list(values)
+    zero, m, half, more, s = first[1:]
+    return [held(((v - zero) * m + half >> 32) + more >> s, -32768, 32767) for v in values]
+
+
+def dots(x, w, m):
+    """Of each row of weights: its products with x, times the row's multiplier."""
+    n, less = len(x), sum(x) << 7
+    found = []
+    for row in range(len(m)):
+        acc, j = -less, row * n
+        for v in x:
+            acc += v * w[j]
+            j += 1
+        found.append(acc * m[row])
+    return found
+
+
+def recurrent(x, y, cell, firsts, kind, sizes, wx, wh, mx, mh, offsets, shift, bits, entries, projection):
+    """`kind`: 0 tanh, 1 relu, 2 GRU, 3 LSTM; `bits`: of the scales of hidden state and cell."""
+    sequences, steps, n_in, units, width, reverse, every = sizes
+    bits, cell_bits = bits
+
+    def fine(v):
+        return held(v >> shift, -0x7FFFFFFF, 0x7FFFFFFF)
+
+    for sequence in range(sequences):
+        h = begun(firsts[0], sequence * width, width)
+        c = begun(firsts[1], sequence * units, units) if kind == 3 else None
+        for step in range(steps):
+            step = steps - 1 - step if reverse else step
+            at = (sequence * steps + step) * n_in
+            a, b = dots(list(x[at : at + n_in]), wx, mx), dots(h, wh, mh)
+            old, h = h, []
+            for j in range(units):
+                if kind < 2:
+                    v = fine(a[j] + b[j] + offsets[j])
+                    h.append(held(v + 16 >> 5, 0, 32767) if kind else settled(to_tanh(entries, v), 15 - bits))
+                    continue
+                i, f = j, units + j
+                g, o = units + f, 2 * units + f
+                first, second = (to_sigmoid(entries, fine(a[r] + b[r] + offsets[r])) for r in (i, f))
+                if kind == 2:
+                    inside = first * fine(b[g] + offsets[o]) + 16384 >> 15
+                    new = (32768 - second) * to_tanh(entries, fine(a[g] + offsets[g]) + inside)
+                    h.append(settled(new + second * (old[j] << 15 - bits), 30 - bits))
+                else:
+                    new = first * to_tanh(entries, fine(a[g] + b[g] + offsets[g]))
+                    c[j] = settled(second * (c[j] << 15 - cell_bits) + new, 30 - cell_bits)
+                    third = to_sigmoid(entries, fine(a[o] + b[o] + offsets[o]))
+                    out = third * to_tanh(entries, c[j] << 20 - cell_bits)
+                    h.append(settled(out, 15 if projection else 30 - bits))
+            if projection:
+                w, m, half, more, s = projection
+                h = [held((v + half >> 32) + more >> s, -32768, 32767) for v in dots(h, w, m)]
+            if every:
+                at = (sequence * steps + step) * width
+                y[at : at + width] = array("h", h)
+        if not every:
+            y[sequence * width : (sequence + 1) * width] = array("h", h)
+        if kind == 3:
+            cell[sequence * units : (sequence + 1) * units] = array("h", c)
+
+
 def rounded(m, e):
     """m · 2^e, rounded to the nearest that float32 holds, to even of two as near: (m, e) with |m| <= 2^24."""
     n = abs(m)

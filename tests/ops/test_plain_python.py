@@ -24,7 +24,7 @@ from firmnet.toolchain import run
 
 EVERY = 4
 """Of the rows of an op one is computed here, the first and the last always, for Python is slow."""
-WITHOUT = ("gru", "lstm", "rnn")
+WITHOUT: tuple[str, ...] = ()
 """Ops that have no plain form: `export-mpy --arch python` refuses them by name."""
 SAMPLES = (0, -1)
 """Noise, and the extremes by turns."""

@@ -15,6 +15,7 @@ from ..ops.interpolate import WEIGHT_BITS, WIDE_FRACTION_BITS, WIDE_WEIGHT_BITS
 from ..ops.layer_norm import group_size
 from ..ops.max_pool2d import spans as windows
 from ..ops.pick import FILL, places
+from ..ops.recurrent import Recurrent
 from ..ops.reduce import count
 from ..ops.rescale import by_table
 from ..ops.spec import Constants
@@ -448,6 +449,38 @@ def _layer_norm(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> l
     )
 
 
+def _recurrent(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
+    op = OPS["lstm" if len(call.outputs) > 1 else "gru" if "relu" not in k else "rnn"]
+    assert isinstance(op, Recurrent)
+    known, (y, *cell) = op.parts(call.attrs, call.inputs), call.outputs
+    kind = 3 if cell else 2 if "relu" not in k else int(k["relu"])
+    units = len(k["state_weight"]) // op.gates
+    sizes = *known["x"].shape, units, y.shape[2], call.attrs.reverse, call.attrs.every
+    given, made = (t[1 : 1 + len(op.states)] if call.attrs.given else []), t[-len(call.outputs) :]
+    firsts = []
+    for number, begin in enumerate(k["begins"].values()):
+        if begin.constant is not None:
+            firsts.append((flash.array(begin.constant.ravel(), "h"),))
+        else:
+            r = begin.requant
+            scale = (
+                () if r is None else (begin.zero_point, int(r.multiplier[0]) << r.pre_shift, *_rounding(r, 0))
+            )
+            firsts.append((given[number], *scale))
+    weights = flash.in_place(k["input_weight"]), flash.in_place(k["state_weight"])
+    multipliers = flash.array(k["input_multiplier"]), flash.array(k["state_multiplier"])
+    projection = None
+    if "projection" in k:
+        r = k["requant"]
+        wide = flash.array(r.multiplier.astype(np.int64) << r.pre_shift, "q")
+        projection = flash.in_place(k["projection"]), wide, *_rounding(r, 0)
+    told = flash.array(k["offset"], "q"), k["shift"], (*k["bits"], 0)[:2], flash.array(k["entries"])
+    outputs = made if cell else [*made, None]
+    return _one(
+        "recurrent", t[0], *outputs, tuple(firsts), kind, sizes, *weights, *multipliers, *told, projection
+    )
+
+
 LOWERED: Mapping[str, Lower] = {
     "add": _add,
     "append": _append,
@@ -462,10 +495,12 @@ LOWERED: Mapping[str, Lower] = {
     "conv_transpose2d": _conv_transpose2d,
     "div": _div,
     "embedding": _embedding,
+    "gru": _recurrent,
     "interpolate": _interpolate,
     "layer_norm": _layer_norm,
     "linear": _linear,
     "log_softmax": _log_softmax,
+    "lstm": _recurrent,
     "matmul": _matmul,
     "max_pool2d": _max_pool2d,
     "maximum": _maximum,
@@ -476,6 +511,7 @@ LOWERED: Mapping[str, Lower] = {
     "prelu": _prelu,
     "reduce": _reduce,
     "rescale": _scaled,
+    "rnn": _recurrent,
     "slice": _slice,
     "softmax": _softmax,
     "sort": _in_order(places=False),

@@ -59,6 +59,7 @@ class Recurrent(Op):
     dtypes = (Dtype.INT8, Dtype.INT16)
     mixes = True
     reads_wide = True
+    learned = True
     gates: ClassVar[int]
     biases: ClassVar[int]
     """Rows of biases for each unit."""

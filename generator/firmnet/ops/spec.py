@@ -43,6 +43,8 @@ class Op(ABC):
     attrs: ClassVar[type]
     weighted: ClassVar[bool] = False
     """Inputs are (x, weight, bias): weight is quantized per entry of axis 0, bias to int32."""
+    learned: ClassVar[bool] = False
+    """Its constants are weights too, but others than those."""
     view: ClassVar[bool] = False
     """The output is the input's bytes under another shape: no kernel, no memory."""
     renews: ClassVar[bool] = False

@@ -245,7 +245,7 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
     clock_hz = board.chip.clock_hz if board else None
     own_hz = board.baremetal_clock_hz if board and board.baremetal_clock_hz != clock_hz else None
     memory = image.bytes_of("data", "bss")
-    tables = sum(_flash_bytes(entry, image) for entry in subject.entries if not OPS[entry.op].weighted)
+    tables = sum(_flash_bytes(entry, image) for entry in subject.entries if not _of_weights(entry))
     return Profile(
         name=subject.model.name,
         core=core,
@@ -311,6 +311,10 @@ def _layer(
         stack_bytes=seen.stacks[index],
         kernel=entry.kernel,
     )
+
+
+def _of_weights(entry: KnownLayer) -> bool:
+    return OPS[entry.op].weighted or OPS[entry.op].learned
 
 
 def _flash_bytes(entry: KnownLayer, image: ProfiledImage) -> int:

@@ -133,7 +133,7 @@ def search(
         reached=value(count),
         wide=wide,
         only_int8=_only_int8(full),
-        weights=any(OPS[node.op].weighted for node in graph.nodes),
+        weights=any(OPS[node.op].weighted or OPS[node.op].learned for node in graph.nodes),
     )
     return _types(precision.named, ranked[:count]), found
 
