@@ -12,17 +12,22 @@ from xdist.scheduler import LoadFileScheduling
 
 LONGEST = (
     "tests/ops/test_random_modules.py",
+    "tests/e2e/test_stock_boards.py",
     "tests/ops/test_cascades.py",
     "tests/e2e/test_building.py",
+    "tests/e2e/test_usb_serial.py",
     "tests/e2e/test_firmware_boards.py",
     "tests/ops/test_leading_axes.py",
+    "tests/e2e/test_lines.py",
     "tests/link/test_link.py",
+    "tests/ops/test_plain_python.py",
     "tests/e2e/test_firmware.py",
+    "tests/e2e/test_link_faults.py",
     "tests/e2e/test_bitflips.py",
     "tests/ops/test_mlperf_tiny.py",
     "tests/e2e/test_frontend_models.py",
 )
-"""Files, longest first; in between come all others, and the unit tests at last."""
+"""About the longest first, of both kinds by turns; then come all others, and the unit tests at last."""
 WAITING = ("tests/e2e/", "tests/hil/", "tests/link/")
 LAST = "tests/unit/"
 BY_OP = ("test_matrix.py", "test_candidates.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
