@@ -66,7 +66,7 @@ def keyword_transformer() -> nn.Module:
 
 
 @network((3, 32, 32))
-def tiny_vit() -> nn.Module:
+def small_vit() -> nn.Module:
     return Tokens(Patches(3, 4, 48), 64, 48, encoder(48, 3, 2), 10)
 
 
@@ -480,7 +480,7 @@ class MeanOfTokens(nn.Module):
 
 
 @network((3, 32, 32))
-def mlp_mixer() -> nn.Module:
+def wide_mixer() -> nn.Module:
     blocks = [Mixer(64, 32) for _ in range(2)]
     return nn.Sequential(Patches(3, 4, 32), *blocks, nn.LayerNorm(32), MeanOfTokens(), nn.Linear(32, 10))
 
