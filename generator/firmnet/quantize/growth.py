@@ -36,7 +36,8 @@ class AtEnd:
     def line(self) -> str:
         """For people."""
         what = "a sequence" if self.sequences == 1 else f"{self.sequences} sequences"
-        return f"after {self.steps:,} steps of {what} the outputs have {self.snr_db:.1f} dB"
+        steps = f"{self.steps:,} step{'s' * (self.steps != 1)}"
+        return f"after {steps} of {what} the outputs have {self.snr_db:.1f} dB"
 
     def warning(self) -> str:
         """Where little is left; "" where enough is."""

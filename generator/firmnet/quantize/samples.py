@@ -181,7 +181,8 @@ def _by_port(samples: Any, graph: Graph, what: str) -> list[tuple[Port, Any, str
             raise UserError(f"{what} has no samples of {missing!r}: give some of each input ({names})")
         samples = [samples[key] for key in keys]
     if not isinstance(samples, tuple | list) or len(samples) != len(ports):
-        raise UserError(f"{what} must be one array for each of the inputs {names}, in this order")
+        beside = ", and none for what the model remembers" if graph.states else ""
+        raise UserError(f"{what} must be one array for each of the inputs {names}, in this order{beside}")
     return [(port, x, f"{what} of {port.name!r}") for port, x in zip(ports, samples, strict=True)]
 
 
