@@ -42,7 +42,7 @@ from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.reshape import ReshapeAttrs
 from firmnet.ops.transpose import TransposeAttrs
 from firmnet.passes import optimize
-from firmnet.profile import profile
+from firmnet.profile import lines, profile
 from firmnet.quantize import quantize
 from firmnet.targets import Isa, load_board
 from firmnet.verify import verify
@@ -273,6 +273,8 @@ def test_profile_runs_the_first_step(made: Artifact) -> None:
     measured = profile(made)
     assert measured.cycles
     assert {layer.name for layer in measured.layers} == {layer.name for layer in made.manifest.layers}
+    assert measured.state_bytes == 48 * 2 + 48
+    assert "144 B of the arena are remembered" in "".join(lines(measured))
 
 
 def test_a_repeated_step_is_not_run_twice(made: Artifact, board: SerialDevice) -> None:

@@ -59,7 +59,7 @@ class Profile:
     to a run of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None:
     not measured). What belongs to a board is None where there is none, `one_by_one` without cascades.
     `clock_hz` is the official core's, `baremetal_clock_hz` that of our own build on the same chip
-    (None where it is the same).
+    (None where it is the same). Of `arena_bytes`, `state_bytes` are remembered from run to run.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Profile:
     elf: Path
     baremetal_clock_hz: int | None = None
     baremetal_latency_ms: float | None = None
+    state_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,7 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
     tables = sum(_flash_bytes(entry, image) for entry in subject.entries if not _of_weights(entry))
     return Profile(
         name=subject.model.name,
+        state_bytes=sum(subject.model.state_bytes),
         core=core,
         cycle_model="Cortex-M4, zero wait states" if modelled else "not cycle-modelled",
         board=board.id if board else None,

@@ -34,6 +34,7 @@ def lines(profile: Profile) -> list[str]:
         f"RAM       {p.ram_bytes:,} B: arena {p.arena_bytes:,} with input, output and scratch "
         f"(no placement is below {p.lower_bound_bytes:,}), variables {p.variables_bytes:,}, "
         f"stack {p.stack_bytes:,}",
+        *_states(p),
         f"flash     {p.flash_bytes:,} B: code {p.code_bytes:,}, weights {p.weights_bytes:,}, "
         f"tables {p.tables_bytes:,}",
         *_cascades(p),
@@ -100,6 +101,14 @@ def _time(p: Profile) -> Iterator[str]:
         yield (
             f"          {_ms(p.baremetal_latency_ms)} ms at {p.baremetal_clock_hz / 1e6:g} MHz in the "
             "bare-metal build"
+        )
+
+
+def _states(p: Profile) -> Iterator[str]:
+    if p.state_bytes:
+        yield (
+            f"states    {p.state_bytes:,} B of the arena are remembered; this is a step as any other, the first "
+            "one too"
         )
 
 
