@@ -106,7 +106,7 @@ def _time(p: Profile) -> Iterator[str]:
 
 def _states(p: Profile) -> Iterator[str]:
     if p.state_bytes:
-        yield f"states    {p.state_bytes:,} B of the arena are remembered; every step costs this, the first one too"
+        yield f"states    {p.state_bytes:,} B of the arena are remembered; every step costs the same"
 
 
 def _ms(latency: float) -> str:
