@@ -16,6 +16,7 @@ from firmnet.artifact import Artifact
 from firmnet.errors import UserError
 from firmnet.inputs import KEPT_STEPS
 from firmnet.interpret import run_int
+from firmnet.profile import lines, profile
 
 MODEL = """
 import numpy as np, torch
@@ -60,6 +61,7 @@ def test_the_artifact_says_what_it_is_given(made: tuple[Artifact, dict[str, obje
     assert isinstance(cost, dict)
     assert cost["chosen"]["cycles"] < 0.5 * cost["window"]["cycles"]
     assert len(artifact.samples) == min(6 + KEPT_STEPS, 4 * 50 // 4)
+    assert any(line.startswith("stream    4 frames per run") for line in lines(profile(artifact)))
 
 
 def test_its_hops_are_the_recordings(made: tuple[Artifact, dict[str, object], str]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from random_streams import streamed
 from stream_networks import NETWORKS, Causal, integer, seeded
 from together import together
 from torch import nn
@@ -24,6 +25,8 @@ from firmnet.plan import plan
 from firmnet.stream import Followed, followed, proven, rewritten
 from firmnet.targets import Isa
 
+RANDOM, BUILT = 300, 32
+"""Networks that chance makes, and of those that stream so many in C."""
 RUNS_BEHIND = 8
 """Whole windows that are compared, one per run."""
 CASES = [(name, hop) for name, window in NETWORKS.items() for hop in window.hops]
@@ -97,6 +100,40 @@ def test_host_and_core_stream_as_the_oracle_does(isa: Isa) -> None:
     for case, answer in zip(CASES, runner.ask(requests), strict=True):
         right = [np.concatenate([y.ravel().view(np.int8) for y in ys]) for ys in expected(*case)]
         np.testing.assert_array_equal(answer.outputs, np.stack(right))
+
+
+@cache
+def random_streams() -> tuple[list[Graph], int]:
+    """Streams of networks that chance made, each proven, and how many networks were refused."""
+    made, refused = [], 0
+    for seed in range(RANDOM):
+        try:
+            made.append(streamed(seed)[0])
+        except UserError:
+            refused += 1
+    return made, refused
+
+
+def test_random_networks_are_equal_or_refused() -> None:
+    made, refused = random_streams()
+    assert len(made) > 3 * refused > 0
+    assert sum(stream.stream.from_reset for stream in made if stream.stream) > RANDOM // 10
+
+
+@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP])
+def test_host_and_core_run_random_streams(isa: Isa) -> None:
+    """Of each of some, a few runs from the reset."""
+    some = random_streams()[0][:BUILT]
+    rng, requests, right = np.random.default_rng(5), [], []
+    for graph in some:
+        step, shape = Stepper(graph), graph.tensors[graph.input].shape
+        hops = [rng.integers(-128, 128, shape).astype(np.int8) for _ in range(12)]
+        requests.append(Request(graph.name, np.stack([x.ravel() for x in hops])))
+        right.append(np.stack([step(x)[graph.output].ravel().view(np.int8) for x in hops]))
+    models = together([from_graph(graph, isa=isa) for graph in some])
+    runner = core.image(models, "mps2-an386") if isa is Isa.DSP else host.executable(models)
+    for answer, values in zip(runner.ask(requests), right, strict=True):
+        np.testing.assert_array_equal(answer.outputs, values)
 
 
 @each_case
@@ -188,6 +225,14 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "window_too_short": (
         Net(lambda x, a, b: b(a(x))[:, :, -1], a=Causal(4, 6, 3, 8), b=Causal(6, 6, 3, 8)),
         r"no place of layer .* comes from frames of one window alone, .* a longer window",
+    ),
+    "different_strides": (
+        Net(
+            lambda x, a, b: (a(x) + b(x)[:, :, 16:])[:, :, -1],
+            a=nn.Conv1d(4, 4, 2, 2),
+            b=nn.Conv1d(4, 4, 1),
+        ),
+        r"layer 'add' \(add\) joins values whose places in time are 1 and 2 frames apart",
     ),
     "both_directions": (
         Net(lambda x, gru: gru(x.transpose(1, 2))[0], gru=nn.GRU(4, 3, batch_first=True, bidirectional=True)),

@@ -16,7 +16,7 @@ from ..devices.runner import Model, from_artifact
 from ..errors import UserError, VerificationError
 from ..interpret import run_int
 from ..ir import Array, Graph, wrapped
-from ..manifest import CascadeEntry
+from ..manifest import CascadeEntry, StreamEntry, stream_of
 from ..ops import OPS
 from ..targets import Board, Isa, core_named, isa
 from .cycles import Cost, Instruction, cost, decode
@@ -59,7 +59,8 @@ class Profile:
     to a run of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None:
     not measured). What belongs to a board is None where there is none, `one_by_one` without cascades.
     `clock_hz` is the official core's, `baremetal_clock_hz` that of our own build on the same chip
-    (None where it is the same). Of `arena_bytes`, `state_bytes` are remembered from run to run.
+    (None where it is the same). Of `arena_bytes`, `state_bytes` are remembered from run to run. `stream`: of
+    a model that is given a hop of a signal per run.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Profile:
     baremetal_clock_hz: int | None = None
     baremetal_latency_ms: float | None = None
     state_bytes: int = 0
+    stream: StreamEntry | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Subject:
     expected: Array
     cascades: tuple[CascadeEntry, ...]
     one_by_one: Library | None
+    stream: StreamEntry | None = None
 
 
 def profile(artifact: Artifact | str | Path, board: Board | None = None, core: str | None = None) -> Profile:
@@ -187,6 +190,7 @@ def _subject_of(artifact: Artifact, isa: Isa, sample: Sequence[Array]) -> Subjec
         _bytes(_outputs(artifact.graph, sample)),
         made.cascades,
         library(artifact.graph, isa=isa, cascades=()) if made.cascades else None,
+        made.stream,
     )
 
 
@@ -212,6 +216,7 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
         _bytes(outputs),
         tuple(map(cascade_entry, made.program.cascades)),
         library(graph, isa=isa, cascades=()) if made.program.cascades else None,
+        stream_of(graph),
     )
 
 
@@ -279,6 +284,7 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
         elf=image.elf,
         baremetal_clock_hz=own_hz,
         baremetal_latency_ms=cycles / own_hz * 1e3 if cycles and own_hz else None,
+        stream=subject.stream,
     )
 
 

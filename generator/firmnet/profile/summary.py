@@ -30,6 +30,7 @@ def lines(profile: Profile) -> list[str]:
     p = profile
     unit = "instructions" if p.cycles is None else "cycles"
     return [
+        *([f"stream    {p.stream.title}"] if p.stream else []),
         *_time(p),
         f"RAM       {p.ram_bytes:,} B: arena {p.arena_bytes:,} with input, output and scratch "
         f"(no placement is below {p.lower_bound_bytes:,}), variables {p.variables_bytes:,}, "

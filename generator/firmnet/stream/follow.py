@@ -190,10 +190,16 @@ def _check_alone(graph: Graph, node: Node, timed: Mapping[str, OverTime]) -> Non
 
 
 def _slide(graph: Graph, node: Node, timed: Mapping[str, OverTime]) -> Slide | None:
-    """None too where its activations do not go on alike."""
+    """None too where its activations do not go on along one axis, or it makes several."""
     values = [timed[name] for name in graph.activations(node)]
-    if len({(value.axis, value.step) for value in values}) > 1 or len(node.outputs) > 1:
+    if len({value.axis for value in values}) > 1 or len(node.outputs) > 1:
         return None
+    apart = sorted({value.step for value in values})
+    if len(apart) > 1:
+        raise UserError(
+            f"layer {node.name!r} ({node.op}) joins values whose places in time are {apart[0]} and {apart[1]}"
+            f" frames apart, which do not go on together. Give its branches the same strides, {WITHOUT}"
+        )
     return OPS[node.op].slide(graph.call(node), values[0].axis)
 
 
