@@ -11,6 +11,7 @@ from ..ops import OPS
 from .apply import Draft, apply, draft, finish, parameters
 from .correct import corrected
 from .equalize import equalized
+from .feedback import compensated
 from .growth import AtEnd, at_end, growing
 from .lost import Lost, lost
 from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
@@ -93,6 +94,7 @@ def quantize(
     if chosen and correct and chosen.found.final_db < GOOD_DB:
         trial = judge.run(integer) if found else chosen.trial
         integer, found_ranges = _unbiased(draft(graph, named, asked.default), trial, judge, chosen.found)
+    integer = compensated(floats, integer)
     events = lost(floats, floats.integers(integer), observed)
     quality = measure(floats, floats.integers(integer), observed)
     if events:
