@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from firmnet.frontends import load
-from firmnet.interpret import run_float
+from firmnet.interpret import Stepper, quantized_inputs, run_float
 from firmnet.ir import Graph
 from firmnet.passes import optimize
+from firmnet.quantize import quantize
 
 WIDTH, HEADS, LENGTH, OTHER = 16, 2, 10, 7
 CAUSAL = nn.Transformer.generate_square_subsequent_mask(LENGTH)
@@ -177,3 +178,50 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], in
 def test_layers_of_transformers(name: str) -> None:
     make, shapes, count = LAYERS[name]
     assert Counter(node.op for node in imported(make(), shapes).nodes)["attention"] == count
+
+
+class Cached(nn.Module):
+    """A token in each run: its key and value are written where a counter says, and those behind it masked."""
+
+    def __init__(self, rolled: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.qkv, self.rolled = nn.Linear(WIDTH, 3 * WIDTH), rolled
+        self.register_buffer("keys", torch.zeros(1, LENGTH, WIDTH))
+        self.register_buffer("values", torch.zeros(1, LENGTH, WIDTH))
+        self.register_buffer("at", torch.zeros(1, dtype=torch.long))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).chunk(3, -1)
+        if self.rolled:
+            self.keys.copy_(torch.cat([self.keys[:, 1:], k], 1))
+            self.values.copy_(torch.cat([self.values[:, 1:], v], 1))
+            return sdpa(split(q), split(self.keys), split(self.values)).transpose(1, 2).flatten(2)
+        self.keys.index_copy_(1, self.at, k)
+        self.values[:, self.at] = v
+        met = (torch.arange(LENGTH) <= self.at)[None, None, None]
+        y = sdpa(split(q), split(self.keys), split(self.values), attn_mask=met)
+        self.at.copy_((self.at + 1).clamp(max=LENGTH - 1))
+        return y.transpose(1, 2).flatten(2)
+
+    def whole(self, x: Tensor) -> Tensor:
+        """Of (1, T, WIDTH) what the steps make."""
+        q, k, v = (split(part) for part in self.qkv(x).chunk(3, -1))
+        return sdpa(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
+
+
+@pytest.mark.parametrize("rolled", [False, True], ids=["written_at_a_counter", "rolled"])
+def test_a_cache_of_keys_and_values_is_state(rolled: bool) -> None:
+    """One token for each run: what all tokens at once make, as soon as the cache is full of them."""
+    network = Cached(rolled).eval()
+    tokens = torch.randn(LENGTH, 1, 1, WIDTH, generator=torch.Generator().manual_seed(2))
+    graph = optimize(load(network, "net", tokens[0]).graph)
+    made = quantize(graph, tokens.numpy()).graph
+    runs = Stepper(made)
+    for token in tokens.numpy():
+        values = runs(*quantized_inputs(made, token))
+    output = made.tensors[made.outputs[0].tensor]
+    got = output.q.to_real(values[output.name]).ravel()
+    with torch.no_grad():
+        right = network.whole(tokens.reshape(1, LENGTH, WIDTH))[0, -1].numpy()
+    assert 10 * np.log10((right**2).sum() / ((got - right) ** 2).sum()) > 30

@@ -97,6 +97,31 @@ def test_a_counter_that_begins_again_is_exact_at_its_jump() -> None:
         assert q.to_real(values[output]).ravel() == [(i + 1) % 7]
 
 
+@pytest.mark.parametrize("steps", [9, 100], ids=["still_counting", "at_its_end"])
+def test_a_counter_that_stops_is_exact_beside_what_is_no_number(steps: int) -> None:
+    """Its last step is an edge, over which a table of int16 walks."""
+    b = Builder("phase")
+    x, n, total = (
+        b.input("x", (1, 4)),
+        b.state("n", np.zeros((1, 1))),
+        b.state("total", np.zeros((1, 4))),
+    )
+    one, none = b.constant("one", np.ones(1)), b.constant("none", np.ones(1))
+    counted = b.add("batch_norm", OPS["batch_norm"].attrs(), n, one, none, name="counted")
+    stopped = b.add("clamp", OPS["clamp"].attrs(None, 11.0), counted, name="stopped")
+    b.update(n, stopped)
+    half = b.add("table", single("affine", 0.5, 0.0), total, name="half")
+    following = b.add("add", OPS["add"].attrs(), half, x, name="following")
+    b.update(total, following)
+    graph = optimize(b.graph((x,), {"following": following, "stopped": stopped}))
+    made = quantize(graph, data(steps)[0]).graph
+    assert made.tensors["total"].dtype is Dtype.INT16
+    runs, output = Stepper(made), made.outputs[1].tensor
+    for i in range(30):
+        values = runs(*quantized_inputs(made, np.zeros((1, 4), np.float32)))
+        assert made.tensors[output].q.to_real(values[output]).ravel() == [min(i + 1, 11)]
+
+
 def test_the_end_of_sequences_is_judged_by_itself() -> None:
     long = quantize(sums(), data(200)[0]).at_end
     assert long is not None

@@ -34,9 +34,20 @@ def _composed(graph: Graph, node: Node) -> Graph:
     formula = next((f for f in reversed(found) if f.is_private(graph)), found[0])
     if formula.nodes == (node,) and node.op in ("table", "clamp"):
         return graph
+    if _is_bounded_count(graph, formula):
+        return graph
     sources = " + ".join(dict.fromkeys(inner.source for inner in formula.nodes if inner.source))
     table = Node(node.name, "table", TableAttrs(formula.steps), (formula.root,), node.outputs, sources)
     return drop_dead(graph.with_nodes([table if other is node else other for other in graph.nodes]))
+
+
+def _is_bounded_count(graph: Graph, formula: "Formula") -> bool:
+    """Of a state (x + 1).clamp(max=9) stays two layers: of int16 a table walks over its edge, and these do
+    not.
+    """
+    *others, last = formula.nodes
+    states = {state.tensor for state in graph.states}
+    return last.op == "clamp" and formula.root in states and {node.op for node in others} == {"batch_norm"}
 
 
 @dataclass(frozen=True)

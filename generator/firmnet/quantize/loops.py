@@ -8,6 +8,11 @@ from ..ops import OPS
 
 def loops(graph: Graph) -> tuple[str, ...]:
     """The activations from which, by way of states, they are computed again."""
+    return tuple(dict.fromkeys(name for loop in each_loop(graph) for name in loop))
+
+
+def each_loop(graph: Graph) -> tuple[tuple[str, ...], ...]:
+    """The same by states that depend on each other."""
     onward: dict[str, list[str]] = {}
     back: dict[str, list[str]] = {}
     for node in graph.nodes:
@@ -18,11 +23,11 @@ def loops(graph: Graph) -> tuple[str, ...]:
     for state in graph.states:
         onward.setdefault(state.next, []).append(state.tensor)
         back.setdefault(state.tensor, []).append(state.next)
-    found: dict[str, None] = {}
+    found: dict[tuple[str, ...], None] = {}
     for state in graph.states:
         loop = _reached(state.tensor, onward) & _reached(state.tensor, back)
         if any(_computes(node, loop) for node in graph.nodes):
-            found |= dict.fromkeys(sorted(loop))
+            found[tuple(sorted(loop))] = None
     return tuple(found)
 
 

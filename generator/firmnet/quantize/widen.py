@@ -4,7 +4,7 @@ from ..ir import Dtype, Graph
 from .apply import own_constants
 from .groups import rescaled
 from .growth import goes_on
-from .loops import loops
+from .loops import each_loop
 from .observe import Ranges
 from .types import NamedTypes, typed
 
@@ -16,8 +16,9 @@ def loop_types(graph: Graph, observed: Ranges, named: NamedTypes) -> NamedTypes:
     in a window of frames, stays as it is: its rounding does not add up. Nor does that of small whole numbers
     which stay small (a counter modulo 10, a flag): as int8 in steps of 1 they are exact, jumps and all.
     """
-    chosen = loops(graph)
-    if not chosen or _is_exact_as_int8(graph, observed, chosen):
+    inexact = [loop for loop in each_loop(graph) if not _is_exact_as_int8(graph, observed, loop)]
+    chosen = [name for loop in inexact for name in loop]
+    if not chosen:
         return {}
     wide = typed(rescaled(own_constants(graph)), named, Dtype.INT16)
     return {name: Dtype.INT16 for name in chosen if wide.of(name) is Dtype.INT16}

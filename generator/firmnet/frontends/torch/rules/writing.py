@@ -6,7 +6,9 @@ from math import prod
 import numpy as np
 
 from ....ir import Array, Shape, Tensor
+from ....ops.compare import CompareAttrs
 from ....ops.pick import FILL, runs
+from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
 from ...common.movement import part, reshaped, transposed
@@ -56,8 +58,10 @@ def from_aten_copy(b: Builder, x: Value, src: Tensor, non_blocking: bool = False
     return expanded(b, src, x.shape)
 
 
-def from_aten_index_copy(b: Builder, x: Value, dim: int, index: Array, source: Value) -> Tensor:
+def from_aten_index_copy(b: Builder, x: Value, dim: int, index: Value, source: Value) -> Tensor:
     axis = dim % len(x.shape)
+    if isinstance(index, Tensor):
+        return _at_computed_place(b, x, axis, index, source)
     return _replaced(b, x, source, axis, inside(index.ravel(), x.shape[axis]))
 
 
@@ -81,6 +85,11 @@ def from_aten_index_put(
         if prod(values.shape) > 1:
             raise Unsupported("values of their own where a mask holds: write torch.where(mask, values, x)")
         return from_aten_where(b, mask, _shaped(b, values, ()), x)
+    computed = [axis for axis, index in enumerate(indices) if index is not None]
+    if len(computed) == 1 and isinstance(place := indices[computed[0]], Tensor) and place.size == 1:
+        one = (*x.shape[: computed[0]], 1, *x.shape[computed[0] + 1 :])
+        if not accumulate and x.shape != (1,) and prod(values.shape) == prod(one):
+            return _at_computed_place(b, x, computed[0], place, _shaped(b, values, one))
     if any(isinstance(index, Tensor) for index in indices):
         raise Unsupported("its 'indices' are computed by the network: firmnet writes at constant ones")
     given = listed([index for index in indices if not isinstance(index, Tensor)])
@@ -95,6 +104,22 @@ def from_aten_index_put(
     ]
     write = _add_at if accumulate else _put
     return write(b, x, numbered(x)[tuple(places)], values)
+
+
+def _at_computed_place(b: Builder, x: Value, axis: int, place: Tensor, source: Value) -> Tensor:
+    """One entry along an axis, at a place that the network computes: chosen by a mask of all places.
+
+    A place that is none, where PyTorch stops, writes nothing.
+    """
+    if place.size != 1:
+        raise Unsupported("it writes at several places that the network computes: firmnet writes at one")
+    shape = [1] * len(x.shape)
+    apart = reshaped(b, place, tuple(shape))
+    shape[axis] = x.shape[axis]
+    ahead = affine(b, apart, 1.0, -np.arange(x.shape[axis]).reshape(shape))
+    here = b.add("compare", CompareAttrs("eq", 0.0), ahead)
+    written = expanded(b, source, x.shape) if isinstance(source, Tensor) else np.broadcast_to(source, x.shape)
+    return from_aten_where(b, here, written, x)
 
 
 def from_aten_masked_scatter(b: Builder, x: Value, mask: Array, source: Value) -> Tensor:
