@@ -1,4 +1,4 @@
-"""Seven exercises of the shoulder, told apart by a watch: a GRU and a small transformer, trained on real data.
+"""Seven exercises of the shoulder, told apart by a watch: a GRU and a small transformer, on real data.
 
     firmnet deploy examples/exercises.py:gru --board BOARD
     firmnet deploy examples/exercises.py:transformer --board BOARD

@@ -2,10 +2,10 @@
 
     firmnet deploy examples/keywords.py:model --board BOARD --stream
 
-What it trains on and is tested with was said by eSpeak NG, a speech synthesizer, not by people; so its accuracy
-says that the way from training to board works, and nothing of how it would understand you. The synthesizer
-comes with the package espeakng-loader: `pip install espeakng-loader`. Words of the tests are said by voices
-that the network never heard.
+What it trains on and is tested with was said by eSpeak NG, a speech synthesizer, not by people; so its
+accuracy says that the way from training to board works, and nothing of how it would understand you. The
+synthesizer is in the package espeakng-loader: `pip install espeakng-loader`. Voices of the test are not among
+those that the network was trained on.
 """
 
 import ctypes
@@ -67,7 +67,7 @@ def _separable(channels: int, out: int, dilation: int) -> tuple[nn.Sequential, n
 
 
 class Synthesizer:
-    """eSpeak NG through its C interface (speak_lib.h of its documentation)."""
+    """eSpeak NG through its C interface (speak_lib.h of its documentation). A process has one."""
 
     RETRIEVAL, BY_CHARACTER, RATE = 1, 1, 1
 
@@ -107,8 +107,13 @@ class Synthesizer:
         return samples[loud[0] : loud[-1] + 1]
 
 
+@cache
+def the_synthesizer() -> Synthesizer:
+    return Synthesizer()
+
+
 def features(samples: np.ndarray) -> np.ndarray:
-    """Samples in −1..1 → (frames, 20): natural logarithms of the energy in bands that are as wide as we hear."""
+    """Samples in −1..1 → (frames, 20): logarithms of the energy in bands as wide as an ear's."""
     begins = np.arange(0, len(samples) - FFT + 1, HOP)
     frames = samples[begins[:, None] + np.arange(FFT)] * np.hanning(FFT)
     energy = np.abs(np.fft.rfft(frames)) ** 2
@@ -129,7 +134,7 @@ def _bands() -> np.ndarray:
 def spoken(speakers: list[str], copies: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Seconds in which one word is said in noise, float32 (N, 1, 50, 20), and which of LABELS it is (N,)."""
     chance = np.random.default_rng(seed)
-    synthesizer = Synthesizer()
+    synthesizer = the_synthesizer()
     heard, labels = [], []
     length = (FRAMES - 1) * HOP + FFT
     for word in [*WORDS, *OTHERS, ""]:
