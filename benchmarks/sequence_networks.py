@@ -175,7 +175,7 @@ class GatedTcn(nn.Module):
 
 
 def separable() -> nn.Module:
-    """A DS-CNN (Zhang et al. 2017) in one dimension, without padding: each place may be computed by itself."""
+    """A DS-CNN (Zhang et al. 2017) in one dimension, without padding: places are computed one by one."""
 
     def block(channels: int, out: int) -> list[nn.Module]:
         deep = nn.Conv1d(channels, channels, 3, groups=channels)

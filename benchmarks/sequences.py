@@ -186,7 +186,7 @@ def show(tried: Sequence[Tried], screen: Screen) -> None:
     screen.table(heads, [_row(each) for each in tried if not each.refused and each.cycles_per_run])
     exact = sum(not each.refused and not each.wrong for each in tried)
     screen.line(
-        f"{exact} of {len(tried)} networks are bit-exact on host and emulated core, in every layer of each step",
+        f"{exact} of {len(tried)} networks are bit-exact in every layer of each step, on host and core",
         "bold",
     )
     screen.result({"networks": [asdict(each) for each in tried]})
