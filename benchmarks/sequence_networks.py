@@ -247,7 +247,7 @@ class LinearAttention(nn.Module):
         return self.fc((x + self.out(mixed)).mean(1))
 
 
-NETWORKS = (
+_ALL = (
     SequenceNetwork("rnn_tanh", lambda: recurrent(nn.RNN, mean=True)),
     SequenceNetwork("gru", lambda: recurrent(nn.GRU)),
     SequenceNetwork("gru_200_steps", lambda: recurrent(nn.GRU), readings=200),
@@ -278,3 +278,4 @@ NETWORKS = (
     SequenceNetwork("causal_transformer", CausalTransformer),
     SequenceNetwork("linear_attention", LinearAttention),
 )
+NETWORKS = {network.name: network for network in _ALL}
