@@ -30,7 +30,7 @@ VALUES = PLANES * SIDE * SIDE
 BOARD = "netduinoplus2"
 CORES = ("cortex-m4f", "cortex-m3", "cortex-m0plus")
 GOAL_CYCLES = 8
-"""Per element of int8, where there is an FPU."""
+"""Per element, where there is an FPU."""
 
 HEADER = """
 #ifndef EDGE_H
@@ -138,7 +138,7 @@ def main() -> None:
             found = [costs(graph, call, core) for core in CORES]
             figures = (f"{one.instructions / VALUES:16.1f}{one.cycles / VALUES:10.1f}" for one in found)
             print(f"{call.way:24}" + "".join(figures), flush=True)
-    print(f"per element; the goal is {GOAL_CYCLES} cycles for int8 where there is an FPU")
+    print(f"per element; the goal is {GOAL_CYCLES} cycles from floats where there is an FPU")
 
 
 if __name__ == "__main__":

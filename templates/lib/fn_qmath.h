@@ -361,9 +361,11 @@ static inline int32_t fn_first_infinite(const float *x, int32_t count)
 #define FN_TIMES(n) "vmul.f32 s" #n ", s" #n ", s16\n\t"
 #define FN_PLUS(n) "vadd.f32 s" #n ", s" #n ", s17\n\t"
 #define FN_CONVERTED(n) "vcvtr.s32.f32 s" #n ", s" #n "\n\t"
-#define FN_STORED(n, place) "vmov %[t], s" #n "\n\tssat %[t], #8, %[t]\n\tstrb %[t], [%[q]" place "]\n\t"
-#define FN_STORED_NEAR(n) FN_STORED(n, ", %[at" #n "]")
-#define FN_STORED_FAR(n) FN_STORED(n, "") "add %[q], %[q], %[ahead]\n\t"
+#define FN_STORED(n, bits, store, place) "vmov %[t], s" #n "\n\tssat %[t], #" bits ", %[t]\n\t" store " %[t], [%[q]" place "]\n\t"
+#define FN_BYTE_NEAR(n) FN_STORED(n, "8", "strb", ", %[at" #n "]")
+#define FN_BYTE_FAR(n) FN_STORED(n, "8", "strb", "") "add %[q], %[q], %[ahead]\n\t"
+#define FN_HALF_NEAR(n) FN_STORED(n, "16", "strh", ", %[at" #n "]")
+#define FN_HALF_FAR(n) FN_STORED(n, "16", "strh", "") "add %[q], %[q], %[ahead]\n\t"
 #define FN_AT(n) [at##n] "n"(n * step)
 #define FN_PLACES , FN_AT(0), FN_AT(1), FN_AT(2), FN_AT(3), FN_AT(4), FN_AT(5), FN_AT(6), FN_AT(7), FN_AT(8), FN_AT(9), \
     FN_AT(10), FN_AT(11), FN_AT(12), FN_AT(13), FN_AT(14), FN_AT(15)
@@ -400,29 +402,39 @@ static inline int32_t fn_first_infinite(const float *x, int32_t count)
 /* A place that the instruction itself holds is stored to in a cycle; a register must be counted on. */
 #define FN_NEAR_BYTES 273
 static inline __attribute__((always_inline)) uint32_t fn_quantize_sixteens(
-    const float *x, int8_t *q, int32_t sixteens, int32_t step, float reciprocal, float offset)
+    const float *x, char *q, int32_t sixteens, int32_t bytes, int32_t step, float reciprocal, float offset)
 {
     uint32_t near, down, t, odd = 0u;
     if (__builtin_constant_p(step) && step >= 0 && step <= FN_NEAR_BYTES) {
         const int32_t ahead = 16 * step;
-        FN_QUANTIZE_SIXTEENS(FN_STORED_NEAR, FN_PLACES, "add %[q], %[q], %[ahead]\n\t");
+        if (bytes == 1) {
+            FN_QUANTIZE_SIXTEENS(FN_BYTE_NEAR, FN_PLACES, "add %[q], %[q], %[ahead]\n\t");
+        } else {
+            FN_QUANTIZE_SIXTEENS(FN_HALF_NEAR, FN_PLACES, "add %[q], %[q], %[ahead]\n\t");
+        }
     } else {
         const int32_t ahead = step;
-        FN_QUANTIZE_SIXTEENS(FN_STORED_FAR, , "");
+        if (bytes == 1) {
+            FN_QUANTIZE_SIXTEENS(FN_BYTE_FAR, , "");
+        } else {
+            FN_QUANTIZE_SIXTEENS(FN_HALF_FAR, , "");
+        }
     }
     return odd & 1u;
 }
 #endif
 
-/* fn_quantize_input to int8 of `count` values, each `step` bytes behind the one before. Whether one may be NaN or infinite. */
-static inline uint32_t fn_quantize_int8(
-    const float *x, int8_t *q, int32_t count, int32_t step, float reciprocal, float offset)
+/* fn_quantize_input of `count` values to integers of 1 or 2 `bytes`, each `step` bytes behind the one before. Whether one may be
+ * NaN or infinite. */
+static inline __attribute__((always_inline)) uint32_t fn_quantize_line(
+    const float *x, void *line, int32_t count, int32_t bytes, int32_t step, float reciprocal, float offset)
 {
+    char *q = line;
     uint32_t odd = 0u;
 #if defined(FN_QUANTIZED_AT_ONCE)
     const int32_t whole = count / FN_QUANTIZED_AT_ONCE;
     if (whole > 0) {
-        odd = fn_quantize_sixteens(x, q, whole, step, reciprocal, offset);
+        odd = fn_quantize_sixteens(x, q, whole, bytes, step, reciprocal, offset);
         x += whole * FN_QUANTIZED_AT_ONCE;
         q += whole * FN_QUANTIZED_AT_ONCE * step;
         count -= whole * FN_QUANTIZED_AT_ONCE;
@@ -430,10 +442,27 @@ static inline uint32_t fn_quantize_int8(
 #endif
     for (; count > 0; count--) {
         odd |= !fn_is_finite(*x);
-        *q = (int8_t)fn_quantize_input(*x++, reciprocal, offset, -128, 127);
+        if (bytes == 1) {
+            *(int8_t *)(void *)q = (int8_t)fn_quantize_input(*x++, reciprocal, offset, INT8_MIN, INT8_MAX);
+        } else {
+            *(int16_t *)(void *)q = (int16_t)fn_quantize_input(*x++, reciprocal, offset, INT16_MIN, INT16_MAX);
+        }
         q += step;
     }
     return odd;
+}
+
+/* The same, `step` values behind the one before. */
+static inline uint32_t fn_quantize_int8(
+    const float *x, int8_t *q, int32_t count, int32_t step, float reciprocal, float offset)
+{
+    return fn_quantize_line(x, q, count, 1, step, reciprocal, offset);
+}
+
+static inline uint32_t fn_quantize_int16(
+    const float *x, int16_t *q, int32_t count, int32_t step, float reciprocal, float offset)
+{
+    return fn_quantize_line(x, q, count, 2, 2 * step, reciprocal, offset);
 }
 
 #endif
