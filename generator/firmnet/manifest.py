@@ -177,11 +177,12 @@ class StreamEntry:
     def title(self) -> str:
         """For people."""
         frames = "1 frame" if self.hop_frames == 1 else f"{self.hop_frames} frames"
+        given = f"{frames} per run (axis {self.axis})"
         if self.from_reset:
-            return f"{frames} per run; outputs are those of the whole sequence since the reset"
+            return f"{given}; outputs are those of the whole sequence since the reset"
         return (
-            f"{frames} per run, of windows of {self.window_frames}; outputs are a whole window's from run "
-            f"{self.first_run} after a reset on"
+            f"{given}, of windows of {self.window_frames}; outputs are a window's from run {self.first_run} "
+            "after a reset on"
         )
 
 

@@ -56,7 +56,10 @@ def test_the_artifact_says_what_it_is_given(made: tuple[Artifact, dict[str, obje
     assert stream is not None
     assert (stream.window_frames, stream.hop_frames, stream.axis, stream.first_run) == (24, 4, 2, 6)
     assert artifact.manifest.input.model_shape == (1, 1, 4, 10)
-    assert "4 frames per run, of windows of 24; outputs are a whole window's from run 6" in shown
+    assert (
+        "4 frames per run (axis 2), of windows of 24; outputs are a window's from run 6 after a reset"
+        in shown
+    )
     cost = told["cost"]
     assert isinstance(cost, dict)
     assert cost["chosen"]["cycles"] < 0.5 * cost["window"]["cycles"]

@@ -118,6 +118,34 @@ class Followed(nn.Module):
         return steps, cell
 
 
+class BothWays(nn.Module):
+    """Both directions, of which the last step is read: the way back has seen that step alone by then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.head = nn.GRU(4, 3, batch_first=True, bidirectional=True), nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.head(self.gru(x)[0][:, -1])
+        return scores
+
+
+class Compressed(nn.Module):
+    """All of the window in a row, and that in pieces through a recurrent layer: no state between runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.rnn = nn.Conv1d(4, 6, 3), nn.RNN(12, 3, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.first(x)).flatten(1)
+        last: torch.Tensor = self.rnn(self.mixed(y).unflatten(1, (2, 12)))[0][:, -1]
+        return last
+
+    def mixed(self, y: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(y[:, :24])
+
+
 def keywords() -> nn.Module:
     """Depthwise separable on a spectrogram (1, frames, frequencies), without padding along the frames."""
     layers: list[nn.Module] = [nn.Conv2d(1, 8, (6, 4), (2, 2), (0, 1)), nn.BatchNorm2d(8), nn.ReLU()]
@@ -170,6 +198,8 @@ NETWORKS = {
     "every_step": Window(EveryStep, (24, 4), 1, (2, 8)),
     "heard": Window(Heard, (12, 4), 1, (2, 6)),
     "followed": Window(Followed, (10, 4), 1, (1, 5)),
+    "both_ways": Window(BothWays, (8, 4), 1, (2,)),
+    "compressed": Window(Compressed, (4, 10), 2, (2,)),
     "frames_of_sound": Window(frames_of_sound, (96,), 1, (8, 24)),
 }
 

@@ -50,9 +50,10 @@ def signal(name: str, hop: int) -> list[Array]:
     """Hops of noise in stored layout, enough for a few whole windows."""
     stream, _ = made(name, hop)
     assert stream.stream
-    rng, shape = np.random.default_rng(3), stream.tensors[stream.input].shape
+    rng, x = np.random.default_rng(3), stream.tensors[stream.input]
     runs = stream.stream.window // hop + 1 + RUNS_BEHIND
-    return [rng.integers(-128, 128, shape).astype(np.int8) for _ in range(runs)]
+    drawn = [rng.integers(x.dtype.low, x.dtype.high + 1, x.shape) for _ in range(runs)]
+    return [values.astype(x.dtype.numpy) for values in drawn]
 
 
 @cache
@@ -96,7 +97,10 @@ def check(found: Followed, tensor: str, whole: Array, got: Array, before: int) -
 def test_host_and_core_stream_as_the_oracle_does(isa: Isa) -> None:
     models = together([from_graph(made(*case)[0], isa=isa) for case in CASES])
     runner = core.image(models, "mps2-an386") if isa is Isa.DSP else host.executable(models)
-    requests = [Request(made(*case)[0].name, np.stack([x.ravel() for x in signal(*case)])) for case in CASES]
+    requests = [
+        Request(made(*case)[0].name, np.stack([x.ravel().view(np.int8) for x in signal(*case)]))
+        for case in CASES
+    ]
     for case, answer in zip(CASES, runner.ask(requests), strict=True):
         right = [np.concatenate([y.ravel().view(np.int8) for y in ys]) for ys in expected(*case)]
         np.testing.assert_array_equal(answer.outputs, np.stack(right))
@@ -144,7 +148,7 @@ def test_what_is_kept_moves_in_its_own_memory(name: str, hop: int) -> None:
     makers = {name: node.op for node in stream.nodes for name in node.outputs}
     appended = [state for state in stream.states if makers[state.next] == "append"]
     copied = {update.name for update in updates(stream, Buffers(stream, program, separate=False))}
-    assert appended
+    assert appended or name == "both_ways"
     for state in appended:
         assert state.name not in copied
         assert program.offsets[state.tensor] == program.offsets[state.next]
@@ -248,7 +252,7 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     ),
     "mean_of_steps": (
         Net(lambda x, rnn: rnn(x.transpose(1, 2))[0].mean(1), rnn=nn.RNN(4, 3, batch_first=True)),
-        r"layer 'mean' \(avg_pool2d\) reads the whole window behind a recurrent layer",
+        r"layer 'mean' \(avg_pool2d\) reads the whole window beside a recurrent layer",
     ),
     "own_padding_of_a_pool": (
         Net(

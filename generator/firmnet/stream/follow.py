@@ -86,34 +86,7 @@ def follow(graph: Graph, axis: int, hop: int | None) -> Followed:
     UserError, naming the layer and what to do, for a network that no stream of hops equals.
     """
     window = graph.tensors[graph.input].shape[axis]
-    timed = {graph.input: OverTime(axis, window, 1, 0, window)}
-    slides: dict[str, Slide] = {}
-    walks = frozenset(node.name for node in graph.nodes if isinstance(OPS[node.op], Recurrent))
-    for node in graph.nodes:
-        read = [name for name in graph.activations(node) if name in timed]
-        if not read:
-            continue
-        _check_alone(graph, node, timed)
-        if node.name in walks:
-            timed |= _walked(graph, node, timed[read[0]], window)
-            continue
-        slide = _slide(graph, node, timed)
-        if slide is None:
-            _check_over_all(graph, node, timed)
-            if walks:
-                raise _over_window(node)
-            continue
-        slides[node.name] = slide
-        value = _made(graph, node, slide, [timed[name] for name in read])
-        if walks:
-            value = _since_reset(node, slide, value, window)
-        if value.places > 1:
-            _check_some(node, value)
-            timed[node.output] = value
-        elif not value.whole:
-            raise _padded(node, value, read[0])
-        elif walks and slide.reach == timed[read[0]].places:
-            raise _over_window(node)
+    timed, slides, walks = _values(graph, axis, _reaches_recurrent(graph, axis))
     found = Followed(axis, _checked_hop(hop, window, timed), window, timed, slides, {}, walks)
     if walks and window % found.hop:
         raise UserError(
@@ -123,6 +96,59 @@ def follow(graph: Graph, axis: int, hop: int | None) -> Followed:
     for port in graph.outputs:
         _check_output(found, port.name, port.tensor)
     return replace(found, reads=_reads(graph, found))
+
+
+def _reaches_recurrent(graph: Graph, axis: int) -> bool:
+    """Whether some recurrent layer walks along the time."""
+    axes = {graph.input: axis}
+    for node in graph.nodes:
+        found = {axes.get(name) for name in graph.activations(node)}
+        if found == {None} or len(found) > 1:
+            continue
+        if isinstance(OPS[node.op], Recurrent):
+            return True
+        (along,) = found
+        slide = OPS[node.op].slide(graph.call(node), along) if along is not None else None
+        if slide and len(node.outputs) == 1 and graph.tensors[node.output].shape[slide.axis] > 1:
+            axes[node.output] = slide.axis
+    return False
+
+
+def _values(
+    graph: Graph, axis: int, from_reset: bool
+) -> tuple[dict[str, OverTime], dict[str, Slide], frozenset[str]]:
+    """`timed`, `slides` and `walks` of what is followed, where it goes on from the reset or not."""
+    window = graph.tensors[graph.input].shape[axis]
+    timed = {graph.input: OverTime(axis, window, 1, 0, window)}
+    slides: dict[str, Slide] = {}
+    walks: set[str] = set()
+    for node in graph.nodes:
+        read = [name for name in graph.activations(node) if name in timed]
+        if not read:
+            continue
+        _check_alone(graph, node, timed)
+        if isinstance(OPS[node.op], Recurrent):
+            walks.add(node.name)
+            timed |= _walked(graph, node, timed[read[0]], window)
+            continue
+        slide = _slide(graph, node, timed)
+        if slide is None:
+            _check_over_all(graph, node, timed)
+            if from_reset:
+                raise _over_window(node)
+            continue
+        slides[node.name] = slide
+        value = _made(graph, node, slide, [timed[name] for name in read])
+        if from_reset:
+            value = _since_reset(node, slide, value, window)
+        if value.places > 1:
+            _check_some(node, value)
+            timed[node.output] = value
+        elif not value.whole:
+            raise _padded(node, value, read[0])
+        elif from_reset and slide.reach == timed[read[0]].places:
+            raise _over_window(node)
+    return timed, slides, frozenset(walks)
 
 
 def _walked(graph: Graph, node: Node, value: OverTime, window: int) -> dict[str, OverTime]:
@@ -171,7 +197,7 @@ def _uneven(node: Node, made: OverTime, window: int) -> UserError:
 
 def _over_window(node: Node) -> UserError:
     return UserError(
-        f"layer {node.name!r} ({node.op}) reads the whole window behind a recurrent layer, which remembers "
+        f"layer {node.name!r} ({node.op}) reads the whole window beside a recurrent layer, which remembers "
         f"all since the reset: let it read the last step, {WITHOUT}"
     )
 
