@@ -14,7 +14,7 @@ import pytest
 
 from firmnet.artifact import Artifact
 
-WAIT_S = 30.0
+WAIT_S = 120.0
 SIGNALS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGKILL: -9}
 
 
