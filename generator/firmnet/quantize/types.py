@@ -30,15 +30,16 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
     and the `default`.
 
     A layer that cannot read some type has it rescaled; one that cannot write the default writes int8. Inputs
-    that nothing but recurrent layers read are int16 where nobody says anything else. Raises GraphError for a
-    name that is none, and for a type that the layer so named cannot write.
+    that nothing but recurrent layers read are int16 where nobody says anything else, and so are outputs that
+    a linear layer makes of what these write. Raises GraphError for a name that is none, and for a type that
+    the layer so named cannot write.
     """
     asked = dict(by_tensor(graph, named))
     given = asked | _of_their_own(graph)
     while True:
         tied = groups(graph)
         usual = dict.fromkeys(tied.of.values(), default)
-        usual |= {tied.of[name]: Dtype.INT16 for name in _sequences(graph)}
+        usual |= {tied.of[name]: Dtype.INT16 for name in (*_sequences(graph), *_heads(graph))}
         found = Typed(graph, tied, usual | _by_group(tied, given, asked))
         changes = ((node, change) for node in graph.nodes if (change := _change(found, node)))
         node, change = next(changes, (None, None))
@@ -60,6 +61,31 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed
 def _sequences(graph: Graph) -> list[str]:
     """Inputs that only layers with states of int16 read, moved or not: what is rounded there stays there."""
     return [port.tensor for port in graph.inputs if _read_wide(graph, port.tensor)]
+
+
+def _heads(graph: Graph) -> list[str]:
+    """Outputs of the model that a linear layer makes of such states: they cost a byte more each."""
+    makers = {port.tensor: _maker(graph, port.tensor) for port in graph.outputs}
+    return [
+        name
+        for name, node in makers.items()
+        if node and node.op == "linear" and _from_states(graph, node.inputs[0])
+    ]
+
+
+def _from_states(graph: Graph, name: str) -> bool:
+    node = _maker(graph, name)
+    return node is not None and OPS[node.op].reads_wide
+
+
+def _maker(graph: Graph, name: str) -> Node | None:
+    """The layer whose values these are, moved or not."""
+    node = graph.producer(name)
+    while node is not None and OPS[node.op].keeps_qparams and len(graph.activations(node)) == 1:
+        node = graph.producer(node.inputs[0])
+    if node is not None and OPS[node.op].keeps_qparams:
+        return _maker(graph, node.inputs[0])
+    return node
 
 
 def _read_wide(graph: Graph, name: str) -> bool:
