@@ -21,6 +21,7 @@ VERSION = 6
 ANSWER = 0x80
 HELLO, RUN, CHECKSUMS, DUMP, COUNTERS, RESET, AGAIN, IMAGE, RESTART = 1, 2, 3, 4, 5, 6, 7, 8, 9
 BAUD, STATE, SET_STATE = 12, 13, 14
+# What stands between "states:" and ":states" is left out where a stock board's RAM has to hold it for a model without any.
 NAK, READY, STRANGER, FAULT = 0x15, 0x16, 0x17, 0x18
 
 STEPS = RUN, CHECKSUMS, DUMP
@@ -189,6 +190,7 @@ def _receive():
             for x in _inputs:
                 crc = None if crc is None else _take(x, crc)
             length = 0
+    # states:
     elif kind == SET_STATE and length == _state_bytes():
         crc = _take(_asked, crc)
         length -= len(_asked)
@@ -199,6 +201,7 @@ def _receive():
             for x in _states:
                 crc = None if crc is None else _take(x, crc)
             length = 0
+    # :states
     while length and crc is not None:
         piece = _waste if length > len(_waste) else memoryview(_waste)[:length]
         crc = _take(piece, crc)
@@ -218,11 +221,13 @@ def _step_bytes():
     return len(_asked) + sum([len(x) for x in _inputs])
 
 
+# states:
 def _state_bytes():
     """Bytes of payload of a request that sets the states; -1 where there are none."""
     return len(_asked) + sum([len(x) for x in _states]) if _states else -1
 
 
+# :states
 def _is_next():
     """Whether the step that is asked for is the next."""
     return struct.unpack_from("<I", _asked)[0] == _firmnet.steps()
@@ -265,8 +270,10 @@ def _answer(kind, number, length, asked):
         _send(COUNTERS | ANSWER, number, asked, struct.pack("<5I", *numbers))
     elif kind == IMAGE and length == len(_image):
         _send(IMAGE | ANSWER, number, asked, struct.pack("<I", _firmnet.image(_image)))
+    # states:
     elif kind == STATE and _states and not length:
         _send(STATE | ANSWER, number, asked, struct.pack("<I", _firmnet.steps()), *_states)
+    # :states
     elif found and (kind == AGAIN or asked == found[2]):
         _send(found[1] | ANSWER, number, found[2], *found[5])
     elif kind == AGAIN:
@@ -277,9 +284,11 @@ def _answer(kind, number, length, asked):
         _firmnet.reset()
         _kept.clear()
         _keep(number, kind, asked, ())
+    # states:
     elif kind == SET_STATE and length == _state_bytes():
         _firmnet.steps(step)
         _keep(number, kind, asked, ())
+    # :states
     elif kind not in STEPS or length != _step_bytes():
         raise ValueError("%d bytes of payload for a frame of kind %d" % (length, kind))
     elif _is_next():

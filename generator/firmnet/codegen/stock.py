@@ -1,5 +1,6 @@
 """What runs a model on a board with MicroPython of somebody else's? Movable code, constants, and Python."""
 
+import re
 import zlib
 
 import numpy as np
@@ -54,8 +55,13 @@ def modules(artifact: Artifact, below: str) -> dict[str, str]:
     return {
         "_firmnet.py": below,
         f"{manifest.name}.py": shim(artifact.graph, artifact.board, manifest.labels, manifest.firmnet),
-        LINK: link.read_text(),
+        LINK: link.read_text() if artifact.graph.states else without_states(link.read_text()),
     }
+
+
+def without_states(link: str) -> str:
+    """The board's half of the link for a model that remembers nothing: it lies in RAM there."""
+    return re.sub(r"^ *# states:\n.*?^ *# :states\n", "", link, flags=re.MULTILINE | re.DOTALL)
 
 
 def native(artifact: Artifact, made: Library, code: bytes) -> str:
