@@ -104,6 +104,15 @@ ENOUGH = "import gc\ngc.collect()\nbytearray(3000),bytearray(3000),bytearray(300
 """Takes what TEACHING needs, to be received and compiled. MicroPython receives what is typed outside of every
 handler: without room for that it dies, where this statement, which is short, ends in MemoryError.
 """
+RELEASING = f"""
+import sys
+for _n in {HOLDING!r}:globals().pop(_n,0)
+for _n in list(sys.modules):
+ if _n!='__main__':sys.modules.pop(_n)
+"""
+"""Lets go of every module that was imported; what a verification has left may be the largest of them:
+as a short statement, for a board where TEACHING, which can forget single ones, has no room.
+"""
 STATEMENT_S = 5.0
 """How long a statement may take, beside the time its bytes need: a file system may erase flash first."""
 BytesSent = Callable[[int], None]
@@ -174,7 +183,12 @@ class Files:
 
         They compute the checksum of their own text: it is right only if both are.
         """
-        self._link.execute(ENOUGH, STATEMENT_S)
+        try:
+            self._link.execute(ENOUGH, STATEMENT_S)
+        except VerificationError as failed:
+            if "MemoryError" not in str(failed):
+                raise
+            self._link.execute(RELEASING + ENOUGH, STATEMENT_S)
         for lesson in self._lessons:
             code = f"_fz={lesson!r}\nexec(_fz)\nprint(_fc(_fz.encode()))\n_fz=0"
             if self._link.execute(code, STATEMENT_S).strip() != str(zlib.crc32(lesson.encode())):
