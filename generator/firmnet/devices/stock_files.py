@@ -100,9 +100,10 @@ none of it before; forget modules and whoever holds them. All that write do noth
 HOLDING = ("_m", "_u", "_p", "_k", "_o", "_a")
 """What the verification before (prompt.py) left at the prompt, which keeps the old modules in memory."""
 TEACHING = f"_fh={HOLDING!r}\n{TEACH}"
-ENOUGH = "import gc\ngc.collect()\nbytearray(3000),bytearray(3000),bytearray(3000),bytearray(1000)"
-"""Takes what TEACHING needs, to be received and compiled. MicroPython receives what is typed outside of every
-handler: without room for that it dies, where this statement, which is short, ends in MemoryError.
+ENOUGH = "import gc\ngc.collect()\n[bytearray(1600)for _ in range(6)]"
+"""Takes what TEACHING needs, to be received and compiled, in pieces no longer than its text. What is typed
+MicroPython receives outside of every handler: without room for that it dies, where this statement, which is
+short, ends in MemoryError.
 """
 RELEASING = f"""
 import sys
