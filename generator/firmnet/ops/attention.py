@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from ..qmath import requant_of_sums, requantize
+from ..qmath import INT32_MAX, Requant, requant_of_sums, requantize, to_requant
 from .rescale import farthest
 from .spec import Constants, Op, register
 
@@ -126,9 +126,8 @@ class Attention(Op):
         bits = min(MOST_WEIGHT_BITS[y.dtype], WEIGHT_SUM_BITS[y.dtype] - (n - 1).bit_length())
         fraction = FRACTION[y.dtype]
         unit = np.log(2) / 2**fraction
-        requant = requant_of_sums(
-            np.array([q.scale * k.scale * attrs.scale / unit]), depth * farthest(q) * farthest(k)
-        )
+        factor = q.scale * k.scale * attrs.scale / unit
+        requant, most_sum = _requant_of_scores(factor, depth * farthest(q) * farthest(k), fraction)
         dropped = WEIGHT_SUM_BITS[y.dtype] - WEIGHT_SUM_BITS[Dtype.INT8] + v.dtype.bits - 8
         factor = v.scale * 2.0**dropped / y.scale
         shifts = range(SHARE_BITS, LEAST_FACTOR_SHIFT[y.dtype] - 1, -1)
@@ -138,6 +137,7 @@ class Attention(Op):
         return {
             "requant": requant,
             "multiplier": int(requant.multiplier[0]),
+            "most_sum": most_sum,
             "q_zero_point": q.zero_point,
             "k_zero_point": k.zero_point,
             "bias": _bias(attrs, bias[0].real, (m, n), fraction) if bias else None,
@@ -161,6 +161,8 @@ class Attention(Op):
         """All products and sums are below 2^53, so that float64 multiplies them exactly."""
         left, right, values = (x.astype(np.float64) for x in _ordered(call.attrs, inputs))
         acc = ((left - k["q_zero_point"]) @ (right - k["k_zero_point"])).astype(np.int64)
+        if k["most_sum"]:
+            acc = np.clip(acc, -k["most_sum"], k["most_sum"])
         most = k["most_score"]
         scores = requantize(acc, k["requant"], 0, -most - 1, most, Dtype.INT32).reshape(acc.shape)
         total, met = scores.astype(np.int64), _met(call.attrs, *acc.shape[-2:])
@@ -188,6 +190,26 @@ class Attention(Op):
         made = [call.output.shape[attrs.y_order.index(i)] for i in range(len(attrs.y_order))]
         met = int(_met(attrs, made[-2], n).sum())
         return int(np.prod(made[:-2], dtype=np.int64)) * met * (depth + made[-1])
+
+
+def _requant_of_scores(factor: float, worst: int, fraction: int) -> tuple[Requant, int]:
+    """From sums of at most ±worst, and what may bound these before they are shifted, else 0.
+
+    What is beyond that bound makes a score that is bounded anyway, for a factor from one half on has a
+    multiplier of 31 bits. Where a step of the sum is worth so many powers of two that the next key has no
+    weight, more would change nothing.
+    """
+    try:
+        return requant_of_sums(np.array([factor]), worst), 0
+    except (OverflowError, ValueError):
+        pass
+    factor = min(factor, (FARTHEST_POWER + 1) * 2.0**fraction)
+    more = max(0, int(np.ceil(np.log2(factor))))
+    requant = to_requant(np.array([factor * 2.0**-more]))
+    requant = replace(requant, pre_shift=requant.pre_shift + more)
+    if not requant.pre_shift:
+        raise OverflowError(f"sums of up to {worst} cannot be requantized by {factor:.3g}")
+    return requant, INT32_MAX >> requant.pre_shift
 
 
 def sizes(call: Call) -> tuple[int, int, int]:

@@ -26,7 +26,8 @@ def stacked(rank: int, scale: float = 0.25, **options: Any) -> AttentionAttrs:
 
 def cases() -> Iterator[Case]:
     yield from _narrow()
-    yield from mixtures(_narrow(), ["heads_2x7x8", "causal_11", "cross_5_by_9", "masked_and_biased"])
+    labels = ["heads_2x7x8", "causal_11", "cross_5_by_9", "masked_and_biased", "scores_saturating"]
+    yield from mixtures(_narrow(), labels)
     named = {case.label: case for case in _narrow()}
     yield among_int8(named["heads_2x7x8"], "q", "v")
 
@@ -53,6 +54,8 @@ def _narrow() -> Iterator[Case]:
     yield _case("masked_and_biased", heads(causal=0), (1, 6, 2, 8), (1, 6, 2, 8), bias=_kept(biased))
     padding = np.where(np.arange(9) < 5, 0.0, -1024.0).reshape(1, 9)
     yield _case("padding", stacked(2), (6, 8), (9, 8), bias=padding)
+    yield _case("scores_saturating", stacked(3, 2e4), (2, 5, 4), (2, 9, 4))
+    yield _case("a_step_outweighs_all_saturating", stacked(3, 1e8), (2, 5, 4), (2, 9, 4))
     yield _case("by_query", stacked(2), (6, 8), (9, 8), bias=-rng.random((6, 1)))
 
 

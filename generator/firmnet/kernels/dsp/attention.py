@@ -61,7 +61,8 @@ class Attention(portable.Attention):
         p = heads(call)
         neighbours = p.k.entry == p.v.entry == 1 and min(p.keys, p.depth, p.width) >= 4
         near = 3 * p.k.line + 3 <= MAX_OFFSET and p.v.line + 8 <= MAX_OFFSET
-        return neighbours and near and not OPS["attention"].prepare(call)["requant"].long
+        k = OPS["attention"].prepare(call)
+        return neighbours and near and not k["requant"].long and not k["most_sum"]
 
     def cycles(self, call: Call) -> float:
         tiles = _tiles(call)
