@@ -16,6 +16,7 @@ def cases() -> Iterator[Case]:
         ("columns_9_of_5", (1, 3, 9, 5), (1, 3, 1, 5), 2),
         ("all_anew", (1, 4, 6), (1, 4, 6), 1),
         ("more_than_half", (1, 5, 8), (1, 4, 8), 1),
+        ("leading_4", (4, 5, 3), (4, 2, 3), 1),
     ]
     for label, kept, new, axis in rows:
         inputs = activation("kept", kept), activation("new", new)
