@@ -844,9 +844,9 @@ FN_EDGE void arrange_0(const void *values)
 FN_EDGE void dequantize_0(float *y)
 {
     const int8_t *q = (const int8_t *)(arena + 0);
-    for (int32_t i0 = 0; i0 < 4; i0++) {
-        *y++ = fn_dequantize_output(q[i0], 0.00390625f, -128);
-    }
+    fn_dequantize_int8_line(q, y, 4, 1, 0.00390625f, -128);
+    y += 4;
+
 }
 
 FN_EDGE uint32_t best_0(float *value)
