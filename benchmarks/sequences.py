@@ -98,9 +98,9 @@ def deployed(network: SequenceNetwork, module: nn.Module, samples: Array) -> Dep
     first = torch.zeros(1, CHANNELS)
     states = [torch.zeros(shape) for shape in network.states.values()]
     takes_over = {name: 1 + place for place, name in enumerate(network.states)}
-    readings = samples[: CALIBRATED // 4].reshape(-1, CHANNELS)
+    sequences = [*samples[: CALIBRATED // 4]]
     return firmnet.compile(
-        step, readings, board=BOARD, name=network.name, example=(first, *states), state=takes_over
+        step, sequences, board=BOARD, name=network.name, example=(first, *states), state=takes_over
     )
 
 
