@@ -11,6 +11,7 @@ from firmnet.image import read_image
 UNDEFINED = struct.pack("<H", 0xDE01)
 CALL_FOR_EVER = struct.pack("<3H", 0xB500, 0xF7FF, 0xFFFD)
 """push {lr}; bl to that push."""
+HANG = struct.pack("<H", 0xE7FE)
 
 
 def address_of(artifact: Artifact, symbol: str) -> int:

@@ -4,6 +4,7 @@
  * What overflows the stack is such a fault too: below the stack lies a guard. Where the core has a stack limit or a memory
  * protection unit, touching it is the fault; elsewhere it is painted, and looked at in every tick. A Cortex-M0+ may have such a
  * unit, but keeps a fault's frame on the stack without fail or locks up in silence: its guard is painted too.
+ * A program that a watchdog is about to end is told of alike, once.
  */
 #include <stdint.h>
 
@@ -18,13 +19,14 @@
 #define MPU_RBAR REG(0xE000ED9Cu)
 #define MPU_RASR REG(0xE000EDA0u)
 
-enum { ACTIVE = 0x1FFu };
+enum { ACTIVE = 0x1FFu, PENDSVSET = 1u << 28 };
 enum { MPU_ON = 1u << 0, MPU_ELSE_AS_BEFORE = 1u << 2 };
 enum { RASR_ON = 1u << 0, RASR_512_BYTES = 8u << 1, RASR_NO_CODE = 1u << 28 }; /* nobody may read or write: zeros */
 
 #define PAINT 0x5AFEC0DEu
 #define STRIDE 8u /* words: of so many one is looked at */
 #define CYCLES_PER_TURN 4u /* or three */
+#define KNOWN 7u
 
 extern uint32_t __stack_guard[], _estack[];
 
@@ -87,6 +89,22 @@ static void say_calls(uint32_t sp)
     }
 }
 
+/* `known`: why, pc, lr, sp, the stack's limit, CFSR, the address that was touched. */
+static void say_line(const uint32_t *known)
+{
+    say("\r\n");
+    sum = 0;
+    say("firmnet fault");
+    for (uint32_t i = 0; i < KNOWN; i++) {
+        say_word(known[i]);
+    }
+    say(" calls");
+    say_calls(known[3]);
+    say(" sum");
+    say_word(sum);
+    say("\r\n");
+}
+
 static void wait(uint32_t cycles)
 {
     uint32_t turns = cycles / CYCLES_PER_TURN;
@@ -101,7 +119,7 @@ static __attribute__((noreturn)) void tell(uint32_t why, uint32_t sp, uint32_t w
     const uint32_t *const frame = (const uint32_t *)sp;
     const int in_ram = !(sp & 3u) && sp - FN_RAM_ORIGIN <= FN_RAM_BYTES - 4u * words;
     const int stacked = words && in_ram && !(status & NOT_STACKED);
-    const uint32_t known[] = {
+    const uint32_t known[KNOWN] = {
         why,
         stacked ? frame[6] : 0u, /* pc */
         stacked ? frame[5] : 0u, /* lr */
@@ -111,17 +129,7 @@ static __attribute__((noreturn)) void tell(uint32_t why, uint32_t sp, uint32_t w
         status & MMARVALID ? MMFAR : status & BFARVALID ? BFAR : 0u,
     };
     for (;;) {
-        say("\r\n");
-        sum = 0;
-        say("firmnet fault");
-        for (uint32_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-            say_word(known[i]);
-        }
-        say(" calls");
-        say_calls(sp + 4u * words);
-        say(" sum");
-        say_word(sum);
-        say("\r\n");
+        say_line(known);
         for (uint32_t ms = 0; ms < 1000u; ms++) {
             wait((hz ? hz : FN_CLOCK_HZ) / 1000u);
             fn_board_poll(); /* where no interrupt comes, a host on USB still wants answers */
@@ -168,3 +176,41 @@ void fn_check_guard(void)
         }
     }
 }
+
+#if FN_HEAP_BYTES
+
+/* ---- a watchdog that is about to bite ---- */
+
+enum { WATCHDOG_IS_DUE = 513u }; /* instead of an exception's number, see devices/crash.py */
+
+static volatile uint32_t unfed_ms;
+
+/* From the tick, which has a frame of its own: what hangs is looked at as soon as it has returned. */
+void fn_watchdog_is_due(uint32_t ms)
+{
+    unfed_ms = ms;
+    ICSR = PENDSVSET;
+}
+
+/* Said once, and back: who feeds the watchdog after all goes on. */
+static __attribute__((used)) void tell_of_watchdog(const uint32_t *frame, uint32_t how)
+{
+    const uint32_t words = how & 1u << 4 ? 8u : 26u;
+    const uint32_t known[KNOWN] = {
+        WATCHDOG_IS_DUE, frame[6], frame[5], (uint32_t)(frame + words), (uint32_t)GUARD_END, 0u, unfed_ms,
+    };
+    say_line(known);
+}
+
+__attribute__((naked)) void PendSV_Handler(void)
+{
+    __asm volatile(
+        ".syntax unified\n"
+        "mov r0, sp\n"
+        "mov r1, lr\n"
+        "ldr r2, =tell_of_watchdog\n"
+        "bx r2\n"
+        ".ltorg");
+}
+
+#endif

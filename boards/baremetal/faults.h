@@ -9,5 +9,6 @@ void fn_guard_stack(void);
 void fn_check_guard(void);
 void fn_fault(void); /* every fault and unexpected interrupt */
 void NMI_Handler(void);
+void PendSV_Handler(void); /* with MicroPython, whose programs may start a watchdog */
 
 #endif

@@ -55,7 +55,11 @@ __attribute__((section(".vectors"), used)) static const vector vectors[16 + LAST
     [2] = NMI_Handler,
     [3 ... 7] = fn_fault,
     [11 ... 12] = fn_fault,
+#if FN_HEAP_BYTES
+    [14] = PendSV_Handler,
+#else
     [14] = fn_fault,
+#endif
     [15] = tick,
     [16 ... 16 + LAST_IRQ] = fn_fault,
     [16 + FN_UART_IRQ] = fn_uart_isr, /* the later entry counts */

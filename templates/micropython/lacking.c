@@ -102,6 +102,11 @@ LACKING void fn_watchdog_feed(void)
 {
 }
 
+LACKING void fn_watchdog_is_due(uint32_t ms)
+{
+    (void)ms;
+}
+
 LACKING uint32_t fn_unique_id(uint8_t *id)
 {
     (void)id;

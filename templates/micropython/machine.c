@@ -22,8 +22,11 @@ static void alarm_rings(mp_sched_node_t *node)
     soft_timer_handler();
 }
 
+void machine_watchdog_look(void);
+
 void fn_tick(void)
 {
+    machine_watchdog_look();
     if (alarm_is_set && (int32_t)(fn_board_ms() - alarm_ms) >= 0) {
         alarm_is_set = false;
         mp_sched_schedule_node(&alarm_node, alarm_rings);

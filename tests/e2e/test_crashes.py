@@ -1,10 +1,11 @@
 """What is a person told when the board's processor stops? Why, in which layer, and what to do."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from breaking import CALL_FOR_EVER, UNDEFINED, address_of, broken, jump_to, load_two_from, store_to
+from breaking import CALL_FOR_EVER, HANG, UNDEFINED, address_of, broken, jump_to, load_two_from, store_to
 
 from firmnet.artifact import Artifact
 from firmnet.assets import assets
@@ -78,12 +79,46 @@ def test_what_is_typed_may_stop_it_too(small: Artifact) -> None:
         device.repl(code)
 
 
+def test_a_watchdog_tells_in_which_layer_its_board_hangs(small: Artifact, tmp_path: Path) -> None:
+    elf = broken(small, "layer_3", HANG, tmp_path)
+    code = "import machine, small; watchdog = machine.WDT(timeout=1000); small.predict([0.0] * 64)"
+    with qemu.QemuDevice(small, 30, elf) as device, pytest.raises(Crashed) as told:
+        device.repl(code)
+    assert "was busy in 'small__layer_3__kernel'" in str(told.value)
+    assert "the code of layer 'layer_3'" in str(told.value)
+    unfed = re.search(r"its watchdog, not fed for (\d+) ms, is about to reset it; feed it", str(told.value))
+    assert unfed
+    assert int(unfed[1]) >= 875
+
+
+def test_a_watchdog_tells_of_a_program_which_goes_on_if_it_feeds_it_after_all(small: Artifact) -> None:
+    """This emulator's resets nothing."""
+    with qemu.emulated(small) as emulator:
+        with serial.open(small, emulator.url, timeout_s=30) as device:
+            short = "import machine, time; watchdog = machine.WDT(timeout=250); time.sleep_ms(400)"
+            assert device.repl(f"{short}; print('not told')") == "not told\r\n"
+            late = "import machine; watchdog = machine.WDT(timeout=1000)\nwhile True: pass"
+            with pytest.raises(Crashed, match="busy in 'mp_execute_bytecode'"):
+                device.repl(late)
+        with serial.open(small, emulator.url, timeout_s=30) as device:
+            assert device.repl("watchdog = machine.WDT(timeout=30_000); print('fed')") == "fed\r\n"
+
+
 def test_an_arduino_core_that_gives_up_is_told_with_its_error() -> None:
     line = b"firmnet fault 00000200 00000000 00000000 2003fff0 00000000 00000000 80010125 calls sum 07c16853"
     crash = last_words(line + b"\r\n")
     assert crash
     assert not crash.has_overflown
     assert crash.reason == "mbed, its Arduino core, gave up with the error 0x80010125"
+
+
+def test_a_watchdog_that_is_due_is_no_overflow() -> None:
+    """Wherever the stack is."""
+    line = b"firmnet fault 00000201 0801c0de 0801c1b9 2001fa00 2001fc00 00000000 00000c80"
+    crash = last_words(line + b" calls 0801c1b8 sum 846cd07d\r\n")
+    assert crash
+    assert not crash.has_overflown
+    assert crash.reason == "its watchdog, not fed for 3,200 ms, is about to reset it"
 
 
 PROGRAM = """

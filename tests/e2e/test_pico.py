@@ -18,7 +18,7 @@ import firmnet
 from firmnet import devices
 from firmnet.artifact import Artifact
 from firmnet.devices import rp2040js
-from firmnet.devices.crash import Crashed
+from firmnet.devices.crash import Crashed, explain, last_words
 from firmnet.devices.emulator import EmulatedDevice
 from firmnet.emulators import rp2040js as fetched
 from firmnet.errors import UserError, VerificationError
@@ -136,9 +136,18 @@ def test_ctrl_c_stops_a_program_that_reads_nothing_of_what_is_sent(prompt: seria
 
 
 @pytest.mark.parametrize(
-    ("code", "cause"), [("reset()", 2), ("WDT(timeout=100)", 3)], ids=["asked", "watchdog"]
+    ("code", "cause", "hangs_in"),
+    [
+        ("reset()", 2, None),
+        ("WDT(timeout=100)", 3, None),
+        ("WDT(timeout=600)\r\nwhile True: pass\r\n", 3, "in 'mp_execute_bytecode'"),
+    ],
+    ids=["asked", "watchdog", "watchdog that tells"],
 )
-def test_it_comes_back_after_a_reset_and_knows_why(prompt: serial.SerialBase, code: str, cause: int) -> None:
+def test_it_comes_back_after_a_reset_and_knows_why(
+    pool: Artifact, prompt: serial.SerialBase, code: str, cause: int, hangs_in: str | None
+) -> None:
+    """A watchdog that has time enough says before what hangs."""
     prompt.write(f"\r\nimport machine; machine.{code}\r\n".encode())
     said, deadline = b"", time.monotonic() + 60
     while f"cause {cause}\r\n".encode() not in said:
@@ -146,6 +155,10 @@ def test_it_comes_back_after_a_reset_and_knows_why(prompt: serial.SerialBase, co
         prompt.write(b"\r\nimport machine; print('cause', machine.reset_cause())\r\n")
         time.sleep(1)
         said += prompt.read(4096)
+    crash = last_words(said)
+    assert (crash is None) == (hangs_in is None)
+    if crash and hangs_in:
+        assert hangs_in in explain(crash, pool)
 
 
 def test_nobody_at_the_port_does_not_stop_a_program(pool: Artifact) -> None:

@@ -4,6 +4,9 @@
 was touched), "calls" and up to six addresses that calls return to, by what the stack holds, the last first,
 and "sum" of all characters before. What the core does not tell is zero. The board's half is
 boards/baremetal/faults.c, on an Arduino core arduino_faults.c.
+
+A watchdog that a program started and does not feed is told of alike, once and shortly before it resets the
+board, with what hangs.
 """
 
 import re
@@ -45,6 +48,10 @@ REASONS = (
 EXCEPTIONS = {2: "a non-maskable interrupt came", 3: "it cannot tell why (HardFault)"}
 CORE_GAVE_UP = 512
 """Instead of an exception: mbed ended it, for the reason that stands where else the address does."""
+WATCHDOG_IS_DUE = 513
+"""Instead of an exception: its watchdog will reset it, not fed for the milliseconds that stand where else the
+address does.
+"""
 INTERRUPTS = 16
 """Numbers of exceptions from here on are those of interrupts."""
 CODE = 1
@@ -67,14 +74,23 @@ class Crash:
     calls: tuple[int, ...]
 
     @property
+    def is_hang(self) -> bool:
+        """Whether it runs still, and a watchdog is about to end that."""
+        return self.number == WATCHDOG_IS_DUE
+
+    @property
     def has_overflown(self) -> bool:
         """Whether the stack was too small."""
+        if self.is_hang:
+            return False
         on_guard = self.limit - GUARD_BYTES <= self.touched < self.limit
         return not self.number or self.sp < self.limit or on_guard or bool(self.status & STACK_IN_VAIN)
 
     @property
     def reason(self) -> str:
         """In words, but for an overflow of the stack."""
+        if self.is_hang:
+            return f"its watchdog, not fed for {self.touched:,} ms, is about to reset it"
         if self.number == CORE_GAVE_UP:
             return f"mbed, its Arduino core, gave up with the error 0x{self.touched:08x}"
         for bits, what in REASONS:
@@ -86,7 +102,7 @@ class Crash:
 
 
 class Crashed(VerificationError):
-    """The board's processor has stopped: nothing more will come of it until it is reset."""
+    """The board's processor has stopped, or hangs: nothing more will come of it until it is reset."""
 
 
 def last_words(said: bytes) -> Crash | None:
@@ -115,16 +131,20 @@ def explain(crash: Crash, artifact: Artifact) -> str:
     try:
         image = read_image(published(artifact))
     except (UserError, VerificationError):
-        return f"the board's processor stopped: {_what(crash, artifact)}; {_fix(crash, artifact)}"
+        return f"the board's processor {_end(crash)}: {_what(crash, artifact)}; {_fix(crash, artifact)}"
     if crash.calls and not any(_is_return(image, address) for address in crash.calls):
         return (
-            f"the board's processor stopped ({crash.reason}, at 0x{crash.pc:08x}) in another firmware than "
-            f"that in {artifact.path}: flash it with `firmnet flash {artifact.path}`"
+            f"the board's processor {_end(crash)} ({crash.reason}, at 0x{crash.pc:08x}) in another firmware "
+            f"than that in {artifact.path}: flash it with `firmnet flash {artifact.path}`"
         )
     return (
-        f"the board's processor stopped {_where(crash, artifact, image)}: {_what(crash, artifact)}; "
+        f"the board's processor {_end(crash)} {_where(crash, artifact, image)}: {_what(crash, artifact)}; "
         f"{_fix(crash, artifact)}"
     )
+
+
+def _end(crash: Crash) -> str:
+    return "was busy" if crash.is_hang else "stopped"
 
 
 def _what(crash: Crash, artifact: Artifact) -> str:
@@ -138,6 +158,11 @@ def _stack_bytes(artifact: Artifact) -> int:
 
 
 def _fix(crash: Crash, artifact: Artifact) -> str:
+    if crash.is_hang:
+        return (
+            "feed it in every loop of the program, or start it with a longer timeout, WDT(timeout=...): "
+            "while run() computes and while firmnet asks, the program feeds nothing"
+        )
     if not crash.has_overflown:
         return (
             "press its reset button and verify again; if it stops elsewhere then, look at its supply and "

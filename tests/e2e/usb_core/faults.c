@@ -18,6 +18,10 @@ __attribute__((weak)) void osSystickHandler(void)
 {
 }
 
+void PendSV_Handler(void)
+{
+}
+
 void fn_guard_stack(void)
 {
 }
