@@ -252,7 +252,8 @@ __attribute__((naked)) void HardFault_Handler(void)
 {
     __asm volatile(".syntax unified\n ldr r2, =fn_catch_fault\n bx r2\n .ltorg");
 }
-void NMI_Handler(void) __attribute__((alias("HardFault_Handler")));
+/* Weak here too, for a chip's flash may say by it that a place cannot be read (flash.c); it comes before the core's. */
+void NMI_Handler(void) __attribute__((weak, alias("HardFault_Handler")));
 #if !defined(__ARM_ARCH_6M__)
 void MemManage_Handler(void) __attribute__((alias("HardFault_Handler")));
 void BusFault_Handler(void) __attribute__((alias("HardFault_Handler")));

@@ -70,7 +70,12 @@ __attribute__((used)) int fn_flash_forgives(void)
 
 #if defined(__ARM_ARCH_7EM__)
 
-/* On an Arduino core any other stops the board, as there. */
+#if defined(ARDUINO)
+#define ANY_OTHER "HardFault_Handler"
+#else
+#define ANY_OTHER "fn_fault"
+#endif
+
 __attribute__((naked, used)) void NMI_Handler(void)
 {
     __asm volatile(
@@ -79,14 +84,9 @@ __attribute__((naked, used)) void NMI_Handler(void)
         "pop {r3, lr}\n"
         "cbz r0, 1f\n"
         "bx lr\n"
-#if defined(ARDUINO)
-        "1: b 1b"
-#else
-        "1: ldr r0, =fn_fault\n"
+        "1: ldr r0, =" ANY_OTHER "\n"
         "bx r0\n"
-        ".ltorg"
-#endif
-    );
+        ".ltorg");
 }
 
 #endif
