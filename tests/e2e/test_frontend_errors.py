@@ -75,6 +75,7 @@ class SmallOutputs(nn.Module):
         super().__init__()
         self.fc, self.dropout, self.clamp = nn.Linear(4, 4), nn.Dropout(), nn.Hardtanh(0, 1, inplace=True)
         nn.init.constant_(self.fc.weight, 1e-4)
+        nn.init.constant_(self.fc.bias, -1e-4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.fc(x)

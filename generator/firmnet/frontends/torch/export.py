@@ -228,6 +228,7 @@ def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.
             refusals.because(
                 f"holds {target!r}, which contains NaN or infinity: train it again or load a good checkpoint"
             )
+            tensor = torch.nan_to_num(tensor)  # said once, not again by every layer that reads it
         found[spec.arg.name] = tensor
     return found
 
