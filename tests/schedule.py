@@ -15,6 +15,7 @@ LONGEST = (
     "tests/e2e/test_stock_boards.py",
     "tests/ops/test_cascades.py",
     "tests/e2e/test_building.py",
+    "tests/e2e/test_examples.py",
     "tests/e2e/test_usb_serial.py",
     "tests/e2e/test_firmware_boards.py",
     "tests/ops/test_leading_axes.py",
