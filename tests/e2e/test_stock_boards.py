@@ -245,7 +245,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 @pytest.fixture
 def upstream() -> Iterator[str]:
     with upstream_board() as board, shared(board) as url:
-        run_on(url, RAMFS)
+        run_on(url, RAMFS.replace("28_000", "36_000"))  # it has the memory for two models
         yield url
 
 
