@@ -1,7 +1,9 @@
-/* stm32_uart.h: how does an STM32 drive the USART beside its port (FN_SECOND_UART)? RM0390, chapter 25, and RM0351, chapter 40.
+/* stm32_uart.h: how does an STM32 drive the USART beside its port (FN_SECOND_UART)? RM0390, chapter 25, RM0385, chapter 31,
+ * RM0433, chapter 48, and RM0351, chapter 40.
  *
- * Included behind USART_BASE, USART_CLOCKS and USART_ON, the bit there, and NEW_USART: 1 where status and data have registers of
- * their own. USARTs 1 and 6 are on the faster bus. FUNCTION_OF_USART_6 where that is not 8.
+ * Included behind TIMER_CLOCKS and TIMER_1_CLOCKS, the clocks of both buses, and NEW_USART: 1 where status and data have registers
+ * of their own. USARTs 1 and 6 are on the faster bus; their clock is that of the bus. A chip that has its USART elsewhere than
+ * below says where: USART_BASE, USART_CLOCKS and USART_ON, the bit there. FUNCTION_OF_USART_6 where that is not 8.
  */
 #ifndef FN_STM32_UART_H
 #define FN_STM32_UART_H
@@ -10,6 +12,26 @@
 #include "stm32_pins.h"
 
 #if defined(FN_SECOND_UART)
+
+#if !defined(USART_BASE)
+#if FN_SECOND_UART == 1
+#define USART_BASE 0x40011000u
+#define USART_CLOCKS TIMER_1_CLOCKS
+#define USART_ON (1u << 4)
+#elif FN_SECOND_UART == 2
+#define USART_BASE 0x40004400u
+#define USART_CLOCKS TIMER_CLOCKS
+#define USART_ON (1u << 17)
+#elif FN_SECOND_UART == 3
+#define USART_BASE 0x40004800u
+#define USART_CLOCKS TIMER_CLOCKS
+#define USART_ON (1u << 18)
+#elif FN_SECOND_UART == 6
+#define USART_BASE 0x40011400u
+#define USART_CLOCKS TIMER_1_CLOCKS
+#define USART_ON (1u << 5)
+#endif
+#endif
 
 enum { ON_APB2 = FN_SECOND_UART == 1u || FN_SECOND_UART == 6u };
 

@@ -19,24 +19,6 @@
 #define FLAGS_POWER (1u << 27 | 1u << 25)
 #define FLAGS_FORGET (1u << 24)
 
-#if FN_SECOND_UART == 1 /* chapters 25 and 31 */
-#define USART_BASE 0x40011000u
-#define USART_CLOCKS TIMER_1_CLOCKS
-#define USART_ON (1u << 4)
-#elif FN_SECOND_UART == 2
-#define USART_BASE 0x40004400u
-#define USART_CLOCKS TIMER_CLOCKS
-#define USART_ON (1u << 17)
-#elif FN_SECOND_UART == 3
-#define USART_BASE 0x40004800u
-#define USART_CLOCKS TIMER_CLOCKS
-#define USART_ON (1u << 18)
-#elif FN_SECOND_UART == 6
-#define USART_BASE 0x40011400u
-#define USART_CLOCKS TIMER_1_CLOCKS
-#define USART_ON (1u << 5)
-#endif
-
 #include "stm32_pins.h"
 #include "stm32_uart.h"
 #include "stm32f4_adc.h"

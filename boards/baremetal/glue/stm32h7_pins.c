@@ -23,23 +23,6 @@
 #define HAS_DATA_CACHE 1
 #define NEW_USART 1
 #define FUNCTION_OF_USART_6 7u
-#if FN_SECOND_UART == 1 /* chapter 48; its clock is that of its bus: 8.5.8 */
-#define USART_BASE 0x40011000u
-#define USART_CLOCKS TIMER_1_CLOCKS
-#define USART_ON (1u << 4)
-#elif FN_SECOND_UART == 2
-#define USART_BASE 0x40004400u
-#define USART_CLOCKS TIMER_CLOCKS
-#define USART_ON (1u << 17)
-#elif FN_SECOND_UART == 3
-#define USART_BASE 0x40004800u
-#define USART_CLOCKS TIMER_CLOCKS
-#define USART_ON (1u << 18)
-#elif FN_SECOND_UART == 6
-#define USART_BASE 0x40011400u
-#define USART_CLOCKS TIMER_1_CLOCKS
-#define USART_ON (1u << 5)
-#endif
 
 #include "stm32_pins.h"
 #include "stm32_uart.h"
