@@ -35,6 +35,12 @@ LOGISTIC = _entries()
 """int32 (513,): sigmoid of 0, 1/32, … 16 in units of 2^-22."""
 
 
+def sigmoid(values: Array) -> Array:
+    """float64 (any shape) → float64 in 0 … 1, exact to rounding: without overflow far below zero."""
+    found: Array = 1 / (1 + np.exp(-np.clip(values, -700, 700)))
+    return found
+
+
 def gate_sigmoid(fine: Array) -> Array:
     """int64 (any shape) in steps of 2^-20 → int64 in steps of 2^-15."""
     half = ENTRY_BITS - GATE_BITS

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..ir import Array
-from .gates import GATE_BITS, WHOLE_GATE, gate_sigmoid, gate_tanh
+from .gates import GATE_BITS, WHOLE_GATE, gate_sigmoid, gate_tanh, sigmoid
 from .recurrent import Recurrent, RecurrentAttrs, StepStates, fine, shifted
 from .spec import Constants, register
 
@@ -28,7 +28,7 @@ class Gru(Recurrent):
     ) -> StepStates:
         (xr, xz, xn), (hr, hz, hn) = (np.split(sums, 3, axis=-1) for sums in (of_input, of_state))
         br, bz, bx, bh = np.split(known["bias"], 4)
-        r, z = (1 / (1 + np.exp(-np.clip(v, -700, 700))) for v in (xr + hr + br, xz + hz + bz))
+        r, z = sigmoid(xr + hr + br), sigmoid(xz + hz + bz)
         n = np.tanh(xn + bx + r * (hn + bh))
         return StepStates((1 - z) * n + z * states.hidden)
 

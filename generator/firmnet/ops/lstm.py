@@ -7,8 +7,8 @@ import numpy as np
 
 from ..ir import Array, Call, Dtype, Tensor
 from ..qmath import largest_sums, requant_of_sums, requantize
-from .gates import FINE_BITS, GATE_BITS, gate_sigmoid, gate_tanh
-from .recurrent import Recurrent, RecurrentAttrs, StepStates, fine, shifted
+from .gates import FINE_BITS, GATE_BITS, gate_sigmoid, gate_tanh, sigmoid
+from .recurrent import Recurrent, RecurrentAttrs, StepStates, exact_sums, fine, row_scales, shifted
 from .spec import Constants, register
 
 
@@ -33,7 +33,7 @@ class Lstm(Recurrent):
             return {}
         w, y = known["projection"], call.outputs[0]
         worst = int(largest_sums(np.zeros(len(w.values)), w.values, -Dtype.INT16.low).max())
-        scales = np.broadcast_to(np.asarray(w.q.scale), len(w.values)) * 2.0**-GATE_BITS / y.scale
+        scales = row_scales(w) * 2.0**-GATE_BITS / y.scale
         r = requant_of_sums(scales, worst)
         bounds = {"zero_point": 0, "lo": y.dtype.low, "hi": y.dtype.high, "dtype": y.dtype}
         return {"projection": w.values, "requant": r, "multiplier": r.multiplier, **bounds}
@@ -47,7 +47,7 @@ class Lstm(Recurrent):
         states: StepStates,
     ) -> StepStates:
         i, f, g, o = np.split(of_input + of_state + known["bias"], 4, axis=-1)
-        i, f, o = (1 / (1 + np.exp(-np.clip(v, -700, 700))) for v in (i, f, o))
+        i, f, o = (sigmoid(v) for v in (i, f, o))
         cell = f * states.cell + i * np.tanh(g)
         hidden = o * np.tanh(cell)
         return StepStates(hidden @ known["projection"].T if attrs.projected else hidden, cell)
@@ -63,9 +63,8 @@ class Lstm(Recurrent):
         if "projection" not in k:
             return StepStates(shifted(out, 2 * GATE_BITS - hidden_bits), cell)
         wide = shifted(out, GATE_BITS)
-        acc = (wide.astype(np.float64) @ k["projection"].T.astype(np.float64)).astype(np.int64)
-        int16 = Dtype.INT16
-        hidden = requantize(acc, k["requant"], 0, int16.low, int16.high, int16).astype(np.int64)
+        sums, int16 = exact_sums(wide, k["projection"]), Dtype.INT16
+        hidden = requantize(sums, k["requant"], 0, int16.low, int16.high, int16).astype(np.int64)
         return StepStates(hidden, cell)
 
 

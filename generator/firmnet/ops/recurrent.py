@@ -153,7 +153,7 @@ class Recurrent(Op):
         fine = self.fine_bits(call.attrs, bits[0])
         weights = known["input_weight"], known["state_weight"]
         scales = [
-            _row_scales(w) * scale * 2.0**fine
+            row_scales(w) * scale * 2.0**fine
             for w, scale in zip(weights, (x.scale, call.outputs[0].scale), strict=True)
         ]
         worst = [
@@ -215,11 +215,11 @@ class Recurrent(Op):
     def _counted(self, call: Call, k: Constants, *inputs: Array) -> tuple[Array, Array | None]:
         """The same in the integers of the device, int16."""
         x = inputs[0][:, ::-1] if call.attrs.reverse else inputs[0]
-        of_input = _sums(x, k["input_weight"])
+        of_input = exact_sums(x, k["input_weight"])
         states = self._begun(call, k, inputs)
         seen = [states]
         for step in range(x.shape[1]):
-            of_state = _sums(states.hidden, k["state_weight"])
+            of_state = exact_sums(states.hidden, k["state_weight"])
             states = self._int_step(k, of_input[:, step : step + 1], of_state, states)
             seen.append(states)
         return _joined(seen)
@@ -314,7 +314,8 @@ def _require_types(known: Mapping[str, Tensor]) -> None:
             raise ValueError(f"{key} must be constants of {dtype} around zero")
 
 
-def _row_scales(w: Tensor) -> Array:
+def row_scales(w: Tensor) -> Array:
+    """float64 (rows,) of a matrix, whether it has one scale or one per row."""
     return np.broadcast_to(np.asarray(w.q.scale), len(w.values))
 
 
@@ -342,8 +343,8 @@ def _begin(tensor: Tensor, y: Tensor) -> Begin:
     return Begin(None, to_requant(np.array([tensor.scale / y.scale])), tensor.zero_point)
 
 
-def _sums(x: Array, w: Array) -> Array:
-    """int64 (…, rows) of exact products: below 2^53 in any order."""
+def exact_sums(x: Array, w: Array) -> Array:
+    """x (…, I) and weights (rows, I), integers → int64 (…, rows): below 2^53 in any order, so exact."""
     sums: Array = (x.astype(np.float64) @ w.T.astype(np.float64)).astype(np.int64)
     return sums
 
