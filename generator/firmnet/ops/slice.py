@@ -24,6 +24,10 @@ class SliceAttrs:
         """Which entries of the input's axis the output has, in its order."""
         return self.start[axis] + self.step[axis] * np.arange(self.size[axis])
 
+    def cut_axes(self, shape: Shape) -> list[int]:
+        """Those of an input of this shape that the output does not have whole, in their own order."""
+        return [axis for axis, size in enumerate(shape) if self.places(axis).tolist() != list(range(size))]
+
 
 class Slice(Op):
     name = "slice"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..ir import Graph, Node
 from ..ops import OPS, overwritten, roots
-from .rewrite import unique
+from .rewrite import fresh_name
 
 
 def copy_states(graph: Graph) -> Graph:
@@ -35,7 +35,7 @@ def _in_circle(state: str, following: Mapping[str, str]) -> bool:
 
 def _copied(graph: Graph, name: str) -> tuple[Graph, str]:
     """The graph with a layer that copies a tensor, and what that makes."""
-    new = unique(f"{name}_kept", {*graph.tensors, *(node.name for node in graph.nodes)})
+    new = fresh_name(graph, f"{name}_kept")
     layer = Node(new, "rescale", OPS["rescale"].attrs(), (name,), (new,), f"what {name} was before")
     tensors = {**graph.tensors, new: replace(graph.tensors[name], name=new)}
     return replace(graph, nodes=(*graph.nodes, layer), tensors=tensors), new

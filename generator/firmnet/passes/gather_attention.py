@@ -14,7 +14,7 @@ from ..ops import OPS
 from ..ops.attention import MASKED, MOST_KEYS, AttentionAttrs
 from ..ops.reshape import ReshapeAttrs
 from .drop_dead import drop_dead
-from .rewrite import named, names, only_reader, unique, without
+from .rewrite import fresh_name, named, names, only_reader, without
 
 BETWEEN = (
     "add",
@@ -215,7 +215,7 @@ def _gathered(graph: Graph, found: _Found) -> Graph:
     steps, tensors = list[Node](), dict[str, Tensor]()
     made = (*shape[:-2], *product[-2:])
     if len(values) != len(shape) or product != made:
-        value = unique(f"{mixed.name}_values", {*graph.tensors})
+        value = fresh_name(graph, f"{mixed.name}_values")
         viewed = (*shape[:-2], *values[-2:])
         if prod(viewed) != prod(values):
             return graph
@@ -224,7 +224,7 @@ def _gathered(graph: Graph, found: _Found) -> Graph:
         steps.append(Node(value, "reshape", ReshapeAttrs(viewed), inputs, (value,)))
     reads = [*scores.inputs, value]
     if found.bias is not None:
-        constant = unique(f"{mixed.name}_bias", {*graph.tensors})
+        constant = fresh_name(graph, f"{mixed.name}_bias")
         tensors[constant] = Tensor(constant, found.bias.shape, None, found.bias)
         reads.append(constant)
     across = swapped if turned else order
@@ -234,7 +234,7 @@ def _gathered(graph: Graph, found: _Found) -> Graph:
     if made == product:
         steps.append(whole)
     else:
-        name = unique(f"{mixed.name}_heads", {*graph.tensors})
+        name = fresh_name(graph, f"{mixed.name}_heads")
         tensors[name] = Tensor(name, made)
         view = Node(mixed.name, "reshape", ReshapeAttrs(product), (name,), mixed.outputs, mixed.source)
         steps += [replace(whole, name=name, outputs=(name,)), view]

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ir import Graph, Node, Tensor
+from ..ir import Graph, Node, Shape, Tensor
 from ..ops import OPS
 from ..ops.recurrent import RECURRENT_OPS, Recurrent
 from ..ops.reshape import ReshapeAttrs
 from ..ops.slice import SliceAttrs
 from .drop_dead import drop_dead
-from .rewrite import redirect, unique
+from .rewrite import fresh_name, redirect
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def _step(graph: Graph, node: Node) -> _Step | None:
         return None
     whole = graph.tensors[maker.inputs[0]]
     attrs: SliceAttrs = maker.attrs
-    cut = [a for a, n in enumerate(whole.shape) if attrs.places(a).tolist() != list(range(n))]
+    cut = attrs.cut_axes(whole.shape)
     if len(cut) != 1 or attrs.size[cut[0]] != 1 or whole.size != whole.shape[cut[0]] * x.size:
         return None
     return _Step(node, whole.name, cut[0], int(attrs.start[cut[0]]))
@@ -114,10 +114,13 @@ def _joined(graph: Graph, steps: list[_Step]) -> Graph:
     new: dict[str, Tensor] = {}
     nodes: list[Node] = []
 
-    def add(what: str, op: str, attrs: object, source: str, shape: tuple[int, ...]) -> str:
-        taken = {*graph.tensors, *new, *(node.name for node in graph.nodes)}
-        name = unique(f"{first.node.name}_{what}", taken)
+    def tensor(what: str, shape: Shape) -> str:
+        name = fresh_name(graph, f"{first.node.name}_{what}", new)
         new[name] = Tensor(name, shape)
+        return name
+
+    def add(what: str, op: str, attrs: object, source: str, shape: Shape) -> str:
+        name = tensor(what, shape)
         nodes.append(Node(name, op, attrs, (source,), (name,), first.node.source))
         return name
 
@@ -132,8 +135,7 @@ def _joined(graph: Graph, steps: list[_Step]) -> Graph:
     if graph.tensors.get(name, new.get(name)).shape != shape:  # type: ignore[union-attr]
         name = add("sequence", "reshape", ReshapeAttrs(shape), name, shape)
     hidden = graph.tensors[first.node.outputs[0]]
-    every = add("every", "", None, name, (1, count, hidden.shape[2]))
-    nodes.pop()
+    every = tensor("every", (1, count, hidden.shape[2]))
     ends = [last.node.outputs[1]] if len(last.node.outputs) > 1 else []
     attrs = replace(first.node.attrs, reverse=back, every=True)
     layer = replace(first.node, attrs=attrs, inputs=(name, *first.node.inputs[1:]), outputs=(every, *ends))

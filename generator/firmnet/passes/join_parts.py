@@ -11,10 +11,9 @@ from ..ir import Graph, Node, Shape, Tensor
 from ..ops.concat import ConcatAttrs
 from ..ops.pick import PickAttrs, everything, runs
 from ..ops.reshape import ReshapeAttrs
-from ..ops.slice import SliceAttrs
 from ..ops.transpose import TransposeAttrs
 from .remove_identities import remove_identities
-from .rewrite import named, names, unique
+from .rewrite import fresh_name, named, names
 
 FEWEST_ENTRIES = 2
 """Parts of each tensor: fewer are no list."""
@@ -55,18 +54,13 @@ def _part(graph: Graph, makers: Mapping[str, Node], name: str, axis: int) -> Ent
     if maker is None or maker.op != "slice":
         return None
     whole = graph.tensors[maker.inputs[0]]
-    cut = _cut(maker.attrs, whole.shape)
+    cut = maker.attrs.cut_axes(whole.shape)
     if len(cut) != 1 or (viewed and (maker.attrs.size[cut[0]], shape[axis]) != (1, 1)):
         return None
     alike = _without(whole.shape, cut[0]) == _without(shape, axis)
     if not alike or (not viewed and cut[0] != axis):
         return None
     return Entries(whole.name, cut[0], tuple(maker.attrs.places(cut[0]).tolist()))
-
-
-def _cut(attrs: SliceAttrs, shape: Shape) -> list[int]:
-    """The axes of which a slice does not take all in its order."""
-    return [axis for axis, size in enumerate(shape) if attrs.places(axis).tolist() != list(range(size))]
 
 
 def _without(shape: Shape, axis: int) -> Shape:
@@ -87,7 +81,7 @@ def _picked(graph: Graph, node: Node, parts: Sequence[Entries], wholes: Sequence
     nodes: list[Node] = []
 
     def add(what: str, op: str, attrs: object, inputs: Sequence[str], shape: Shape) -> str:
-        name = unique(f"{node.name}_{what}", {*graph.tensors, *new, *(other.name for other in graph.nodes)})
+        name = fresh_name(graph, f"{node.name}_{what}", new)
         new[name] = Tensor(name, shape)
         nodes.append(replace(node, name=name, op=op, attrs=attrs, inputs=tuple(inputs), outputs=(name,)))
         return name

@@ -10,7 +10,7 @@ from ..ops.recurrent import RECURRENT_OPS, STEP_AXIS
 from ..ops.reshape import ReshapeAttrs
 from ..ops.slice import SliceAttrs
 from .drop_dead import drop_dead
-from .rewrite import named, names, unique
+from .rewrite import fresh_name, named, names
 
 
 def keep_last_steps(graph: Graph) -> Graph:
@@ -37,7 +37,7 @@ def _taken_before(graph: Graph, name: str) -> Graph:
         at = _same_axis(before, behind, axis)
         if at is None:
             return graph
-        graph, taken = _with_slice(graph, node, maker.inputs[0], at, node.attrs.start[axis])
+        graph, taken = _sliced(graph, node, maker.inputs[0], at, node.attrs.start[axis])
         view = replace(node, op="reshape", attrs=ReshapeAttrs(node.attrs.size), inputs=(taken,))
         return _taken_before(_replaced(graph, node, view), taken)
     if maker.op == "concat" and maker.attrs.axis != axis and not maker.attrs.constants:
@@ -45,7 +45,7 @@ def _taken_before(graph: Graph, name: str) -> Graph:
             return graph
         parts = []
         for each in maker.inputs:
-            graph, taken = _with_slice(graph, node, each, axis, node.attrs.start[axis])
+            graph, taken = _sliced(graph, node, each, axis, node.attrs.start[axis])
             parts.append(taken)
         graph = _replaced(graph, node, replace(node, op="concat", attrs=maker.attrs, inputs=tuple(parts)))
         for taken in parts:
@@ -67,7 +67,7 @@ def _single(graph: Graph, node: Node) -> int | None:
     """The axis along which a slice takes one place, and all of the others; None: it is another slice."""
     shape = graph.tensors[node.inputs[0]].shape
     attrs: SliceAttrs = node.attrs
-    cut = [a for a, n in enumerate(shape) if attrs.places(a).tolist() != list(range(n))]
+    cut = attrs.cut_axes(shape)
     return cut[0] if len(cut) == 1 and attrs.size[cut[0]] == 1 else None
 
 
@@ -87,16 +87,14 @@ def _same_axis(before: Shape, behind: Shape, axis: int) -> int | None:
     return [a for a, n in enumerate(before) if n > 1][number]
 
 
-def _with_slice(graph: Graph, reader: Node, source: str, axis: int, place: int) -> tuple[Graph, str]:
-    """The graph with one place of a tensor taken, before the reader; and what that is called."""
-    return _sliced(graph, reader, source, axis, place, 1)
-
-
-def _sliced(graph: Graph, reader: Node, source: str, axis: int, first: int, count: int) -> tuple[Graph, str]:
+def _sliced(
+    graph: Graph, reader: Node, source: str, axis: int, first: int, count: int = 1
+) -> tuple[Graph, str]:
+    """The graph with places of a tensor taken, before the reader; and what they are called."""
     shape = graph.tensors[source].shape
     start, size = [0] * len(shape), list(shape)
     start[axis], size[axis] = first, count
-    new = unique(f"{reader.name}_of_{source}", {*graph.tensors, *(node.name for node in graph.nodes)})
+    new = fresh_name(graph, f"{reader.name}_of_{source}")
     attrs = SliceAttrs(tuple(start), (1,) * len(shape), tuple(size))
     made = Node(new, "slice", attrs, (source,), (new,), reader.source)
     nodes = [each for node in graph.nodes for each in ([made, node] if node is reader else [node])]

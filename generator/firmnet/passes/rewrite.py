@@ -47,3 +47,8 @@ def only_reader(graph: Graph, tensor: str) -> Node | None:
 def unique(name: str, taken: Collection[str]) -> str:
     """The name, numbered if it is taken."""
     return next(n for n in (name, *(f"{name}_{i}" for i in range(1, len(taken) + 2))) if n not in taken)
+
+
+def fresh_name(graph: Graph, name: str, added: Collection[str] = ()) -> str:
+    """The name, numbered if a layer or tensor of the graph has it, or one that is about to be added."""
+    return unique(name, {*graph.tensors, *(node.name for node in graph.nodes), *added})

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..ir import Dtype, Graph, Node, QParams, Tensor
 from ..ops.avg_pool2d import AvgPool2dAttrs, requant_of
-from ..passes.rewrite import unique
+from ..passes.rewrite import fresh_name
 from .follow import Followed
 
 MOST_IN_A_PLACE = 2**7
@@ -38,7 +38,7 @@ def _in_two(graph: Graph, node: Node, axis: int) -> Graph:
     beside = x.shape[other]
     if not Dtype.INT16.bytes < beside < MOST_IN_A_PLACE:
         return graph
-    name = unique(f"{node.name}_sums", {*graph.tensors, *(each.name for each in graph.nodes)})
+    name = fresh_name(graph, f"{node.name}_sums")
     shape = (*x.shape[:other], 1, *x.shape[other + 1 :])
     sums = Tensor(name, shape, QParams(x.q.scale, 0, Dtype.INT16))
     divisor = node.attrs.divisor_override or prod(x.shape[1:3])

@@ -14,7 +14,7 @@ from ..ops.append import AppendAttrs
 from ..ops.recurrent import STEP_AXIS, Recurrent
 from ..ops.slice import SliceAttrs
 from ..passes.remove_identities import changes_nothing, remove_identities
-from ..passes.rewrite import unique
+from ..passes.rewrite import fresh_name
 from .early_sums import early_sums
 from .follow import Followed, PlacesRead, follow
 from .single_places import single_places
@@ -192,8 +192,7 @@ class _Making:
 
     def _named(self, name: str, tensor: Tensor) -> str:
         """The tensor filed under the name, or one near it."""
-        taken = {*self.graph.tensors, *self.tensors, *(node.name for node in self.graph.nodes)}
-        new = unique(name, taken)
+        new = fresh_name(self.graph, name, self.tensors)
         self.tensors[new] = replace(tensor, name=new)
         return new
 

@@ -10,7 +10,7 @@ from ..ops.conv2d import Conv2dAttrs
 from ..ops.linear import LinearAttrs
 from ..ops.reshape import ReshapeAttrs
 from ..ops.slice import SliceAttrs
-from ..passes.rewrite import unique
+from ..passes.rewrite import fresh_name
 
 
 def single_places(graph: Graph) -> Graph:
@@ -36,7 +36,7 @@ def _linear(graph: Graph, node: Node, new: dict[str, Tensor]) -> list[Node]:
     size, made = kh * kw * depth, list[Node]()
 
     def tensor(like: Tensor, what: str, shape: tuple[int, ...]) -> str:
-        name = unique(f"{node.name}_{what}", {*graph.tensors, *new, *(other.name for other in graph.nodes)})
+        name = fresh_name(graph, f"{node.name}_{what}", new)
         data = None if like.data is None else like.data.reshape(shape)
         new[name] = replace(like, name=name, shape=shape, data=data)
         return name
@@ -53,7 +53,7 @@ def _linear(graph: Graph, node: Node, new: dict[str, Tensor]) -> list[Node]:
     made.append(replace(node, op="linear", attrs=attrs, inputs=inputs, outputs=(values,)))
     made.append(
         Node(
-            y.name if y.name != node.name else unique(f"{y.name}_place", {*graph.tensors, *new}),
+            y.name if y.name != node.name else fresh_name(graph, f"{y.name}_place", new),
             "reshape",
             ReshapeAttrs(y.shape),
             (values,),
