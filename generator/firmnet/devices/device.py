@@ -1,9 +1,9 @@
 """What does every device promise: host library, emulated core, emulated board, real board?"""
 
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -189,11 +189,11 @@ class Remembering(ABC):
     @property
     def state(self) -> dict[str, Array]:
         """What each state holds, by name, as integers in the shape that it is stored in; see the manifest."""
-        held, data = dict[str, Array](), self._snapshot()
-        for each in self._manifest.states:
-            part, data = data[: each.byte_count], data[each.byte_count :]
-            held[each.name] = np.frombuffer(part, each.dtype.numpy).reshape(each.shape)
-        return held
+        states = self._manifest.states
+        return {
+            each.name: np.frombuffer(part, each.dtype.numpy).reshape(each.shape)
+            for each, part in zip(states, state_parts(self._manifest, self._snapshot()), strict=True)
+        }
 
     @state.setter
     def state(self, values: Mapping[str, Array]) -> None:
@@ -230,13 +230,10 @@ def state_bytes(manifest: Manifest, values: Mapping[str, Array]) -> bytes:
     return b"".join(parts)
 
 
-def state_checksums(manifest: Manifest, data: bytes) -> list[int]:
-    """CRC-32 of what every state holds, side by side in `data`."""
-    found = []
-    for each in manifest.states:
-        found.append(zlib.crc32(data[: each.byte_count]))
-        data = data[each.byte_count :]
-    return found
+def state_parts(manifest: Manifest, data: bytes) -> tuple[bytes, ...]:
+    """Side by side as they are stored → what each state holds."""
+    ends = accumulate(each.byte_count for each in manifest.states)
+    return tuple(data[end - each.byte_count : end] for each, end in zip(manifest.states, ends, strict=True))
 
 
 def real(edges: Sequence[Edge], samples: Any) -> tuple[Array, ...]:

@@ -23,6 +23,7 @@ from .device import (
     alone,
     real,
     side_by_side,
+    state_parts,
     stored,
     taken_apart,
 )
@@ -276,11 +277,7 @@ class HostDevice(Closing, Remembering):
         return b"".join(self._remembered)
 
     def _restore(self, data: bytes, step: int) -> None:
-        held = []
-        for each in self._manifest.states:
-            held.append(data[: each.byte_count])
-            data = data[each.byte_count :]
-        self._remembered = tuple(held)
+        self._remembered = state_parts(self._manifest, data)
 
     def reset(self) -> None:
         self._model.reset()
