@@ -176,12 +176,13 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
         grid = grids.pop()
         if types.dtypes[group] is Dtype.INT16 and grid is not None and not grids:
             chosen[group] = QParams((grid,), 0, Dtype.INT16)
-        if types.dtypes[group] is Dtype.INT8 and grid == 1.0 and not grids and _fits_int8(seen):
+        if types.dtypes[group] is Dtype.INT8 and grid == 1.0 and not grids and fits_int8(seen):
             chosen[group] = QParams((1.0,), 0, Dtype.INT8)
     return chosen
 
 
-def _fits_int8(seen: Histogram) -> bool:
+def fits_int8(seen: Histogram) -> bool:
+    """Whether all values that were seen lie within -128 … 127."""
     return Dtype.INT8.low <= seen.low and seen.high <= Dtype.INT8.high
 
 

@@ -1,7 +1,7 @@
 """Which activations are int16 without a word? What a model computes anew from itself, run after run."""
 
 from ..ir import Dtype, Graph
-from .apply import own_constants
+from .apply import fits_int8, own_constants
 from .groups import rescaled
 from .growth import goes_on
 from .loops import each_loop
@@ -26,11 +26,9 @@ def loop_types(graph: Graph, observed: Ranges, named: NamedTypes) -> NamedTypes:
 
 def _is_exact_as_int8(graph: Graph, observed: Ranges, names: tuple[str, ...]) -> bool:
     """Whether all of them held whole numbers that int8 has, and no state of them goes on growing."""
-    held = [observed.histograms[name] for name in names]
-    small = all(Dtype.INT8.low <= each.low and each.high <= Dtype.INT8.high for each in held)
     states = [state.tensor for state in graph.states if state.tensor in names]
     return (
-        small
+        all(fits_int8(observed.histograms[name]) for name in names)
         and all(observed.grids.get(name) == 1.0 for name in names)
         and not any(goes_on(observed.spans[name]) for name in states)
     )
