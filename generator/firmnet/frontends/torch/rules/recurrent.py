@@ -146,11 +146,11 @@ def _node(
     return b.add_all(op, attrs, *inputs, name=name)
 
 
-def _of_one_state(kind: RecurrentKind) -> Rule:
+def _layers_of(kind: RecurrentKind) -> Rule:
     def rule(
         b: Builder,
         input: Tensor,
-        hx: Value,
+        hx: Value | Sequence[Value],
         params: Sequence[Array],
         has_biases: bool,
         num_layers: int,
@@ -160,25 +160,14 @@ def _of_one_state(kind: RecurrentKind) -> Rule:
         batch_first: bool,
     ) -> list[Tensor]:
         options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-        return _layers(b, kind, input, [hx], params, *options)
+        return _layers(b, kind, input, _states(hx), params, *options)
 
     return rule
 
 
-def from_aten_lstm(
-    b: Builder,
-    input: Tensor,
-    hx: Sequence[Value],
-    params: Sequence[Array],
-    has_biases: bool,
-    num_layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> list[Tensor]:
-    options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-    return _layers(b, LSTM, input, hx, params, *options)
+def _states(hx: Value | Sequence[Value]) -> Sequence[Value]:
+    """Of an LSTM PyTorch has a pair, of others the only one."""
+    return [hx] if isinstance(hx, Tensor | np.ndarray) else hx
 
 
 def _cell(
@@ -206,41 +195,29 @@ def _cell(
     return [reshaped(b, each, (*batch, each.shape[-1])) for each in made]
 
 
-def _cell_of_one_state(kind: RecurrentKind) -> Rule:
+def _cell_of(kind: RecurrentKind) -> Rule:
     def rule(
         b: Builder,
         input: Tensor,
-        hx: Value,
+        hx: Value | Sequence[Value],
         w_ih: Array,
         w_hh: Array,
         b_ih: Array | None = None,
         b_hh: Array | None = None,
-    ) -> Tensor:
-        (hidden,) = _cell(b, kind, input, [hx], w_ih, w_hh, b_ih, b_hh)
-        return hidden
+    ) -> Tensor | list[Tensor]:
+        made = _cell(b, kind, input, _states(hx), w_ih, w_hh, b_ih, b_hh)
+        return made if len(made) > 1 else made[0]
 
     return rule
 
 
-def from_aten_lstm_cell(
-    b: Builder,
-    input: Tensor,
-    hx: Sequence[Value],
-    w_ih: Array,
-    w_hh: Array,
-    b_ih: Array | None = None,
-    b_hh: Array | None = None,
-) -> list[Tensor]:
-    return _cell(b, LSTM, input, hx, w_ih, w_hh, b_ih, b_hh)
-
-
 RULES: Mapping[str, Rule] = {
-    "aten.gru.input": _of_one_state(GRU),
-    "aten.gru_cell.default": _cell_of_one_state(GRU),
-    "aten.lstm.input": from_aten_lstm,
-    "aten.lstm_cell.default": from_aten_lstm_cell,
-    "aten.rnn_relu.input": _of_one_state(RELU_RNN),
-    "aten.rnn_relu_cell.default": _cell_of_one_state(RELU_RNN),
-    "aten.rnn_tanh.input": _of_one_state(RNN),
-    "aten.rnn_tanh_cell.default": _cell_of_one_state(RNN),
+    "aten.gru.input": _layers_of(GRU),
+    "aten.gru_cell.default": _cell_of(GRU),
+    "aten.lstm.input": _layers_of(LSTM),
+    "aten.lstm_cell.default": _cell_of(LSTM),
+    "aten.rnn_relu.input": _layers_of(RELU_RNN),
+    "aten.rnn_relu_cell.default": _cell_of(RELU_RNN),
+    "aten.rnn_tanh.input": _layers_of(RNN),
+    "aten.rnn_tanh_cell.default": _cell_of(RNN),
 }
