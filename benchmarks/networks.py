@@ -8,7 +8,6 @@ the float network, on the calibration samples. Accuracy stands where a data set 
 seglearn); the others have the weights that they were drawn with, and noise as samples.
 """
 
-import argparse
 import os
 import re
 import sys
@@ -16,7 +15,6 @@ import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ import numpy as np
 import torch
 from small_networks import KINDS, NETWORKS, SmallNetwork
 from small_networks.data import Split, settled, split, train
+from trials import all_tried, asked_for, wrong_verdicts
 
 import firmnet
 from firmnet.api import Deployment
@@ -92,13 +91,13 @@ def calibration(network: SmallNetwork, data: Split | None) -> tuple[Any, ...]:
 
 
 def _measured(network: SmallNetwork, deployment: Deployment, data: Split | None) -> Tried:
-    verdicts = [deployment.verify(device=device, layers=True) for device in ("host", "core")]
+    wrong = wrong_verdicts(deployment)
     assert deployment.artifact is not None
     cost, accuracy = profile(deployment.artifact), accuracy_of(deployment, data)
     return Tried(
         network.name,
         network.kind,
-        wrong="; ".join(verdict.sentence() for verdict in verdicts if not verdict.ok),
+        wrong=wrong,
         layers=len(deployment.graph.nodes),
         snr_db=round(worst_snr(deployment), 1),
         float_accuracy=accuracy and round(accuracy.float_accuracy, 4),
@@ -153,18 +152,10 @@ def _row(each: Tried) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("-k", default="", metavar="PATTERN", help="networks whose name or kind has it")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
+    options = asked_for(__doc__, "name or kind", arguments)
     screen = Screen(json=options.json)
     chosen = [n for n in NETWORKS.values() if re.search(options.k, f"{n.kind} {n.name}")]
-    tried = []
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for each in pool.map(attempt, chosen):
-            tried.append(each)
-            screen.line(f"{each.name}: {each.refused or each.wrong or 'bit-exact'}")
+    tried = all_tried(attempt, chosen, options.jobs, screen)
     show(tried, screen)
     return int(any(each.wrong for each in tried))
 

@@ -9,14 +9,12 @@ often both choose the same class. Every network runs on the host and on an emula
 each step compared bit by bit. Cycles are modelled, per run: a window, a step or a hop.
 """
 
-import argparse
 import os
 import re
 import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +25,7 @@ import torch
 from sequence_networks import CHANNELS, NETWORKS, SequenceNetwork
 from small_networks.data import Array, Split, split, train
 from torch import nn
+from trials import all_tried, asked_for, wrong_verdicts
 
 import firmnet
 from firmnet.api import Deployment
@@ -105,7 +104,7 @@ def deployed(network: SequenceNetwork, module: nn.Module, samples: Array) -> Dep
 
 
 def _measured(network: SequenceNetwork, module: nn.Module, deployment: Deployment, data: Split) -> Tried:
-    verdicts = [deployment.verify(device=device, layers=True) for device in ("host", "core")]
+    wrong = wrong_verdicts(deployment)
     assert deployment.artifact is not None
     cost, graph = profile(deployment.artifact), deployment.graph
     pieces = pieces_of(graph, network)
@@ -119,7 +118,7 @@ def _measured(network: SequenceNetwork, module: nn.Module, deployment: Deploymen
     ]
     return Tried(
         network.name,
-        wrong="; ".join(verdict.sentence() for verdict in verdicts if not verdict.ok),
+        wrong=wrong,
         runs_per_window=len(pieces(data.held_out[0])),
         float_accuracy=float((right.argmax(1) == data.of_held_out).mean()),
         integer_accuracy=float((scores.argmax(1) == data.of_held_out).mean()),
@@ -200,18 +199,10 @@ def _row(each: Tried) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("-k", default="", metavar="PATTERN", help="networks whose name has it")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args(arguments)
+    options = asked_for(__doc__, "name", arguments)
     screen = Screen(json=options.json)
     chosen = [name for name in NETWORKS if re.search(options.k, name)]
-    tried = []
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for each in pool.map(attempt, chosen):
-            tried.append(each)
-            screen.line(f"{each.name}: {each.refused or each.wrong or 'bit-exact'}")
+    tried = all_tried(attempt, chosen, options.jobs, screen)
     show(tried, screen)
     return int(any(each.wrong or each.refused for each in tried))
 
