@@ -2,8 +2,9 @@
  *
  * Included behind these: GPIO_BASE, PORTS, PORT_CLOCKS (the register whose bits switch the ports on), TIMER_1, TIMER_1_CLOCKS and
  * TIMER_1_ON, TIMER_CLOCKS (of timers 2 to 5, from bit 0), UNIQUE_ID, RESET_FLAGS with FLAGS_POWER and FLAGS_FORGET, and
- * BUS_PRESCALER(bus), the field of RCC_CFGR, and SYSTEM_MEMORY, where the bootloader begins. What an H7 has elsewhere may be told too: WATCHDOG_BASE, the flags of a watchdog and of
- * the reset pin or software, BUS_HZ. Sections are those of RM0390; the registers are the same in all.
+ * BUS_PRESCALER(bus), the field of RCC_CFGR, and SYSTEM_MEMORY, where the bootloader begins. What an H7 has elsewhere may be told
+ * too: WATCHDOG_BASE, the flags of a watchdog and of the reset pin or software, BUS_HZ. Sections are those of RM0390; the registers
+ * are the same in all.
  */
 #ifndef FN_STM32_PINS_H
 #define FN_STM32_PINS_H
@@ -54,6 +55,14 @@ static void pin_function(uint32_t pin, uint32_t function)
 {
     put(&AFR(pin), 4u * (LINE_OF(pin) % 8u), 4u, function);
     pin_mode(pin, MODE_FUNCTION);
+}
+
+/* At least so long: what a converter's regulator takes. */
+static inline void pause(uint32_t us)
+{
+    const uint32_t start = fn_board_us();
+    while (fn_board_us() - start <= us) {
+    }
 }
 
 /* "PA5", "PC13". A port that the chip has not keeps no clock; an emulator may have no such register. */

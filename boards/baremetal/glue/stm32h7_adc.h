@@ -53,13 +53,6 @@ static const input *input_of(uint32_t pin)
     return NULL;
 }
 
-static void pause(uint32_t us)
-{
-    const uint32_t start = fn_board_us();
-    while (fn_board_us() - start <= us) {
-    }
-}
-
 static void command(uint32_t adc, uint32_t bits)
 {
     ADC_CR(adc) = (ADC_CR(adc) & ~CR_COMMANDS) | bits;

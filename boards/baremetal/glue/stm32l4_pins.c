@@ -66,13 +66,6 @@ static int32_t channel_of(uint32_t pin)
     }
 }
 
-static void pause(uint32_t us)
-{
-    const uint32_t start = fn_board_us();
-    while (fn_board_us() - start <= us) {
-    }
-}
-
 /* 18.4.6 and 18.4.8: out of deep power down, its regulator on, calibrated, then enabled. */
 static int32_t converter_on(void)
 {
