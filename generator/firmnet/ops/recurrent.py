@@ -126,7 +126,7 @@ class Recurrent(Op):
         return tuple(made.values())
 
     def held(self, call: Call, *inputs: Array) -> Mapping[int, Array]:
-        """StepStates at the begin and after every step."""
+        """Hidden (N, T + 1, P) and cell (N, T + 1, H), float64: as they begin, then after every step."""
         hidden, cell = self._walked(call, *inputs)
         return {0: hidden} if cell is None else {0: hidden, 1: cell}
 
