@@ -110,11 +110,22 @@ def test_python_streams_windows() -> None:
     assert any(line.startswith("stream    2 frames per run") for line in shown)
 
 
-def test_a_model_that_remembers_itself_is_no_stream() -> None:
+def test_a_model_of_two_inputs_or_one_that_remembers_itself_is_no_stream() -> None:
     class Two(torch.nn.Module):
         def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
             return x + y
 
+    class Sum(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("total", torch.zeros(1, 4, 8))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.total.copy_(self.total + x)
+            return self.total * 0.5
+
     samples = np.random.default_rng(1).normal(size=(6, 4, 8)).astype(np.float32)
     with pytest.raises(UserError, match="has 2 inputs and 0 states: a stream is made of a network with one"):
         firmnet.compile(Two(), (samples, samples), board="nucleo_f446re", stream=True)
+    with pytest.raises(UserError, match="has 1 input and 1 state: a stream is made of a network with one"):
+        firmnet.compile(Sum(), samples, board="nucleo_f446re", stream=True)

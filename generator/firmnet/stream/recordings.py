@@ -46,9 +46,11 @@ def read_recordings(samples: Any, graph: Graph, axis: int | None) -> Recordings:
     what else may be wrong with them is found by quantize.check_samples in their windows.
     """
     if len(graph.inputs) != 1 or graph.states:
+        inputs, states = len(graph.inputs), len(graph.states)
         raise UserError(
-            f"model {graph.name!r} has {len(graph.inputs)} inputs and {len(graph.states)} states: a stream "
-            "is made of a network with one input that remembers nothing itself; leave out `stream`"
+            f"model {graph.name!r} has {inputs} input{'s' * (inputs != 1)} and {states} "
+            f"state{'s' * (states != 1)}: a stream is made of a network with one input that remembers "
+            "nothing itself; leave out `stream`"
         )
     shape = model_shape(graph.tensors[graph.input], graph.inputs[0].order)
     batch = int(shape[:1] == (1,))
