@@ -4,7 +4,18 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from .numbers import counted, least_rows, numbered
-from .spec import OPS, Op, Slide, Stripe, check_quantized, check_states, check_types, overwritten, roots
+from .spec import (
+    OPS,
+    Op,
+    Slide,
+    Stripe,
+    check_quantized,
+    check_states,
+    check_types,
+    circle_of,
+    overwritten,
+    roots,
+)
 
 for _module in sorted(m.name for m in iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")
@@ -17,6 +28,7 @@ __all__ = [
     "check_quantized",
     "check_states",
     "check_types",
+    "circle_of",
     "counted",
     "least_rows",
     "numbered",

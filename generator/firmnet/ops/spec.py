@@ -229,6 +229,17 @@ def overwritten(graph: Graph) -> dict[str, str]:
     return {state: taken for state, taken in following.items() if taken != state}
 
 
+def circle_of(following: Mapping[str, str], state: str) -> frozenset[str]:
+    """The states that exchange their values in a circle with this one, by `overwritten`; empty: it is in
+    none.
+    """
+    at, seen = state, set[str]()
+    while at in following and at not in seen:
+        seen.add(at)
+        at = following[at]
+    return frozenset(seen) if at == state else frozenset()
+
+
 def check_states(graph: Graph) -> None:
     """Raise GraphError where the memory of a state has its next value while its old one is still wanted.
 
@@ -237,13 +248,9 @@ def check_states(graph: Graph) -> None:
     """
     memory, following = roots(graph), overwritten(graph)
     for state in graph.states:
-        at, seen = state.tensor, set[str]()
-        while at in following and at not in seen:
-            seen.add(at)
-            at = following[at]
-        if at in seen:
+        if circle := circle_of(following, state.tensor):
             raise GraphError(
-                f"the states {', '.join(s.name for s in graph.states if s.tensor in seen)} exchange their "
+                f"the states {', '.join(s.name for s in graph.states if s.tensor in circle)} exchange their "
                 "values: put a layer between (such as a rescale)"
             )
     for port in graph.outputs:

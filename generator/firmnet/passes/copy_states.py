@@ -3,11 +3,10 @@
 That is so of an output that is the old value, under any shape, and of states that exchange their values.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from ..ir import Graph, Node
-from ..ops import OPS, overwritten, roots
+from ..ops import OPS, circle_of, overwritten, roots
 from .rewrite import fresh_name
 
 
@@ -18,19 +17,11 @@ def copy_states(graph: Graph) -> Graph:
             outputs = (*graph.outputs[:i], replace(port, tensor=copy), *graph.outputs[i + 1 :])
             graph = replace(graph, outputs=outputs)
     for i, state in enumerate(graph.states):
-        if _in_circle(state.tensor, overwritten(graph)):
+        if circle_of(overwritten(graph), state.tensor):
             graph, copy = _copied(graph, state.next)
             states = (*graph.states[:i], replace(state, next=copy), *graph.states[i + 1 :])
             graph = replace(graph, states=states)
     return graph.with_nodes(graph.nodes)
-
-
-def _in_circle(state: str, following: Mapping[str, str]) -> bool:
-    at, seen = following.get(state, ""), set[str]()
-    while at in following and at not in seen and at != state:
-        seen.add(at)
-        at = following[at]
-    return at == state
 
 
 def _copied(graph: Graph, name: str) -> tuple[Graph, str]:
