@@ -282,9 +282,23 @@ class Attribute(nn.Module):
         return self.h
 
 
+def counted_in(dtype: torch.dtype, begin: int = 0, shown: torch.dtype | None = None) -> Buffered:
+    """A counter of this type, of which another may be shown."""
+
+    def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
+        m.n += 1
+        return x + (m.n if shown is None else m.n.to(shown)).float()
+
+    return Buffered(forward, n=torch.tensor(begin, dtype=dtype))
+
+
 @pytest.mark.parametrize(
     ("module", "example", "told"),
     [
+        (counted_in(torch.uint8), torch.zeros(1, 3), r"add.*beyond 255 begins anew in uint8.*torch\.int32"),
+        (counted_in(torch.int8, -100), torch.zeros(1, 3), "beyond 127 begins anew in int8"),
+        (counted_in(torch.int16), torch.zeros(1, 3), "beyond 32,767 begins anew in int16"),
+        (counted_in(torch.int64, 0, torch.uint8), torch.zeros(1, 3), "to.*beyond 255 begins anew in uint8"),
         (
             Growing(),
             torch.zeros(1, 3),

@@ -32,6 +32,8 @@ UNPOOLING = "instead of unpooling use nn.Upsample or a transposed convolution, a
 VIEWS = {"alias", "clone", "contiguous", "dropout", "expand", "permute", "reshape", "squeeze", "transpose"}
 VIEWS |= {"unsafe_view", "unsqueeze", "view"}
 """Operators whose values are those of their input."""
+LEAVE_THEIR_TYPE = {"abs", "add", "mul", "neg", "pow", "rsub", "square", "sub"}
+"""Operators whose result may lie beyond the type of what they read."""
 LARGEST_CONSTANT = 2**26
 """Elements of a tensor that is computed at import."""
 LARGEST_ACTIVATION = 2**23
@@ -100,6 +102,8 @@ class Import:
             self.compute(node, [torch.zeros(args[0].shape), *args[1:]], kwargs)
         elif op_name(str(target)) in UNWRITTEN:
             self.values[node] = torch.zeros(_shape(node.meta["val"]), dtype=node.meta["val"].dtype)
+        elif narrow := _begins_anew(node):
+            self.refuse(node, narrow)
         elif op_name(str(target)) in ("to", "to_copy") and _stays(node):
             self.values[node] = args[0]
         elif str(target) in RULES:
@@ -198,6 +202,34 @@ def _stays(node: Any) -> bool:
     """Whether a conversion changes no value: to whole numbers of any width, of such or of truths."""
     before, after = (n.meta["val"].dtype for n in (node.args[0], node))
     return _counts(after) and (_counts(before) or before is torch.bool)
+
+
+def _begins_anew(node: Any) -> str:
+    """Why a whole number that grows past the end of its type is another one in PyTorch; "" where none can.
+
+    On a board it stops at an end. Types of 32 bits and more have none that a board's numbers reach.
+    """
+    result = node.meta.get("val")
+    if not isinstance(result, torch.Tensor) or not _counts(result.dtype) or result.dtype.itemsize > 2:
+        return ""
+    name = op_name(str(node.target))
+    if name not in LEAVE_THEIR_TYPE and not (name in ("to", "to_copy") and _shortens(node, result.dtype)):
+        return ""
+    last = torch.iinfo(result.dtype).max
+    kind = str(result.dtype).removeprefix("torch.")
+    return (
+        f"what goes beyond {last:,} begins anew in {kind} in PyTorch, and stops on the board: keep it in "
+        "torch.int32, and where it is to begin anew say so (n % 256)"
+    )
+
+
+def _shortens(node: Any, dtype: torch.dtype) -> bool:
+    """Whether a conversion is from whole numbers to such of a type that does not hold them all."""
+    before = node.args[0].meta["val"].dtype
+    if not _counts(before):
+        return False
+    old, new = torch.iinfo(before), torch.iinfo(dtype)
+    return old.min < new.min or old.max > new.max
 
 
 def _counts(dtype: torch.dtype) -> bool:
