@@ -275,7 +275,9 @@ def test_the_official_boards_get_the_same_project_files(board: str, core: str, t
         f"-DARDUINO_ARCH_{core}",
     ]
     includes = ["-I", str(tmp_path), "-I", str(project / "include")]
-    for source in sorted((project / "src").glob("arduino*.cpp")):
+    sources = sorted((project / "src").glob("arduino*.cpp"))
+    assert project / "src" / "arduino.cpp" in sources
+    for source in sources:
         subprocess.run([*command, *includes, str(source)], check=True)
 
 
