@@ -112,7 +112,7 @@ def verify(
         checksums = _like(expected.checksums, _checksums(result), f"layer checksums of {device.name}")
         bad_layers = (checksums != expected.checksums).any(axis=1)
         suspects = np.flatnonzero(wrong.any(axis=1) | bad_layers)
-    elif not len(suspects) and (odd_state := _odd_state(artifact, device, runs)):
+    if not len(suspects) and (odd_state := _odd_state(artifact, device, runs)):
         suspects = np.array([count - 1])
     tried = np.arange(suspects[0] + 1) if artifact.graph.states and len(suspects) else suspects[:SUSPECTS]
     wrong_layer, wrong_state = _first_wrong(artifact, device, inputs, tried, begin)
@@ -338,7 +338,9 @@ def _odd_state(artifact: Artifact, device: Device, runs: Stepper) -> str:
     if not artifact.graph.states or not isinstance(device, Remembering):
         return ""
     states, held = artifact.graph.states, device.state
-    return next((s.name for s in states if not np.array_equal(held[s.name], runs.state[s.tensor])), "")
+    return next(
+        (s.name for s in states if not np.array_equal(held.get(s.name, ()), runs.state[s.tensor])), ""
+    )
 
 
 def _checksums(result: RunResult) -> Array | None:
