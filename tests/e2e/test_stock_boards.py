@@ -1,5 +1,6 @@
 """Does a model run on a MicroPython that has nothing of firmnet's, when its files are pushed to it?"""
 
+import json
 import re
 import shutil
 from ast import literal_eval
@@ -34,7 +35,8 @@ from firmnet.toolchain import pio, provision_scons
 def stock_elf(small: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Our MicroPython without the model, our module and our frozen files.
 
-    It still has the words of our module, so that all its objects but a few are those in the cache.
+    It still has the words of our module, so that all its objects but a few are those in the cache. Its files
+    lie in RAM (RAMFS): it gets the 64 KB more that QEMU's chip has, as a stock board has its files in flash.
     """
     project, source = tmp_path_factory.mktemp("stock") / "firmware", small.firmware
     shutil.copytree(
@@ -48,6 +50,10 @@ def stock_elf(small: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path
     (project / "src" / "deployed.c").write_text(
         "extern const char *const fn_app;\nconst char *const fn_app = 0;\n"
     )
+    (manifest,) = (project / "platform" / "boards").glob("*.json")
+    chip = json.loads(manifest.read_text())
+    chip["upload"]["maximum_ram_size"] += 65_536
+    manifest.write_text(json.dumps(chip))
     shutil.copy(source / "lib" / "small" / "fn_model.h", project / "include")
     shutil.rmtree(project / "lib" / "small")
     (project / "frozen").mkdir()
