@@ -83,6 +83,17 @@ def delayed(m: Any, x: torch.Tensor) -> Any:
     return y
 
 
+def previous(m: Any, x: torch.Tensor) -> Any:
+    y = x - m.a + 2 * m.b
+    m.b, m.a = m.a, x
+    return y
+
+
+def turned(m: Any, x: torch.Tensor) -> Any:
+    m.a, m.b = m.b, m.a
+    return x * m.a
+
+
 def written(m: Any, x: torch.Tensor) -> Any:
     y = x + m.a * m.fixed
     m.a.copy_(torch.tensor([[1.0, -2.0, 3.0]]))
@@ -111,6 +122,8 @@ REMEMBER = {
     "old-value-returned": (Buffered(returned, h=A), {"h"}),
     "exchanged": (Buffered(exchanged, a=A, b=B), {"a", "b"}),
     "delay-line": (Buffered(delayed, a=A, b=B), {"a", "b"}),
+    "input-assigned": (Buffered(previous, a=A, b=B), {"a", "b"}),
+    "exchange-assigned": (Buffered(turned, a=A, b=B), {"a", "b"}),
     "constant-written": (Buffered(written, a=A, fixed=B), {"a"}),
     "nested": (Nested(), {"one_h", "two_h"}),
 }
@@ -254,7 +267,8 @@ def test_a_likely_state_is_hinted_at() -> None:
         (7, "state is a int: write INPUT=OUTPUT"),
         ({"h": None}, "names an input or output by None"),
         (["h=1", "1=1"], "is named twice"),
-        ({"x": 0, "h": 1}, "'x' of model 'cell' is float32"),
+        (["h=1", "h=0"], "state 'h' is named twice: pair it once"),
+        ({"x": 0, "h": 1}, "takes nothing but states"),
     ],
 )
 def test_what_is_no_state_is_told_in_a_sentence(state: Any, told: str) -> None:
@@ -282,6 +296,16 @@ class Attribute(nn.Module):
         return self.h
 
 
+class Parameter(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.h = nn.Parameter(torch.zeros(1, 3), requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.h.copy_(torch.tanh(self.h + x))
+        return self.h * 2
+
+
 def counted_in(dtype: torch.dtype, begin: int = 0, shown: torch.dtype | None = None) -> Buffered:
     """A counter of this type, of which another may be shown."""
 
@@ -304,6 +328,7 @@ def counted_in(dtype: torch.dtype, begin: int = 0, shown: torch.dtype | None = N
             torch.zeros(1, 3),
             r"'cache' holds float32 \(1, 3\) at first, and float32 \(1, 6\) after",
         ),
+        (Parameter(), torch.zeros(1, 3), r"changes its parameter 'h' while it runs: .*register_buffer"),
         (Attribute(), torch.zeros(1, 3), r"remembers earlier inputs.*in a buffer \(register_buffer\)"),
         (
             nn.GRU(3, 4, 2),

@@ -13,6 +13,8 @@ from ...errors import UserError, first_line
 from .containers import paths
 from .time_first import time_first
 
+NOTHING_GIVEN = "takes nothing but states: it needs an input that is given for every run"
+
 
 @dataclass(frozen=True)
 class TensorPlace:
@@ -80,7 +82,11 @@ def example_of(
         several = isinstance(given, tuple | list) and (len(given) == 1 or _takes_several(signature))
         bound = _bound(signature, source, tuple(given) if several else (given,), {})
     places = argument_places(bound, signature)
+    for key in states:
+        inputs_meant(key, places, source)
     kept = [any(place.meant_by(key) for key in states) for place in places]
+    if all(kept):
+        raise UserError(f"{source} {NOTHING_GIVEN}")
     leaves, structure = pytree.tree_flatten((bound.args, dict(bound.kwargs)))
     walked = time_first(module, leaves, caller(structure))
     taken = [
@@ -89,6 +95,20 @@ def example_of(
     ]
     args, kwargs = pytree.tree_unflatten(taken, structure)
     return Arguments(args, kwargs), kept.count(False)
+
+
+def inputs_meant(key: str, places: Sequence[TensorPlace], whose: str) -> list[int]:
+    """The inputs that users mean who say `key`; UserError where there is none."""
+    return meant(key, places, f"{whose} has no input {key!r} to be a state", "input")
+
+
+def meant(key: str, places: Sequence[TensorPlace], complaint: str, what: str) -> list[int]:
+    """Which of the places users mean who say `key`; UserError, with a complaint, where there is none."""
+    found = [i for i, place in enumerate(places) if place.meant_by(key)]
+    if not found:
+        known = ", ".join(place.name or ".".join(place.path) for place in places)
+        raise UserError(f"{complaint}: name one of {known}, or give the number of the {what}")
+    return found
 
 
 def _takes_several(signature: inspect.Signature) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, TensorArgument
+from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 from torch.fx import Node as FxNode
 from torch.nn.parameter import is_lazy
 
@@ -178,7 +178,7 @@ def _written(
 ) -> dict[str, tuple[str, FxNode]]:
     """Placeholders of buffers that forward changes: what each is called, and the node of what it becomes.
 
-    One that is given what it has already is a constant. Statistics of batch norm are refused.
+    One that is given what it has already is a constant. Statistics of batch norm are refused, and parameters.
     """
     signature = program.graph_signature
     nodes = {node.name: node for node in program.graph.nodes}
@@ -188,6 +188,11 @@ def _written(
         refusals.because(
             f"changes its buffer{'s' * (len(statistics) > 1)} {', '.join(map(repr, statistics))} while it "
             "runs: export it after model.eval(), and change no statistics in forward"
+        )
+    if parameters := [s.target for s in signature.output_specs if s.kind == OutputKind.PARAMETER_MUTATION]:
+        refusals.because(
+            f"changes its parameter{'s' * (len(parameters) > 1)} {', '.join(map(repr, parameters))} while it "
+            "runs: make what it is to remember a buffer (register_buffer)"
         )
     return {held[target]: (target, node) for target, node in changes if node.name != held[target]}
 

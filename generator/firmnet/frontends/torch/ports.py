@@ -12,7 +12,7 @@ from ...ir import Graph
 from ...ops import numbered
 from ..common.refusals import Refusals
 from .containers import place_names
-from .examples import dtype_name
+from .examples import NOTHING_GIVEN, dtype_name
 from .time_first import steps_first
 
 WHOLE = (torch.bool, torch.int64, torch.int32)
@@ -36,7 +36,7 @@ def input_nodes(
     found = [n for n in program.graph.nodes if n.op == "placeholder" and n.name in names]
     kept = [names.index(node.name) in states for node in found]
     if names and all(kept):
-        refusals.because("takes nothing but states: it needs an input that is given for every run")
+        refusals.because(NOTHING_GIVEN)
     fits = [_fits(node, refusals, state) for node, state in zip(found, kept, strict=True)]
     every = list(zip(found, kept, fits, strict=True))
     return [n for n, state, fit in every if fit and not state], [

@@ -25,7 +25,7 @@ from ..common.asked_states import AskedStates
 from ..common.builder import Builder
 from ..common.places import picked
 from .containers import paths, place_names
-from .examples import Arguments, TensorPlace
+from .examples import Arguments, TensorPlace, inputs_meant, meant
 from .rules.joining import from_aten_cat
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -54,7 +54,8 @@ STATELESS = StatePairs()
 def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
     """What forward assigns to a buffer (self.h = …) is copied into it at forward's end, and so is seen.
 
-    torch.export sees assignments to the outermost module alone.
+    torch.export sees assignments to the outermost module alone, and stumbles over those of inputs and of other
+    buffers; so it is told of none.
     """
     forward, own = module.forward, module.__dict__.get("forward")
 
@@ -65,7 +66,8 @@ def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
             for name, part in module.named_modules()
             for key, buffer in part._buffers.items()
         ]
-        returned = forward(*args, **kwargs)
+        with _unheard():
+            returned = forward(*args, **kwargs)
         assigned = [
             (called, part, key, buffer, now)
             for called, part, key, buffer in buffers
@@ -88,6 +90,18 @@ def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
         del module.forward
         if own is not None:
             module.forward = own
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Nobody who listens to the buffers of modules is told of one that is assigned."""
+    listeners = torch.nn.modules.module._global_buffer_registration_hooks
+    kept = dict(listeners)
+    listeners.clear()
+    try:
+        yield
+    finally:
+        listeners.update(kept)
 
 
 def _check_unchanged(called: str, before: torch.Tensor | None, after: torch.Tensor) -> None:
@@ -165,8 +179,8 @@ def remembered(
     outputs = result_places(program.call_spec.out_spec)
     pairs: dict[int, int] = {}
     for given, taken in asked:
-        sources = _meant(given, inputs, f"model {name!r} has no input {given!r} to be a state", "input")
-        targets = _meant(
+        sources = inputs_meant(given, inputs, f"model {name!r}")
+        targets = meant(
             taken, outputs, f"model {name!r} returns no {taken!r} for its state {given!r}", "result"
         )
         if len(sources) != len(targets):
@@ -187,14 +201,6 @@ def remembered(
     )
     buffers = frozenset(str(spec.target) for spec in mutations(program))
     return StatePairs(pairs, begins, buffers)
-
-
-def _meant(key: str, places: Sequence[TensorPlace], complaint: str, what: str) -> list[int]:
-    found = [i for i, place in enumerate(places) if place.meant_by(key)]
-    if not found:
-        known = ", ".join(place.name or ".".join(place.path) for place in places)
-        raise UserError(f"{complaint}: name one of {known}, or give the number of the {what}")
-    return found
 
 
 def _count(places: Sequence[int]) -> str:
