@@ -301,6 +301,9 @@ def compile(
         check_app(program, graph.name)
     if not stream and (hop, time_axis) != (None, None):
         raise UserError("`hop` and `time_axis` are of a stream: give `stream` too, or leave them out")
+    for what, number in (("hop", hop), ("time_axis", time_axis)):
+        if number is not None and type(number) is not int:
+            raise UserError(f"`{what}` is {number!r}: give a whole number")
     recordings = read_recordings(samples, graph, time_axis) if stream else None
     samples = check_samples(recordings.windows if recordings else samples, graph)
     names = tuple(labels) or imported.labels

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,3 +130,46 @@ def test_a_model_of_two_inputs_or_one_that_remembers_itself_is_no_stream() -> No
         firmnet.compile(Two(), (samples, samples), board="nucleo_f446re", stream=True)
     with pytest.raises(UserError, match="has 1 input and 1 state: a stream is made of a network with one"):
         firmnet.compile(Sum(), samples, board="nucleo_f446re", stream=True)
+
+
+NOISE = np.random.default_rng(1).normal(size=(6, 4, 30)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("recordings", "options", "told"),
+    [
+        (NOISE[:0], {}, "calibration data is empty"),
+        ([*NOISE[:, :, :20], NOISE[0]], {}, "recordings of different lengths: cut them to one"),
+        (NOISE, {"hop": 2.0}, "`hop` is 2.0: give a whole number"),
+        (NOISE, {"time_axis": "time"}, "`time_axis` is 'time': give a whole number"),
+    ],
+)
+def test_what_makes_no_stream_is_told_in_a_sentence(
+    recordings: object, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        firmnet.compile(
+            torch.nn.Conv1d(4, 2, 3),
+            recordings,
+            example=torch.zeros(1, 4, 12),
+            board="nucleo_f446re",
+            stream=True,
+            **options,
+        )
+
+
+def test_numbers_of_words_are_a_stream() -> None:
+    class Words(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.conv = torch.nn.Embedding(9, 4), torch.nn.Conv1d(4, 3, 3)
+
+        def forward(self, words: torch.Tensor) -> torch.Tensor:
+            return self.conv(self.table(words).transpose(1, 2)).mean(2)
+
+    words = np.random.default_rng(1).integers(0, 9, (6, 20))
+    example = torch.zeros(1, 8, dtype=torch.int64)
+    made = firmnet.compile(Words(), words, example=example, board="nucleo_f446re", name="words", stream=True)
+    assert [node.op for node in made.graph.nodes].count("embedding") == 1
+    (table,) = [node for node in made.graph.nodes if node.op == "embedding"]
+    assert made.graph.tensors[table.output].shape == (1, 1, 4)  # of the newest word alone

@@ -13,6 +13,7 @@ from firmnet.ops import OPS, Slide
 ALWAYS = (
     *("add", "clamp", "compare", "mul", "div", "maximum", "rescale", "table", "transpose"),
     *("conv2d", "max_pool2d", "avg_pool2d", "linear", "softmax", "layer_norm", "slice", "pad", "pick"),
+    "embedding",
 )
 """Ops of which some row works alike along some axis."""
 

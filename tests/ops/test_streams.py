@@ -273,6 +273,18 @@ def test_what_no_stream_can_equal_is_refused_by_its_layer(module: nn.Module, why
         followed(graph, 2, None)
 
 
+def test_an_axis_along_which_values_only_move_is_not_taken_for_time() -> None:
+    """Channels are an axis too, along which the padding works place by place."""
+
+    def heard(x: torch.Tensor, conv: nn.Module, gru: nn.Module) -> torch.Tensor:
+        y = gru(conv(x).transpose(1, 2))[0]
+        return (torch.softmax(y @ y.transpose(1, 2), -1) @ y)[:, -1]
+
+    module = Net(heard, conv=Causal(4, 6, 3), gru=nn.GRU(6, 3, batch_first=True))
+    with pytest.raises(UserError, match=r"\(attention\) is not causal"):
+        followed(integer(module, SHAPE, "refused"), None, None)
+
+
 @pytest.mark.parametrize(
     ("hop", "why"),
     [

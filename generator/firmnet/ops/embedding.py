@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
-from .spec import Constants, Op, register
+from .spec import Constants, Op, Slide, register
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,9 @@ class Embedding(Op):
     def run_float(self, call: Call, *inputs: Array) -> Array:
         x, table = inputs
         return table[_rows(np.floor(x + 0.5), call)]
+
+    def slide(self, call: Call, axis: int) -> Slide | None:
+        return Slide(axis)
 
     def numbers(self, attrs: EmbeddingAttrs) -> int:
         return attrs.rows

@@ -2,7 +2,7 @@
 
 from ..errors import UserError
 from ..interpret import model_shape
-from ..ir import Graph
+from ..ir import Graph, Node
 from ..ops import OPS
 from .follow import Followed, follow
 
@@ -32,6 +32,9 @@ def followed(graph: Graph, axis: int | None, hop: int | None) -> Followed:
             found.append(_useful(graph, follow(graph, order.index(each), hop)))
         except UserError as error:
             errors.append(error)
+    worked = any(OPS[node.op].macs(graph.call(node)) for node in graph.nodes)
+    if errors and worked:  # what moves values only is no reason to take an axis for time
+        found = [each for each in found if _streamed_macs(graph, each)]
     if not found:
         raise errors[0] if errors else UserError(f"the input {port.name!r} of shape {shape} has no time")
     return max(found, key=lambda each: _streamed(graph, each))
@@ -48,10 +51,18 @@ def _useful(graph: Graph, found: Followed) -> Followed:
 
 def _streamed(graph: Graph, found: Followed) -> int:
     """Multiply-accumulates, or values where there are none, that are computed once for each place in time."""
-    calls = [
-        (OPS[node.op], graph.call(node))
+    return _streamed_macs(graph, found) or len(_each_place(graph, found))
+
+
+def _streamed_macs(graph: Graph, found: Followed) -> int:
+    return sum(OPS[node.op].macs(graph.call(node)) for node in _each_place(graph, found))
+
+
+def _each_place(graph: Graph, found: Followed) -> list[Node]:
+    """The layers that compute each place in time once."""
+    return [
+        node
         for node in graph.nodes
         if node.name in found.walks
         or (node.name in found.slides and node.output in found.timed and not OPS[node.op].view)
     ]
-    return sum(op.macs(call) for op, call in calls) or len(calls)

@@ -54,12 +54,12 @@ def read_recordings(samples: Any, graph: Graph, axis: int | None) -> Recordings:
         )
     shape = model_shape(graph.tensors[graph.input], graph.inputs[0].order)
     batch = int(shape[:1] == (1,))
-    array = np.asarray(next(iter(samples.values())) if isinstance(samples, Mapping) and samples else samples)
+    array = _array(next(iter(samples.values())) if isinstance(samples, Mapping) and samples else samples)
     if batch and array.ndim == len(shape) + 1 and array.shape[1] == 1:
         array = array[:, 0]
     window = shape[batch:]
     longer = [i for i, (n, m) in enumerate(zip(array.shape[1:], window, strict=False)) if n > m]
-    if array.ndim != len(window) + 1 or not longer:
+    if array.ndim != len(window) + 1 or not longer or not len(array):
         return Recordings(array, array, axis, batch)
     if len(longer) > 1 or axis not in (None, longer[0] + batch):
         raise UserError(
@@ -67,6 +67,15 @@ def read_recordings(samples: Any, graph: Graph, axis: int | None) -> Recordings:
             "shape, or recordings that are longer along the time alone"
         )
     return Recordings(array, _windows(array, longer[0] + 1, window[longer[0]]), longer[0] + batch, batch)
+
+
+def _array(samples: Any) -> Array:
+    try:
+        return np.asarray(samples)
+    except ValueError:
+        raise UserError(
+            "calibration data is a list of recordings of different lengths: cut them to one, or give windows"
+        ) from None
 
 
 def _windows(arrays: Array, axis: int, frames: int) -> Array:
