@@ -54,8 +54,8 @@ STATELESS = StatePairs()
 def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
     """What forward assigns to a buffer (self.h = …) is copied into it at forward's end, and so is seen.
 
-    torch.export sees assignments to the outermost module alone, and stumbles over those of inputs and of other
-    buffers; so it is told of none.
+    torch.export sees assignments to the outermost module alone, and stumbles over those of inputs and of
+    other buffers; so it is told of none.
     """
     forward, own = module.forward, module.__dict__.get("forward")
 
