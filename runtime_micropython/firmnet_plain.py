@@ -334,6 +334,29 @@ def averaged(x, y, wide, deep, rows, columns, zero, m, half, more, s, lo, hi):
                 at += 1
 
 
+def running_mean(
+    x, kept, sums, oldest, y, ring, totals, after, starts, across, told, m, half, more, s, lo, hi
+):
+    """Of places that come `told[0]` at a time: values begin at `starts` in each, and are added up `across`."""
+    come, step, own, places, worst = told
+    at = (oldest[0] & 0xFFFF) % places
+    if ring is not kept:
+        for i in range(len(kept)):
+            ring[i] = kept[i]
+    for v in range(len(starts)):
+        change = 0
+        for place in range(come):
+            now = own
+            for far in across:
+                now += x[starts[v] + place * step + far]
+            slot = (at + place) % places * len(starts) + v
+            change += now - ring[slot]
+            ring[slot] = now
+        totals[v] = held(sums[v] + change, -0x80000000, 0x7FFFFFFF)
+        y[v] = held((held(totals[v], -worst, worst) * m + half >> 32) + more >> s, lo, hi)
+    after[0] = (at + come) % places
+
+
 def largest(x, y, wide, deep, rows, columns, steps):
     at = 0
     for row, down in rows:

@@ -17,6 +17,13 @@ static inline int16_t fn_clamp_int16(int32_t v, int32_t lo, int32_t hi)
     return (int16_t)(v < lo ? lo : v > hi ? hi : v);
 }
 
+/* a + b, or the end of int32 that lies before it. */
+static inline int32_t fn_sum(int32_t a, int32_t b)
+{
+    int32_t sum;
+    return !__builtin_add_overflow(a, b, &sum) ? sum : b < 0 ? INT32_MIN : INT32_MAX;
+}
+
 /* floor((acc * 2^pre_shift * multiplier + zero_point * 2^(32 + shift) + 2^(31 + shift)) / 2^(32 + shift)).
  * Right shifts of negative values are arithmetic on every compiler this code is built with (GCC, Clang);
  * left shifts of negative values would be undefined and are written as products. */

@@ -16,7 +16,7 @@ from firmnet.ops import OPS
 
 COUNT = 2000
 BATCH = 100
-OF_STREAMS = {"append"}
+OF_STREAMS = {"append", "running_mean"}
 """Ops that no network has, only what becomes of one as a stream: random_streams.py makes these by chance."""
 TURNS = ((DSP,), (PORTABLE,), (DSP,), (HOST,))
 

@@ -33,7 +33,7 @@ class Buffers:
         self.roots: dict[str, str] = {name: name for name in graph.given}
         for step in program.steps:
             for name in step.outputs:
-                self.roots[name] = self.roots[step.owner] if step.owner else name
+                self.roots[name] = self.roots[step.owners[name]] if name in step.owners else name
 
     def value(self, name: str) -> Place:
         """Of an activation that is whole in memory."""

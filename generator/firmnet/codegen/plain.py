@@ -357,6 +357,18 @@ def _avg_pool2d(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> l
     return _one("averaged", *t, *call.inputs[0].shape[2:], rows, columns, k["x_zero_point"], wide, *rounding)
 
 
+def _running_mean(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
+    (x, kept, *_), attrs, r = call.inputs, call.attrs, k["requant"]
+    places, _ = kept.shape
+    at = np.arange(x.size, dtype=np.int32).reshape(x.shape).take([0], attrs.axis)
+    starts = at[tuple(0 if axis in attrs.across else slice(None) for axis in range(at.ndim))].ravel()
+    across = at[tuple(slice(None) if axis in attrs.across else 0 for axis in range(at.ndim))].ravel()
+    own = k["kept_zero_point"] - len(across) * k["x_zero_point"]
+    told = x.shape[attrs.axis], strides(x.shape)[attrs.axis], own, places, k["worst"]
+    rounding = int(r.multiplier[0]) << r.pre_shift, *_rounding(r, k["zero_point"]), k["lo"], k["hi"]
+    return _one("running_mean", *t, flash.array(starts), flash.array(across), told, *rounding)
+
+
 def _max_pool2d(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
     rows, columns = (tuple(along) for along in windows(call))
     return _one("largest", *t, *call.inputs[0].shape[2:], rows, columns, call.attrs.dilation)
@@ -512,6 +524,7 @@ LOWERED: Mapping[str, Lower] = {
     "reduce": _reduce,
     "rescale": _scaled,
     "rnn": _recurrent,
+    "running_mean": _running_mean,
     "slice": _slice,
     "softmax": _softmax,
     "sort": _in_order(places=False),

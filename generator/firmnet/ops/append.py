@@ -19,7 +19,7 @@ class Append(Op):
     name = "append"
     attrs = AppendAttrs
     keeps_qparams = True
-    renews = True
+    renews = {0: 0}
     dtypes = tuple(Dtype)
 
     def shape(self, attrs: AppendAttrs, *inputs: Shape) -> Shape:

@@ -47,9 +47,9 @@ class Op(ABC):
     """Its constants are weights too, but others than those."""
     view: ClassVar[bool] = False
     """The output is the input's bytes under another shape: no kernel, no memory."""
-    renews: ClassVar[bool] = False
-    """The output has the shape of its first activation, and may lie in its very memory: a state that becomes
-    what it is in the next run needs no other.
+    renews: ClassVar[Mapping[int, int]] = {}
+    """Outputs, by number, that have the shape of an activation, and may lie in its very memory: a state that
+    becomes what it is in the next run needs no other.
     """
     float_only: ClassVar[bool] = False
     """Exists between frontend and passes only; must be gone before quantization."""

@@ -1,7 +1,7 @@
 """What runs as a whole, a layer or a cascade, and what memory is alive meanwhile?"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..ir import Graph, Node
 from ..kernels import Choice, choices
@@ -18,7 +18,7 @@ class Step:
     memory (None: apart). `buffers`: bytes of memory for the step alone, scratch and rolling buffers, by their
     names below. `choice`: the kernel that runs a layer; those of a cascade are in its pieces. A view has
     neither. `extra_cycles`: about what it takes longer than the cheapest kernel of every layer would.
-    `renews`: the state in whose memory its output is.
+    `renews`: outputs that are in the memory of a state, and that state.
     """
 
     nodes: tuple[Node, ...]
@@ -28,7 +28,7 @@ class Step:
     choice: Choice | None = None
     cascade: Cascade | None = None
     extra_cycles: int = 0
-    renews: str = ""
+    renews: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def view(self) -> bool:
@@ -36,9 +36,9 @@ class Step:
         return self.cascade is None and OPS[self.nodes[0].op].view
 
     @property
-    def owner(self) -> str:
-        """The input whose memory the output is; "": it has its own."""
-        return next(iter(self.inputs)) if self.view else self.renews
+    def owners(self) -> Mapping[str, str]:
+        """Outputs that are the memory of an input, and that input; others have their own."""
+        return {self.outputs[0]: next(iter(self.inputs))} if self.view else self.renews
 
 
 Choose = Callable[[Sequence[Choice]], Choice]
@@ -62,17 +62,20 @@ def single(graph: Graph, node: Node, choice: Choice, extra_cycles: int = 0) -> S
         inputs[name] = None if apart else max(distance or 0, known or 0)
     scratch = choice.scratch_bytes
     buffers = {scratch_of(node.name): scratch} if scratch else {}
-    state = _renewed(graph, node)
-    return Step((node,), inputs, node.outputs, buffers, choice, extra_cycles=extra_cycles, renews=state)
+    renews = _renewed(graph, node)
+    return Step((node,), inputs, node.outputs, buffers, choice, extra_cycles=extra_cycles, renews=renews)
 
 
-def _renewed(graph: Graph, node: Node) -> str:
-    """The state that the layer alone reads, and makes what it is in the next run; "": none."""
-    if not OPS[node.op].renews:
-        return ""
-    found = [s.tensor for s in graph.states if (s.tensor, s.next) == (node.inputs[0], node.output)]
-    alone = found and len(graph.consumers(found[0])) == 1 and found[0] not in graph.wanted
-    return found[0] if alone and node.inputs.count(found[0]) == 1 else ""
+def _renewed(graph: Graph, node: Node) -> dict[str, str]:
+    """Outputs that are, in the next run, states which the layer alone reads; and these states."""
+    changed = {(state.next, state.tensor) for state in graph.states}
+    pairs = [(node.outputs[made], node.inputs[read]) for made, read in OPS[node.op].renews.items()]
+
+    def alone(state: str) -> bool:
+        read_once = graph.consumers(state) == [node] and node.inputs.count(state) == 1
+        return read_once and state not in graph.wanted
+
+    return {made: state for made, state in pairs if (made, state) in changed and alone(state)}
 
 
 def cascaded(cascade: Cascade) -> Step:
@@ -156,15 +159,14 @@ def _tensors(graph: Graph, steps: Sequence[Step]) -> list[Storage]:
     for name in graph.given:
         begin(name, -1)
     for i, step in enumerate(steps):
-        if not step.owner:
-            for name in step.outputs:
+        for name in step.outputs:
+            if name not in step.owners:
                 begin(name, i)
-            continue
-        viewed_name, (name,) = step.owner, step.outputs
-        owner[name] = owner[viewed_name]
-        viewed = found[owner[name]]
-        death = max(viewed.death, last_use.get(name, i))
-        found[owner[name]] = replace(viewed, names=(*viewed.names, name), death=death)
+                continue
+            owner[name] = owner[step.owners[name]]
+            viewed = found[owner[name]]
+            death = max(viewed.death, last_use.get(name, i))
+            found[owner[name]] = replace(viewed, names=(*viewed.names, name), death=death)
     return found
 
 
@@ -179,7 +181,7 @@ def distances(steps: Sequence[Step], storages: Sequence[Storage]) -> Distances:
     index = {name: i for i, storage in enumerate(storages) for name in storage.names}
     found: dict[tuple[int, int], int | None] = {}
     for i, step in enumerate(steps):
-        if step.owner:
+        if step.owners or len(step.outputs) > 1:
             continue
         y = index[step.outputs[0]]
         for name, distance in step.inputs.items():

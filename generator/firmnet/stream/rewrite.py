@@ -4,6 +4,7 @@ Layers keep their names, weights, scales and multipliers. Places in time that la
 state, behind which the new ones are appended.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,12 @@ from ..ir import Call, Graph, Node, State, Stream, Tensor
 from ..ops import OPS, Slide
 from ..ops.append import AppendAttrs
 from ..ops.recurrent import STEP_AXIS, Recurrent
+from ..ops.running_mean import RunningMean
 from ..ops.slice import SliceAttrs
 from ..passes.remove_identities import changes_nothing, remove_identities
 from ..passes.rewrite import fresh_name
-from .early_sums import early_sums
-from .follow import Followed, PlacesRead, follow
+from .follow import Followed, PlacesRead
+from .means import STATES, Running, reading_the_new, running_means
 from .single_places import single_places
 
 
@@ -24,8 +26,8 @@ def rewritten(graph: Graph, found: Followed) -> Graph:
     """The quantized graph of a window → that of a hop."""
     (port,) = graph.inputs
     axis = port.order[found.axis] if port.order else found.axis
-    graph = early_sums(graph, found)
-    made = _Making(graph, follow(graph, found.axis, found.hop))
+    means = running_means(graph, found)
+    made = _Making(graph, reading_the_new(graph, found, means), means)
     made.give(port.tensor)
     for node in graph.nodes:
         made.layer(node)
@@ -39,8 +41,8 @@ def rewritten(graph: Graph, found: Followed) -> Graph:
 
 
 class _Making:
-    def __init__(self, graph: Graph, found: Followed) -> None:
-        self.graph, self.found = graph, found
+    def __init__(self, graph: Graph, found: Followed, means: Mapping[str, Running]) -> None:
+        self.graph, self.found, self.means = graph, found, means
         self.nodes: list[Node] = []
         self.states: list[State] = []
         self.tensors: dict[str, Tensor] = {}
@@ -103,6 +105,8 @@ class _Making:
         slide = self.found.slides.get(node.name)
         if node.name in self.found.walks:
             self._walk(node)
+        elif node.name in self.means:
+            self._mean(node, self.means[node.name])
         elif timed and slide:
             self._slid(node, slide, timed)
         else:
@@ -130,6 +134,22 @@ class _Making:
             self.nodes.append(Node(last, "slice", attrs, (node.outputs[0],), (last,), node.source))
         if node.outputs[0] in self.found.timed:
             self.give(node.outputs[0])
+
+    def _mean(self, node: Node, running: Running) -> None:
+        """A mean over the window: its sums go from one run to the next."""
+        read, made = [self._part(node, node.inputs[0])], [node.output]
+        for what, like in zip(STATES, running.states, strict=True):
+            name, after, begin = (
+                self._named(f"{node.name}_{each}", like) for each in (what, f"{what}_next", f"{what}_begin")
+            )
+            silent = np.full(like.shape, like.zero_point, like.dtype.numpy)
+            self.tensors[begin] = replace(self.tensors[begin], data=silent)
+            self.states.append(State(name, name, after, begin))
+            read.append(name)
+            made.append(after)
+        self.nodes.append(
+            Node(node.name, RunningMean.name, running.attrs, tuple(read), tuple(made), node.source)
+        )
 
     def _slid(self, node: Node, slide: Slide, timed: list[str]) -> None:
         call, axis = self.graph.call(node), self.found.timed[timed[0]].axis
