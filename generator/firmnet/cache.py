@@ -70,13 +70,24 @@ def check_writable() -> None:
             raise refused(OSError(denied, os.strerror(denied)), folder)
 
 
-def staging_dir(parent: Path) -> Path:
-    """A new directory in `parent`, which is made where missing; UserError when that cannot be written."""
+@contextmanager
+def staging_dir(parent: Path) -> Iterator[Path]:
+    """A new directory in `parent`, which is made where missing, for as long as this lasts; nobody empties the
+    cache meanwhile. UserError when `parent` cannot be written.
+    """
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=STAGING, dir=parent))
     except OSError as error:
         raise refused(error, parent) from None
+    with in_use():
+        try:
+            folder = Path(tempfile.mkdtemp(prefix=STAGING, dir=parent))
+        except OSError as error:
+            raise refused(error, parent) from None
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def place(staging: Path, target: Path) -> None:
@@ -92,10 +103,8 @@ def place(staging: Path, target: Path) -> None:
 def discard(folder: Path) -> None:
     """Take a damaged folder away at once: nobody sees half of it."""
     if folder.exists():
-        staging = staging_dir(folder.parent)
-        with suppress(FileNotFoundError):  # another process was faster
+        with staging_dir(folder.parent) as staging, suppress(FileNotFoundError):  # another was faster
             folder.rename(staging / "damaged")
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def kept_program(key: str, make: Callable[[Path], Path], shelf: str = "programs") -> Path:
@@ -104,18 +113,16 @@ def kept_program(key: str, make: Callable[[Path], Path], shelf: str = "programs"
         return found
     target = cache_dir() / shelf / key
     discard(target)
-    staging = staging_dir(target.parent)
-    try:
-        made = make(staging / "made")
-        (staging / "kept").mkdir()
-        made.replace(staging / "kept" / "program")
-        digest = hashlib.sha256((staging / "kept" / "program").read_bytes()).hexdigest()
-        (staging / "kept" / "sha256").write_text(digest)
-        place(staging / "kept", target)
-    except OSError as error:
-        raise refused(error, target.parent) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with staging_dir(target.parent) as staging:
+        try:
+            made = make(staging / "made")
+            (staging / "kept").mkdir()
+            made.replace(staging / "kept" / "program")
+            digest = hashlib.sha256((staging / "kept" / "program").read_bytes()).hexdigest()
+            (staging / "kept" / "sha256").write_text(digest)
+            place(staging / "kept", target)
+        except OSError as error:
+            raise refused(error, target.parent) from None
     return target / "program"
 
 

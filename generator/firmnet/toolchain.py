@@ -213,22 +213,21 @@ def provision_scons(say: Line = lambda sentence: None) -> None:
     scons = _package_dir("SCons")
     release = metadata.version("SCons")
     version = _scons_version(release)
-    staging = staging_dir(packages)
-    try:
-        ignored = shutil.ignore_patterns("__pycache__", "docbook")
-        shutil.copytree(scons, staging / "local" / "SCons", ignore=ignored)
-        (staging / "scons.py").write_text(_LAUNCHER)
-        package = {"name": "tool-scons", "version": version, "description": f"SCons {release} from pip"}
-        (staging / "package.json").write_text(json.dumps({**package, "system": "*"}))
-        spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None, "uri": None}
-        record = {"type": "tool", "name": "tool-scons", "version": version, "spec": spec}
-        (staging / ".piopm").write_text(json.dumps(record))
-        (staging / _CHECKSUM).write_text(_checksum(staging))
-        place(staging, target)
-    except OSError as error:
-        raise refused(error, packages) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with staging_dir(packages) as staging:
+        try:
+            ignored = shutil.ignore_patterns("__pycache__", "docbook")
+            shutil.copytree(scons, staging / "local" / "SCons", ignore=ignored)
+            (staging / "scons.py").write_text(_LAUNCHER)
+            package = {"name": "tool-scons", "version": version, "description": f"SCons {release} from pip"}
+            (staging / "package.json").write_text(json.dumps({**package, "system": "*"}))
+            spec = {"owner": "platformio", "id": None, "name": "tool-scons", "requirements": None}
+            spec["uri"] = None
+            record = {"type": "tool", "name": "tool-scons", "version": version, "spec": spec}
+            (staging / ".piopm").write_text(json.dumps(record))
+            (staging / _CHECKSUM).write_text(_checksum(staging))
+            place(staging, target)
+        except OSError as error:
+            raise refused(error, packages) from None
 
 
 _CHECKSUM = "firmnet.sha256"

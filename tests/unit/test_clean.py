@@ -133,6 +133,23 @@ def test_a_build_cleans_once_a_day_and_only_when_it_is_alone(cache: Path) -> Non
     assert old.exists()
 
 
+def test_a_program_that_is_being_made_is_no_leftover(cache: Path) -> None:
+    """A build that ends meanwhile cleans up after itself; so may somebody by hand, who waits."""
+    waited: list[str] = []
+
+    def make(folder: Path) -> Path:
+        clean.clean_by_itself()
+        by_hand = threading.Thread(target=lambda: clean.clean(on_wait=lambda: waited.append("for it")))
+        by_hand.start()
+        while by_hand.is_alive() and not waited:
+            time.sleep(0.01)
+        assert folder.parent.is_dir()
+        folder.write_bytes(b"made")
+        return folder
+
+    assert kept_program(hashlib.sha256(b"new").hexdigest(), make).read_bytes() == b"made"
+
+
 def test_what_is_damaged_is_counted(cache: Path) -> None:
     put_object(cache, 1)
     put_object(cache, 2).write_bytes(b"")

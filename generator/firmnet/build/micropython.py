@@ -135,16 +135,14 @@ def _fetch(cached: Path, report: Report) -> None:
     failures = []
     for name, fetch in (("Debian's source package", _from_apt), ("git", _from_git)):
         report(f"fetching MicroPython {RELEASE} ({name})")
-        scratch = staging_dir(cached.parent)
-        try:
-            files = needed_files(fetch(scratch))
-            if checksum(files) == CHECKSUM:
-                return _keep(files, cached)
-            failures.append(f"{name}: what arrived is not MicroPython {RELEASE} (its checksum differs)")
-        except UserError as error:
-            failures.append(f"{name}: {error}")
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with staging_dir(cached.parent) as scratch:
+            try:
+                files = needed_files(fetch(scratch))
+                if checksum(files) == CHECKSUM:
+                    return _keep(files, cached)
+                failures.append(f"{name}: what arrived is not MicroPython {RELEASE} (its checksum differs)")
+            except UserError as error:
+                failures.append(f"{name}: {error}")
     reasons = "\n".join(f"- {failure}" for failure in failures)
     raise UserError(
         f"MicroPython {RELEASE} could not be fetched: get its source (tag v{RELEASE} of {REPOSITORY}) "
@@ -154,16 +152,14 @@ def _fetch(cached: Path, report: Report) -> None:
 
 def _keep(files: dict[str, Path], cached: Path) -> None:
     """Copy into the cache, at once."""
-    staging = staging_dir(cached.parent)
-    try:
-        for name, path in files.items():
-            (staging / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, staging / name)
-        place(staging, cached)
-    except OSError as error:
-        raise refused(error, cached.parent) from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    with staging_dir(cached.parent) as staging:
+        try:
+            for name, path in files.items():
+                (staging / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, staging / name)
+            place(staging, cached)
+        except OSError as error:
+            raise refused(error, cached.parent) from None
 
 
 # ---- the two ways ----
