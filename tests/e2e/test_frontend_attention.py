@@ -95,6 +95,7 @@ WRITTEN: dict[str, Written] = {
     "of_images": (lambda: Net(of_images), LINE),
     "filled": (lambda: Net(lambda x: masked(x, CAUSAL < 0, -torch.inf)), LINE),
     "filled_by_1e9": (lambda: Net(lambda x: masked(x, CAUSAL < 0, -1e9)), LINE),
+    "added_20": (lambda: Net(lambda x: sdpa(split(x), split(x), split(x), -20.0 * (CAUSAL < 0))), LINE),
     "windows": (lambda: Net(rolled_windows), LINE),
     "mha": (mha, LINE),
     "mha_without_weights": (lambda: mha({"need_weights": False}), LINE),
@@ -115,6 +116,12 @@ def test_is_one_layer_that_computes_what_torch_computes(name: str) -> None:
     counted = Counter(node.op for node in graph.nodes)
     assert counted["attention"] == 1
     assert not {"matmul", "softmax", "max_pool2d"} & {*counted}
+
+
+def test_a_score_of_20_below_zero_keeps_no_key_out() -> None:
+    """Beside others that are as far below it counts as they do."""
+    graph = imported(Net(lambda x: masked(8.0 * x, CAUSAL < 0, -20.0)), LINE)
+    assert "attention" not in {node.op for node in graph.nodes}
 
 
 def imported(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> Graph:

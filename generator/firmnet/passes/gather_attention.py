@@ -30,10 +30,12 @@ BETWEEN = (
 )
 """Of what masks and factors are written."""
 MOST_BETWEEN = 32
-TRIED_SCORES = (0.1, 1.0, 4.0)
+TRIED_SCORES = (0.1, 1.0, 4.0, 16.0)
 """Of the scores that are tried, in what the softmax reads."""
 NO_WEIGHT = 1e-7
 """A weight that is less whatever the scores are is that of a key which is kept out."""
+LEAST_WEIGHT = 1e-38
+"""That of a key which is not: a bias far below the others, which the layer can still express."""
 SAME_WEIGHT = 2e-5
 """How far weights may be from what they should be: what is kept out by a number far below has some, too."""
 
@@ -139,23 +141,36 @@ def _tried(graph: Graph, scores: Node, parts: tuple[Node, ...]) -> tuple[float, 
     none = _computed(graph, parts, scores.output, 0 * noise)
     tiny = 1e-3
     little = _computed(graph, parts, scores.output, tiny * noise)
-    kept = (none > NO_WEIGHT) & (little > NO_WEIGHT)
-    if not kept.any(-1).all():
-        return None
+    for least in (NO_WEIGHT, LEAST_WEIGHT):
+        kept = (none > least) & (little > least)
+        found = _fitted(none, little, tiny * noise, kept) if kept.any(-1).all() else None
+        if found and _holds(graph, scores.output, parts, *found, rng):
+            return found
+    return None
+
+
+def _fitted(none: Array, little: Array, values: Array, kept: Array) -> tuple[float, Array] | None:
+    """Factor and bias of what makes these weights of scores that are 0, and those of `values`."""
     logs, moved = (np.log(np.where(kept, weights, 1.0)) for weights in (none, little))
-    centred = _centred(tiny * noise, kept)
+    centred = _centred(values, kept)
     along = float((centred**2).sum())
     scale = float((_centred(moved - logs, kept) * centred).sum()) / along if along else 1.0
     bias = np.where(kept, logs - np.where(kept, logs, -np.inf).max(-1, keepdims=True), 2 * MASKED)
     if not scale > 0:
         return None
-    scale = float(f"{scale:.9g}")
+    return float(f"{scale:.9g}"), bias
+
+
+def _holds(
+    graph: Graph, root: str, parts: tuple[Node, ...], scale: float, bias: Array, rng: np.random.Generator
+) -> bool:
+    """Whether it is so for scores of every size."""
     for size in TRIED_SCORES:
-        values = rng.normal(size=shape) * size / scale
+        values = rng.normal(size=bias.shape) * size / scale
         expected = _softmax(np.where(bias > MASKED, scale * values + bias, -np.inf))
-        if np.abs(_computed(graph, parts, scores.output, values) - expected).max() > SAME_WEIGHT:
-            return None
-    return scale, bias
+        if np.abs(_computed(graph, parts, root, values) - expected).max() > SAME_WEIGHT:
+            return False
+    return True
 
 
 def _centred(values: Array, kept: Array) -> Array:
