@@ -127,7 +127,8 @@ class Attention(Op):
         fraction = FRACTION[y.dtype]
         unit = np.log(2) / 2**fraction
         factor = q.scale * k.scale * attrs.scale / unit
-        requant, most_sum = _requant_of_scores(factor, depth * farthest(q) * farthest(k), fraction)
+        most = 2 ** (SCORE_BITS[y.dtype] - 1) - 1
+        requant, most_sum = _requant_of_scores(factor, depth * farthest(q) * farthest(k), fraction, most)
         dropped = WEIGHT_SUM_BITS[y.dtype] - WEIGHT_SUM_BITS[Dtype.INT8] + v.dtype.bits - 8
         factor = v.scale * 2.0**dropped / y.scale
         shifts = range(SHARE_BITS, LEAST_FACTOR_SHIFT[y.dtype] - 1, -1)
@@ -145,7 +146,7 @@ class Attention(Op):
             "powers": _powers(fraction, bits),
             "fraction": fraction,
             "weight_bits": bits,
-            "most_score": 2 ** (SCORE_BITS[y.dtype] - 1) - 1,
+            "most_score": most,
             "dropped": dropped,
             "factor": round(factor * 2.0**shift),
             "factor_shift": shift,
@@ -192,12 +193,13 @@ class Attention(Op):
         return int(np.prod(made[:-2], dtype=np.int64)) * met * (depth + made[-1])
 
 
-def _requant_of_scores(factor: float, worst: int, fraction: int) -> tuple[Requant, int]:
+def _requant_of_scores(factor: float, worst: int, fraction: int, most: int) -> tuple[Requant, int]:
     """From sums of at most ±worst, and what may bound these before they are shifted, else 0.
 
-    What is beyond that bound makes a score that is bounded anyway, for a factor from one half on has a
-    multiplier of 31 bits. Where a step of the sum is worth so many powers of two that the next key has no
-    weight, more would change nothing.
+    What is beyond that bound makes a score that is bounded anyway: for a factor from one half on it has a
+    multiplier of 31 bits, for a smaller one the bound is the sum that makes more than the `most` score. Where
+    a step of the sum is worth so many powers of two that the next key has no weight, more would change
+    nothing.
     """
     try:
         return requant_of_sums(np.array([factor]), worst), 0
@@ -208,7 +210,8 @@ def _requant_of_scores(factor: float, worst: int, fraction: int) -> tuple[Requan
     requant = to_requant(np.array([factor * 2.0**-more]))
     requant = replace(requant, pre_shift=requant.pre_shift + more)
     if not requant.pre_shift:
-        raise OverflowError(f"sums of up to {worst} cannot be requantized by {factor:.3g}")
+        bound = int(np.ceil((most + 1) / factor))
+        return requant_of_sums(np.array([factor]), bound), bound
     return requant, INT32_MAX >> requant.pre_shift
 
 

@@ -30,8 +30,8 @@ BETWEEN = (
 )
 """Of what masks and factors are written."""
 MOST_BETWEEN = 32
-TRIED_SCORES = (0.1, 1.0, 4.0, 16.0)
-"""Of the scores that are tried, in what the softmax reads."""
+TRIED_SCORES = ((0.1, 0.0), (1.0, 0.0), (4.0, 0.0), (16.0, 0.0), (4.0, -24.0))
+"""How large are the scores that are tried, in what the softmax reads, and around what they lie."""
 NO_WEIGHT = 1e-7
 """A weight that is less whatever the scores are is that of a key which is kept out."""
 LEAST_WEIGHT = 1e-38
@@ -165,8 +165,8 @@ def _holds(
     graph: Graph, root: str, parts: tuple[Node, ...], scale: float, bias: Array, rng: np.random.Generator
 ) -> bool:
     """Whether it is so for scores of every size."""
-    for size in TRIED_SCORES:
-        values = rng.normal(size=bias.shape) * size / scale
+    for size, middle in TRIED_SCORES:
+        values = (rng.normal(size=bias.shape) * size + middle) / scale
         expected = _softmax(np.where(bias > MASKED, scale * values + bias, -np.inf))
         if np.abs(_computed(graph, parts, root, values) - expected).max() > SAME_WEIGHT:
             return False

@@ -27,6 +27,7 @@ def stacked(rank: int, scale: float = 0.25, **options: Any) -> AttentionAttrs:
 def cases() -> Iterator[Case]:
     yield from _narrow()
     labels = ["heads_2x7x8", "causal_11", "cross_5_by_9", "masked_and_biased", "scores_saturating"]
+    labels += ["sums_of_64_bits_saturating"]
     yield from mixtures(_narrow(), labels)
     named = {case.label: case for case in _narrow()}
     yield among_int8(named["heads_2x7x8"], "q", "v")
@@ -55,6 +56,7 @@ def _narrow() -> Iterator[Case]:
     padding = np.where(np.arange(9) < 5, 0.0, -1024.0).reshape(1, 9)
     yield _case("padding", stacked(2), (6, 8), (9, 8), bias=padding)
     yield _case("scores_saturating", stacked(3, 2e4), (2, 5, 4), (2, 9, 4))
+    yield _case("sums_of_64_bits_saturating", stacked(3, 160.0), (2, 5, 4), (2, 9, 4))
     yield _case("a_step_outweighs_all_saturating", stacked(3, 1e8), (2, 5, 4), (2, 9, 4))
     yield _case("by_query", stacked(2), (6, 8), (9, 8), bias=-rng.random((6, 1)))
 
