@@ -14,6 +14,8 @@ WIDE = 2**16
 """Levels of int16."""
 FRACTION_BITS = 7
 """Bits below one of an int32 entry."""
+SOME, ALL = slice(0, WIDE, 61), slice(0, WIDE)
+"""Levels, of which some tell at once that a table is too coarse."""
 FEWEST_BITS, USUAL_BITS, MOST_BITS = 4, 9, 12
 """Of the numbers of segments between the entries of an int16 table."""
 
@@ -75,10 +77,13 @@ def wide_table(x: QParams, y: QParams, function: Callable[[Array], Array]) -> Co
             if int(np.abs(np.diff(entries)).max()) << shift > 2**31:
                 continue  # the product of a slope and a distance would leave int32
             found.setdefault(bits, {"entries": entries.astype(np.int32), "shift": shift})
-            made = between_entries(entries, shift, levels[:-1])
-            if np.abs(made - exact).max() <= 1.0:
+            if all(_within_a_step(entries, shift, levels[some], exact[some]) for some in (SOME, ALL)):
                 return {"entries": entries.astype(np.int32), "shift": shift}
     return found[USUAL_BITS]
+
+
+def _within_a_step(entries: Array, shift: int, levels: Array, exact: Array) -> bool:
+    return bool(np.abs(between_entries(entries, shift, levels) - exact).max() <= 1.0)
 
 
 def _in_steps(real: Array, y: QParams) -> Array:
