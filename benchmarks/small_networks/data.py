@@ -14,6 +14,9 @@ from . import SmallNetwork
 
 Array = np.ndarray[Any, np.dtype[Any]]
 STEPS, BATCH = 400, 64
+MOST_STEPS, HIGHEST_RATE, DECAY, LARGEST_GRADIENT = 1500, 5e-3, 0.05, 1.0
+LOW_LOSS, FORGOTTEN = 0.05, 0.02
+"""Training ends with such a loss; of its running mean so much is forgotten in a step."""
 STEP, WATCH_STRIDE = 2, 50
 
 
@@ -80,6 +83,32 @@ def train(module: nn.Module, data: Split) -> None:
         optimizer.zero_grad()
         nn.functional.cross_entropy(module(x[batch]), y[batch]).backward()
         optimizer.step()
+    module.eval()
+
+
+def train_long(module: nn.Module, data: Split) -> None:
+    """Seeded steps of AdamW until the loss is low: scores are then near to each other where samples are hard,
+    and not because the training ended early.
+    """
+    torch.manual_seed(0)
+    x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
+    optimizer = torch.optim.AdamW(module.parameters(), weight_decay=DECAY)
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, HIGHEST_RATE, total_steps=MOST_STEPS, pct_start=0.1
+    )
+    module.train()
+    running = None
+    for _ in range(MOST_STEPS):
+        batch = torch.randint(len(x), (BATCH,))
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(module(x[batch]), y[batch])
+        loss.backward()
+        nn.utils.clip_grad_norm_(module.parameters(), LARGEST_GRADIENT)
+        optimizer.step()
+        rates.step()
+        running = loss.item() if running is None else (1 - FORGOTTEN) * running + FORGOTTEN * loss.item()
+        if running < LOW_LOSS:
+            break
     module.eval()
 
 
