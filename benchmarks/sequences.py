@@ -46,7 +46,7 @@ CALIBRATED, COMPARED = 64, 50
 """Windows: to choose ranges with, to measure the state's SNR with."""
 ALIKE, LEAST_DB = 0.995, 30.0
 """Goals of every network."""
-BETTER_DB = 40.0
+BETTER_DB = 50.0
 """Of the calibration samples' scores, where the goals are missed."""
 
 
