@@ -103,6 +103,20 @@ def test_quotients_and_what_they_read_are_widened() -> None:
     assert {"ratio", "away"} <= int16_of(made.graph)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("least", [0.0, 1.0], ids=["zero_by_zero", "one_by_zero"])
+def test_what_would_divide_by_zero_as_int8_is_widened_first(least: float) -> None:
+    b = Builder("ratio")
+    x, y = b.input("x", (1, 10)), b.input("y", (1, 10))
+    graph = b.graph((x, y), {"ratio": b.add("div", DivAttrs(), x, y, name="ratio")})
+    divisors = np.geomspace(0.01, 10.0, 500).astype(np.float32).reshape(50, 10)
+    dividends = divisors * np.float32(2.0) + np.float32(least)
+    made = quantize(graph, (dividends, divisors), precision=read_precision("auto", 60.0))
+    assert made.found is not None
+    assert made.found.widened[0].names == ("y",)
+    assert "  y: as int8 it alone makes outputs infinite or NaN" in made.found.lines()
+
+
 def test_what_is_lost_to_layers_of_int8_is_not_blamed_on_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Div, "dtypes", (Dtype.INT8,))
     graph, data = quotients()

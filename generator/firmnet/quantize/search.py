@@ -30,11 +30,16 @@ NEAR_DB = 1.0
 @dataclass(frozen=True)
 class Damage:
     """What the outputs have when only these tensors, which share their values, are int8: `names` are those of
-    layers, inputs and states.
+    layers, inputs and states. `-inf`: they are no numbers then (a divisor is rounded to zero).
     """
 
     names: tuple[str, ...]
     snr_db: float
+
+    def line(self) -> str:
+        """For people."""
+        left = "makes outputs infinite or NaN" if self.snr_db == -math.inf else f"leaves {self.snr_db:.1f} dB"
+        return f"{' '.join(self.names)}: as int8 it alone {left}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Found16:
         """For people: what was chosen and why."""
         some = f"{len(self.widened)} of {self.candidates}"
         told = [f"precision auto: int16 for {some} activations; {self._sum()}"]
-        told += [f"  {' '.join(d.names)}: as int8 it alone leaves {d.snr_db:.1f} dB" for d in self.widened]
+        told += [f"  {damage.line()}" for damage in self.widened]
         if not self.met:
             told.append(
                 f"{self._value(self.target)} cannot be reached: int16 everywhere has "
@@ -208,7 +213,9 @@ def _told(graph: Graph, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _snr_with(graph: Graph, reference: Reference, steps: dict[str, QParams]) -> float:
-    """Signal-to-noise of the outputs of the float graph in which only these tensors are rounded to int8."""
+    """Signal-to-noise of the outputs of the float graph in which only these tensors are rounded to int8; -inf
+    where that makes them infinite or NaN.
+    """
 
     def rounded(name: str, values: Array) -> Array:
         q = steps.get(name)
@@ -218,7 +225,9 @@ def _snr_with(graph: Graph, reference: Reference, steps: dict[str, QParams]) -> 
         return interpret.float_values(graph, *inputs, state=state, change=rounded)
 
     narrow = interpret.Stepper(graph, altered)
-    return _worst(reference.powers(narrow(*sample) for sample in reference.samples))
+    with np.errstate(all="ignore"):
+        powers = reference.powers(narrow(*sample) for sample in reference.samples)
+    return _worst(powers) if all(math.isfinite(noise) for _, noise in powers) else -math.inf
 
 
 def output_snr(graph: Graph, quantized: Graph, samples: Any) -> float:
