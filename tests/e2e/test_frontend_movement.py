@@ -155,3 +155,17 @@ def test_attention_moves_nothing() -> None:
 def test_what_cannot_be_chosen_is_refused(function: Callable[..., Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         load(Net(function), example=torch.zeros(SHAPE))
+
+
+def test_places_are_reckoned_with_as_the_numbers_that_they_are() -> None:
+    """int32 on the board, rescaled to what an addition and a comparison read."""
+    network = Net(lambda n, x: (x + x.argmax(1, keepdim=True), (x.argmax(1) == 2).float()))
+    samples = np.random.default_rng(0).normal(size=(24, *SHAPE[1:])).astype(np.float32)
+    made = quantize(imported(network), samples)
+    for x in samples:
+        q = quantize_sample(made.graph, x)
+        outputs = zip(made.graph.outputs, wrapped(run_int(made.graph, q), 2), strict=True)
+        added, equal = (made.graph.tensors[port.tensor].q.to_real(y) for port, y in outputs)
+        real = made.graph.tensors[made.graph.input].q.to_real(q)
+        np.testing.assert_array_equal(equal, real.argmax(1) == 2)
+        np.testing.assert_allclose(added, real + real.argmax(1)[:, np.newaxis], atol=0.06)

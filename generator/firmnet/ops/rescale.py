@@ -42,21 +42,28 @@ class Rescale(TableOp):
 def by_product(call: Call, lo: int, hi: int) -> Constants:
     """Constants of `rescaled`; OverflowError where a value, less the zero point and shifted, would leave 32
     bits.
+
+    int32 that a narrower output is too fine for is cut at `most`, far beyond all that the output holds.
     """
     x, y = call.inputs[0], call.output
     r = to_requant(np.array([x.scale / y.scale]))
+    constants = {"requant": r, "multiplier": int(r.multiplier[0]) << r.pre_shift, "lo": lo, "hi": hi}
     if farthest(x) << r.pre_shift > 2**31:
+        if x.dtype is Dtype.INT32 and y.dtype is not Dtype.INT32:
+            return constants | {"most": 2**31 >> r.pre_shift}
         raise OverflowError(
             f"layer {y.name!r}: {x.dtype} values cannot be rescaled by {x.scale / y.scale:.3g}: choose a "
             "coarser scale"
         )
-    return {"requant": r, "multiplier": int(r.multiplier[0]) << r.pre_shift, "lo": lo, "hi": hi}
+    return constants
 
 
 def rescaled(call: Call, k: Constants, values: Array) -> Array:
     """The same real values, within lo … hi, by one product."""
     x, y = call.inputs[0], call.output
     acc = values.astype(np.int64) - x.zero_point
+    if most := k.get("most"):
+        acc = acc.clip(-most, most - 1)
     return requantize(acc, k["requant"], y.zero_point, k["lo"], k["hi"], y.dtype).reshape(y.shape)
 
 

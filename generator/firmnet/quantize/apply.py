@@ -172,13 +172,21 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
         method: Method = "minmax" if group in edges else observed.method_of(members)
         chosen[group] = choose(seen, method, types.dtypes[group])
         sources = [name for name in members if not _moved(graph, name)]
-        grids = {observed.grids.get(name) for name in sources}
+        grids = {_step(types, observed, name) for name in sources}
         grid = grids.pop()
         if types.dtypes[group] is Dtype.INT16 and grid is not None and not grids:
             chosen[group] = QParams((grid,), 0, Dtype.INT16)
         if types.dtypes[group] is Dtype.INT8 and grid == 1.0 and not grids and fits_int8(seen):
             chosen[group] = QParams((1.0,), 0, Dtype.INT8)
     return chosen
+
+
+def _step(types: Typed, observed: Ranges, name: str) -> float | None:
+    """Of which all values are whole multiples, where that is known: of inputs, places and row numbers."""
+    node = types.graph.producer(name)
+    if node is not None and node.op == "rescale" and types.of(node.inputs[0]) is Dtype.INT32:
+        return 1.0
+    return observed.grids.get(name)
 
 
 def fits_int8(seen: Histogram) -> bool:

@@ -29,6 +29,8 @@ def cases() -> Iterator[Case]:
         (Dtype.INT16, Dtype.INT32, 0.0002, 1e-6),
         (Dtype.INT32, Dtype.INT16, 1e-8, 0.0002),
         (Dtype.INT32, Dtype.INT8, 1e-8, 0.07),
+        (Dtype.INT32, Dtype.INT8, 1.0, 0.0118),
+        (Dtype.INT32, Dtype.INT16, 1.0, 0.0001),
     ]
     for i, (before, after, fine, coarse) in enumerate(wide):
         for shape in ((1, 5, 7), (2, 3, 1, 2, 3)):
