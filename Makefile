@@ -12,7 +12,7 @@ help:
 	@echo "make test    lint, types and all tests, the emulated ones included"
 	@echo "make lint    ruff and mypy only        make format   let ruff rewrite"
 	@echo "make bench   print the measurements    make clean    remove what building and testing left"
-	@echo "make fuzz    20,000 random graphs: PyTorch, oracle, C on host and cores (ARGS='--count 500 --seed 3')"
+	@echo "make fuzz    20,000 random graphs and 20,000 sequences, in PyTorch and C (ARGS='--sequences --count 500')"
 
 setup:
 	@.ci/bootstrap

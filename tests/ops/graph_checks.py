@@ -1,25 +1,34 @@
-"""Does a random graph mean the same everywhere? In PyTorch, imported, optimized, and in C on every target."""
+"""Does a random graph mean the same everywhere? In PyTorch, imported, optimized, and in C on every target.
+
+Of one that remembers, or is made a stream, outputs and states are compared after every run.
+"""
 
 import re
 import traceback
-from collections.abc import Iterator, Sequence
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from compiler_warnings import WARNINGS
 from random_graphs import RandomGraph, random_graph
+from random_sequences import WALKS
 from together import NOT_OPTIMIZED, together
 
 from firmnet.devices import core, host
 from firmnet.devices.device import side_by_side
-from firmnet.devices.runner import Model, Request, Runner, from_graph
+from firmnet.devices.runner import Answer, Model, Request, Runner, Wanted, from_graph
 from firmnet.errors import GraphError, UserError, VerificationError
-from firmnet.interpret import run_float, run_int
-from firmnet.ir import Array, Graph, unwrapped, wrapped
+from firmnet.interpret import Stepper, float_values, in_model_order, model_shape
+from firmnet.ir import Array, Graph, unwrapped
+from firmnet.ops import check_quantized
 from firmnet.passes import optimize
+from firmnet.passes.drop_dead import drop_dead
 from firmnet.plan import least
 from firmnet.quantize import apply, calibrate
+from firmnet.stream import follow, followed, proven, rewritten
 from firmnet.targets import Isa
 
 TOLERANCE = 1e-6
@@ -30,6 +39,11 @@ TIGHT = 3
 """Every so many graphs are planned in the least memory."""
 NOISE = 4
 """Inputs of a quantized graph, beside the extremes."""
+MOST_RUNS = 40
+RUNS_BEHIND = 4
+"""Runs of a stream behind its first window."""
+Drawn = Callable[[int], RandomGraph]
+"""The graph of a seed."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +79,11 @@ SANITIZED = Target("sanitizers", Isa.SCALAR, cflags=host.SANITIZERS, separate_bu
 
 @dataclass
 class Checked:
-    """What was found: sentences by seed, and the calls and ops of all graphs."""
+    """What was found: sentences by seed, the calls and ops of all graphs, and how many have what."""
 
+    draw: Drawn = random_graph
+    seeds: Sequence[int] = ()
+    kinds: Counter[str] = field(default_factory=Counter)
     failures: dict[int, list[str]] = field(default_factory=dict)
     calls: set[str] = field(default_factory=set)
     ops: set[str] = field(default_factory=set)
@@ -77,28 +94,30 @@ class Checked:
     def told(self) -> str:
         """Every graph that failed, so that it can be made again."""
         return "\n\n".join(
-            "\n".join([text_of(seed), *(f"  {sentence}" for sentence in sentences)])
+            "\n".join([self._text_of(seed), *(f"  {sentence}" for sentence in sentences)])
             for seed, sentences in sorted(self.failures.items())
         )
 
+    def _text_of(self, seed: int) -> str:
+        try:
+            return self.draw(seed).text
+        except Exception:
+            return f"seed {seed}"
 
-def text_of(seed: int) -> str:
-    try:
-        return random_graph(seed).text
-    except Exception:
-        return f"seed {seed}"
 
-
-def check_graphs(seeds: Sequence[int], targets: Sequence[Sequence[Target]]) -> Checked:
+def check_graphs(
+    seeds: Sequence[int], targets: Sequence[Sequence[Target]], draw: Drawn = random_graph
+) -> Checked:
     """All of these seeds; the first is run on the first of `targets`, and so on by turns."""
-    checked, graphs = Checked(), dict[int, Graph]()
+    checked, graphs = Checked(draw, seeds), dict[int, Graph]()
     for seed in seeds:
         try:
-            made = random_graph(seed)
+            made = draw(seed)
             checked.calls.update(made.calls)
             checked.ops.update(node.op for node in made.graph.nodes)
             graphs[seed] = integer(made, checked)
             checked.ops.update(node.op for node in graphs[seed].nodes)
+            checked.kinds.update(kinds_of(made, graphs[seed]))
         except Exception:
             checked.fail(seed, traceback.format_exc().strip())
     for target in dict.fromkeys(target for some in targets for target in some):
@@ -107,21 +126,54 @@ def check_graphs(seeds: Sequence[int], targets: Sequence[Sequence[Target]]) -> C
     return checked
 
 
+def kinds_of(made: RandomGraph, graph: Graph) -> set[str]:
+    """What of a sequence graph it has, as the integer graph or the imported one still shows it."""
+    ops, imported = ({node.op for node in each.nodes} for each in (graph, drop_dead(made.graph)))
+    found = {
+        "recurrent": bool(ops & WALKS),
+        "attention": "attention" in ops or {"softmax", "matmul"} <= imported,
+        "state": bool(graph.states),
+        "stream": graph.stream is not None,
+    }
+    return {kind for kind, has in found.items() if has}
+
+
 def integer(made: RandomGraph, checked: Checked) -> Graph:
-    """The graph optimized and quantized, its floats compared with PyTorch's on the way."""
+    """The graph optimized, quantized and made a stream, if it is to be one.
+
+    Its floats are compared with PyTorch's on the way.
+    """
     optimized = optimize(made.graph)
     for stage, graph in (("as imported", made.graph), ("optimized", optimized)):
         if sentence := _float_difference(made, graph):
             checked.fail(made.seed, f"{stage}: {sentence}")
-    return _quantized(made, optimized)
+    quantized = _quantized(made, optimized)
+    graph = _stream(made, quantized) if made.time else quantized
+    return replace(graph, name=f"graph_{made.seed}")
+
+
+def _stream(made: RandomGraph, window: Graph) -> Graph:
+    """The stream of a quantized network of windows, shown to be it on noise."""
+    assert made.time
+    (axis, times), rng = made.time, np.random.default_rng(made.seed)
+    found = followed(window, axis, None)
+    with suppress(UserError):  # of a window that is too short for so many frames at once
+        found = follow(window, found.axis, found.hop * times)
+    stream = rewritten(window, found)
+    check_quantized(stream)
+    shape = model_shape(stream.tensors[stream.input], stream.inputs[0].order)
+    reach = np.abs(made.samples[0]).max()
+    hops = [rng.normal(size=shape) * reach / 2 for _ in range(found.window // found.hop + RUNS_BEHIND)]
+    assert proven(window, stream, found, hops) >= 3
+    return stream
 
 
 def _float_difference(made: RandomGraph, graph: Graph) -> str:
+    step = Stepper(graph, float_values)
     for i, expected in enumerate(made.expected):
-        sample = [x[i] for x in made.samples]
-        for port, y, wanted in zip(
-            graph.outputs, _several(run_float(graph, *sample), graph), expected, strict=True
-        ):
+        values = step(*(x[i] for x in made.samples))
+        for port, wanted in zip(graph.outputs, expected, strict=True):
+            y = in_model_order(port, values[port.tensor])
             if y.shape != wanted.shape:
                 return f"{port.name} has the shape {y.shape}, in PyTorch {wanted.shape}"
             allowed = TOLERANCE * np.max(np.abs(wanted)) + ROUNDING * made.largest
@@ -143,35 +195,42 @@ def _quantized(made: RandomGraph, optimized: Graph) -> Graph:
         if not named or not re.search("shares its values|computes with int8 alone", str(error)):
             raise
         quantized = apply(optimized, observed)
-    return replace(quantized, name=f"graph_{made.seed}")
-
-
-def _several(made: object, graph: Graph) -> tuple[Array, ...]:
-    return wrapped(made, len(graph.outputs))
+    return quantized
 
 
 def noise(graph: Graph, seed: int) -> Array:
-    """int8 (N, bytes of all inputs): seeded, the last two all lowest and all highest."""
+    """int8 (N, bytes of all inputs): seeded, all lowest and all highest among them; of a stream several hops.
+
+    Of a graph with states these are in the middle: what they leave is seen afterwards.
+    """
     rng, found = np.random.default_rng(seed), []
+    hops = graph.stream.first_run + RUNS_BEHIND if graph.stream else 0
+    count = min(max(hops, NOISE + 2 + 2 * bool(graph.states)), MOST_RUNS)
     for port in graph.inputs:
         tensor = graph.tensors[port.tensor]
         low, high = tensor.dtype.low, tensor.dtype.high
-        values = rng.integers(low, high + 1, (NOISE + 2, tensor.size))
-        values[-2:] = [[low], [high]]
+        values = rng.integers(low, high + 1, (count, tensor.size))
+        at = count // 2 if graph.states else count - 2
+        values[at : at + 2] = [[low], [high]]
         found.append(values.astype(tensor.dtype.numpy))
     return side_by_side(found)
 
 
-def oracle(graph: Graph, rows: Array) -> Array:
-    """What run_int says, int8 (N, bytes of all outputs)."""
+def oracle(graph: Graph, rows: Array) -> tuple[Array, Array]:
+    """What run_int says, run after run from a reset on.
+
+    int8 (N, bytes of all outputs), and uint32 (N, states): checksums of what each state holds afterwards.
+    """
     tensors = [graph.tensors[port.tensor] for port in graph.inputs]
     ends = np.cumsum([tensor.byte_count for tensor in tensors])[:-1]
-    outputs = []
+    step, outputs, sums = Stepper(graph), [], []
     for row in rows:
         parts = zip(np.split(row, ends), tensors, strict=True)
-        given = [np.ascontiguousarray(part).view(t.dtype.numpy).reshape(t.shape) for part, t in parts]
-        outputs.append(_several(run_int(graph, *given), graph))
-    return side_by_side([np.stack([y.ravel() for y in each]) for each in zip(*outputs, strict=True)])
+        values = step(*(np.ascontiguousarray(part).view(t.dtype.numpy).reshape(t.shape) for part, t in parts))
+        outputs.append([values[port.tensor] for port in graph.outputs])
+        sums.append([zlib.crc32(step.state[state.tensor].tobytes()) for state in graph.states])
+    made = side_by_side([np.stack([y.ravel() for y in each]) for each in zip(*outputs, strict=True)])
+    return made, np.array(sums, np.uint32)
 
 
 def _check_c(target: Target, graphs: dict[int, Graph], checked: Checked) -> None:
@@ -181,11 +240,25 @@ def _check_c(target: Target, graphs: dict[int, Graph], checked: Checked) -> None
     if not program:
         return
     rows = {seed: noise(graphs[seed], seed) for seed in models}
-    for seed, outputs in _answers(program, rows, target, checked):
-        expected = oracle(graphs[seed], rows[seed])
-        if not np.array_equal(outputs, expected):
-            count = int((outputs != expected).sum())
-            checked.fail(seed, f"C on {target.name}: {count} of {expected.size} bytes differ from the oracle")
+    requests = {
+        seed: Request(f"graph_{seed}", x, Wanted.CHECK if graphs[seed].states else Wanted.RUN)
+        for seed, x in rows.items()
+    }
+    for seed, answer in _answers(program, requests, target, checked):
+        expected, sums = oracle(graphs[seed], rows[seed])
+        where = f"C on {target.name}"
+        if (wrong := answer.outputs != expected).any():
+            count, run = int(wrong.sum()), int(wrong.any(axis=1).argmax()) + 1
+            checked.fail(
+                seed, f"{where}: {count} of {wrong.size} bytes differ from the oracle, the first in run {run}"
+            )
+        for i, state in enumerate(graphs[seed].states):
+            held = answer.words[:, i - len(graphs[seed].states)]
+            if (wrong := held != sums[:, i]).any():
+                checked.fail(
+                    seed,
+                    f"{where}: the state {state.name!r} is not the oracle's after run {wrong.argmax() + 1}",
+                )
 
 
 def _generated(target: Target, graphs: dict[int, Graph], checked: Checked) -> dict[int, Model]:
@@ -216,17 +289,17 @@ def _built(target: Target, models: dict[int, Model], checked: Checked) -> Runner
 
 
 def _answers(
-    program: Runner, rows: dict[int, Array], target: Target, checked: Checked
-) -> Iterator[tuple[int, Array]]:
-    """Seed and outputs; of those that end the program a failure."""
+    program: Runner, requests: dict[int, Request], target: Target, checked: Checked
+) -> Iterator[tuple[int, Answer]]:
+    """Seed and answer; of those that end the program a failure."""
     try:
-        answers = program.ask([Request(f"graph_{seed}", x) for seed, x in rows.items()])
+        answers = program.ask([*requests.values()])
     except (UserError, VerificationError) as error:
-        if len(rows) < 2:
-            checked.fail(next(iter(rows)), f"C on {target.name}: {error}")
+        if len(requests) < 2:
+            checked.fail(next(iter(requests)), f"C on {target.name}: {error}")
             return
-        seeds = [*rows]
+        seeds = [*requests]
         for part in (seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :]):
-            yield from _answers(program, {seed: rows[seed] for seed in part}, target, checked)
+            yield from _answers(program, {seed: requests[seed] for seed in part}, target, checked)
     else:
-        yield from ((seed, answer.outputs) for seed, answer in zip(rows, answers, strict=True))
+        yield from zip(requests, answers, strict=True)

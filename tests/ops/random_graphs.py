@@ -2,10 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,9 +14,12 @@ from random_calls import FAMILIES, PLACES, At, Constant, Draw, Family, Known, Mi
 from firmnet.frontends.common.arguments import call
 from firmnet.frontends.common.builder import Builder, Unsupported
 from firmnet.frontends.torch.rules import RULES
-from firmnet.ir import Array, Dtype, Graph, Shape, Tensor
+from firmnet.ir import Array, Dtype, Graph, Node, Shape, Tensor
+from firmnet.ops import OPS
 
 SAMPLES = 3
+STEPS = 5
+"""Samples where something is remembered from each to the next."""
 LARGEST = 900
 """Elements of a value."""
 LARGEST_AMOUNT = 1e4
@@ -47,15 +50,18 @@ class Value:
     @property
     def known(self) -> Known:
         low, high = (float(f(torch.stack([f(x) for x in self.real]))) for f in (torch.min, torch.max))
-        return Known(tuple(self.real[0].shape), low, high, self.rows, self.truths)
+        masked = low == -math.inf
+        return Known(tuple(self.real[0].shape), low, high, self.rows, self.truths, masked)
 
 
 @dataclass(frozen=True)
 class RandomGraph:
     """A float graph, samples (N, …) of each input, and PyTorch's outputs for each of the samples.
 
-    `default` and `named`: the types of activations it is to have (see quantize.apply). `calls`: the
-    operators, and `text` all that was drawn, as people read it.
+    Of a graph with states the samples are steps from a reset on. `default` and `named`: the types of
+    activations it is to have (see quantize.apply). `calls`: the operators, and `text` all that was drawn, as
+    people read it. `time`: the input's axis, in the model's own order, along which it is to be a stream, and
+    how many hops of the least at once.
     """
 
     seed: int
@@ -67,34 +73,46 @@ class RandomGraph:
     named: dict[str, Dtype]
     calls: tuple[str, ...]
     text: str
+    time: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A call that was made, and the numbers of its values."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    values: range
 
 
 @dataclass
 class Growing:
-    """A graph half-way."""
+    """A graph half-way, of so many samples. `sure`: nodes that the graph was made for."""
 
     seed: int
     draw: Draw
     builder: Builder
+    count: int = SAMPLES
     samples: list[Array] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
+    made: list[Made] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    sure: list[Node] = field(default_factory=list)
 
     def input(self, shape: Shape) -> None:
         """One more: noise of any size, or positive; or numbers of the rows of a table."""
         rng = np.random.default_rng(self.draw.randrange(1 << 30))
-        noise = rng.normal(size=(SAMPLES, *shape)) * self.draw.choice([0.1, 1.0, 1.0, 5.0])
+        noise = rng.normal(size=(self.count, *shape)) * self.draw.choice([0.1, 1.0, 1.0, 5.0])
         samples = (np.abs(noise) + 0.05 if self.draw.maybe(0.2) else noise).astype(np.float32)
         rows = self.draw.choice([2, 9, 300]) if len(shape) < 3 and self.draw.maybe(0.25) else 0
         if rows:
-            samples = rng.integers(0, rows, (SAMPLES, *shape))
+            samples = rng.integers(0, rows, (self.count, *shape))
             samples.flat[0] += 0 if np.ptp(samples) else 1 - 2 * bool(samples.flat[0])  # never all the same
         number = len(self.values)
         tensor = self.builder.input(NAMES[number], shape)
         self.lines.append(f"v{number} = input {shape}" + (f", numbers of {rows} rows" if rows else ""))
         self.samples.append(samples[:, 0] if shape[:1] == (1,) else samples)
-        self._keep(Value(tensor, [torch.from_numpy(x.astype(np.float64)) for x in samples], rows))
+        self.keep(tensor, [torch.from_numpy(x.astype(np.float64)) for x in samples], rows)
         self.draw.inputs += 1
 
     def step(self) -> None:
@@ -108,13 +126,13 @@ class Growing:
         """Whether this call or phrase was made, with arguments that are drawn."""
         try:
             if name in family.phrases:
-                family.phrases[name](self.draw, self._said)
+                family.phrases[name](self.draw, self.said)
                 return True
             return self.call(name, *family.calls[name](self.draw))
         except Misfit:
             return False
 
-    def _said(self, name: str, *arguments: Any) -> At:
+    def said(self, name: str, *arguments: Any) -> At:
         """One more call of a phrase."""
         if not self.call(name, *arguments):
             raise Misfit
@@ -122,31 +140,37 @@ class Growing:
 
     def call(self, name: str, *arguments: Any) -> bool:
         """Whether this was called: PyTorch and the rule take it, and what it makes can be gone on with."""
-        made = self._computed(name, arguments)
-        if not made or not _usable(made[0]):
+        made, masks = self._computed(name, arguments), _masks(arguments)
+        if not made or not usable(made[0], masks):
             return False
         leaps = name in LEAPS or any(real[0].dtype is torch.int64 for real in made)
         if leaps and not self._steady(name, arguments, made):
             return False
         before = len(self.builder.nodes), {**self.builder.tensors}, {**self.builder.expanded}
-        self.builder.layer = f"{name.partition('.')[0]}_{len(self.calls)}"
+        self.builder.layer = f"{name.partition('.')[0]}_{len(self.made)}"
+        self.builder.readers = frozenset({"softmax"} if masks else ())
         try:
             built = self._built(name, arguments, [tuple(real[0].shape) for real in made])
         except Unsupported as reason:
             refused[f"{name}: {reason}"] += 1
             built = []
-        if not built or not all(_usable(real) for real in made[: len(built)]):
+        fit = all(usable(real, masks) for real in made[: len(built)])
+        if not built or not fit or not self.accepts(built):
             nodes, self.builder.tensors, self.builder.expanded = before
             del self.builder.nodes[nodes:]
             return False
         first = len(self.values)
         for tensor, real in zip(built, made, strict=False):
             rows, truths = PLACES if real[0].dtype is torch.int64 else 0, real[0].dtype is torch.bool
-            self._keep(Value(tensor, [y.to(torch.float64) for y in real], rows, truths))
-        self.calls.append(name)
+            self.keep(tensor, [y.to(torch.float64) for y in real], rows, truths)
+        self.made.append(Made(name, arguments, range(first, len(self.values))))
         results = ", ".join(f"v{i}" for i in range(first, len(self.values)))
         listed = ", ".join(_listed(arguments))
         self.lines.append(f"{results} = {name}({listed})  # {built[0].shape}")
+        return True
+
+    def accepts(self, built: list[Tensor]) -> bool:
+        """Whether the graph may go on with what a call makes."""
         return True
 
     def _steady(self, name: str, arguments: tuple[Any, ...], made: list[list[torch.Tensor]]) -> bool:
@@ -162,19 +186,18 @@ class Growing:
         self, name: str, arguments: tuple[Any, ...], nudge: float = 0.0
     ) -> list[list[torch.Tensor]]:
         """What PyTorch makes: for every output that of every sample. Empty: it refuses."""
-        operator, overload = name.split(".")
-        function = getattr(getattr(torch.ops.aten, operator), overload)
         by_sample = []
-        for i in range(SAMPLES):
-            reals = [_nudged(v.real[i], 0.0 if v.rows else nudge) for v in self.values]
-            given, keywords = _parted(arguments, lambda at, of=reals: of[at.number].to(at.dtype), _torch)
-            try:
-                made = function(*given, **keywords)
-            except REFUSALS:
+        for i in range(self.count):
+            made = applied(name, arguments, lambda at, i=i: self._read(at, i, nudge))
+            if not made:
                 return []
-            several = made if isinstance(made, tuple | list) else [made]
-            by_sample.append(several)
+            by_sample.append(made)
         return [list(each) for each in zip(*by_sample, strict=True)]
+
+    def _read(self, at: At, sample: int, nudge: float) -> torch.Tensor:
+        """A copy of an activation, a little changed."""
+        value = self.values[at.number]
+        return nudged(value.real[sample], 0.0 if value.rows else nudge)
 
     def _built(self, name: str, arguments: tuple[Any, ...], shapes: list[Shape]) -> list[Tensor]:
         """What the rule makes, refused where that has another shape as it is by the import."""
@@ -186,9 +209,33 @@ class Growing:
                 raise Unsupported(f"firmnet would make {tensor.shape} of it, and not {shape}")
         return built
 
-    def _keep(self, value: Value) -> None:
+    def keep(self, tensor: Tensor, real: list[torch.Tensor], rows: int = 0, truths: bool = False) -> None:
+        """One more value."""
+        value = Value(tensor, real, rows, truths)
         self.values.append(value)
         self.draw.known.append(value.known)
+
+
+def applied(name: str, arguments: tuple[Any, ...], read: Callable[[At], torch.Tensor]) -> list[torch.Tensor]:
+    """What PyTorch makes of what `read` says of each activation. Empty: it refuses."""
+    operator, overload = name.split(".")
+    function = getattr(getattr(torch.ops.aten, operator), overload)
+    given, keywords = _parted(arguments, lambda at: read(at).to(at.dtype), _torch)
+    try:
+        made = function(*given, **keywords)
+    except REFUSALS:
+        return []
+    return list(made) if isinstance(made, tuple | list) else [made]
+
+
+def _masks(arguments: tuple[Any, ...]) -> bool:
+    """Whether infinity keeps a softmax away from something."""
+    return any(
+        a == -math.inf
+        if isinstance(a, float)
+        else isinstance(a, Constant) and bool(np.isneginf(a.array).any())
+        for a in arguments
+    )
 
 
 def _listed(arguments: tuple[Any, ...]) -> list[str]:
@@ -197,7 +244,7 @@ def _listed(arguments: tuple[Any, ...]) -> list[str]:
     return [str(a) for a in arguments if a is not keywords] + [f"{k}={v}" for k, v in keywords.items()]
 
 
-def _nudged(x: torch.Tensor, nudge: float) -> torch.Tensor:
+def nudged(x: torch.Tensor, nudge: float) -> torch.Tensor:
     """A copy, every value a little changed."""
     return x + nudge * torch.randn_like(x) * (x.abs() + 1) if nudge else x.clone()
 
@@ -227,12 +274,13 @@ def _parted(arguments: tuple[Any, ...], of: Any, constant: Any) -> tuple[list[An
     }
 
 
-def _usable(real: Sequence[torch.Tensor]) -> bool:
-    """Neither large, nor empty, nor infinite."""
+def usable(real: Sequence[torch.Tensor], masks: bool = False) -> bool:
+    """Neither large, nor empty, nor infinite; but for what `masks`."""
     first = real[0]
     if not 0 < first.numel() <= LARGEST or first.ndim > 6:
         return False
-    return all(bool((x.double().abs() <= LARGEST_AMOUNT).all()) for x in real)
+    least = -math.inf if masks else -LARGEST_AMOUNT
+    return all(bool(((x >= least) & (x <= LARGEST_AMOUNT)).all()) for x in map(torch.Tensor.double, real))
 
 
 def random_graph(seed: int) -> RandomGraph:
@@ -241,7 +289,7 @@ def random_graph(seed: int) -> RandomGraph:
     for _ in range(growing.draw.randint(2, 6)):
         growing.step()
     _joined(growing)
-    return _finished(growing)
+    return finished(growing)
 
 
 def graph_with(family: Family, name: str) -> RandomGraph | None:
@@ -251,30 +299,37 @@ def graph_with(family: Family, name: str) -> RandomGraph | None:
         for _ in range(growing.draw.choice([0, 0, 1, 2])):
             growing.step()
         if growing.make(family, name):
-            return _finished(growing)
+            return finished(growing)
     return None
 
 
 def _begun(seed: int) -> Growing:
     """With its inputs."""
-    torch.manual_seed(seed)  # of nudges
-    draw = Draw(seed)
-    growing = Growing(seed, draw, Builder(f"graph_{seed}"))
-    for shape in _shapes(draw):
+    growing = begun(seed, Draw(seed), Growing)
+    for shape in _shapes(growing.draw):
         growing.input(shape)
     return growing
 
 
-def _finished(growing: Growing) -> RandomGraph:
+Grows = TypeVar("Grows", bound=Growing)
+
+
+def begun(seed: int, draw: Draw, kind: type[Grows], **options: Any) -> Grows:
+    """Without any."""
+    torch.manual_seed(seed)  # of nudges
+    return kind(seed, draw, Builder(f"graph_{seed}"), **options)
+
+
+def finished(growing: Growing, time: tuple[int, int] | None = None) -> RandomGraph:
+    """With the outputs and types that it is to have."""
     outputs = _outputs(growing)
+    returned = {f"out_{n}": _returned(growing, growing.values[i].tensor) for n, i in enumerate(outputs)}
     tables = {node.inputs[0] for node in growing.builder.nodes if node.op == "embedding"}
-    inputs = [value.tensor for value in growing.values[: len(growing.samples)]]
-    graph = growing.builder.graph(
-        inputs, {f"out_{n}": growing.values[i].tensor for n, i in enumerate(outputs)}
-    )
+    inputs = [value.tensor for value in growing.values[: growing.draw.inputs]]
+    graph = growing.builder.graph(inputs, returned)
     default, named = _precision(growing.draw, graph)
     asked = ", ".join([f"all {default}", *(f"{name} {dtype}" for name, dtype in named.items())])
-    returned = f"return {', '.join(f'v{i}' for i in outputs)}"
+    said = f"return {', '.join(f'v{i}' for i in outputs)}"
     return RandomGraph(
         growing.seed,
         graph,
@@ -282,13 +337,28 @@ def _finished(growing: Growing) -> RandomGraph:
             x if tensor.name in tables else x.astype(np.float32)
             for tensor, x in zip(inputs, growing.samples, strict=True)
         ),
-        [[growing.values[i].real[s].numpy() for i in outputs] for s in range(SAMPLES)],
-        max(max(abs(known.low), abs(known.high)) for known in growing.draw.known),
+        [[growing.values[i].real[s].numpy() for i in outputs] for s in range(growing.count)],
+        _largest(growing),
         default,
         named,
-        tuple(growing.calls),
-        "\n".join([f"seed {growing.seed}", *growing.lines, returned, asked]),
+        tuple(made.name for made in growing.made),
+        "\n".join([f"seed {growing.seed}", *growing.lines, said, asked]),
+        time,
     )
+
+
+def _largest(growing: Growing) -> float:
+    reals = chain(
+        *(v.real for v, known in zip(growing.values, growing.draw.known, strict=True) if not known.masked)
+    )
+    return max(float(x.abs().max()) for x in reals)
+
+
+def _returned(growing: Growing, tensor: Tensor) -> Tensor:
+    """A value as an output: what a state was before is handed on as a copy, as import does it."""
+    if tensor.name not in growing.builder.states:
+        return tensor
+    return growing.builder.add("rescale", OPS["rescale"].attrs(), tensor, name=f"{tensor.name}_out")
 
 
 def _shapes(draw: Draw) -> list[Shape]:
@@ -333,10 +403,11 @@ def _joined(growing: Growing) -> None:
 def _outputs(growing: Growing) -> list[int]:
     """Numbers of 1 to 3 values: what nothing reads, the latest first; at times any other."""
     read = {tensor for node in growing.builder.nodes for tensor in node.inputs}
-    loose = [i for i, value in enumerate(growing.values) if value.tensor.name not in read]
-    found = loose[::-1][: growing.draw.choice([1, 2, 3])] or [len(growing.values) - 1]
+    some = [i for i, value in enumerate(growing.values) if not growing.draw.known[i].masked]
+    loose = [i for i in some if growing.values[i].tensor.name not in read]
+    found = loose[::-1][: growing.draw.choice([1, 2, 3])] or [some[-1]]
     if len(found) < 3 and growing.draw.maybe(0.25):
-        found.append(growing.draw.randrange(len(growing.values)))
+        found.append(growing.draw.choice(some))
     return list(dict.fromkeys(found))
 
 

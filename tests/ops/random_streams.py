@@ -1,238 +1,189 @@
-"""Which networks of windows does chance make? Lines and images with time, most of them fit for a stream.
+"""How does chance make networks that go on with time? What they are made of, each laid along the time."""
 
-    python tests/ops/random_streams.py --count 20000 [--seed 3000]
-
-Each becomes a stream that is compared with windows, or is refused; what fails is printed with its seed.
-"""
-
-import argparse
-import sys
-from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
+from random_calls import At, Call, Draw, Misfit
 
-from firmnet.errors import UserError
-from firmnet.frontends.common.builder import Builder
-from firmnet.ir import Graph, Tensor
-from firmnet.ops import OPS, check_quantized
-from firmnet.ops.avg_pool2d import AvgPool2dAttrs
-from firmnet.ops.clamp import ClampAttrs
-from firmnet.ops.concat import ConcatAttrs
-from firmnet.ops.conv2d import Conv2dAttrs
-from firmnet.ops.layer_norm import LayerNormAttrs
-from firmnet.ops.linear import LinearAttrs
-from firmnet.ops.max_pool2d import MaxPool2dAttrs
-from firmnet.ops.pad import PadAttrs
-from firmnet.ops.recurrent import RecurrentAttrs
-from firmnet.ops.reshape import ReshapeAttrs
-from firmnet.ops.slice import SliceAttrs
-from firmnet.ops.softmax import SoftmaxAttrs
-from firmnet.quantize import quantize
-from firmnet.stream import Followed, follow, proven, rewritten
+from firmnet.ir import Shape
 
-MOST_LAYERS = 7
+FEWEST_POOLED = 6
+"""Places in time before a pool."""
 
 
-@dataclass
-class Draw:
-    """A network in the making: what goes on with time along `axis` (1: the height, 2: the width)."""
+@dataclass(frozen=True)
+class Time:
+    """Which values go on with time, along which of their axes.
 
-    rng: np.random.Generator
-    b: Builder
-    x: Tensor
-    axis: int
+    `causal`: convolutions make a place for each that they read, of zeros on the left, and nothing reads all.
+    """
+
+    axes: Mapping[int, int]
     causal: bool
 
-    @property
-    def places(self) -> int:
-        return self.x.shape[self.axis]
-
-    def chance(self, share: float) -> bool:
-        return bool(self.rng.random() < share)
-
-    def pair(self, along: int, other: int) -> tuple[int, int]:
-        return (along, other) if self.axis == 1 else (other, along)
-
-    def padded(self, before: int, after: int = 0) -> None:
-        """A layer of its own with zeros along the time."""
-        if before or after:
-            sizes = [[n if a == self.axis else 0 for a in range(4)] for n in (before, after)]
-            self.x = self.b.add("pad", PadAttrs(tuple(sizes[0]), tuple(sizes[1])), self.x, name="pad")
-
-    def convolved(self) -> None:
-        kernel, dilation = int(self.rng.integers(1, 5)), int(self.rng.integers(1, 4))
-        stride = 2 if self.chance(0.2) and not self.places % 2 else 1
-        look = (kernel - 1) * dilation
-        if self.causal or self.chance(0.4):
-            self.padded(max(look - (stride - 1), 0))
-        if look >= self.places - 2:
-            return
-        channels = self.x.shape[3]
-        deep = self.chance(0.3)
-        n_out = channels if deep else int(self.rng.integers(1, 7))
-        across = min(int(self.rng.integers(1, 4)), self.x.shape[3 - self.axis])
-        shape = (n_out, *self.pair(kernel, across), 1 if deep else channels)
-        constants = (
-            self.b.constant("w", self.rng.normal(size=shape)),
-            self.b.constant("c", self.rng.normal(size=n_out)),
-        )
-        attrs = Conv2dAttrs(
-            self.pair(stride, 1), dilation=self.pair(dilation, 1), groups=channels if deep else 1
-        )
-        self.x = self.b.add("conv2d", attrs, self.x, *constants, name="conv")
-        if self.chance(0.5):
-            self.x = self.b.add("clamp", ClampAttrs(0.0), self.x, name="relu")
-
-    def pooled(self) -> None:
-        if self.causal or self.places < 6:
-            return
-        kernel, stride = (
-            self.pair(int(self.rng.integers(2, 4)), 1),
-            self.pair(int(self.rng.integers(1, 3)), 1),
-        )
-        if self.chance(0.5):
-            self.x = self.b.add("max_pool2d", MaxPool2dAttrs(kernel, stride), self.x, name="largest")
-        else:
-            self.x = self.b.add("avg_pool2d", AvgPool2dAttrs(kernel, stride), self.x, name="average")
-
-    def each(self) -> None:
-        """Something of every place alone."""
-        match int(self.rng.integers(0, 4)):
-            case 0:
-                self.x = self.b.add("softmax", SoftmaxAttrs(3), self.x, name="softmax")
-            case 1:
-                n = self.x.shape[3]
-                gains = (self.b.constant(name, self.rng.normal(size=n)) for name in ("gain", "shift"))
-                self.x = self.b.add("layer_norm", LayerNormAttrs((3,), (3,)), self.x, *gains, name="norm")
-            case 2:
-                weight = self.b.constant("w", self.rng.normal(size=(4, self.x.shape[3])))
-                bias = self.b.constant("c", self.rng.normal(size=4))
-                self.x = self.b.add("linear", LinearAttrs(), self.x, weight, bias, name="linear")
-            case _:
-                self.x = self.b.add("rescale", OPS["rescale"].attrs(), self.x, name="rescale")
-
-    def branched(self) -> None:
-        """Two ways, joined where they have the same places: the shorter one decides."""
-        before = self.x
-        self.convolved()
-        one, self.x = self.x, before
-        self.convolved()
-        least = min(one.shape[self.axis], self.places)
-        if one.shape[3 - self.axis] != self.x.shape[3 - self.axis] or least * 2 <= max(
-            one.shape[self.axis], self.places
-        ):
-            return
-        if max(one.shape[self.axis], self.places) % 2 != least % 2 and self.chance(0.5):
-            return
-        parts = [self._last(part, least) for part in (one, self.x)]
-        if parts[0].shape == parts[1].shape and self.chance(0.5):
-            self.x = self.b.add("add", OPS["add"].attrs(), *parts, name="sum")
-        else:
-            self.x = self.b.add("concat", ConcatAttrs(3), *parts, name="both")
-
-    def _last(self, part: Tensor, count: int) -> Tensor:
-        spare = part.shape[self.axis] - count
-        if not spare:
-            return part
-        size = tuple(count if a == self.axis else n for a, n in enumerate(part.shape))
-        start = tuple(spare if a == self.axis else 0 for a in range(4))
-        return self.b.add("slice", SliceAttrs(start, (1,) * 4, size), part, name="crop")
-
-    def walked(self) -> None:
-        """A recurrent layer over frames, all other axes in a row."""
-        units, steps = 3, self.places
-        if self.axis == 2 and self.x.shape[1] > 1:
-            return
-        line = self.b.add("reshape", ReshapeAttrs((1, steps, self.x.size // steps)), self.x, name="frames")
-        constants = [
-            self.b.constant(name, self.rng.normal(size=shape) / 2)
-            for name, shape in (
-                ("iw", (3 * units, line.shape[2])),
-                ("sw", (3 * units, units)),
-                ("bias", (4 * units,)),
-                ("begin", (1, 1, units)),
-            )
-        ]
-        hidden = self.b.add("gru", RecurrentAttrs(), line, *constants, name="gru")
-        self.x = self.b.add("reshape", ReshapeAttrs((1, steps, 1, units)), hidden, name="steps")
-        self.axis = 1
-
-    def ended(self) -> Tensor:
-        """The last step, the mean, the largest, all in a row, or every step."""
-        x, axis = self.x, self.axis
-        ways = 2 if self.causal else 5
-        match int(self.rng.integers(0, ways)):
-            case 0:
-                return self._last(x, 1)
-            case 1:
-                return x
-            case 2:
-                return self.b.add("avg_pool2d", AvgPool2dAttrs(adaptive=(1, 1)), x, name="mean")
-            case 3:
-                window = self.pair(self.places, 1)
-                return self.b.add("max_pool2d", MaxPool2dAttrs(window, window), x, name="largest_of_all")
-            case _:
-                row = self.b.add("reshape", ReshapeAttrs((1, x.size)), x, name=f"row_{axis}")
-                weight = self.b.constant("w", self.rng.normal(size=(3, x.size)))
-                return self.b.add(
-                    "linear", LinearAttrs(), row, weight, self.b.constant("c", np.zeros(3)), name="head"
-                )
+    def value(self, d: Draw, wanted: Callable[[Shape, int], bool]) -> tuple[At, Shape, int]:
+        """One that goes on with time and fits, the latest as a rule, and its axis; raises Misfit."""
+        fit = [i for i, axis in self.axes.items() if wanted(d.known[i].shape, axis) and not d.known[i].rows]
+        if not fit:
+            raise Misfit
+        at = fit[-1] if d.maybe(0.8) else d.choice(fit)
+        return At(at), d.known[at].shape, self.axes[at]
 
 
-def drawn(seed: int) -> tuple[Graph, int]:
-    """A quantized graph of windows, and the stored axis of time."""
-    rng = np.random.default_rng(seed)
-    b, axis, causal = Builder(f"stream_{seed}"), int(rng.integers(1, 3)), bool(rng.random() < 0.4)
-    frames, beside = int(rng.choice([16, 20, 24, 32])), int(rng.choice([1, 1, 3, 4]))
-    shape = (1, *((frames, beside) if axis == 1 else (beside, frames)), int(rng.integers(1, 5)))
-    x = b.input("x", shape)
-    draw = Draw(rng, b, x, axis, causal)
-    for _ in range(int(rng.integers(1, MOST_LAYERS))):
-        kinds = [draw.convolved, draw.convolved, draw.pooled, draw.each, draw.branched]
-        kinds[int(rng.integers(0, len(kinds)))]()
-    if causal and rng.random() < 0.6:
-        draw.walked()
-    y = draw.ended()
-    if y is x:
-        y = b.add("rescale", OPS["rescale"].attrs(), x, name="rescale")
-    graph = b.graph(x, y)
-    return quantize(graph, rng.normal(size=(3, *shape[1:])).astype(np.float32), "minmax").graph, axis
+Along = Callable[[Draw, Call, Time], At]
 
 
-def streamed(seed: int) -> tuple[Graph, Followed]:
-    """The stream of a drawn network, shown to be it on noise; UserError where none is."""
-    window, axis = drawn(seed)
-    rng, found = np.random.default_rng(seed), follow(window, axis, None)
-    hop = found.hop * int(rng.integers(1, 4))
-    if hop < found.window and not (found.from_reset and found.window % hop):
-        found = follow(window, axis, hop)
-    stream = rewritten(window, found)
-    check_quantized(stream)
-    shape = stream.tensors[stream.input].shape
-    runs = found.window // found.hop + 6
-    assert proven(window, stream, found, [rng.normal(size=shape) for _ in range(runs)]) >= 3
-    return stream, found
+def convolved(d: Draw, call: Call, time: Time) -> At:
+    """One or two axes, any kernel, stride and dilation; batch norm and an activation function behind it."""
+    x, shape, axis = _channels_first(d, call, time)
+    return _convolution(d, call, x, shape, axis, time.causal)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=20_000, help="how many networks")
-    parser.add_argument("--seed", type=int, default=0, help="the first")
-    options = parser.parse_args()
-    came: Counter[str] = Counter()
-    for seed in range(options.seed, options.seed + options.count):
-        try:
-            streamed(seed)
-            came["equal"] += 1
-        except UserError:
-            came["refused"] += 1
-        except Exception as error:
-            came["failed"] += 1
-            print(f"seed {seed}: {type(error).__name__}: {error}")
-    print(", ".join(f"{count} {what}" for what, count in came.items()))
-    return 1 if came["failed"] else 0
+def _convolution(d: Draw, call: Call, x: At, shape: Shape, axis: int, causal: bool) -> At:
+    kernel, dilation = d.randint(1, 4), d.randint(1, 3)
+    stride = 2 if d.maybe(0.2) and not shape[axis] % 2 else 1
+    before = max((kernel - 1) * dilation - (stride - 1), 0) if causal or d.maybe(0.4) else 0
+    if before:
+        x = call("constant_pad_nd.default", x, [0, 0] * (len(shape) - 1 - axis) + [before, 0])
+    axes = len(shape) - 2
+    across = [min(d.randint(1, 3), n) for n in shape[2:]]
+    sizes = [kernel if i + 2 == axis else across[i] for i in range(axes)]
+    around = [0 if i + 2 == axis else d.choice([0, sizes[i] // 2]) for i in range(axes)]
+    groups = shape[1] if d.maybe(0.3) else 1
+    made = groups if groups > 1 else d.randint(1, 6)
+    weight = d.constant(made, shape[1] // groups, *sizes)
+    y = call(
+        f"conv{axes}d.default",
+        *(x, weight, d.constant(made) if d.maybe(0.7) else None),
+        *([stride if i + 2 == axis else 1 for i in range(axes)], around),
+        *([dilation if i + 2 == axis else 1 for i in range(axes)], groups),
+    )
+    if d.maybe(0.3):
+        norm = d.constant(made), d.constant(made), d.constant(made), d.constant(made, positive=True)
+        y = call("batch_norm.default", y, *norm, False, 0.1, 1e-5, False)
+    return call(d.choice(["relu.default", "tanh.default", "hardswish.default"]), y) if d.maybe(0.5) else y
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def pooled(d: Draw, call: Call, time: Time) -> At:
+    if time.causal:
+        raise Misfit
+    x, shape, axis = _channels_first(d, call, time, least=FEWEST_POOLED)
+    kernel, stride = ([n if i == axis else 1 for i in range(2, len(shape))] for n in _window(d))
+    kind = d.choice(["max_pool", "avg_pool"])
+    return call(f"{kind}{len(kernel)}d.default", x, kernel, stride)
+
+
+def _window(d: Draw) -> tuple[int, int]:
+    return d.randint(2, 3), d.randint(1, 2)
+
+
+def each(d: Draw, call: Call, time: Time) -> At:
+    """Something of every place alone."""
+    x, shape, axis = time.value(d, lambda shape, axis: len(shape) > 1 and axis < len(shape) - 1)
+    match d.randrange(4):
+        case 0:
+            return call("softmax.int", x, -1)
+        case 1:
+            affine = d.constant(shape[-1]), d.constant(shape[-1])
+            return call("layer_norm.default", x, [shape[-1]], *affine)
+        case 2:
+            return call("linear.default", x, d.constant(4, shape[-1]), d.constant(4))
+        case _:
+            rest = [i for i in range(1, len(shape)) if i != axis]
+            return call("permute.default", x, [0, *d.sample([*rest, axis], len(rest) + 1)])
+
+
+def branched(d: Draw, call: Call, time: Time) -> At:
+    """Two ways from one value, joined where they have the same places, and what they read beside them."""
+    x, shape, axis = _channels_first(d, call, time)
+    ways = [_convolution(d, call, x, shape, axis, time.causal) for _ in range(2)]
+    if d.maybe(0.3):
+        ways[1] = x
+    least = min(d.known[way.number].shape[axis] for way in ways)
+    parts = [_last(d, call, way, axis, least) for way in ways]
+    alike = len({d.known[part.number].shape for part in parts}) == 1
+    if alike and d.maybe(0.5):
+        return call(d.choice(["add.Tensor", "mul.Tensor", "maximum.default"]), *parts)
+    return call("cat.default", parts, 1)
+
+
+def walked(d: Draw, call: Call, time: Time) -> At:
+    """One or two recurrent layers over frames, all other axes in a row."""
+    x, shape, axis = time.value(d, lambda shape, axis: 1 < len(shape) < 5 and shape[0] == 1 and axis > 0)
+    if axis > 1:
+        x = call("permute.default", x, [0, axis, *(i for i in range(1, len(shape)) if i != axis)])
+    line = call("flatten.using_ints", x, 2) if len(shape) > 3 else x
+    if len(shape) == 2:
+        line = call("unsqueeze.default", line, 2)
+    kind, gates = d.choice([("rnn_tanh", 1), ("rnn_relu", 1), ("gru", 3), ("lstm", 4)])
+    units, layers = d.randint(1, 4), d.choice([1, 1, 2])
+    params = []
+    for layer in range(layers):
+        n_in = units if layer else d.known[line.number].shape[2]
+        params += [d.constant(gates * units, n) for n in (n_in, units)] + [d.constant(gates * units)] * 2
+    begins = [d.constant(layers, 1, units) for _ in range(2 if kind == "lstm" else 1)]
+    first = len(d.known)
+    hx = begins if kind == "lstm" else begins[0]
+    call(f"{kind}.input", line, hx, params, True, layers, 0.0, False, False, True)
+    return At(first)
+
+
+def last_step(d: Draw, call: Call, time: Time) -> At:
+    x, shape, axis = time.value(d, lambda shape, axis: True)
+    if d.maybe(0.5):
+        return call("select.int", x, axis, d.choice([-1, shape[axis] - 1]))
+    return _last(d, call, x, axis, min(d.randint(1, 3), shape[axis]))
+
+
+def over_all(d: Draw, call: Call, time: Time) -> At:
+    """The mean, the largest, or all in a row."""
+    if time.causal:
+        raise Misfit
+    x, _, axis = time.value(d, lambda shape, axis: True)
+    if d.maybe(0.3):
+        x = call("flatten.using_ints", x)
+        return call("linear.default", x, d.constant(3, d.known[x.number].shape[0]))
+    return call(d.choice(["mean.dim", "amax.default", "sum.dim_IntList"]), x, [axis], d.maybe(0.3))
+
+
+def _channels_first(d: Draw, call: Call, time: Time, least: int = 2) -> tuple[At, Shape, int]:
+    """A line or an image, its shape and its axis of time."""
+    x, shape, axis = time.value(
+        d, lambda shape, axis: len(shape) in (3, 4) and shape[0] == 1 and axis and shape[axis] >= least
+    )
+    if axis == 1:
+        order = [0, len(shape) - 1, *range(1, len(shape) - 1)]
+        x = call("permute.default", x, order)
+        shape, axis = tuple(shape[i] for i in order), 2
+    return x, shape, axis
+
+
+def _last(d: Draw, call: Call, x: At, axis: int, count: int) -> At:
+    places = d.known[x.number].shape[axis]
+    return call("slice.Tensor", x, axis, places - count, places) if places > count else x
+
+
+BODY: Mapping[str, tuple[Along, int]] = {
+    "convolved": (convolved, 5),
+    "pooled": (pooled, 2),
+    "each": (each, 2),
+    "branched": (branched, 2),
+    "walked": (walked, 2),
+}
+"""And how often."""
+ENDS: tuple[Along | None, ...] = (last_step, last_step, over_all, None)
+"""None: every step is the answer."""
+
+
+def shape_and_axis(d: Draw) -> tuple[Shape, int]:
+    """Of an input that goes on with time."""
+    frames, channels, beside = d.choice([8, 10, 12, 16, 20, 24]), d.randint(1, 5), d.choice([1, 3, 4])
+    kind = d.choices(["line", "image", "turned", "steps", "samples"], [4, 2, 2, 4, 1])[0]
+    shapes: Mapping[str, tuple[Shape, int]] = {
+        "line": ((1, channels, frames), 2),
+        "image": ((1, min(channels, 3), frames, beside), 2),
+        "turned": ((1, min(channels, 3), beside, frames), 3),
+        "steps": ((1, frames, channels), 1),
+        "samples": ((1, 3 * frames), 1),
+    }
+    return shapes[kind]

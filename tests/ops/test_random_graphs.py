@@ -1,30 +1,51 @@
-"""Are 2,000 random graphs the same in PyTorch, imported, optimized, and in C? `make fuzz` tries 20,000.
+"""Are random graphs the same in PyTorch, imported, optimized, and in C? `make fuzz` tries very many more.
 
-Every graph is imported and optimized, and its C runs on one of the targets, by turns.
+400 of any calls, and 1,500 that surely walk, attend, remember or are streams: compared after every step. The
+C of each runs on one of the targets, that of a batch on the same.
 """
 
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 
 import pytest
-from graph_checks import DSP, HOST, PORTABLE, Checked, check_graphs, integer
+from graph_checks import DSP, HOST, PORTABLE, Checked, Drawn, check_graphs, integer
 from random_calls import FAMILIES
-from random_graphs import graph_with
+from random_graphs import graph_with, random_graph
+from random_sequences import KINDS, kind_of, random_sequence
 
 from firmnet.ir import Dtype
 from firmnet.ops import OPS
 
-COUNT = 2000
+COUNT, SEQUENCES = 400, 1500
 BATCH = 100
-OF_STREAMS = {"append", "running_mean"}
-"""Ops that no network has, only what becomes of one as a stream: random_streams.py makes these by chance."""
-TURNS = ((DSP,), (PORTABLE,), (DSP,), (HOST,))
+TURNS = (DSP, PORTABLE, DSP, HOST)
+LEAST_SHARE = 0.15
+"""Of each kind among sequence graphs."""
+
+
+def checked(first: int, draw: Drawn) -> Checked:
+    target = TURNS[first // BATCH % len(TURNS)]
+    return check_graphs(range(first, first + BATCH), [(target,)], draw)
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, BATCH), ids=lambda first: f"from_{first}")
 def test_random_graphs_mean_the_same_everywhere(first: int) -> None:
-    checked = check_graphs(range(first, first + BATCH), TURNS)
-    assert not checked.failures, checked.told()
+    found = checked(first, random_graph)
+    assert not found.failures, found.told()
+
+
+@pytest.mark.parametrize("first", range(0, SEQUENCES, BATCH), ids=lambda first: f"from_{first}")
+def test_random_sequences_mean_the_same_everywhere(first: int) -> None:
+    found = checked(first, random_sequence)
+    assert not found.failures, found.told()
+    for kind in KINDS:
+        assert found.kinds[kind] >= sum(kind_of(seed) == kind for seed in found.seeds)
+
+
+def test_sequences_are_of_every_kind() -> None:
+    drawn = Counter(map(kind_of, range(SEQUENCES)))
+    assert min(drawn[kind] for kind in KINDS) > LEAST_SHARE * SEQUENCES
 
 
 @cache
@@ -50,7 +71,7 @@ def test_chance_reaches_every_call(family: str, name: str) -> None:
 
 
 def test_chance_reaches_every_op() -> None:
-    reached = check_graphs(range(BATCH), [()]).ops.union(*(calling(*each).ops for each in EACH))
-    assert {*OPS} - reached == OF_STREAMS, (
-        "a line in a table of tests/ops/random_calls makes graphs with this op"
+    reached = check_graphs(range(BATCH), [()], random_sequence).ops.union(
+        *(calling(*each).ops for each in EACH)
     )
+    assert {*OPS} - reached == set(), "a line in a table of tests/ops/random_calls makes graphs with this op"

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from random_streams import streamed
 from stream_networks import NETWORKS, Causal, integer, seeded
 from together import together
 from torch import nn
@@ -25,8 +24,6 @@ from firmnet.plan import plan
 from firmnet.stream import Followed, followed, proven, rewritten
 from firmnet.targets import Isa
 
-RANDOM, BUILT = 300, 32
-"""Networks that chance makes, and of those that stream so many in C."""
 RUNS_BEHIND = 8
 """Whole windows that are compared, one per run."""
 CASES = [(name, hop) for name, window in NETWORKS.items() for hop in window.hops]
@@ -104,40 +101,6 @@ def test_host_and_core_stream_as_the_oracle_does(isa: Isa) -> None:
     for case, answer in zip(CASES, runner.ask(requests), strict=True):
         right = [np.concatenate([y.ravel().view(np.int8) for y in ys]) for ys in expected(*case)]
         np.testing.assert_array_equal(answer.outputs, np.stack(right))
-
-
-@cache
-def random_streams() -> tuple[list[Graph], int]:
-    """Streams of networks that chance made, each proven, and how many networks were refused."""
-    made, refused = [], 0
-    for seed in range(RANDOM):
-        try:
-            made.append(streamed(seed)[0])
-        except UserError:
-            refused += 1
-    return made, refused
-
-
-def test_random_networks_are_equal_or_refused() -> None:
-    made, refused = random_streams()
-    assert len(made) > 3 * refused > 0
-    assert sum(stream.stream.from_reset for stream in made if stream.stream) > RANDOM // 10
-
-
-@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP])
-def test_host_and_core_run_random_streams(isa: Isa) -> None:
-    """Of each of some, a few runs from the reset."""
-    some = random_streams()[0][:BUILT]
-    rng, requests, right = np.random.default_rng(5), [], []
-    for graph in some:
-        step, shape = Stepper(graph), graph.tensors[graph.input].shape
-        hops = [rng.integers(-128, 128, shape).astype(np.int8) for _ in range(12)]
-        requests.append(Request(graph.name, np.stack([x.ravel() for x in hops])))
-        right.append(np.stack([step(x)[graph.output].ravel().view(np.int8) for x in hops]))
-    models = together([from_graph(graph, isa=isa) for graph in some])
-    runner = core.image(models, "mps2-an386") if isa is Isa.DSP else host.executable(models)
-    for answer, values in zip(runner.ask(requests), right, strict=True):
-        np.testing.assert_array_equal(answer.outputs, values)
 
 
 @each_case

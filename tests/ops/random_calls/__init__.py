@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from .drawing import PLACES, At, Constant, Draw, Family, Generator, Known, Misfit
+from .drawing import PLACES, At, Call, Constant, Draw, Family, Generator, Known, Misfit
 
 FAMILIES: dict[str, Family] = {
     module.name: found
@@ -19,6 +19,7 @@ __all__ = [
     "FAMILIES",
     "PLACES",
     "At",
+    "Call",
     "Constant",
     "Draw",
     "Family",

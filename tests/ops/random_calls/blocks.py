@@ -1,21 +1,6 @@
 """Which blocks does chance put together that networks are made of? Layers that passes fold, and branches."""
 
-from dataclasses import dataclass
-
-import numpy as np
-
-from firmnet.ir import Array
-
-from .drawing import At, Call, Constant, Draw, Family
-
-
-@dataclass(frozen=True)
-class Later(Constant):
-    """(T, S), true where a key comes after its query."""
-
-    @property
-    def array(self) -> Array:
-        return np.triu(np.ones(self.shape, bool), 1)
+from .drawing import At, Call, Draw, Family
 
 
 def convolution(d: Draw, call: Call) -> At:
@@ -57,35 +42,6 @@ def excited(d: Draw, call: Call) -> At:
     return call("mul.Tensor", x, call(d.choice(["sigmoid.default", "hardsigmoid.default"]), gate))
 
 
-def attention(d: Draw, call: Call) -> At:
-    """Of a sequence to itself or to another; all heads, and what keys are kept out, as import composes it."""
-    x, (batch, length, width) = d.ranked(3)
-    other = x if d.maybe(0.6) else d.activation(lambda known: known.shape[::2] == (batch, width))[0]
-    depth = d.choice([2, 4, 5])
-    heads = d.choice([1, 1, 2, 3])
-    parts = [_heads(d, call, source, width, heads, depth) for source in (x, other, other)]
-    queries, keys, values = parts
-    scores = call("matmul.default", queries, call("transpose.int", keys, -2, -1))
-    if d.maybe(0.5):
-        scores = call("mul.Scalar", scores, depth**-0.5)
-        if d.maybe(0.3):
-            scores = call("add.Tensor", scores, d.over((length, 1)))
-        elif d.maybe(0.5):
-            later = Later((length, d.known[other.number].shape[1]), 0)
-            scores = call("masked_fill.Scalar", scores, later, -20.0)
-    else:
-        scores = call("div.Tensor", scores, 2.5)
-    y = call("matmul.default", call("softmax.int", scores, -1), values)
-    back = call("transpose.int", y, 1, 2)
-    return call("reshape.default", back, [batch, length, heads * depth])
-
-
-def _heads(d: Draw, call: Call, x: At, width: int, heads: int, depth: int) -> At:
-    """(batch, heads, T, depth) of (batch, T, width)."""
-    y = call("linear.default", x, d.constant(heads * depth, width))
-    return call("transpose.int", call("unflatten.int", y, 2, [heads, depth]), 1, 2)
-
-
 def inverted(d: Draw, call: Call) -> At:
     """Channels last, as between the layers of a transformer of images."""
     x, shape = d.spatial(4)
@@ -107,7 +63,6 @@ FAMILY = Family(
         "separable": separable,
         "residual": residual,
         "excited": excited,
-        "attention": attention,
         "inverted": inverted,
     },
     weight=5,

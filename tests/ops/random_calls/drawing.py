@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Constant:
     below: int = 0
     truths: bool = False
 
-    @property
+    @cached_property
     def array(self) -> Array:
         rng = np.random.default_rng(self.seed)
         if self.below or self.truths:
@@ -59,7 +60,8 @@ class Known:
     """What is known of a value: its shape, and between what it lies.
 
     `rows`: it holds whole numbers, which name so many rows of a table and are nothing else. `truths`: it is
-    what a comparison says.
+    what a comparison says. `masked`: infinity keeps a softmax away from some of it, and nothing else reads
+    it.
     """
 
     shape: Shape
@@ -67,6 +69,7 @@ class Known:
     high: float
     rows: int = 0
     truths: bool = False
+    masked: bool = False
 
 
 Wanted = Callable[[Known], bool]
@@ -75,7 +78,7 @@ Wanted = Callable[[Known], bool]
 class Draw(random.Random):
     """The chance that makes a graph, and what the graph holds so far."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         super().__init__(seed)
         self.known: list[Known] = []
         self.inputs = 0
@@ -86,7 +89,7 @@ class Draw(random.Random):
 
     def activation(self, wanted: Wanted = lambda known: True) -> tuple[At, Shape]:
         """A value, the latest that fits as a rule; raises Misfit where none does."""
-        fit = [i for i, known in enumerate(self.known) if not known.rows and wanted(known)]
+        fit = [i for i, known in enumerate(self.known) if not (known.rows or known.masked) and wanted(known)]
         if not fit:
             raise Misfit
         at = fit[-1] if self.maybe(0.7) else self.choice(fit)
