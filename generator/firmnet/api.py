@@ -300,7 +300,10 @@ def compile(
     if program:
         check_app(program, graph.name)
     if not stream and (hop, time_axis) != (None, None):
-        raise UserError("`hop` and `time_axis` are of a stream: give `stream` too, or leave them out")
+        raise UserError(
+            "`hop` and `time_axis` are of a stream: give `stream` too (on the command line --stream), or "
+            "leave them out"
+        )
     for what, number in (("hop", hop), ("time_axis", time_axis)):
         if number is not None and type(number) is not int:
             raise UserError(f"`{what}` is {number!r}: give a whole number")
