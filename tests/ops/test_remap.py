@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matrix_rows import EXTREMES, ROWS, Row
 
+from firmnet.interpret import run_int
 from firmnet.ir import Array, Call, Dtype, Shape, Tensor
 from firmnet.ops import OPS
 from firmnet.ops.batch_norm import BatchNormAttrs
@@ -71,14 +72,15 @@ def test_integers(row: Row) -> None:
     """The same, but for a step where one axis is done, and rounded, before the other."""
     wide = Dtype.INT16 in (row.case.call.inputs[0].dtype, row.case.call.outputs[0].dtype)
     steps = 1 if row.op.name == "interpolate" and wide else 0
+    given = [row.split(x) for x in row.inputs[-EXTREMES:]]
+    answers = [run_int(row.graph, *parts) for parts in given]
     for order in orders(row):
         call = moved(row, order)
         k = row.op.prepare(call)
-        values = row.expected.view(call.output.dtype.numpy)
-        for x, expected in zip(row.inputs[-EXTREMES:], values[-EXTREMES:], strict=True):
-            u = [part.transpose(np.argsort(order)) for part in row.split(x)]
+        for parts, expected in zip(given, answers, strict=True):
+            u = [part.transpose(np.argsort(order)) for part in parts]
             y = restored(row.op.run_int(call, k, *u), order)
-            np.testing.assert_allclose(y.ravel(), expected, rtol=0, atol=steps, err_msg=f"{order}")
+            assert np.abs(y.astype(np.int64) - expected).max() <= steps, order
 
 
 @every_row
