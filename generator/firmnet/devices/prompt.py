@@ -2,9 +2,11 @@
 
 The raw REPL has no checksums of its own. So code goes with its CRC-32 and is executed only when that is
 right, and so comes every answer; what was damaged is sent again, less of it at once. Code may run twice: it
-must do the same again.
+must do the same again. Each text that is sent has a number, with which the CRC-32 of its answer begins: what
+an earlier one answers, too late, is not taken for this one's.
 """
 
+import random
 import re
 import time
 import zlib
@@ -72,6 +74,7 @@ class BoardPrompt:
         self._link, self._manifest = link, manifest
         self._batch = STATEMENTS_CHARS
         self._at_once: int | None = None
+        self._number = random.getrandbits(31)
         self._result_bytes = sum(4 * prod(edge.shape) for edge in manifest.outputs)
         several = len(manifest.outputs) > 1
         self._inferences = TIMES if manifest.states else 1
@@ -193,9 +196,11 @@ class BoardPrompt:
             " exec(_c)\n _a=repr(_a)\n "
         )
         if self._at_once is None:
-            return self._whole(run + "print(_a,_m.crc32(_a))", patience_s)
-        told = f"_h='%d %d '%(len(_a),_m.crc32(_a))+_a[:{self._at_once}]\n print(_h,_m.crc32(_h))"
-        begin = re.fullmatch(r"(?s)(\d{1,9}) (\d{1,10}) (.*)", self._whole(run + told, patience_s) or "")
+            return self._whole(run, "_a", patience_s)
+        told = f"_h='%d %d '%(len(_a),_m.crc32(_a))+_a[:{self._at_once}]\n "
+        begin = re.fullmatch(
+            r"(?s)(\d{1,9}) (\d{1,10}) (.*)", self._whole(run + told, "_h", patience_s) or ""
+        )
         if begin is None:
             return None
         length, crc, answer = begin.groups()
@@ -207,18 +212,20 @@ class BoardPrompt:
 
     def _more(self, begin: int, count: int) -> str | None:
         """So many characters of what `_a` has from there on."""
-        text = f"import _firmnet as _m\n_h=_a[{begin}:{begin + count}]\nprint(_h,_m.crc32(_h))"
+        text = f"import _firmnet as _m\n_h=_a[{begin}:{begin + count}]\n"
         try:
-            return self._whole(text, PAUSE_S)
+            return self._whole(text, "_h", PAUSE_S)
         except (BoardReset, Crashed):
             raise
         except VerificationError:
             return None
 
-    def _whole(self, text: str, patience_s: float) -> str | None:
-        """What the text prints before its CRC-32, if that is right."""
+    def _whole(self, text: str, answer: str, patience_s: float) -> str | None:
+        """What is in the variable `answer` after this text, if it comes as it was and from this text."""
+        self._number += 1
+        text += f"print({answer},_m.crc32({answer},{self._number}))"
         said, _, crc = self._link.execute(text, patience_s).strip("\r\n").rpartition(" ")
-        right = crc.isascii() and crc.isdecimal() and int(crc) == zlib.crc32(said.encode())
+        right = crc.isascii() and crc.isdecimal() and int(crc) == zlib.crc32(said.encode(), self._number)
         return said if right else None
 
 
