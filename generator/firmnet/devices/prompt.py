@@ -32,6 +32,8 @@ PIECE_BYTES = 144
 """Bytes of data in one statement; whole values of any type."""
 COMPLAINTS = 4
 """So often in a row the board may raise the same error before that is taken for its answer."""
+GARBLED = "SyntaxError"
+"""What it never raises for code that came as it was."""
 ATTEMPTS = 40
 ROOM, RESULT = "_k=", "_o["
 """How the statement begins that makes room for samples, and how the last one of each."""
@@ -158,7 +160,7 @@ class BoardPrompt:
             except (BoardReset, Crashed):
                 raise
             except VerificationError as failed:
-                times = times + 1 if str(failed) == error else 1
+                times = times + 1 if str(failed) == error and GARBLED not in error else 1
                 error = str(failed)
                 if times == COMPLAINTS or time.monotonic() > deadline:
                     raise

@@ -1,4 +1,4 @@
-"""Is what a board prints too late taken for the answer to what was typed since?"""
+"""What does a prompt make of answers that come too late, and of what a bad line made of its own code?"""
 
 import io
 import sys
@@ -19,19 +19,23 @@ INFO = {"name": "small", "layers": 3}
 
 
 class LateLink:
-    """A Python that runs what is typed. Of the texts in `late` the first is not answered in time, and each
-    of them is, instead of its own answer, given that to the one before.
+    """A Python that runs what is typed. Of the texts in `late` the first is not answered in time, and the
+    others get the answers to those before them. Of the first `garbled` the board understands nothing.
     """
 
     work_s = 0.0
 
-    def __init__(self, late: range) -> None:
-        self.late, self.typed, self.names, self.before = late, 0, dict[str, Any](), ""
+    def __init__(self, late: range, garbled: int = 0) -> None:
+        self.late, self.garbled = late, garbled
+        self.typed, self.names, self.before = 0, dict[str, Any](), ""
 
     def patience_s(self) -> float:
         return 10.0
 
     def execute(self, code: str, patience_s: float) -> str:
+        if self.garbled:
+            self.garbled -= 1
+            raise VerificationError("failed on the board: SyntaxError: invalid syntax")
         said = io.StringIO()
         with redirect_stdout(said):
             exec(code, self.names)
@@ -55,9 +59,16 @@ def board(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "small", small)
 
 
+MANIFEST = cast("Manifest", SimpleNamespace(name="small", inputs=(), outputs=(), states=()))
+
+
 @pytest.mark.parametrize("late", [range(0), range(1), range(3), range(1, 4), range(1, 5), range(2, 7)])
 def test_the_prompt_waits_for_its_own_answer(board: None, late: range) -> None:
-    manifest = cast("Manifest", SimpleNamespace(name="small", inputs=(), outputs=(), states=()))
-    prompt = BoardPrompt(cast("Link", LateLink(late)), manifest)
+    prompt = BoardPrompt(cast("Link", LateLink(late)), MANIFEST)
     assert prompt.info() == INFO
     assert [prompt.evaluate(str(n)) for n in range(4)] == [*range(4)]
+
+
+def test_code_that_cannot_have_come_as_it_was_is_sent_again(board: None) -> None:
+    """However often: each time less of it at once."""
+    assert BoardPrompt(cast("Link", LateLink(range(0), garbled=9)), MANIFEST).info() == INFO
