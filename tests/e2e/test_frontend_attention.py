@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import firmnet
 from firmnet.frontends import load
 from firmnet.interpret import Stepper, quantized_inputs, run_float
 from firmnet.ir import Graph
@@ -185,6 +187,37 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], in
 def test_layers_of_transformers(name: str) -> None:
     make, shapes, count = LAYERS[name]
     assert Counter(node.op for node in imported(make(), shapes).nodes)["attention"] == count
+
+
+FIRST: dict[str, Callable[[], nn.Module]] = {
+    "weighted": lambda: Net(lambda m, x: m(x, x, x)[0][-1], nn.MultiheadAttention(WIDTH, HEADS)),
+    "alone": lambda: Net(
+        lambda m, x: m(x, x, x, need_weights=False)[0][-1], nn.MultiheadAttention(WIDTH, HEADS)
+    ),
+    "encoder": lambda: Net(lambda m, x: m(x)[0], nn.TransformerEncoderLayer(WIDTH, HEADS, 32)),
+}
+"""Networks whose input begins with places, as PyTorch has it where `batch_first` is not said."""
+
+
+@pytest.mark.parametrize("exported", [False, True], ids=["module", "pt2"])
+@pytest.mark.parametrize("shape", [(LENGTH, 1, WIDTH), (LENGTH, WIDTH)], ids=["batch", "no_batch"])
+@pytest.mark.parametrize("name", FIRST)
+def test_an_input_may_begin_with_places(
+    name: str, shape: tuple[int, ...], exported: bool, tmp_path: Path
+) -> None:
+    """They are no samples: each sample has all of them."""
+    torch.manual_seed(0)
+    module = FIRST[name]().eval()
+    x = np.random.default_rng(0).normal(size=(12, *shape)).astype(np.float32)
+    source, options = module, {"example": torch.zeros(shape)}
+    if exported:
+        torch.export.save(torch.export.export(module, (torch.zeros(shape),)), tmp_path / "net.pt2")
+        source, options = tmp_path / "net.pt2", {}
+    made = firmnet.compile(source, x, board="netduinoplus2", name="net", **options)
+    assert made.graph.tensors[made.graph.input].shape == shape
+    for sample in x[:3]:
+        y, right = run_float(made.float_graph, sample), module(torch.from_numpy(sample)).detach()
+        np.testing.assert_allclose(y.ravel(), right.ravel(), atol=1e-4)
 
 
 class Cached(nn.Module):

@@ -1,4 +1,7 @@
-"""Which inputs of a recurrent network begin with time, not with samples? Those that its layers walk along."""
+"""Which inputs of a network begin with time, not with samples?
+
+Those along whose first axis recurrent layers walk, or whose places attend to each other.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,11 +18,21 @@ RECURRENT = ("aten.rnn_tanh.input", "aten.rnn_relu.input", "aten.gru.input", "at
 RECURRENT_CELLS = ("aten.rnn_tanh_cell", "aten.rnn_relu_cell", "aten.gru_cell", "aten.lstm_cell")
 BATCH_FIRST = 8
 """Its place among the arguments of these."""
+ATTENTION = ("aten.scaled_dot_product_attention", "aten._scaled_dot_product")
+SOFTMAX = ("aten.softmax", "aten._softmax", "aten._safe_softmax")
+SCORES = ("aten.bmm", "aten.baddbmm", "aten.matmul")
+ATTENTIVE = (
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+)
 
 
 @dataclass
 class _Walks:
-    """How many steps layers walked along axis 0 of what they read, and how often a cell was called."""
+    """How many steps layers walked along, or attended to, on axis 0 of what they read, and how often a cell
+    was called.
+    """
 
     steps: set[int] = field(default_factory=set)
     samples: set[int] = field(default_factory=set)
@@ -31,6 +44,12 @@ class _Walks:
             self.samples.add(x.shape[0])
         else:
             self.steps.add(x.shape[0])
+
+    def attention(self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        within = getattr(module, "self_attn", module)
+        for x in (*given, *named.values()):
+            if isinstance(x, torch.Tensor) and x.is_floating_point() and x.shape[-1:] == (within.embed_dim,):
+                (self.samples if x.ndim == 3 and within.batch_first else self.steps).add(x.shape[0])
 
     def cell(self, module: nn.Module, given: tuple[Any, ...]) -> None:
         self.calls[module] = self.calls.get(module, 0) + 1
@@ -45,7 +64,7 @@ def time_first(
 
     The module is called once with them, a copy of it.
     """
-    if not any(isinstance(part, nn.RNNBase | nn.RNNCellBase) for part in module.modules()):
+    if not any(isinstance(part, (nn.RNNBase, nn.RNNCellBase, *ATTENTIVE)) for part in module.modules()):
         return set()
     walks = _Walks()
     with suppress(Exception), catch_warnings(), torch.no_grad():  # what fails here fails in the export too
@@ -54,6 +73,8 @@ def time_first(
         for part in tried.modules():
             if isinstance(part, nn.RNNBase | nn.RNNCellBase):
                 part.register_forward_pre_hook(walks.layer if isinstance(part, nn.RNNBase) else walks.cell)
+            if isinstance(part, ATTENTIVE):
+                part.register_forward_pre_hook(walks.attention, with_kwargs=True)
         call(tried, [torch.as_tensor(leaf).float() for leaf in leaves])
     lengths = (walks.steps | {*walks.calls.values()}) - walks.samples - {1}
     return {i for i, leaf in enumerate(leaves) if leaf.ndim in (2, 3) and leaf.shape[0] in lengths}
@@ -73,7 +94,23 @@ def steps_first(node: FxNode) -> bool:
             first = x.ndim == 2 or not other.args[BATCH_FIRST]
             if first and x.shape[0] == shape[0]:
                 return True
+        if shape[0] in _attended(other):
+            return True
     return False
+
+
+def _attended(node: FxNode) -> tuple[int, ...]:
+    """How many places attend, and to how many, in a layer of attention or its softmax."""
+    name = str(node.target)
+    if name.startswith(ATTENTION):
+        query, key = (node.args[i].meta["val"] for i in (0, 1))  # type: ignore[union-attr]
+        return int(query.shape[-2]), int(key.shape[-2])
+    if not name.startswith(SOFTMAX):
+        return ()
+    scores: Any = node.args[0]
+    while isinstance(scores, FxNode) and not str(scores.target).startswith(SCORES):
+        scores = next(iter(scores.all_input_nodes), None)
+    return () if scores is None else tuple(node.meta["val"].shape[-2:])
 
 
 def _cuts(user: FxNode) -> bool:
