@@ -29,6 +29,8 @@ MOST_SHIFT, LARGEST_SUM = 30, 2**62
 LEAST_STEP = 2.0**-100
 BIAS_STEPS = 2.0**30
 """Of the largest bias."""
+MOST_STEPS = 2.0**15 - 2.0**-16
+"""Of a state to a step of what it begins with: as good as more, for any step but 0 is beyond its end then."""
 
 
 @dataclass(frozen=True)
@@ -340,7 +342,8 @@ def _begin(tensor: Tensor, y: Tensor) -> Begin:
         return Begin(tensor.values)
     if tensor.q == y.q:
         return Begin()
-    return Begin(None, to_requant(np.array([tensor.scale / y.scale])), tensor.zero_point)
+    factor = min(tensor.scale / y.scale, MOST_STEPS)
+    return Begin(None, to_requant(np.array([factor])), tensor.zero_point)
 
 
 def exact_sums(x: Array, w: Array) -> Array:
