@@ -65,10 +65,14 @@ def _walking(seed: int, draw: Draw) -> RandomGraph | None:
 
 
 def _attending(seed: int, draw: Draw) -> RandomGraph | None:
-    """Attention among other calls: a softmax that it made is there."""
+    """Attention among other calls: a softmax and a product that it made are there."""
     growing = _with(seed, draw, "attention")
-    mine = {node.name for node in growing.sure if node.op == "softmax"}
-    return _living(finished(growing), lambda graph: any(node.name in mine for node in graph.nodes))
+    mine = {node.name for node in growing.sure}
+
+    def attends(graph: Graph) -> bool:
+        return {"softmax", "matmul"} <= {node.op for node in graph.nodes if node.name in mine}
+
+    return _living(finished(growing), attends)
 
 
 def _living(made: RandomGraph, wanted: Callable[[Graph], bool]) -> RandomGraph | None:
