@@ -29,7 +29,7 @@ MOST_SHIFT, LARGEST_SUM = 30, 2**62
 LEAST_STEP = 2.0**-100
 BIAS_STEPS = 2.0**30
 """Of the largest bias."""
-MOST_STEPS = 2.0**15 - 2.0**-16
+MOST_STATE_STEPS = 2.0**15 - 2.0**-16
 """Of a state to a step of what it begins with: as good as more, for any step but 0 is beyond its end then."""
 
 
@@ -342,7 +342,7 @@ def _begin(tensor: Tensor, y: Tensor) -> Begin:
         return Begin(tensor.values)
     if tensor.q == y.q:
         return Begin()
-    factor = min(tensor.scale / y.scale, MOST_STEPS)
+    factor = min(tensor.scale / y.scale, MOST_STATE_STEPS)
     return Begin(None, to_requant(np.array([factor])), tensor.zero_point)
 
 
