@@ -1,30 +1,16 @@
-"""On which devices does the op matrix run? All rows of an op in one library or one image per device."""
+"""On which devices does the op matrix run? All rows of an op in one image per device."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
 
-import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
 from matrix_rows import MACHINES, Outputs, Row, rows_of
-from together import in_units, together
+from together import together
 
-from firmnet.codegen.model import model_sources
-from firmnet.devices import core, host
+from firmnet.devices import core
 from firmnet.devices.runner import Request, from_graph
-from firmnet.ir import Array, wrapped
 from firmnet.targets import Isa
-
-
-def on_host(rows: Sequence[Row]) -> Outputs:
-    sources = {row.graph.name: model_sources(row.graph, isa=Isa.SCALAR) for row in rows}
-    library = host.HostLibrary(in_units(sources), cflags=WARNINGS)
-
-    def answer(row: Row, x: Array) -> Array:
-        made = wrapped(library.run(row.graph.name, *row.split(x)), len(row.graph.outputs))
-        return np.concatenate([y.ravel().view(np.int8) for y in made])
-
-    return {row.id: np.stack([answer(row, x) for x in row.inputs]) for row in rows}
 
 
 def on_core(rows: Sequence[Row], machine: str) -> Outputs:
@@ -44,6 +30,6 @@ def matrix() -> Callable[[str, str], Outputs]:
 
     def outputs(device: str, op: str) -> Outputs:
         rows = rows_of(op)
-        return on_host(rows) if device == "host" else on_core(rows, MACHINES[device])
+        return on_core(rows, MACHINES[device])
 
     return cache(outputs)

@@ -18,6 +18,8 @@ EXTREMES = 6
 """The last ones of a row."""
 MACHINES = {"core": "mps2-an386", "core_m3": "mps2-an385", "core_m7": "mps2-an500", "core_m33": "mps2-an505"}
 """Device in a test id → emulated machine; the M3 has no DSP extension."""
+OF_EVERY_ROW = ("core", "core_m3")
+"""With and without the extension; of all other cores see test_other_cores.py."""
 
 Outputs = Mapping[str, Array]
 """Row id → int8 (N, output bytes)."""

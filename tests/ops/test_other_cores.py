@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
-from matrix_rows import EXTREMES, ROWS, Row
+from matrix_rows import EXTREMES, MACHINES, ROWS, Row
 from together import together
 
 from firmnet.devices import core
@@ -29,8 +29,13 @@ def one_of_each_kernel(isa: Isa) -> list[Row]:
 
 @pytest.mark.parametrize(
     ("machine", "isa"),
-    [("mps3-an547", Isa.DSP), ("virt", Isa.SCALAR)],
-    ids=["cortex-m55", "rv32imac"],
+    [
+        (MACHINES["core_m7"], Isa.DSP),
+        (MACHINES["core_m33"], Isa.DSP),
+        ("mps3-an547", Isa.DSP),
+        ("virt", Isa.SCALAR),
+    ],
+    ids=["cortex-m7", "cortex-m33", "cortex-m55", "rv32imac"],
 )
 def test_bit_exact(machine: str, isa: Isa) -> None:
     try:
