@@ -334,6 +334,26 @@ def averaged(x, y, wide, deep, rows, columns, zero, m, half, more, s, lo, hi):
                 at += 1
 
 
+def delay_line(x, kept, oldest, y, ring, after, blocks, places, values, come, first, step, taps):
+    """Places that come take the oldest ones' in each of `blocks` rings; `taps` of the last ones are read."""
+    if ring is not kept:
+        for i in range(len(kept)):
+            ring[i] = kept[i]
+    begin = (oldest[0] & 0xFFFF) % places
+    end = (begin + come) % places
+    for block in range(blocks):
+        base = block * places
+        for i in range(come):
+            to, at = (base + (begin + i) % places) * values, (block * come + i) * values
+            for v in range(values):
+                ring[to + v] = x[at + v]
+        for i in range(taps):
+            at, to = (base + (end + first + i * step) % places) * values, (block * taps + i) * values
+            for v in range(values):
+                y[to + v] = ring[at + v]
+    after[0] = end
+
+
 def running_mean(
     x, kept, sums, oldest, y, ring, totals, after, starts, across, told, m, half, more, s, lo, hi
 ):

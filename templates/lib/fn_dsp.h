@@ -219,8 +219,8 @@ static inline int32_t fn_dot_wide(const int16_t *x, const int32_t *w, int32_t pa
     "ldr r3, [sp, #" steps "]\n" \
     "str r2, [sp, #8]\n" \
     "lsl r4, r3, #3\n" \
-    "sub r3, #1\n" /* the first round takes 1 to 4 steps */ \
-    "and r3, #3\n" \
+    "sub r3, #1\n" /* the first round takes 1 to 8 steps */ \
+    "and r3, #7\n" \
     "add r3, #1\n" \
     "adr r5, 3f\n" \
     "sub r5, r5, r3, lsl #7\n" \
@@ -237,7 +237,7 @@ static inline int32_t fn_dot_wide(const int16_t *x, const int32_t *w, int32_t pa
     "mov r11, r7\n" \
     "bx r0\n" \
     ".p2align 2\n" \
-    "2:\n" FN_STEP FN_STEP FN_STEP FN_STEP \
+    "2:\n" FN_STEP FN_STEP FN_STEP FN_STEP FN_STEP FN_STEP FN_STEP FN_STEP \
     "3:\n" \
     "ldr r0, [sp, #12]\n" \
     "cmp r2, r0\n" \

@@ -109,7 +109,9 @@ def test_what_is_kept_moves_in_its_own_memory(name: str, hop: int) -> None:
     stream, _ = made(name, hop)
     program = plan(stream, isa=Isa.DSP)
     makers = {name: node.op for node in stream.nodes for name in node.outputs}
-    moved = [state for state in stream.states if makers[state.next] in ("append", "running_mean")]
+    moved = [
+        state for state in stream.states if makers[state.next] in ("append", "delay_line", "running_mean")
+    ]
     copied = {update.name for update in updates(stream, Buffers(stream, program, separate=False))}
     assert moved or name == "both_ways"
     for state in moved:
@@ -119,7 +121,14 @@ def test_what_is_kept_moves_in_its_own_memory(name: str, hop: int) -> None:
 
 def test_a_value_that_several_layers_look_back_on_is_kept_once() -> None:
     stream, _ = made("wave", 1)
-    assert len(stream.states) == 4  # of three layers' inputs, and the last four steps
+    assert len(stream.states) == 5  # of three layers' inputs, where a ring begins, and the last four steps
+
+
+def test_taps_are_read_from_a_ring_where_most_places_are_passed_over() -> None:
+    """By a convolution alone, or by two that read the same."""
+    of = {name: [n.attrs for n in made(name, 1)[0].nodes if n.op == "delay_line"] for name in ("tcn", "wave")}
+    assert [(line.step, line.taps) for line in of["tcn"]] == [(2, 3), (4, 3)]
+    assert [(line.step, line.taps) for line in of["wave"]] == [(4, 2)]
 
 
 def test_a_mean_over_frames_and_frequencies_keeps_sums_of_frames() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -208,6 +209,13 @@ def _append(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[
     behind = [walk(0, step, n) for step, n in zip(by, call.inputs[1].shape, strict=True)]
     behind[axis] = walk((size - count) * by[axis], by[axis], count)
     return [PlainCall("take", (kept, y, stay, 0)), PlainCall("put", (new, y, tuple(behind)))]
+
+
+def _delay_line(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
+    (x, kept, _), attrs = call.inputs, call.attrs
+    blocks, values = prod(x.shape[: attrs.axis]), prod(x.shape[attrs.axis + 1 :])
+    come, places = x.shape[attrs.axis], kept.shape[attrs.axis]
+    return _one("delay_line", *t, blocks, places, values, come, attrs.first, attrs.step, attrs.taps)
 
 
 def _embedding(call: Call, k: Constants, flash: Flash, t: list[PlainName]) -> list[PlainCall]:
@@ -505,6 +513,7 @@ LOWERED: Mapping[str, Lower] = {
     "concat": _concat,
     "conv2d": _conv2d,
     "conv_transpose2d": _conv_transpose2d,
+    "delay_line": _delay_line,
     "div": _div,
     "embedding": _embedding,
     "gru": _recurrent,

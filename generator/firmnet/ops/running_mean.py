@@ -12,11 +12,9 @@ import numpy as np
 
 from ..ir import Array, Call, Dtype, Shape
 from ..qmath import clamp_bounds, requant_of_sums
+from .rings import MOST_PLACES, begin
 from .spec import Constants, Op, register
 from .weighted import clamped, requantized
-
-MOST_PLACES = 2**16
-"""Places, by `oldest`."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class RunningMean(Op):
 def _moved(call: Call, x: Array, kept: Array, totals: Array, oldest: Array) -> tuple[Array, Array, Array]:
     """The states when the places of x are in them."""
     places, axis, kept, totals = len(kept), call.attrs.axis, kept.copy(), totals.copy()
-    at = int(oldest[0]) % MOST_PLACES % places
+    at = begin(oldest, places)
     for place in range(x.shape[axis]):
         come = x.take([place], axis).sum(axis=call.attrs.across, keepdims=True).ravel()
         totals += come - kept[at]

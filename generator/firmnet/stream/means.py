@@ -8,6 +8,7 @@ import numpy as np
 from ..ir import Call, Dtype, Graph, Node, QParams, Shape, Tensor
 from ..ops import OPS
 from ..ops.avg_pool2d import Span, requant_of, spans
+from ..ops.rings import OLDEST
 from ..ops.running_mean import RunningMean, RunningMeanAttrs, summed_in_a_place
 from .follow import Followed
 
@@ -76,9 +77,9 @@ def _mean(call: Call, axis: int, come: int) -> Running | None:
 def _states(call: Call, x: Tensor, values: int, places: int) -> tuple[Tensor, ...]:
     narrow = x.dtype is Dtype.INT8 and summed_in_a_place(call) == 1
     kept = x.q if narrow else QParams(x.q.scale, 0, Dtype.INT16)
-    totals, oldest = QParams(x.q.scale, 0, Dtype.INT32), QParams((1.0,), 0, Dtype.INT16)
+    totals = QParams(x.q.scale, 0, Dtype.INT32)
     shapes: tuple[Shape, ...] = ((places, values), (values,), (1,))
-    kinds = zip(STATES, shapes, (kept, totals, oldest), strict=True)
+    kinds = zip(STATES, shapes, (kept, totals, OLDEST), strict=True)
     return tuple(Tensor(what, shape, q) for what, shape, q in kinds)
 
 

@@ -17,6 +17,7 @@ from ..ops.running_mean import RunningMean
 from ..ops.slice import SliceAttrs
 from ..passes.remove_identities import changes_nothing, remove_identities
 from ..passes.rewrite import fresh_name
+from .delay_lines import delay_lines
 from .follow import Followed, PlacesRead
 from .means import STATES, Running, reading_the_new, running_means
 from .single_places import single_places
@@ -37,7 +38,8 @@ def rewritten(graph: Graph, found: Followed) -> Graph:
         tensors={**graph.tensors, **made.tensors},
         stream=Stream(found.window, found.hop, axis, found.from_reset),
     )
-    return remove_identities(single_places(remove_identities(whole.with_nodes(made.nodes))))
+    placed = remove_identities(single_places(remove_identities(whole.with_nodes(made.nodes))))
+    return remove_identities(delay_lines(placed))
 
 
 class _Making:

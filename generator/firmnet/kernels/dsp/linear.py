@@ -97,7 +97,7 @@ class RowLinear(Kernel):
         """Around 1.2 per multiply-accumulate; as the loops of fn_expand and fn_linear8 add up."""
         row, k = _row(call), fold(call)
         expand = 40 + 24 * (row.n_in // 16) + 10 * (row.n_in % 16 // 4) + 6 * (row.n_in % 4)
-        part = 37 * row.steps + 6 * -(-row.steps // 4) + 11
+        part = 37 * row.steps + 6 * -(-row.steps // 8) + 11
         flush = 27 * row.parts - 2 if row.parts > 1 else 0
         octet = 71 + row.parts * part + flush
         clamp = 48 if k["lo"] > -128 or k["hi"] < 127 else 0
