@@ -62,6 +62,7 @@ def library(
     cascades: Sequence[Cascade] | None = None,
     program: Program | None = None,
     movable: bool = False,
+    edges: bool = True,
 ) -> Library:
     """Generate the C library of a quantized graph; UserError when it cannot run in `ram_limit_bytes`.
 
@@ -72,7 +73,8 @@ def library(
     Kernels may use the instructions of `isa` (they compile, with the same results, for cores without them).
     `movable` code knows no address: arena and constants are given with every request (stock/movable.h).
     `separate_buffers` gives every tensor a static array of its own instead of a place in the arena, so
-    that a sanitizer sees each bound.
+    that a sanitizer sees each bound. Without `edges` the model takes and returns integers only: nothing that
+    makes them of real numbers, puts them into the model's own order, or back.
     """
     check_quantized(graph)
     program = program or plan(graph, isa=isa, ram_limit_bytes=ram_limit_bytes, cascades=cascades)
@@ -82,6 +84,7 @@ def library(
         "name": graph.name,
         "guard": graph.name.upper(),
         "movable": movable,
+        "edges": edges,
         "layers": layers,
         "blocks": blocks(graph, program, layers, buffers),
         "buffers": buffers.declarations(),

@@ -42,21 +42,30 @@ def template_files(*names: str) -> dict[str, str]:
 def grouped(libraries: Iterable[Mapping[str, str]], names: Iterable[str]) -> dict[str, str]:
     """Files of many model libraries, each in a folder of its name; all their constants are one unit.
 
-    Weights stay apart from the code that reads them, as in the firmware.
+    Weights stay apart from the code that reads them, as in the firmware. Headers of templates/lib that all
+    have alike, which is the rule, lie beside the folders, where all find them.
     """
-    files: dict[str, str] = {}
+    libraries = list(libraries)
+    shared = {
+        file: texts.pop()
+        for file in template_files()
+        if len(texts := {library.get(file, "") for library in libraries}) == 1
+    }
+    files = shared.copy()
     constants: list[str] = []
     for name, library in zip(names, libraries, strict=True):
         apart = {f"{name}_weights.c", f"{name}_fingerprint.c"}
         for file, text in library.items():
-            files[f"{name}/{file}.inc" if file in apart else f"{name}/{file}"] = text
+            if file not in shared:
+                files[f"{name}/{file}.inc" if file in apart else f"{name}/{file}"] = text
         constants += [f'#include "{name}/{file}.inc"\n' for file in sorted(apart)]
     return files | {"constants.c": "".join(constants)}
 
 
 def _build(folder: Path, files: Mapping[str, str], compiler: Compiler) -> Path:
+    for place in {(folder / name).parent for name in files}:
+        place.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     units = sorted(name for name in files if name.endswith(".c"))
 

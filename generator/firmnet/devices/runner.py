@@ -150,7 +150,7 @@ def from_graph(
     cascades: Sequence[Cascade] | None = None,
     program: Program | None = None,
 ) -> Model:
-    """A quantized graph as a model of a program; see codegen.model.library."""
+    """A quantized graph as a model of a program, which asks for no edges; see codegen.model.library."""
     made = library(
         graph,
         isa=isa,
@@ -158,6 +158,7 @@ def from_graph(
         ram_limit_bytes=ram_limit_bytes,
         cascades=cascades,
         program=program,
+        edges=False,
     )
     inputs, outputs = (
         tuple(graph.tensors[port.tensor].byte_count for port in ports)
@@ -196,4 +197,4 @@ def program_files(models: Sequence[Model], *runtime: str) -> dict[str, str]:
     most_layers = max(1, *(len(model.layer_bytes) for model in models))
     files = grouped([model.files for model in models], names)
     files["models.h"] = render("core/models.h.j2", names=names, most_layers=most_layers)
-    return files | template_files("runner.h", "runner.c", *runtime)
+    return template_files("runner.h", "runner.c", *runtime) | files
