@@ -4,7 +4,8 @@ A PlatformIO `post:` script (only then are the board's flags known). It runs Mic
 lib/micropython with the board's compiler: the words (qstrs), modules and root pointers its sources mention become
 genhdr/*.h; the Python files of frozen/ become bytecode in genhdr/frozen_modules.c. Each
 step is skipped when nothing it reads has changed, and files are written only when their content changes. What all
-models on a board have in common, the headers, is kept for all projects (object_cache.py).
+models on a board have in common, the headers, is kept for all projects (object_cache.py); so is what all boards with one
+core have in common, what MicroPython's own sources mention.
 """
 
 import glob
@@ -121,19 +122,20 @@ def headers():
     products = ("mpversion.h", "qstrdefs.generated.h", "moduledefs.h", "root_pointers.h", "qstrdefs.preprocessed.h")
     if unchanged("headers.stamp", key, *products):
         return
-    kept = env.KeptText(key, "MicroPython's names")  # noqa: F821
-    if kept:
-        for name, text in json.loads(kept).items():
-            write(name, text)
-    else:
-        print("MicroPython: collecting names", flush=True)
-        collect_names(sources, compiler, flags)
-        made = {name: read_text(os.path.join(GENHDR, name)) for name in products}
-        env.KeepText(key, json.dumps(made))  # noqa: F821
+    kept = env.KeptText(key, "MicroPython's names", lambda: collected_names(sources, compiler, flags, general, products))  # noqa: F821
+    for name, text in json.loads(kept).items():
+        write(name, text)
     write("headers.stamp", key)
 
 
-def collect_names(sources, compiler, flags):
+def collected_names(sources, compiler, flags, general, products):
+    """The text of what `headers` is about, as JSON."""
+    print("MicroPython: collecting names", flush=True)
+    collect_names(sources, compiler, flags, general)
+    return json.dumps({name: read_text(os.path.join(GENHDR, name)) for name in products})
+
+
+def collect_names(sources, compiler, flags, general):
     """Write what `headers` is about."""
     write(
         "mpversion.h",
@@ -142,9 +144,12 @@ def collect_names(sources, compiler, flags):
     scratch = os.path.join(GENERATED, "scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     os.makedirs(scratch)
-    text = os.path.join(scratch, "preprocessed.i")
-    preprocess = [*tool("py", "makeqstrdefs.py"), "pp", compiler, "-E", "output", text, "cflags", *flags, "-DNO_QSTR"]
-    run([*preprocess, "cxxflags", "sources", *sources, "dependencies", "changed_sources", *sources])
+    text = os.path.join(scratch, "mentioned.i")
+    upstream = [path for path in sources if path.startswith(CORE) and not OF_A_BOARD.search(path)]
+    others = [path for path in sources if path not in upstream]
+    with open(text, "w") as file:
+        file.write(mentioned_upstream(upstream, compiler, flags, general, scratch))
+        file.write(mentioned(others, compiler, flags, scratch)[0])
     words = ""
     for path in (os.path.join(PROJECT, CORE, "py", "qstrdefs.h"), collect("qstr", text, scratch)):
         words += read_text(path) + "\n"
@@ -156,6 +161,47 @@ def collect_names(sources, compiler, flags):
     write("moduledefs.h", run([*tool("py", "makemoduledefs.py"), collect("module", text, scratch)]))
     write("root_pointers.h", run([*tool("py", "make_root_pointers.py"), collect("root_pointer", text, scratch)]))
     shutil.rmtree(scratch)
+
+
+OF_A_BOARD = re.compile(r"/(modmachine|machine_(adc|pwm|uart|wdt)|modos|modsys|pyexec)\.c$")
+"""Sources of MicroPython's that files of src/ include, after headers that differ from board to board."""
+
+
+def mentioned_upstream(sources, compiler, flags, general, scratch):
+    """What MicroPython's own sources mention, kept for all boards of which they include the same headers."""
+    read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/makeqstrdefs.py")
+    common = digest(read, "mentioned", *sources, *general)
+    known = json.loads(env.FindText(common, "MicroPython's headers") or "[]")  # noqa: F821
+
+    def of_board(names):
+        """Identifies the board's own headers among those that are included by these names."""
+        return digest([path for path in below("include/**/*.h") if os.path.basename(path) in names], "mentioned", common)
+
+    kept = env.FindText(of_board(known), "what MicroPython mentions") if known else None  # noqa: F821
+    if kept is None:
+        kept, names = mentioned(sources, compiler, flags, scratch)
+        known = sorted({*known, *names})
+        env.KeepText(common, json.dumps(known))  # noqa: F821
+        env.KeepText(of_board(known), kept)  # noqa: F821
+    return kept
+
+
+def mentioned(sources, compiler, flags, scratch):
+    """The lines of preprocessed sources that `collect` reads, and the names of all headers that were included."""
+    output = os.path.join(scratch, "preprocessed.i")
+    preprocess = [*tool("py", "makeqstrdefs.py"), "pp", compiler, "-E", "output", output, "cflags", *flags, "-DNO_QSTR"]
+    run([*preprocess, "cxxflags", "sources", *sources, "dependencies", "changed_sources", *sources])
+    lines, files = [], set()
+    with open(output) as file:
+        for line in file:
+            if re.match(r'# \d+ "', line):
+                name = line.split('"')[1]
+                files.add(os.path.basename(name))
+                if name.endswith(".c"):
+                    lines.append(line)
+            elif "MP_QSTR_" in line or "MP_REGISTER_" in line:
+                lines.append(line)
+    return "".join(lines), files
 
 
 def frozen():

@@ -1,12 +1,15 @@
 """What need not be compiled or generated again? What is in the cache that all projects share. A PlatformIO `pre:` script.
 
 `firmnet build` names the folder in FIRMNET_OBJECTS; without it nothing is shared. An object, or a text, is believed
-only when its checksum, kept beside it, is right: what was cut short or overwritten is made again.
+only when its checksum, kept beside it, is right: what was cut short or overwritten is made again. What another build is
+making at this moment is waited for.
 """
 
+import fcntl
 import hashlib
 import os
 import tempfile
+import time
 
 from SCons.CacheDir import CacheDir
 from SCons.Errors import SConsEnvironmentError
@@ -45,6 +48,40 @@ def put_checksum(cached, source, scratch):
     os.replace(written, cached + ".sha256")
 
 
+WAIT_S, LOOKS_S = 60.0, 0.02
+"""How long to wait for what another build makes, and how often to look whether it is there."""
+
+
+def being_made(cached):
+    """A lock on making this, given up when it is closed: who holds it makes it. None where there are no locks.
+
+    It is that of the folder, which a few objects share. A thread holds no other one while it waits.
+    """
+    folder = os.path.dirname(cached)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline and not os.path.exists(cached):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            time.sleep(LOOKS_S)
+        except OSError:
+            break
+    os.close(lock)
+    return None
+
+
+def made(lock):
+    """Whoever waits may have a look."""
+    if lock is not None:
+        os.close(lock)
+
+
 BUILD_DIR = env.subst("$BUILD_DIR")  # noqa: F821
 """Where this environment's objects lie: its name, the board's, is part of it, and of no object."""
 
@@ -63,6 +100,10 @@ def signature(node):
 class CheckedCache(CacheDir):
     """SCons' cache, but for its configuration file: there is nothing to configure."""
 
+    def __init__(self, path):
+        super().__init__(path)
+        self.making = {}
+
     def cachepath(self, node):
         name = signature(node)
         folder = os.path.join(self.path, name[: self.config["prefix_len"]].upper())
@@ -73,9 +114,22 @@ class CheckedCache(CacheDir):
 
     def retrieve(self, node):
         _, cached = self.cachepath(node)
-        return is_whole(cached, node) and super().retrieve(node)
+        if not is_whole(cached, node):
+            lock = being_made(cached)
+            if not is_whole(cached, node):
+                self.making[cached] = lock
+                return False
+            made(lock)
+        return super().retrieve(node)
 
     def push(self, node):
+        _, cached = self.cachepath(node)
+        try:
+            self.keep(node)
+        finally:
+            made(self.making.pop(cached, None))
+
+    def keep(self, node):
         folder, cached = self.cachepath(node)
         if node.nocache or os.path.exists(cached):
             return
@@ -92,8 +146,24 @@ def place_of(key):
     return os.path.join(os.environ["FIRMNET_OBJECTS"], key[:2].upper(), key)
 
 
-def kept_text(env, key, what):
-    """The text that was kept under this key, 64 hexadecimal digits; None where there is none."""
+def kept_text(env, key, what, make):
+    """The text of this key, 64 hexadecimal digits, as it was kept, or as `make()` makes it."""
+    text = find_text(env, key, what)
+    if text is not None or not os.environ.get("FIRMNET_OBJECTS"):
+        return make() if text is None else text
+    lock = being_made(place_of(key))
+    try:
+        text = find_text(env, key, what)
+        if text is None:
+            text = make()
+            keep_text(env, key, text)
+        return text
+    finally:
+        made(lock)
+
+
+def find_text(env, key, what):
+    """The text that was kept under this key; None where there is none."""
     if not os.environ.get("FIRMNET_OBJECTS") or not is_whole(place_of(key), what):
         return None
     with open(place_of(key)) as file:
@@ -119,6 +189,7 @@ def keep_text(env, key, text):
 
 
 env.AddMethod(kept_text, "KeptText")  # noqa: F821
+env.AddMethod(find_text, "FindText")  # noqa: F821
 env.AddMethod(keep_text, "KeepText")  # noqa: F821
 if os.environ.get("FIRMNET_OBJECTS"):
     env.CacheDir(os.environ["FIRMNET_OBJECTS"].replace("$", "$$"), CheckedCache)  # noqa: F821
