@@ -1,7 +1,7 @@
 """What does a graph compute? In float64, and in the integers of the device: the oracle."""
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def float_values(
     `state` holds the states' tensors; None: as after a reset. `change`: what becomes of each input and each
     layer's output, by name, before others read it.
     """
-    values = {port.tensor: _stored(graph, port, x) for port, x in _ported(graph, inputs)}
+    values = _reals(graph, inputs)
     if change:
         values = {name: change(name, x) for name, x in values.items()}
     values |= {name: x.astype(np.float64) for name, x in (state or initial(graph)).items()}
@@ -61,12 +61,7 @@ def int_values(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None =
 
     `state` holds the states' tensors; None: as after a reset.
     """
-    values: Values = {}
-    for port, x in zip(graph.inputs, inputs, strict=True):
-        tensor = graph.tensors[port.tensor]
-        values[port.tensor] = (
-            np.asarray(x).astype(tensor.dtype.numpy, casting="safe", copy=False).reshape(tensor.shape)
-        )
+    values = _integers(graph, inputs)
     values |= state or initial(graph)
     for node in graph.nodes:
         activations = [values[name] for name in graph.activations(node)]
@@ -85,6 +80,69 @@ def run_int(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = No
     """The output in stored layout, what every device must return bit for bit; of several a tuple."""
     values = int_values(graph, *inputs, state=state)
     return unwrapped([values[port.tensor] for port in graph.outputs])
+
+
+def each_int(graph: Graph, samples: Sequence[tuple[Array, ...]]) -> Iterator[Values]:
+    """int_values of each sample; of a graph with states they are steps, one after the other."""
+
+    def run(node: Node, *given: Array) -> Any:
+        return OPS[node.op].run_int(graph.call(node), prepared(graph, node), *given)
+
+    return _each(graph, samples, int_values, _integers, run, Graph.activations)
+
+
+def each_float(graph: Graph, samples: Sequence[tuple[Array, ...]]) -> Iterator[Values]:
+    """float_values of each sample; of a graph with states they are steps, one after the other."""
+
+    def run(node: Node, *given: Array) -> Any:
+        return OPS[node.op].run_float(graph.call(node), *given)
+
+    return _each(graph, samples, float_values, _reals, run, lambda graph, node: node.inputs)
+
+
+AT_ONCE, AT_ONCE_BYTES = 64, 2**26
+"""Samples whose activations are held at once, and bytes of them, about."""
+
+
+def _each(
+    graph: Graph,
+    samples: Sequence[tuple[Array, ...]],
+    alone: Callable[..., Values],
+    begun: Callable[[Graph, tuple[Array, ...]], Values],
+    run: Callable[..., Any],
+    read: Callable[[Graph, Node], Sequence[str]],
+) -> Iterator[Values]:
+    """Each sample's values; of many together, where a layer computes many in about the time of one."""
+    if graph.states or not any(_stacks(graph, node) for node in graph.nodes):
+        stepper = Stepper(graph, alone)
+        for sample in samples:
+            yield stepper(*sample)
+        return
+    size = 8 * sum(tensor.size for tensor in graph.tensors.values() if tensor.data is None)
+    count = max(1, min(AT_ONCE, AT_ONCE_BYTES // size))
+    for start in range(0, len(samples), count):
+        found = [begun(graph, sample) for sample in samples[start : start + count]]
+        for node in graph.nodes:
+            names = read(graph, node)
+            each = [[x[name] if name in x else _real(graph, name) for name in names] for x in found]
+            if _stacks(graph, node):
+                constant = [graph.tensors[name].data is not None for name in names]
+                parts = zip(*each, strict=True)
+                given = [x[0] if k else np.concatenate(x) for x, k in zip(parts, constant, strict=True)]
+                outputs = wrapped(run(node, *given), len(node.outputs))
+                made = [unwrapped([y[i : i + 1] for y in outputs]) for i in range(len(found))]
+            else:
+                made = [run(node, *given) for given in each]
+            for values, y in zip(found, made, strict=True):
+                _keep(graph, values, node, y)
+        yield from found
+
+
+def _stacks(graph: Graph, node: Node) -> bool:
+    """Whether a layer computes samples that are stacked along axis 0."""
+    if not OPS[node.op].stacks:
+        return False
+    return all(graph.tensors[name].shape[0] == 1 for name in (*graph.activations(node), *node.outputs))
 
 
 class Stepper:
@@ -158,8 +216,20 @@ def _ported(graph: Graph, inputs: tuple[Array, ...]) -> list[tuple[Port, Array]]
     return list(zip(graph.inputs, inputs, strict=True))
 
 
-def _stored(graph: Graph, port: Port, x: Array) -> Array:
-    return _turned(graph, port, x).astype(np.float64)
+def _reals(graph: Graph, inputs: tuple[Array, ...]) -> Values:
+    """One sample of each input in the model's own order, as a run in floats begins with it."""
+    return {port.tensor: _turned(graph, port, x).astype(np.float64) for port, x in _ported(graph, inputs)}
+
+
+def _integers(graph: Graph, inputs: tuple[Array, ...]) -> Values:
+    """One sample of each input in stored layout, as a run in integers begins with it."""
+    values: Values = {}
+    for port, x in zip(graph.inputs, inputs, strict=True):
+        tensor = graph.tensors[port.tensor]
+        values[port.tensor] = (
+            np.asarray(x).astype(tensor.dtype.numpy, casting="safe", copy=False).reshape(tensor.shape)
+        )
+    return values
 
 
 def _turned(graph: Graph, port: Port, x: Array) -> Array:

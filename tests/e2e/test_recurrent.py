@@ -11,7 +11,17 @@ from torch import Tensor, nn
 import firmnet
 from firmnet.codegen.model import model_sources
 from firmnet.frontends.torch.export import load
-from firmnet.interpret import Stepper, in_model_order, int_values, quantized_inputs, run_float
+from firmnet.interpret import (
+    AT_ONCE,
+    Stepper,
+    each_float,
+    each_int,
+    float_values,
+    in_model_order,
+    int_values,
+    quantized_inputs,
+    run_float,
+)
 from firmnet.ir import Array, Dtype, Graph, wrapped
 from firmnet.ops.recurrent import RECURRENT_OPS
 from firmnet.passes import optimize
@@ -130,6 +140,34 @@ def test_step_by_step_is_the_whole_sequence_bit_for_bit() -> None:
     same = [stepper(*quantized_inputs(stepped, x))[port.tensor].ravel() for x in data]
     assert [t.dtype for t in (stepped.tensors[s.tensor] for s in stepped.states)] == [Dtype.INT16] * 2
     np.testing.assert_array_equal(np.concatenate(same), expected.ravel())
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Read(nn.GRU(3, 4, **both(num_layers=2)), lambda y, h: (torch.sigmoid(y), h)),
+        Read(nn.LSTM(3, 4, proj_size=2, **both()), lambda y, s: (y[:, -1], s[1])),
+        Cells(every=True),
+    ],
+    ids=["gru", "lstm", "cells"],
+)
+def test_many_samples_together_are_what_each_is_alone(module: nn.Module) -> None:
+    """In every bit of every layer, also where the last few are less than are computed at once."""
+    graph, _ = imported(module, 1, STEPS, 3)
+    data = [(x,) for x in np.random.default_rng(0).normal(size=(AT_ONCE + 3, 1, STEPS, 3)).astype(np.float32)]
+    q = apply(graph, calibrate(graph, np.concatenate([x for (x,) in data])))
+    for of, each, alone, given in (
+        (graph, each_float, float_values, data),
+        (q, each_int, int_values, [quantized_inputs(q, *x) for x in data]),
+    ):
+        found = list(each(of, given))
+        assert len(found) == len(data)
+        for values, sample in zip(found, given, strict=True):
+            wanted = alone(of, *sample)
+            assert values.keys() == wanted.keys()
+            for name, x in wanted.items():
+                assert values[name].dtype == x.dtype
+                np.testing.assert_array_equal(values[name], x)
 
 
 def test_constants_that_layers_share_are_there_once() -> None:

@@ -8,7 +8,16 @@ import numpy as np
 from ..ir import Array, Call, Dtype, Tensor
 from ..qmath import largest_sums, requant_of_sums, requantize
 from .gates import FINE_BITS, GATE_BITS, gate_sigmoid, gate_tanh, sigmoid
-from .recurrent import Recurrent, RecurrentAttrs, StepStates, exact_sums, fine, row_scales, shifted
+from .recurrent import (
+    Recurrent,
+    RecurrentAttrs,
+    StepStates,
+    exact_sums,
+    fine,
+    parts_of,
+    row_scales,
+    shifted,
+)
 from .spec import Constants, register
 
 
@@ -46,7 +55,7 @@ class Lstm(Recurrent):
         known: Mapping[str, Array],
         states: StepStates,
     ) -> StepStates:
-        i, f, g, o = np.split(of_input + of_state + known["bias"], 4, axis=-1)
+        i, f, g, o = parts_of(of_input + of_state + known["bias"], 4)
         i, f, o = (sigmoid(v) for v in (i, f, o))
         cell = f * states.cell + i * np.tanh(g)
         hidden = o * np.tanh(cell)
@@ -54,7 +63,7 @@ class Lstm(Recurrent):
 
     def _int_step(self, k: Constants, of_input: Array, of_state: Array, states: StepStates) -> StepStates:
         sums = of_input * k["input_multiplier"] + of_state * k["state_multiplier"] + k["offset"]
-        i, f, g, o = np.split(fine(k, sums), 4, axis=-1)
+        i, f, g, o = parts_of(fine(k, sums), 4)
         (i, f, o), g = (gate_sigmoid(v) for v in (i, f, o)), gate_tanh(g)
         hidden_bits, cell_bits = k["bits"]
         assert states.cell is not None

@@ -62,6 +62,7 @@ class Recurrent(Op):
     mixes = True
     reads_wide = True
     learned = True
+    stacks = True
     gates: ClassVar[int]
     biases: ClassVar[int]
     """Rows of biases for each unit."""
@@ -206,7 +207,7 @@ class Recurrent(Op):
         known = self.parts(call.attrs, inputs)
         x = known["x"][:, ::-1] if call.attrs.reverse else known["x"]
         of_input = x @ known["input_weight"].T
-        states = StepStates(*(known[key] for key in self.states))
+        states = StepStates(*(_for_each(known[key], x) for key in self.states))
         seen = [states]
         for step in range(x.shape[1]):
             of_state = states.hidden @ known["state_weight"].T
@@ -232,7 +233,7 @@ class Recurrent(Op):
         for place, (key, y) in enumerate(zip(self.states, call.outputs, strict=True)):
             begin: Begin = k["begins"][key]
             if begin.constant is not None:
-                found.append(begin.constant.astype(np.int64))
+                found.append(_for_each(begin.constant.astype(np.int64), inputs[0]))
             elif begin.requant is None:
                 found.append(inputs[1 + place].astype(np.int64))
             else:
@@ -276,17 +277,28 @@ def scale_bits(q: QParams) -> int:
     return bits
 
 
+def parts_of(rows: Array, count: int) -> list[Array]:
+    """(…, count · units) → count times (…, units): what each gate is given, without a copy."""
+    units = rows.shape[-1] // count
+    return [rows[..., i * units : (i + 1) * units] for i in range(count)]
+
+
 def fine(k: Constants, sums: Array) -> Array:
     """int64 sums with their offset → what gates are given, as int32 holds it."""
-    held: Array = np.clip(sums >> k["shift"], -INT32_MAX, INT32_MAX)
+    held: Array = np.minimum(np.maximum(sums >> k["shift"], -INT32_MAX), INT32_MAX)
     return held
 
 
 def shifted(values: Array, bits: int) -> Array:
     """int64 / 2^bits, rounded half up and saturated to int16."""
     rounded = (values + (1 << bits - 1) >> bits) if bits else values
-    held: Array = np.clip(rounded, Dtype.INT16.low, Dtype.INT16.high)
+    held: Array = np.minimum(np.maximum(rounded, Dtype.INT16.low), Dtype.INT16.high)
     return held
+
+
+def _for_each(state: Array, x: Array) -> Array:
+    """A constant state of one sequence, for all that are stacked in x."""
+    return np.broadcast_to(state, (len(x), *state.shape[1:]))
 
 
 def _quantized(key: str, tensor: Tensor, ends: Mapping[str, Tensor]) -> Tensor:

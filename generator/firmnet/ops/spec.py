@@ -65,6 +65,10 @@ class Op(ABC):
     """Each activation of a call may have another one of these types: the op goes from one to the other."""
     reads_wide: ClassVar[bool] = False
     """An input of the model that is its first activation is int16 where nobody says anything else."""
+    stacks: ClassVar[bool] = False
+    """Where axis 0 of its activations and outputs has one place, it may have more: so many runs in one call,
+    each as it is alone.
+    """
     clamps: ClassVar[bool] = False
     """attrs has `lo` and `hi` (float | None): a following relu or hardtanh can be absorbed."""
 

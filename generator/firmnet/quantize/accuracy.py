@@ -1,13 +1,13 @@
 """How often is the right class chosen? The float network and its integers, on samples held out for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
-from ..interpret import Stepper, float_values, in_model_order, quantized_inputs
+from ..interpret import Values, each_float, each_int, in_model_order, quantized_inputs
 from ..ir import Array, Graph
 from .quality import tried
 from .samples import check_samples, rows
@@ -68,12 +68,13 @@ def measure_accuracy(
     inputs, classes = rows(test[0], graph), test[1]
     chosen = tried(graph, len(inputs), MOST_TRIED)
     right = np.zeros((2, len(chosen)), bool)
-    floats, integers = Stepper(graph, float_values), Stepper(quantized)
-    for i, sample in enumerate(chosen):
-        real = in_model_order(graph.outputs[0], floats(*inputs[sample])[graph.output])
-        values = integers(*quantized_inputs(quantized, *inputs[sample]))
-        y = in_model_order(quantized.outputs[0], values[quantized.output])
-        right[:, i] = [best(each) == classes[sample] for each in (real, y)]
+    samples = [inputs[i] for i in chosen]
+    both = zip(each_float(graph, samples), _integers(quantized, samples), strict=True)
+    for i, (real, integer) in enumerate(both):
+        outputs = (
+            in_model_order(of.outputs[0], y[of.output]) for of, y in ((graph, real), (quantized, integer))
+        )
+        right[:, i] = [best(y) == classes[chosen[i]] for y in outputs]
         if progress:
             progress(i + 1, len(chosen))
     of_float, of_int8 = (float(share) for share in right.mean(axis=1))
@@ -85,9 +86,14 @@ def integer_accuracy(quantized: Graph, test: tuple[Any, Array]) -> float:
     """The fraction of a checked test set, at most MOST_TRIED of it, that the integers get right."""
     inputs, classes = rows(test[0], quantized), test[1]
     chosen = tried(quantized, len(inputs), MOST_TRIED)
-    integers, (port,) = Stepper(quantized), quantized.outputs
-    made = (integers(*quantized_inputs(quantized, *inputs[i]))[port.tensor] for i in chosen)
-    return share_right((in_model_order(port, y) for y in made), classes[chosen])
+    (port,) = quantized.outputs
+    made = _integers(quantized, [inputs[i] for i in chosen])
+    return share_right((in_model_order(port, values[port.tensor]) for values in made), classes[chosen])
+
+
+def _integers(quantized: Graph, samples: Sequence[tuple[Array, ...]]) -> Iterator[Values]:
+    """What the integers make of real samples."""
+    return each_int(quantized, [quantized_inputs(quantized, *sample) for sample in samples])
 
 
 def share_right(outputs: Iterable[Array], classes: Array) -> float:
