@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import UserError
-from .ir import Array, Graph, Node, Port, Shape, Tensor, unwrapped, wrapped
+from .ir import Array, Call, Graph, Node, Port, Shape, Tensor, unwrapped, wrapped
 from .ops import OPS, Op
 from .qmath import quantize_input
 
@@ -33,9 +33,9 @@ def float_values(
     if change:
         values = {name: change(name, x) for name, x in values.items()}
     values |= {name: x.astype(np.float64) for name, x in (state or initial(graph)).items()}
-    for node in graph.nodes:
+    for node, call, _ in _steps(graph):
         given = [values[name] if name in values else _real(graph, name) for name in node.inputs]
-        _keep(graph, values, node, OPS[node.op].run_float(graph.call(node), *given))
+        _keep(graph, values, node, OPS[node.op].run_float(call, *given))
         if change:
             values |= {name: change(name, values[name]) for name in node.outputs}
     return values
@@ -63,11 +63,9 @@ def int_values(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None =
     """
     values = _integers(graph, inputs)
     values |= state or initial(graph)
-    for node in graph.nodes:
-        activations = [values[name] for name in graph.activations(node)]
-        _keep(
-            graph, values, node, OPS[node.op].run_int(graph.call(node), prepared(graph, node), *activations)
-        )
+    for node, call, activations in _steps(graph):
+        given = [values[name] for name in activations]
+        _keep(graph, values, node, OPS[node.op].run_int(call, prepared(graph, node), *given))
         for name in node.outputs:
             if values[name].dtype != graph.tensors[name].dtype.numpy:
                 raise ValueError(
@@ -262,6 +260,15 @@ def _cache(graph: Graph) -> dict[str, Any]:
         _constants[id(graph)] = {}
         weakref.finalize(graph, _constants.pop, id(graph), None)
     return _constants[id(graph)]
+
+
+def _steps(graph: Graph) -> list[tuple[Node, Call, tuple[str, ...]]]:
+    """Every layer with its call and its activations."""
+    cache = _cache(graph)
+    if "steps" not in cache:
+        cache["steps"] = [(node, graph.call(node), graph.activations(node)) for node in graph.nodes]
+    steps: list[tuple[Node, Call, tuple[str, ...]]] = cache["steps"]
+    return steps
 
 
 def _real(graph: Graph, tensor: str) -> Array:

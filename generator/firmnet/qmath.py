@@ -51,8 +51,8 @@ def to_requant(scales: Array, bits: int = 31) -> Requant:
             break
     else:
         raise ValueError(f"scale factor {top} is too large to requantize: the output range is far too small")
-    scales = scales * 2.0**-pre_shift
-    shift = next(s for s in range(MAX_SHIFT, -1, -1) if round(float(scales.max()) * 2.0 ** (32 + s)) <= most)
+    scales, top = scales * 2.0**-pre_shift, top * 2.0**-pre_shift
+    shift = next(s for s in range(MAX_SHIFT, -1, -1) if round(top * 2.0 ** (32 + s)) <= most)
     return Requant(np.rint(scales * 2.0 ** (32 + shift)).astype(np.int32), shift, pre_shift)
 
 

@@ -21,13 +21,13 @@ from firmnet.devices import core, host
 from firmnet.devices.device import side_by_side
 from firmnet.devices.runner import Answer, Model, Request, Runner, Wanted, from_graph
 from firmnet.errors import GraphError, UserError, VerificationError
-from firmnet.interpret import Stepper, float_values, in_model_order, model_shape
+from firmnet.interpret import Stepper, in_model_order, model_shape
 from firmnet.ir import Array, Graph, unwrapped
 from firmnet.ops import check_quantized
-from firmnet.passes import optimize
 from firmnet.passes.drop_dead import drop_dead
 from firmnet.plan import least
 from firmnet.quantize import apply, calibrate
+from firmnet.quantize.runs import SampleRuns, float_runs
 from firmnet.stream import follow, followed, proven, rewritten
 from firmnet.targets import Isa
 
@@ -143,11 +143,11 @@ def integer(made: RandomGraph, checked: Checked) -> Graph:
 
     Its floats are compared with PyTorch's on the way.
     """
-    optimized = optimize(made.graph)
-    for stage, graph in (("as imported", made.graph), ("optimized", optimized)):
-        if sentence := _float_difference(made, graph):
+    runs = [float_runs(graph, made.samples) for graph in (made.graph, made.optimized)]
+    for stage, floats in zip(("as imported", "optimized"), runs, strict=True):
+        if sentence := _float_difference(made, floats):
             checked.fail(made.seed, f"{stage}: {sentence}")
-    quantized = _quantized(made, optimized)
+    quantized = _quantized(made, runs[1])
     graph = _stream(made, quantized) if made.time else quantized
     return replace(graph, name=f"graph_{made.seed}")
 
@@ -168,11 +168,10 @@ def _stream(made: RandomGraph, window: Graph) -> Graph:
     return stream
 
 
-def _float_difference(made: RandomGraph, graph: Graph) -> str:
-    step = Stepper(graph, float_values)
+def _float_difference(made: RandomGraph, floats: SampleRuns) -> str:
     for i, expected in enumerate(made.expected):
-        values = step(*(x[i] for x in made.samples))
-        for port, wanted in zip(graph.outputs, expected, strict=True):
+        values = floats[i]
+        for port, wanted in zip(floats.graph.outputs, expected, strict=True):
             y = in_model_order(port, values[port.tensor])
             if y.shape != wanted.shape:
                 return f"{port.name} has the shape {y.shape}, in PyTorch {wanted.shape}"
@@ -184,9 +183,10 @@ def _float_difference(made: RandomGraph, graph: Graph) -> str:
     return ""
 
 
-def _quantized(made: RandomGraph, optimized: Graph) -> Graph:
+def _quantized(made: RandomGraph, floats: SampleRuns) -> Graph:
     """With the types that are asked for; int8 where two of them contradict each other."""
-    observed = calibrate(optimized, unwrapped(made.samples))
+    optimized = floats.graph
+    observed = calibrate(optimized, unwrapped(made.samples), floats=floats)
     inputs, layers = ([each.name for each in some] for some in (optimized.inputs, optimized.nodes))
     named = {name: dtype for name, dtype in made.named.items() if name in (*inputs, *layers)}
     try:

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from firmnet.frontends.common.builder import Builder, Unsupported
 from firmnet.frontends.torch.rules import RULES
 from firmnet.ir import Array, Dtype, Graph, Node, Shape, Tensor
 from firmnet.ops import OPS
+from firmnet.passes import optimize
 
 SAMPLES = 3
 STEPS = 5
@@ -49,7 +51,7 @@ class Value:
 
     @property
     def known(self) -> Known:
-        low, high = (float(f(torch.stack([f(x) for x in self.real]))) for f in (torch.min, torch.max))
+        low, high = min(float(x.min()) for x in self.real), max(float(x.max()) for x in self.real)
         masked = low == -math.inf
         return Known(tuple(self.real[0].shape), low, high, self.rows, self.truths, masked)
 
@@ -74,6 +76,10 @@ class RandomGraph:
     calls: tuple[str, ...]
     text: str
     time: tuple[int, int] | None = None
+
+    @cached_property
+    def optimized(self) -> Graph:
+        return optimize(self.graph)
 
 
 @dataclass(frozen=True)
@@ -175,12 +181,10 @@ class Growing:
 
     def _steady(self, name: str, arguments: tuple[Any, ...], made: list[list[torch.Tensor]]) -> bool:
         """Whether rounding errors in what it reads come out as such."""
-        for _ in range(NUDGES):
-            others = self._computed(name, arguments, NUDGE)
-            for y, other in zip(chain(*made), chain(*others), strict=True):
-                if not torch.allclose(y.double(), other.double(), rtol=1e-3, atol=1e-6):
-                    return False
-        return True
+        mine = in_a_row(chain(*made))
+        return all(
+            close(in_a_row(chain(*self._computed(name, arguments, NUDGE))), mine) for _ in range(NUDGES)
+        )
 
     def _computed(
         self, name: str, arguments: tuple[Any, ...], nudge: float = 0.0
@@ -249,6 +253,16 @@ def nudged(x: torch.Tensor, nudge: float) -> torch.Tensor:
     return x + nudge * torch.randn_like(x) * (x.abs() + 1) if nudge else x.clone()
 
 
+def in_a_row(values: Iterable[torch.Tensor]) -> torch.Tensor:
+    """All of them, float64."""
+    return torch.cat([x.double().ravel() for x in values])
+
+
+def close(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Whether they differ by rounding errors only."""
+    return torch.allclose(y, x, rtol=1e-3, atol=1e-6)
+
+
 def _torch(constant: Constant) -> torch.Tensor:
     return torch.from_numpy(constant.array)
 
@@ -280,7 +294,8 @@ def usable(real: Sequence[torch.Tensor], masks: bool = False) -> bool:
     if not 0 < first.numel() <= LARGEST or first.ndim > 6:
         return False
     least = -math.inf if masks else -LARGEST_AMOUNT
-    return all(bool(((x >= least) & (x <= LARGEST_AMOUNT)).all()) for x in map(torch.Tensor.double, real))
+    extremes = (torch.aminmax(x.double()) for x in real)
+    return all(least <= float(low) and float(high) <= LARGEST_AMOUNT for low, high in extremes)
 
 
 def random_graph(seed: int) -> RandomGraph:

@@ -1,7 +1,7 @@
 """Are random graphs the same in PyTorch, imported, optimized, and in C? `make fuzz` tries very many more.
 
-400 of any calls, and 1,500 that surely walk, attend, remember or are streams: compared after every step. The
-C of each runs on one of the targets, that of a batch on the same.
+2,000 of any calls, and as many that surely walk, attend, remember or are streams: compared after every step.
+The C of each runs on one of the targets, that of a batch on the same.
 """
 
 from collections import Counter
@@ -17,8 +17,8 @@ from random_sequences import KINDS, kind_of, random_sequence
 from firmnet.ir import Dtype
 from firmnet.ops import OPS
 
-COUNT, SEQUENCES = 400, 1500
-BATCH = 100
+COUNT, SEQUENCES = 2000, 2000
+BATCH = 200
 TURNS = (DSP, PORTABLE, DSP, HOST)
 LEAST_SHARE = 0.15
 """Of each kind among sequence graphs."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from firmnet.devices.runner import Model
 
-MODELS_PER_UNIT = 24
+MODELS_PER_UNIT = 50
 NOT_OPTIMIZED = ("-O0",)
 """Where only bits count, of kernels that the op matrix compiles as firmware is: a quarter of the time."""
 IN_COMMON = re.compile(
@@ -21,13 +21,13 @@ IN_COMMON = re.compile(
 
 
 def together(models: Sequence[Model]) -> list[Model]:
-    """The same models, every 24 of them compiled as one unit."""
+    """The same models, every 50 of them compiled as one unit."""
     joined = in_units({model.name: model.files for model in models})
     return [replace(model, files=joined[model.name]) for model in models]
 
 
 def in_units(libraries: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """The files of each library; the C of 24 is the first one's, and compilers still tell whose a line is."""
+    """The files of each library; the C of 50 is the first one's, and compilers still tell whose a line is."""
     files = {name: dict(library) for name, library in libraries.items()}
     names = [*files]
     for first in range(0, len(names), MODELS_PER_UNIT):

@@ -33,11 +33,13 @@ def _entries() -> Array:
 
 LOGISTIC = _entries()
 """int32 (513,): sigmoid of 0, 1/32, … 16 in units of 2^-22."""
+_FIRST = LOGISTIC[:-1].astype(np.int64)
+_RISE = np.diff(LOGISTIC.astype(np.int64))
 
 
 def sigmoid(values: Array) -> Array:
     """float64 (any shape) → float64 in 0 … 1, exact to rounding: without overflow far below zero."""
-    found: Array = 1 / (1 + np.exp(-np.clip(values, -700, 700)))
+    found: Array = 1 / (1 + np.exp(-np.minimum(np.maximum(values, -700), 700)))
     return found
 
 
@@ -62,6 +64,5 @@ def _logistic(fine: Array) -> Array:
     """Of what is 0 or more, in units of 2^-22: the line between two entries."""
     at = np.minimum(fine, MOST_FINE)
     place, along = at >> SEGMENT_BITS, at & ((1 << SEGMENT_BITS) - 1)
-    first, second = LOGISTIC[place].astype(np.int64), LOGISTIC[place + 1].astype(np.int64)
-    line: Array = first + ((second - first) * along >> SEGMENT_BITS)
+    line: Array = _FIRST[place] + (_RISE[place] * along >> SEGMENT_BITS)
     return line

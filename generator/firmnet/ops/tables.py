@@ -18,6 +18,9 @@ SOME, ALL = slice(0, WIDE, 61), slice(0, WIDE)
 """Levels, of which some tell at once that a table is too coarse."""
 FEWEST_BITS, USUAL_BITS, MOST_BITS = 4, 9, 12
 """Of the numbers of segments between the entries of an int16 table."""
+MOST_TABLES = 256
+_tables: dict[str, Constants] = {}
+"""By op, options and scales: a layer's table is asked for at every step from its scales to its C."""
 
 
 class TableOp(Op):
@@ -31,6 +34,14 @@ class TableOp(Op):
 
     def prepare(self, call: Call) -> Constants:
         x, y = call.inputs[0].q, call.output.q
+        key = f"{self.name} {call.attrs} {x} {y}"
+        if key not in _tables:
+            if len(_tables) >= MOST_TABLES:
+                _tables.clear()
+            _tables[key] = self._prepared(call, x, y)
+        return _tables[key]
+
+    def _prepared(self, call: Call, x: QParams, y: QParams) -> Constants:
         if x.dtype is Dtype.INT16:
             return wide_table(x, y, lambda real: self.run_float(call, real))
         return {"table": table(x, y, lambda real: self.run_float(call, real))}
@@ -121,7 +132,10 @@ def _as_entries(steps: Array) -> Array:
 
 def everywhere(values: Array) -> Array:
     """NaN replaced by the nearest value in a row that is a number, of two as near by the later."""
-    (known,) = np.nonzero(~np.isnan(values))
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    (known,) = np.nonzero(~missing)
     if not len(known):
         raise ValueError(
             "a function that is no number for any input: look for a root or a logarithm of less than zero"

@@ -52,6 +52,7 @@ def optimize(graph: Graph) -> Graph:
     """Run every pass, checking the graph between them."""
     check(graph)
     for run_pass in PIPELINE:
-        graph = run_pass(graph)
-        check(graph)
+        before, graph = graph, run_pass(graph)
+        if graph is not before:
+            check(graph)
     return graph

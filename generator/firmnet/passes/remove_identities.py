@@ -9,9 +9,15 @@ from .rewrite import redirect
 
 
 def remove_identities(graph: Graph) -> Graph:
+    return drop_dead(merge_reshapes(_without_idle(graph)))
+
+
+def _without_idle(graph: Graph) -> Graph:
     idle = {node.output: node.inputs[0] for node in graph.nodes if changes_nothing(graph, node)}
+    if not idle:
+        return graph.with_nodes(graph.nodes)
     nodes = tuple(node for node in graph.nodes if idle.keys().isdisjoint(node.outputs))
-    return drop_dead(merge_reshapes(redirect(replace(graph, nodes=nodes), idle)))
+    return redirect(replace(graph, nodes=nodes), idle)
 
 
 def changes_nothing(graph: Graph, node: Node) -> bool:
@@ -49,9 +55,13 @@ def merge_reshapes(graph: Graph) -> Graph:
         return name
 
     def merged(node: Node) -> Node:
-        return replace(node, inputs=(origin(node.inputs[0]),)) if node.op == "reshape" else node
+        if node.op != "reshape" or node.inputs[0] not in sources:
+            return node
+        return replace(node, inputs=(origin(node.inputs[0]),))
 
     graph = graph.with_nodes([merged(node) for node in graph.nodes])
     back = {n.output: n.inputs[0] for n in graph.nodes if n.op == "reshape" and changes_nothing(graph, n)}
+    if not back:
+        return graph
     nodes = tuple(node for node in graph.nodes if back.keys().isdisjoint(node.outputs))
     return redirect(replace(graph, nodes=nodes), back)

@@ -8,6 +8,8 @@ from ..ir import Graph, Node
 
 def redirect(graph: Graph, moved: Mapping[str, str]) -> Graph:
     """Let every reader of a tensor in `moved` read the tensor it maps to, chains followed to their end."""
+    if not moved:
+        return graph.with_nodes(graph.nodes)
 
     def end(name: str) -> str:
         while name in moved:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import chain, count
 from math import isfinite
 from typing import Any
@@ -67,7 +67,7 @@ class Builder:
 
     def add_all(self, op: str, attrs: Any, *inputs: Tensor, name: str = "") -> tuple[Tensor, ...]:
         """The same for an op with several outputs, which are numbered."""
-        if not all(map(isfinite, _reals(asdict(attrs)))):
+        if not all(map(isfinite, _reals(attrs))):
             raise Unsupported(
                 "a constant that is NaN or infinite: look for a division by zero, or leave it out"
             )
@@ -124,3 +124,6 @@ def _reals(options: Any) -> Iterator[float]:
     elif isinstance(options, Mapping | list | tuple):
         for each in options.values() if isinstance(options, Mapping) else options:
             yield from _reals(each)
+    elif is_dataclass(options):
+        for each in fields(options):
+            yield from _reals(getattr(options, each.name))
