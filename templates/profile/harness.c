@@ -1,4 +1,4 @@
-/* harness.c: from reset through one inference to the end, for `firmnet profile`. Nothing in here is measured.
+/* harness.c: from reset through one inference or more to the end, for `firmnet profile`. Nothing in here is measured.
  *
  * The simulator stops where run() begins and where it has returned. With profile_layers set (it is written before
  * run() begins) the observer marks the end of every piece of a layer; otherwise run() is called without one. Calls no
@@ -20,10 +20,10 @@ void profile_observe(void *context, uint32_t layer, const void *output, uint32_t
 
 /* What the simulator reads once the first mark is reached; see simulate.py. */
 volatile uint32_t profile_run, profile_outputs;
-/* Neither initialized nor cleared: whoever runs the image may set it before reset. */
-volatile uint32_t profile_layers;
+/* Neither initialized nor cleared: whoever runs the image may set them before reset. There is one run at least. */
+volatile uint32_t profile_layers, profile_runs;
 
-/* 1: run() begins; n + 2: what ran since the last mark was a piece of layer n; 0: run() has returned. */
+/* 1: a run() begins; n + 2: what ran since the last mark was a piece of layer n; 0: run() has returned. */
 __attribute__((naked, noinline, used)) void sim_mark(int id)
 {
     (void)id;
@@ -46,11 +46,8 @@ __attribute__((naked, noinline, used)) void profile_observe(void *context, uint3
     __asm__ volatile(".syntax unified\n adds r0, r1, #2\n b sim_mark");
 }
 
-static void infer(void)
+static const uint8_t *infer(const fn_model *model, const uint8_t *from)
 {
-    const fn_model *model = &PROFILE_SUBJECT;
-    const uint8_t *from = profile_sample;
-    model->reset();
     for (uint32_t i = 0; i < model->input_count; i++) {
         volatile uint8_t *to = model->inputs[i].data;
         for (uint32_t left = model->inputs[i].bytes; left; left--) {
@@ -63,6 +60,7 @@ static void infer(void)
     sim_mark(1);
     model->run(observer, 0);
     sim_mark(0);
+    return from;
 }
 
 void profile_reset(void)
@@ -78,7 +76,12 @@ void profile_reset(void)
     for (volatile uint32_t *to = &profile_bss_start; to < &profile_bss_end;) {
         *to++ = 0;
     }
-    infer();
+    const uint8_t *next = profile_samples;
+    uint32_t runs = 0;
+    PROFILE_SUBJECT.reset();
+    do {
+        next = infer(&PROFILE_SUBJECT, next);
+    } while (++runs < profile_runs);
     sim_stop();
 }
 

@@ -1,8 +1,11 @@
 """From recordings to a board that hears hops: do the command, the artifact and the board go together?"""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from stream_networks import NETWORKS
 import firmnet
 from firmnet import api
 from firmnet.artifact import Artifact
-from firmnet.errors import UserError
+from firmnet.errors import UserError, VerificationError
 from firmnet.inputs import KEPT_STEPS
 from firmnet.interpret import run_int
 from firmnet.profile import lines, profile
@@ -65,7 +68,25 @@ def test_the_artifact_says_what_it_is_given(made: tuple[Artifact, dict[str, obje
     assert isinstance(cost, dict)
     assert cost["chosen"]["cycles"] < 0.5 * cost["window"]["cycles"]
     assert len(artifact.samples) == min(6 + KEPT_STEPS, 4 * 50 // 4)
-    assert any(line.startswith("stream    4 frames per run") for line in lines(profile(artifact)))
+    measured = profile(artifact)
+    assert any(line.startswith("stream    4 frames per run") for line in lines(measured))
+    assert measured.cycles
+    assert [run.cycles for run in measured.later] == pytest.approx([measured.cycles] * 7, rel=0.01)
+
+
+def test_a_profile_checks_later_runs_too(
+    made: tuple[Artifact, dict[str, object], str], tmp_path: Path
+) -> None:
+    """The C whose memory of the input does not move on computes the first run right."""
+    artifact, _, _ = made
+    damaged = replace(artifact, path=Path(shutil.copytree(artifact.path, tmp_path / "damaged")))
+    source = damaged.firmware / "lib" / artifact.manifest.name / f"{artifact.manifest.name}.c"
+    text = source.read_text()
+    moves = re.search(r"(fn_copy_words|memmove)\(y, kept \+", text)
+    assert moves
+    source.write_text(f"{text[: moves.start()]}if (0) {text[moves.start() :]}")
+    with pytest.raises(VerificationError, match=r"something else on a simulated cortex-m4f in run [2-8]: "):
+        profile(damaged)
 
 
 def test_its_hops_are_the_recordings(made: tuple[Artifact, dict[str, object], str]) -> None:

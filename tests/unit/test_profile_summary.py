@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from firmnet.manifest import CascadeEntry
-from firmnet.profile import HEADS, LayerProfile, OneByOne, Profile, lines, plot, rows
+from firmnet.profile import HEADS, LaterRun, LayerProfile, OneByOne, Profile, lines, plot, rows
 
 CONV = LayerProfile("conv", "conv2d", 2_000, 3_000, 4_000, 2.0, 150, 1_600, 40)
 SCORES = LayerProfile("scores", "softmax", 0, 500, 1_000, None, 1_024, 24, 60)
@@ -101,6 +101,31 @@ def test_cascades_are_told_with_their_cost() -> None:
         "          against layers one by one: +40 cycles (+0.80%), -600 B of arena, +100 B of flash",
     ]
     assert not any("cascades" in line for line in lines(PROFILE))
+
+
+@pytest.mark.parametrize(
+    ("profile", "later", "told"),
+    [
+        (
+            PROFILE,
+            ((3_510, 5_040), (3_510, 5_040)),
+            "5,040 cycles in the first, as many in each of the next 2",
+        ),
+        (PROFILE, ((3_500, 5_000),), "5,040 cycles in the first, 5,000 in each of the next 1"),
+        (
+            PROFILE,
+            ((1, 5_040), (1, 5_060)),
+            "5,040 cycles in the first, 5,040 to 5,060 in each of the next 2",
+        ),
+        (M7, ((3_512, None),), "3,510 instructions in the first, 3,512 in each of the next 1"),
+    ],
+    ids=["alike", "less", "varying", "m7"],
+)
+def test_what_later_runs_take_is_told(
+    profile: Profile, later: tuple[tuple[int, int | None], ...], told: str
+) -> None:
+    assert f"steps     {told}" in lines(replace(profile, later=tuple(LaterRun(*run) for run in later)))
+    assert not any(line.startswith("steps") for line in lines(profile))
 
 
 def test_unaligned_loads_are_told() -> None:

@@ -53,14 +53,14 @@ class ProfiledImage:
         return sum(self.sections.get(f".model.{part}", 0) for part in parts)
 
 
-def build(model: Model, sample: Array, core: str) -> ProfiledImage:
-    """Compile and link `model` for `core` with the bytes of one sample of all its inputs side by side.
+def build(model: Model, samples: Array, core: str) -> ProfiledImage:
+    """Compile and link `model` for `core` with samples, the bytes of all its inputs side by side.
 
     Raises UserError with the compiler's output when it does not build.
     """
     folder = assets("templates") / "profile"
     files = {f"model/{name}": text for name, text in model.files.items() if name.endswith((".c", ".h"))}
-    values = sample.ravel().tolist()
+    values = samples.ravel().tolist()
     rows = [values[i : i + VALUES_PER_ROW] for i in range(0, len(values), VALUES_PER_ROW)]
     files["profile_subject.h"] = render(
         "profile/profile_subject.h.j2", name=model.name, rows=rows, sample_bytes=len(values)

@@ -1,6 +1,6 @@
 """What does a model cost on its core? Cycles, instructions, memory: of each layer and of the whole."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from ..codegen.blocks import cascade_entry
 from ..codegen.model import Library, library
 from ..devices.runner import Model, from_artifact
 from ..errors import UserError, VerificationError
-from ..interpret import run_int
+from ..interpret import Stepper
 from ..ir import Array, Graph, wrapped
 from ..manifest import CascadeEntry, StreamEntry, stream_of
 from ..ops import OPS
@@ -22,11 +22,13 @@ from ..targets import Board, Isa, core_named, isa
 from .cycles import Cost, Instruction, cost, decode
 from .image import RAM_ORIGIN, ProfiledImage, build
 from .recorders import UNAVAILABLE, BasicBlock, LoadRecorder, Loads, record_edges
-from .simulate import CPU_MODELS, Noted, SimulatedRun, Stretch, simulate
+from .simulate import CPU_MODELS, Noted, SimulatedRun, Stretch, simulate, simulate_runs
 
 MODELLED = ("cortex-m4", "cortex-m4f")
 """Cores whose cycles cycles.py knows; of the others only instructions are counted."""
 FLASH_SECTIONS = ("text", "weights", "tables", "data")
+RUNS = 8
+"""Of a model that remembers, from a reset on."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Profile:
     to a run of its own. `unaligned_cycles`, not in `cycles`: what loads from odd addresses would add (None:
     not measured). What belongs to a board is None where there is none, `one_by_one` without cascades.
     `clock_hz` is the official core's, `baremetal_clock_hz` that of our own build on the same chip
-    (None where it is the same). Of `arena_bytes`, `state_bytes` are remembered from run to run. `stream`: of
-    a model that is given a hop of a signal per run.
+    (None where it is the same). Of `arena_bytes`, `state_bytes` are remembered from run to run, and `later`
+    is what the next runs took. `stream`: of a model that is given a hop of a signal per run.
     """
 
     name: str
@@ -93,6 +95,15 @@ class Profile:
     baremetal_latency_ms: float | None = None
     state_bytes: int = 0
     stream: StreamEntry | None = None
+    later: "tuple[LaterRun, ...]" = ()
+
+
+@dataclass(frozen=True)
+class LaterRun:
+    """A run() behind the first since a reset; `cycles` is None on cores that are not modelled."""
+
+    instructions: int
+    cycles: int | None
 
 
 @dataclass(frozen=True)
@@ -118,13 +129,15 @@ class KnownLayer:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to profile: its C, its layers, and one sample with what the oracle makes of it, as bytes."""
+    """A model to profile: its C, its layers, and `samples` (runs, bytes), one or, of a model that remembers,
+    several, with what the oracle makes of them from a reset on.
+    """
 
     model: Model
     entries: tuple[KnownLayer, ...]
     arena_bytes: int
     lower_bound_bytes: int
-    sample: Array
+    samples: Array
     expected: Array
     cascades: tuple[CascadeEntry, ...]
     one_by_one: Library | None
@@ -146,13 +159,15 @@ def profile(artifact: Artifact | str | Path, board: Board | None = None, core: s
     own = isa(artifact.board.chip.core)
     edges = artifact.manifest.inputs
     samples = wrapped(artifact.samples, len(edges))
-    sample = [edge.stored(x[:1])[0] for edge, x in zip(edges, samples, strict=True)]
+    count = _runs(artifact.graph)
+    stored = (edge.stored(x[:count]) for edge, x in zip(edges, samples, strict=True))
+    given = [*zip(*stored, strict=True)]
     if isa(core) is own:
-        subject = _subject_of(artifact, own, sample)
+        subject = _subject_of(artifact, own, given)
     else:
         limit = artifact.manifest.ram_limit_bytes
         made = library(artifact.graph, isa=isa(core), ram_limit_bytes=limit)
-        subject = _subject(artifact.graph, made, isa(core), sample)
+        subject = _subject(artifact.graph, made, isa(core), given)
     return _measure(subject, core, target)
 
 
@@ -166,9 +181,16 @@ def profile_graph(
     _check_simulated(core)
     rng = np.random.default_rng(seed)
     tensors = [graph.tensors[port.tensor] for port in graph.inputs]
-    inputs = [rng.integers(t.dtype.low, t.dtype.high + 1, t.shape).astype(t.dtype.numpy) for t in tensors]
+    given = [
+        tuple(rng.integers(t.dtype.low, t.dtype.high + 1, t.shape).astype(t.dtype.numpy) for t in tensors)
+        for _ in range(_runs(graph))
+    ]
     made = library(graph, isa=isa(core), ram_limit_bytes=ram_limit_bytes)
-    return _measure(_subject(graph, made, isa(core), inputs), core, None)
+    return _measure(_subject(graph, made, isa(core), given), core, None)
+
+
+def _runs(graph: Graph) -> int:
+    return RUNS if graph.states else 1
 
 
 def _check_simulated(core: str) -> None:
@@ -177,7 +199,7 @@ def _check_simulated(core: str) -> None:
         raise UserError(f"there is no simulator of a {core}: profile it as one of {', '.join(CPU_MODELS)}")
 
 
-def _subject_of(artifact: Artifact, isa: Isa, sample: Sequence[Array]) -> Subject:
+def _subject_of(artifact: Artifact, isa: Isa, given: Sequence[Sequence[Array]]) -> Subject:
     made = artifact.manifest
     return Subject(
         from_artifact(artifact),
@@ -186,17 +208,17 @@ def _subject_of(artifact: Artifact, isa: Isa, sample: Sequence[Array]) -> Subjec
         ),
         made.arena_bytes,
         made.lower_bound_bytes,
-        _bytes(sample),
-        _bytes(_outputs(artifact.graph, sample)),
+        _bytes(given),
+        _bytes(_outputs(artifact.graph, given)),
         made.cascades,
         library(artifact.graph, isa=isa, cascades=()) if made.cascades else None,
         made.stream,
     )
 
 
-def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> Subject:
-    outputs = _outputs(graph, inputs)
-    input_bytes, output_bytes = (tuple(x.nbytes for x in arrays) for arrays in (inputs, outputs))
+def _subject(graph: Graph, made: Library, isa: Isa, given: Sequence[Sequence[Array]]) -> Subject:
+    outputs = _outputs(graph, given)
+    input_bytes, output_bytes = (tuple(x.nbytes for x in arrays[0]) for arrays in (given, outputs))
     layer_bytes = tuple(layer.byte_count for layer in made.layers)
     return Subject(
         Model(graph.name, dict(made.files), input_bytes, output_bytes, layer_bytes),
@@ -212,7 +234,7 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
         ),
         made.program.arena_bytes,
         made.program.lower_bound_bytes,
-        _bytes(inputs),
+        _bytes(given),
         _bytes(outputs),
         tuple(map(cascade_entry, made.program.cascades)),
         library(graph, isa=isa, cascades=()) if made.program.cascades else None,
@@ -220,14 +242,18 @@ def _subject(graph: Graph, made: Library, isa: Isa, inputs: Sequence[Array]) -> 
     )
 
 
-def _outputs(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
-    """Of the first run after a reset, as stored."""
-    return wrapped(run_int(graph, *inputs), len(graph.outputs))
+def _outputs(graph: Graph, given: Sequence[Sequence[Array]]) -> list[list[Array]]:
+    """Of each run from a reset on, as stored."""
+    step, found = Stepper(graph), []
+    for inputs in given:
+        values = step(*inputs)
+        found.append([values[port.tensor] for port in graph.outputs])
+    return found
 
 
-def _bytes(arrays: Sequence[Array]) -> Array:
-    """Side by side, uint8 (bytes,)."""
-    return np.frombuffer(b"".join(x.tobytes() for x in arrays), np.uint8)
+def _bytes(runs: Sequence[Sequence[Array]]) -> Array:
+    """Those of each run side by side, uint8 (runs, bytes)."""
+    return np.stack([np.frombuffer(b"".join(x.tobytes() for x in arrays), np.uint8) for arrays in runs])
 
 
 @dataclass(frozen=True)
@@ -239,10 +265,11 @@ class _Figures:
     costs: tuple[Cost, ...]
     stacks: tuple[int, ...]
     loads: tuple[Loads, ...] | None
+    later: tuple[Cost, ...]
 
 
 def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
-    image = build(subject.model, subject.sample, core)
+    image = build(subject.model, subject.samples, core)
     seen = _run(subject, image, core)
     modelled = core in MODELLED
     cycles = seen.total.cycles if modelled else None
@@ -285,6 +312,7 @@ def _measure(subject: Subject, core: str, board: Board | None) -> Profile:
         baremetal_clock_hz=own_hz,
         baremetal_latency_ms=cycles / own_hz * 1e3 if cycles and own_hz else None,
         stream=subject.stream,
+        later=tuple(LaterRun(run.instructions, run.cycles if modelled else None) for run in seen.later),
     )
 
 
@@ -292,7 +320,7 @@ def _one_by_one(subject: Subject, core: str) -> OneByOne | None:
     if subject.one_by_one is None:
         return None
     model = replace(subject.model, files=dict(subject.one_by_one.files))
-    image = build(model, subject.sample, core)
+    image = build(model, subject.samples, core)
     (whole,) = _checked(
         subject, core, simulate(image, core, subject.model.output_bytes, record_edges)
     ).regions
@@ -336,7 +364,9 @@ def _flash_bytes(entry: KnownLayer, image: ProfiledImage) -> int:
 
 
 def _run(subject: Subject, image: ProfiledImage, core: str) -> _Figures:
-    """One run without an observer for the whole, one cut into pieces of layers, one that looks at loads."""
+    """One run without an observer for the whole, one cut into pieces of layers, one that looks at loads; of a
+    model that remembers several in a row.
+    """
 
     @cache
     def block(at: BasicBlock) -> tuple[Instruction, ...]:
@@ -352,7 +382,20 @@ def _run(subject: Subject, image: ProfiledImage, core: str) -> _Figures:
         tuple(sum((cost(region.noted, block) for region in regions), Cost(0, 0)) for regions in cut),
         tuple(max(region.stack_bytes for region in regions) for regions in cut),
         _loads(subject, image, core),
+        tuple(_later(subject, image, core, block)),
     )
+
+
+def _later(
+    subject: Subject, image: ProfiledImage, core: str, block: Callable[[BasicBlock], tuple[Instruction, ...]]
+) -> Iterator[Cost]:
+    """What each run but the first takes, every one checked."""
+    count = len(subject.samples)
+    runs = simulate_runs(image, core, count, subject.model.output_bytes, record_edges) if count > 1 else []
+    for number, run in enumerate(runs):
+        (whole,) = _checked(subject, core, run, number).regions
+        if number:
+            yield cost(whole.noted, block)
 
 
 def _by_layer(subject: Subject, run: SimulatedRun[Noted]) -> list[list[Stretch[Noted]]]:
@@ -366,7 +409,7 @@ def _loads(subject: Subject, image: ProfiledImage, core: str) -> tuple[Loads, ..
         run = simulate(image, core, subject.model.output_bytes, _load_recorder, observed=True)
     except (VerificationError, *UNAVAILABLE):
         return None
-    if not np.array_equal(run.output, subject.expected):
+    if not np.array_equal(run.output, subject.expected[0]):
         return None
     cut = _by_layer(subject, run)
     return tuple(sum((region.noted for region in regions), Loads(0, 0)) for regions in cut)
@@ -376,13 +419,15 @@ def _load_recorder(cpu: unicorn.Uc) -> LoadRecorder:
     return LoadRecorder(cpu, RAM_ORIGIN)
 
 
-def _checked(subject: Subject, core: str, run: SimulatedRun[Noted]) -> SimulatedRun[Noted]:
-    """Refuse to profile wrong results."""
-    wrong = int(np.count_nonzero(run.output != subject.expected))
+def _checked(subject: Subject, core: str, run: SimulatedRun[Noted], number: int = 0) -> SimulatedRun[Noted]:
+    """Refuse to profile wrong results, of the run of this number."""
+    expected = subject.expected[number]
+    wrong = int(np.count_nonzero(run.output != expected))
     if wrong:
+        when = f" in run {number + 1}" if number else ""
         raise VerificationError(
-            f"{subject.model.name} computes something else on a simulated {core}: {wrong} of "
-            f"{subject.expected.size} bytes of the outputs differ from the oracle's; "
+            f"{subject.model.name} computes something else on a simulated {core}{when}: {wrong} of "
+            f"{expected.size} bytes of the outputs differ from the oracle's; "
             "`firmnet verify --layers` names the first wrong layer"
         )
     return run

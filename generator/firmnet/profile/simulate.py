@@ -1,7 +1,7 @@
-"""What does an image execute? One inference in Unicorn, from reset, cut where pieces of layers end."""
+"""What does an image execute? Inferences in Unicorn, from reset, cut where pieces of layers end."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -71,7 +71,19 @@ def simulate(
 
     Raises VerificationError when the image faults or does not come to its end.
     """
-    return _Simulation(image, core, observed=observed).run(output_bytes, recorder)
+    (run,) = _Simulation(image, core, observed=observed).runs(1, output_bytes, recorder)
+    return run
+
+
+def simulate_runs(
+    image: ProfiledImage,
+    core: str,
+    count: int,
+    output_bytes: Sequence[int],
+    recorder: Callable[[unicorn.Uc], Recorder[Noted]],
+) -> list[SimulatedRun[Noted]]:
+    """So many calls of run() after reset, each on the next sample of the image; errors as in `simulate`."""
+    return [*_Simulation(image, core, count=count).runs(count, output_bytes, recorder)]
 
 
 FN_OUTPUT_BYTES = 24
@@ -81,7 +93,7 @@ FN_OUTPUT_BYTES = 24
 class _Simulation:
     """A core that has just come out of reset."""
 
-    def __init__(self, image: ProfiledImage, core: str, *, observed: bool) -> None:
+    def __init__(self, image: ProfiledImage, core: str, *, observed: bool = False, count: int = 1) -> None:
         self.image = image
         self.cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.cpu.ctl_set_cpu_model(CPU_MODELS[core])
@@ -92,22 +104,36 @@ class _Simulation:
         for segment in image.segments:
             self.cpu.mem_write(segment.address, segment.content)
         self.cpu.mem_write(image.symbols["profile_layers"], struct.pack("<I", observed))
+        self.cpu.mem_write(image.symbols["profile_runs"], struct.pack("<I", count))
         stack_top, reset = struct.unpack("<II", self.cpu.mem_read(FLASH_ORIGIN, 8))
         self.cpu.reg_write(arm_const.UC_ARM_REG_SP, stack_top)
         self.cpu.reg_write(arm_const.UC_ARM_REG_PC, reset)
 
-    def run(
-        self, output_bytes: Sequence[int], recorder: Callable[[unicorn.Uc], Recorder[Noted]]
-    ) -> SimulatedRun[Noted]:
-        mark = self.image.symbols["sim_mark"] & ~1
-        self._advance(mark)
+    def runs(
+        self, count: int, output_bytes: Sequence[int], recorder: Callable[[unicorn.Uc], Recorder[Noted]]
+    ) -> Iterator[SimulatedRun[Noted]]:
+        self._pass_mark()
+        recording = recorder(self.cpu)
+        for number in range(count):
+            if number:
+                self._pass_mark()  # that behind the run before
+                self._pass_mark()
+            yield self._run(output_bytes, recording)
+
+    def _pass_mark(self) -> None:
+        """To the next mark, and through it."""
+        self._advance(self._mark)
+        self.cpu.reg_write(arm_const.UC_ARM_REG_PC, self._register("LR"))
+
+    def _run(self, output_bytes: Sequence[int], recording: Recorder[Noted]) -> SimulatedRun[Noted]:
         self._advance(self._word("profile_run") & ~1)
         end = self._register("LR") & ~1
         top = self._register("SP")
-        recording = recorder(self.cpu)
+        recording.end(self._register("PC"))
+        recording.take()
         regions = []
         self._paint()
-        while self._advance(mark, end) == mark:
+        while self._advance(self._mark, end) == self._mark:
             layer = self._register("R0") - FIRST_LAYER_MARK
             regions.append(Stretch(layer, recording.take(), self._painted(top)))
             # The mark itself is not part of any layer: go on where it would return to.
@@ -117,6 +143,10 @@ class _Simulation:
         regions.append(Stretch(None, recording.take(), self._painted(top)))
         outputs = b"".join(self._output(i, size) for i, size in enumerate(output_bytes))
         return SimulatedRun(np.frombuffer(outputs, np.uint8), tuple(regions))
+
+    @property
+    def _mark(self) -> int:
+        return self.image.symbols["sim_mark"] & ~1
 
     def _output(self, number: int, size: int) -> bytes:
         """An output, by the pointer in its fn_output."""

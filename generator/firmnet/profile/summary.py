@@ -107,7 +107,14 @@ def _time(p: Profile) -> Iterator[str]:
 
 def _states(p: Profile) -> Iterator[str]:
     if p.state_bytes:
-        yield f"states    {p.state_bytes:,} B of the arena are remembered; every step costs the same"
+        yield f"states    {p.state_bytes:,} B of the arena are remembered"
+    if p.later:
+        unit = "instructions" if p.cycles is None else "cycles"
+        first = p.instructions if p.cycles is None else p.cycles
+        counted = sorted(run.instructions if run.cycles is None else run.cycles for run in p.later)
+        least, most = counted[0], counted[-1]
+        took = f"{least:,} to {most:,}" if least < most else "as many" if most == first else f"{most:,}"
+        yield f"steps     {first:,} {unit} in the first, {took} in each of the next {len(counted)}"
 
 
 def _ms(latency: float) -> str:
