@@ -1,8 +1,9 @@
 """In which order do workers take the tests? A file is one piece of work, and the longest come first.
 
 What one worker begins last, the other waits for: so the files below, which take minutes, are begun first, and
-the op matrix, which grows with every op, is cut into pieces by op. Tests of boards mostly wait, those of
-ops compile: they come by turns, so that one worker's compilers have the core on which another one waits.
+the op matrix, which grows with every op, is cut into pieces by op. All that is done with an op's rows is one
+piece, so that what they should give is computed once. Tests of boards mostly wait, those of ops compile: they
+come by turns, so that one worker's compilers have the core on which another one waits.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 LONGEST = (
+    "tests/ops::conv2d",
     "tests/ops/test_random_modules.py",
     "tests/e2e/test_stock_boards.py",
     "tests/ops/test_cascades.py",
@@ -32,18 +34,19 @@ LONGEST = (
 WAITING = ("tests/e2e/", "tests/hil/", "tests/link/")
 LAST = "tests/unit/"
 BY_OP = ("test_matrix.py", "test_candidates.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
-"""Files whose tests build one program for each op; a test's parameters begin with the op's name."""
+"""Files whose tests build programs of an op's rows; a test's parameters begin with the op's name."""
+OF_OP = "tests/ops::"
 BY_TEST = "test_random_graphs.py"
 """Every test builds programs of its own."""
 
 
 def piece_of_work(nodeid: str) -> str:
-    """What one worker does in a row: the tests of a file, or those of an op in it, or one of them."""
+    """What one worker does in a row: the tests of a file, those of an op in several, or one of them."""
     file, _, test = nodeid.partition("::")
     if file.endswith(BY_TEST):
         return nodeid
     op = test.partition("[")[2].split("-")[0].rstrip("]")
-    return f"{file}::{op}" if file.endswith(BY_OP) else file
+    return OF_OP + op if op and file.endswith(BY_OP) else file
 
 
 def in_turn(pieces: Iterable[str]) -> list[str]:

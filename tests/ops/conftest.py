@@ -13,23 +13,18 @@ from firmnet.devices.runner import Request, from_graph
 from firmnet.targets import Isa
 
 
-def on_core(rows: Sequence[Row], machine: str) -> Outputs:
-    isa = Isa.SCALAR if machine == MACHINES["core_m3"] else Isa.DSP
-    models = together([from_graph(row.graph, isa=isa) for row in rows])
-    image = core.image(models, machine, cflags=WARNINGS)
+def on_core(rows: Sequence[Row]) -> Outputs:
+    """As firmware is compiled."""
+    models = together([from_graph(row.graph, isa=Isa.DSP) for row in rows])
+    image = core.image(models, MACHINES["core"], cflags=WARNINGS)
     answers = image.ask([Request(row.graph.name, row.inputs) for row in rows])
     return {row.id: answer.outputs for row, answer in zip(rows, answers, strict=True)}
 
 
 @pytest.fixture(scope="session")
-def matrix() -> Callable[[str, str], Outputs]:
-    """(device, op) → row id → outputs int8 (N, bytes); built and run once, only for ops that are asked for.
+def matrix() -> Callable[[str], Outputs]:
+    """Op → row id → outputs int8 (N, bytes); built and run once, only for ops that are asked for.
 
     An image per op: an op that changes is compiled anew alone, however many there are.
     """
-
-    def outputs(device: str, op: str) -> Outputs:
-        rows = rows_of(op)
-        return on_core(rows, MACHINES[device])
-
-    return cache(outputs)
+    return cache(lambda op: on_core(rows_of(op)))

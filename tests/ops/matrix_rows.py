@@ -11,16 +11,17 @@ from casework import Case
 from firmnet.devices.device import side_by_side
 from firmnet.interpret import run_int
 from firmnet.ir import Array, Graph, Node, Port, Tensor, wrapped
+from firmnet.kernels import Choice, choices
 from firmnet.ops import OPS, Op
+from firmnet.targets import Isa
 
 RANDOM_INPUTS = 100
 EXTREMES = 6
 """The last ones of a row."""
+FEW = [*range(12), *range(-EXTREMES, 0)]
+"""Of a row's inputs, where all would take long: random ones and the extremes."""
 MACHINES = {"core": "mps2-an386", "core_m3": "mps2-an385", "core_m7": "mps2-an500", "core_m33": "mps2-an505"}
-"""Device in a test id → emulated machine; the M3 has no DSP extension."""
-OF_EVERY_ROW = ("core", "core_m3")
-"""With and without the extension; of all other cores see test_other_cores.py."""
-
+"""Device in a test id → emulated machine; the M3 has no DSP extension. The matrix runs on "core"."""
 Outputs = Mapping[str, Array]
 """Row id → int8 (N, output bytes)."""
 
@@ -57,14 +58,35 @@ class Row:
     @cached_property
     def expected(self) -> Array:
         """What the oracle says, int8 (N, output bytes)."""
-        outputs = [wrapped(run_int(self.graph, *self.split(x)), len(self.graph.outputs)) for x in self.inputs]
-        return side_by_side([np.stack([y.ravel() for y in each]) for each in zip(*outputs, strict=True)])
+        return self._computed(self.inputs)
+
+    @cached_property
+    def few(self) -> Array:
+        return self.inputs[FEW]
+
+    @cached_property
+    def expected_of_few(self) -> Array:
+        return self._computed(self.few)
+
+    @cached_property
+    def ways(self) -> list[Choice]:
+        """All kernels that can compute it, the cheapest first: it runs on cores with the DSP extension."""
+        return choices(self.op.name, self.case.call, Isa.DSP)
+
+    @property
+    def plain(self) -> Choice:
+        """What runs on cores without the extension."""
+        return next(way for way in self.ways if way.kernel.isa is Isa.SCALAR)
 
     def split(self, x: Array) -> list[Array]:
         """One row of `inputs` as one array per input tensor."""
         ends = np.cumsum([tensor.byte_count for tensor in self._given])
         parts = zip(np.split(x, ends[:-1]), self._given, strict=True)
         return [np.ascontiguousarray(part).view(t.dtype.numpy).reshape(t.shape) for part, t in parts]
+
+    def _computed(self, inputs: Array) -> Array:
+        outputs = [wrapped(run_int(self.graph, *self.split(x)), len(self.graph.outputs)) for x in inputs]
+        return side_by_side([np.stack([y.ravel() for y in each]) for each in zip(*outputs, strict=True)])
 
     @property
     def _given(self) -> list[Tensor]:

@@ -1,6 +1,7 @@
 """Is every op, in every case, the same on a core, bit for bit, and close to what it means in float?
 
-On this machine test_sanitizers.py compares the same rows.
+As firmware is compiled, by the cheapest kernel. By others the same rows run in test_candidates.py, on this
+machine in test_sanitizers.py; some of them run on other cores in test_other_cores.py.
 """
 
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
-from matrix_rows import OF_EVERY_ROW, ROWS, Outputs, Row
+from matrix_rows import EXTREMES, ROWS, Outputs, Row
 
 from firmnet.ir import wrapped
 from firmnet.ops import OPS
@@ -35,10 +36,9 @@ every_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row
 every_op = pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in IN_MATRIX])
 
 
-@pytest.mark.parametrize("device", OF_EVERY_ROW)
 @every_row
-def test_bit_exact(row: Row, device: str, matrix: Callable[[str, str], Outputs]) -> None:
-    np.testing.assert_array_equal(matrix(device, row.op.name)[row.id], row.expected)
+def test_bit_exact(row: Row, matrix: Callable[[str], Outputs]) -> None:
+    np.testing.assert_array_equal(matrix(row.op.name)[row.id], row.expected)
 
 
 @every_row
@@ -51,11 +51,13 @@ def test_output_varies(row: Row) -> None:
 def test_integers_track_float(row: Row) -> None:
     """Within half a step of rounding the result, half a step of rounding the constants.
 
-    What is no number (0 / 0) may become any. What a recurrent layer rounds, its next step reads.
+    A third of the inputs, and the extremes. What is no number (0 / 0) may become any. What a recurrent layer
+    rounds, its next step reads.
     """
     outputs, most = row.case.call.outputs, drift(row)
     constants = [tensor.real for tensor in row.case.call.inputs if tensor.data is not None]
-    for x, expected in zip(row.inputs, row.expected, strict=True):
+    some = [*range(0, len(row.inputs) - EXTREMES, 3), *range(-EXTREMES, 0)]
+    for x, expected in zip(row.inputs[some], row.expected[some], strict=True):
         parts = zip(row.split(x), row.case.call.inputs, strict=False)  # activations come first
         real = [tensor.q.to_real(part) for part, tensor in parts]
         made = wrapped(row.op.run_float(row.case.call, *real, *constants), len(outputs))

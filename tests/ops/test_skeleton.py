@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from matrix_rows import OF_EVERY_ROW
 
 REPO = Path(__file__).parents[2]
 SKELETON = REPO / "docs" / "skeleton"
@@ -47,14 +46,13 @@ def test_it_is_new_files_only() -> None:
     assert [path for path in files() if (REPO / path).exists()] == []
 
 
-@pytest.mark.parametrize("device", OF_EVERY_ROW)
-def test_its_rows_are_bit_exact(device: str, output: str) -> None:
-    rows = re.findall(rf"test_bit_exact\[{OP}-\w+-{device}\] PASSED", output)
+def test_its_rows_are_bit_exact_on_a_core(output: str) -> None:
+    rows = re.findall(rf"test_bit_exact\[{OP}-\w+\] PASSED", output)
     assert len(rows) >= 4
 
 
 def test_its_rows_are_bit_exact_under_sanitizers(output: str) -> None:
-    assert re.search(rf"test_op_matrix\[{OP}-portable\] PASSED", output)
+    assert re.search(rf"test_op_matrix\[{OP}\] PASSED", output)
 
 
 def test_its_rule_means_what_pytorch_means(output: str) -> None:

@@ -15,7 +15,7 @@ from firmnet.devices import core, host
 from firmnet.devices.device import side_by_side
 from firmnet.devices.runner import Model, Request, Runner, from_graph
 from firmnet.ir import Array
-from firmnet.kernels.select import choices
+from firmnet.kernels.spec import KERNELS
 from firmnet.ops import OPS
 from firmnet.ops.spec import Stripe
 from firmnet.targets import Isa
@@ -37,6 +37,7 @@ class Piece:
 
     @cached_property
     def row(self) -> Row:
+        """The stripe as a row of its own."""
         label = f"{self.whole.case.label}_{self.rows.start}_{self.rows.stop}"
         return Row(self.whole.op, Case(label, self.stripe.call))
 
@@ -145,55 +146,58 @@ def test_later_rows_read_later_rows(row: Row) -> None:
 
 
 @every_row
-@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
-def test_weights_are_those_of_the_whole(row: Row, isa: Isa) -> None:
+def test_weights_are_those_of_the_whole(row: Row) -> None:
     """Of any one kernel, so that a layer's stripes, which all have the same, can share them."""
-    whole = packed(row, isa)
+    whole = packed(row)
     for piece in distinct(row, ways=5):
-        parts = packed(piece.row, isa)
+        parts = packed(piece.row)
         for label in whole.keys() & parts.keys():
             for name in {"weight", "bias", "table"} & parts[label].keys():
                 np.testing.assert_array_equal(parts[label][name], whole[label][name], err_msg=label)
 
 
-def packed(row: Row, isa: Isa) -> dict[str, dict[str, Array]]:
+def packed(row: Row) -> dict[str, dict[str, Array]]:
     """Constants in flash, by each kernel that can run the row."""
-    call = row.case.call
-    ways = choices(row.op.name, call, isa)
-    return {way.label: way.kernel.pack(way.call, row.op.prepare(way.call)) for way in ways}
+    return {way.label: way.kernel.pack(way.call, row.op.prepare(way.call)) for way in row.ways}
 
 
 @lru_cache(maxsize=1)
-def every_stripe(op: str, isa: Isa) -> list[tuple[Piece, Model]]:
-    """Each a model of its own; the same for the host and the core, which come one after the other."""
-    every = [piece for row in STRIPED if row.op.name == op for piece in built(row)]
-    return [(piece, from_graph(piece.row.graph, isa=isa)) for piece in every]
+def every_stripe(op: str) -> list[Piece]:
+    """Those that are compiled, for the host and the core, which come one after the other."""
+    return [piece for row in STRIPED if row.op.name == op for piece in built(row)]
 
 
-def wrong_ones(op: str, isa: Isa, build: Callable[[list[Model]], Runner]) -> list[str]:
+def by(isa: Isa, op: str) -> list[tuple[Piece, Model]]:
+    """Each a model of its own; with the DSP extension only those that it has other kernels for."""
+    return [
+        (piece, from_graph(replace(piece.row.graph, name=f"{isa.value}_{i}"), isa=isa))
+        for i, piece in enumerate(every_stripe(op))
+        if isa is Isa.SCALAR or piece.row.ways[0] != piece.row.plain
+    ]
+
+
+def wrong_ones(every: list[tuple[Piece, Model]], build: Callable[[list[Model]], Runner]) -> list[str]:
     """Which stripes do not give what the oracle says."""
-    every = every_stripe(op, isa)
-    program = build([model for _, model in every])
+    program = build(together([model for _, model in every]))
     answers = program.ask([Request(model.name, piece.bytes) for piece, model in every])
     return [
-        piece.row.id
-        for (piece, _), answer in zip(every, answers, strict=True)
+        f"{piece.row.id} as {model.name}"
+        for (piece, model), answer in zip(every, answers, strict=True)
         if not np.array_equal(answer.outputs, side_by_side([piece.expected]))
     ]
 
 
-@pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
 @every_op
-def test_on_host(op: str, isa: Isa) -> None:
-    assert not wrong_ones(op, isa, lambda models: host.executable(together(models), NOT_OPTIMIZED))
+def test_on_host(op: str) -> None:
+    every = [*by(Isa.SCALAR, op), *by(Isa.DSP, op)]
+    assert not wrong_ones(every, lambda models: host.executable(models, NOT_OPTIMIZED))
 
 
-@every_op
+@pytest.mark.parametrize("op", [op for op in ops_of(STRIPED) if any(k.isa is Isa.DSP for k in KERNELS[op])])
 def test_assembly_on_core(op: str) -> None:
-    def build(models: list[Model]) -> Runner:
-        return core.image(together(models), MACHINES["core"], cflags=NOT_OPTIMIZED)
-
-    assert not wrong_ones(op, Isa.DSP, build)
+    every = by(Isa.DSP, op)
+    assert every
+    assert not wrong_ones(every, lambda models: core.image(models, MACHINES["core"], cflags=NOT_OPTIMIZED))
 
 
 def stripe(row_id: str, rows: range) -> Stripe | None:
