@@ -15,7 +15,6 @@ LONGEST = (
     "tests/ops::conv2d",
     "tests/ops/test_random_modules.py",
     "tests/e2e/test_stock_boards.py",
-    "tests/ops/test_cascades.py",
     "tests/e2e/test_building.py",
     "tests/e2e/test_examples.py",
     "tests/e2e/test_usb_serial.py",
@@ -36,6 +35,8 @@ LAST = "tests/unit/"
 BY_OP = ("test_matrix.py", "test_candidates.py", "test_sanitizers.py", "test_stripes.py", "test_overlap.py")
 """Files whose tests build programs of an op's rows; a test's parameters begin with the op's name."""
 OF_OP = "tests/ops::"
+BESIDE = {"tests/ops/test_cascades.py": "tests/ops/test_random_modules.py"}
+"""Files that take what others have made: both are one piece."""
 BY_TEST = "test_random_graphs.py"
 """Every test builds programs of its own."""
 
@@ -46,7 +47,7 @@ def piece_of_work(nodeid: str) -> str:
     if file.endswith(BY_TEST):
         return nodeid
     op = test.partition("[")[2].split("-")[0].rstrip("]")
-    return OF_OP + op if op and file.endswith(BY_OP) else file
+    return OF_OP + op if op and file.endswith(BY_OP) else BESIDE.get(file, file)
 
 
 def in_turn(pieces: Iterable[str]) -> list[str]:

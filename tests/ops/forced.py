@@ -32,14 +32,14 @@ def forced(row: Row, way: Choice, name: str, *, separate: bool) -> Model:
     return from_graph(graph, isa=Isa.DSP, program=program, separate_buffers=separate)
 
 
-def cheapest(op: str) -> list[Way]:
-    """On a core with the DSP extension."""
-    return [(row, row.ways[0]) for row in rows_of(op)]
-
-
 def plain(op: str) -> list[Way]:
-    """On a core without the extension, where that is another kernel."""
-    return [(row, row.plain) for row in rows_of(op) if row.plain != row.ways[0]]
+    """What runs the op's rows on a core without the DSP extension."""
+    return [(row, row.plain) for row in rows_of(op)]
+
+
+def cheapest(op: str) -> list[Way]:
+    """On a core with the extension, where that is another kernel."""
+    return [(row, row.ways[0]) for row in rows_of(op) if row.ways[0] != row.plain]
 
 
 def dearer(op: str, turn: int) -> list[Way]:

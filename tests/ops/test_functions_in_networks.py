@@ -11,7 +11,7 @@ from compiler_warnings import WARNINGS
 from layered_networks import noise
 from matrix_rows import MACHINES
 from random_networks import Function
-from together import together
+from together import NOT_OPTIMIZED, together
 from torch import Tensor, nn
 
 from firmnet.devices import core, host
@@ -165,7 +165,9 @@ def test_is_bit_exact(device: str) -> None:
     isa = Isa.SCALAR if device == "core_m3" else Isa.DSP
     models = together([from_graph(graph, isa=isa) for graph in graphs()])
     build = (
-        host.executable(models) if device == "host" else core.image(models, MACHINES[device], cflags=WARNINGS)
+        host.executable(models, NOT_OPTIMIZED)
+        if device == "host"
+        else core.image(models, MACHINES[device], cflags=WARNINGS)
     )
     for graph in graphs():
         inputs = noise(graph, INPUTS)

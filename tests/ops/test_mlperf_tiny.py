@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
 from matrix_rows import MACHINES
+from together import NOT_OPTIMIZED
 
 from firmnet.api import load_model
 from firmnet.assets import assets
@@ -52,7 +53,7 @@ def checksums(name: str) -> Array:
 def on_host(*, isa: Isa) -> dict[str, Array]:
     graphs = {name: network(name)[0] for name in MACS}
     sources = {name: model_sources(graph, isa=isa) for name, graph in graphs.items()}
-    library = HostLibrary(sources, cflags=WARNINGS)
+    library = HostLibrary(sources, cflags=(*WARNINGS, *NOT_OPTIMIZED))
     return {
         name: np.array([[zlib.crc32(y.tobytes()) for y in model.run_layers(x)] for x in network(name)[1]])
         for name, model in library.models.items()

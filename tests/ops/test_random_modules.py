@@ -11,7 +11,7 @@ from casework import Case, activation, bias, output_scale, weight
 from compiler_warnings import WARNINGS
 from matrix_rows import MACHINES, Row, rows_of
 from random_networks import random_network
-from together import in_units, together
+from together import NOT_OPTIMIZED, in_units, together
 
 from firmnet.codegen.model import model_sources
 from firmnet.devices import core, host
@@ -61,7 +61,7 @@ def noise(seed: int) -> Array:
 
 def on_host() -> dict[int, Array]:
     sources = {f"random_{seed}": model_sources(integer(seed), isa=Isa.SCALAR) for seed in SEEDS}
-    library = host.HostLibrary(in_units(sources), cflags=WARNINGS)
+    library = host.HostLibrary(in_units(sources), cflags=(*WARNINGS, *NOT_OPTIMIZED))
     return {seed: np.stack([library.run(f"random_{seed}", x) for x in noise(seed)]) for seed in SEEDS}
 
 

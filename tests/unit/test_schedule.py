@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
-from schedule import BY_OP, LAST, LONGEST, OF_OP, WAITING, in_turn, piece_of_work
+from schedule import BESIDE, BY_OP, LAST, LONGEST, OF_OP, WAITING, in_turn, piece_of_work
 
 TESTS = Path(__file__).parents[1]
 
 
 def test_every_named_file_is_there() -> None:
-    named = [name for name in (*LONGEST, *WAITING, LAST) if not name.startswith(OF_OP)]
+    named = [
+        name for name in (*LONGEST, *WAITING, *BESIDE, *BESIDE.values(), LAST) if not name.startswith(OF_OP)
+    ]
     missing = [name for name in named if not (TESTS.parent / name).exists()]
     missing += [name for name in BY_OP if not (TESTS / "ops" / name).exists()]
     assert not missing
@@ -21,6 +23,7 @@ def test_every_named_file_is_there() -> None:
         ("tests/e2e/test_cli.py::test_help", "tests/e2e/test_cli.py"),
         ("tests/ops/test_matrix.py::test_bit_exact[softmax-rows_5]", "tests/ops::softmax"),
         ("tests/ops/test_sanitizers.py::test_op_matrix[softmax]", "tests/ops::softmax"),
+        ("tests/ops/test_cascades.py::test_on_host[portable]", "tests/ops/test_random_modules.py"),
         ("tests/ops/test_sanitizers.py::test_planted_overflow_is_caught", "tests/ops/test_sanitizers.py"),
     ],
 )
