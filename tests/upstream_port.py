@@ -3,6 +3,7 @@
 Its configuration, terminal and clock are in e2e/stock/port/: what official builds of boards have beside.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -37,7 +38,12 @@ def upstream_elf() -> Path:
     """The port's firmware; UserError where its source cannot be had."""
     ours = b"".join(path.read_bytes() for path in sorted(OURS.iterdir()))
     key = hashlib.sha256(CHECKSUM.encode() + ours + repr(OPTIONS).encode()).hexdigest()
-    return kept_program(key, _made)
+    folder = os.open(OURS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # another worker may be building it at this moment
+        return kept_program(key, _made)
+    finally:
+        os.close(folder)
 
 
 def _made(scratch: Path) -> Path:

@@ -333,8 +333,8 @@ def stored(url: str) -> dict[str, bytes]:
 def test_a_board_takes_one_push_after_the_other(mixed: Artifact, upstream: str) -> None:
     """Also while somebody at the prompt holds the modules of the one before."""
     use, free = "import mixed as m, _firmnet\nimport mixed\nm.run()", list[int]()
-    for arch in ("armv6m", "python") * 2:
-        push(export_mpy(mixed, arch=arch), upstream, 115_200, romfs=False)
+    for made in [export_mpy(mixed, arch=arch) for arch in ("armv6m", "python")] * 2:
+        push(made, upstream, 115_200, romfs=False)
         said = run_on(upstream, f"import gc\ngc.collect()\nprint(gc.mem_free())\n{use}")
         free.append(int(said))
     # A stale pointer on the stack may hold one model a while; what nobody lets go of would add up.

@@ -14,6 +14,14 @@ typedef struct timer {
     volatile uint32_t mode, bits, unused2, prescaler, unused3[11], count0;
 } timer;
 
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+#define UART_INTENSET REGISTER(0x40002304)
+#define UART_RXDRDY (1 << 2)
+#define NVIC_ISER REGISTER(0xE000E100)
+#define NVIC_ICER REGISTER(0xE000E180)
+#define NVIC_ICPR REGISTER(0xE000E280)
+#define UART_IRQ (1 << 2)
+
 #define TIMER0 ((timer *)0x40008000)
 #define MICROSECONDS 4 /* 16 MHz / 2^4 */
 #define BITS_32 3
@@ -35,12 +43,24 @@ uintptr_t mp_hal_stdio_poll(uintptr_t wanted)
     return (kept == UART_RX_NO_CHAR ? 0 : wanted & MP_STREAM_POLL_RD) | (wanted & MP_STREAM_POLL_WR);
 }
 
+/* Until a key was pressed: interrupts are off, so it wakes and is not served. An emulator then takes no time of the host's. */
+static void sleep(void)
+{
+    __asm volatile("cpsid i");
+    UART_INTENSET = UART_RXDRDY;
+    NVIC_ISER = UART_IRQ;
+    __asm volatile("wfi");
+    NVIC_ICER = UART_IRQ;
+    NVIC_ICPR = UART_IRQ;
+    __asm volatile("cpsie i");
+}
+
 int mp_hal_stdin_rx_chr(void)
 {
     int c;
-    do {
-        c = key();
-    } while (c == UART_RX_NO_CHAR);
+    while ((c = key()) == UART_RX_NO_CHAR) {
+        sleep();
+    }
     return c;
 }
 
