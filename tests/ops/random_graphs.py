@@ -32,6 +32,7 @@ NUDGE, NUDGES = 1e-9, 12
 MANY = 400
 """Graphs in which a call is tried."""
 NAMES = ("x", "y", "z")
+PLAIN = {int, float, bool, str, type(None)}
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError)
 """How PyTorch refuses a call."""
 LEAPS = {name for family in FAMILIES.values() for name in family.calls if name in family.leaps}
@@ -63,7 +64,7 @@ class RandomGraph:
     Of a graph with states the samples are steps from a reset on. `default` and `named`: the types of
     activations it is to have (see quantize.apply). `calls`: the operators, and `text` all that was drawn, as
     people read it. `time`: the input's axis, in the model's own order, along which it is to be a stream, and
-    how many hops of the least at once.
+    how many hops of the least at once. `masked`: infinity keeps some softmax away from something.
     """
 
     seed: int
@@ -76,6 +77,7 @@ class RandomGraph:
     calls: tuple[str, ...]
     text: str
     time: tuple[int, int] | None = None
+    masked: bool = False
 
     @cached_property
     def optimized(self) -> Graph:
@@ -276,9 +278,12 @@ def _parted(arguments: tuple[Any, ...], of: Any, constant: Any) -> tuple[list[An
     """Positional arguments and keywords, activations and constants put in."""
 
     def resolved(argument: Any) -> Any:
-        if isinstance(argument, list):
+        kind = type(argument)
+        if kind in PLAIN:
+            return argument
+        if kind is list:
             return [resolved(each) for each in argument]
-        if isinstance(argument, At):
+        if kind is At:
             return of(argument)
         return constant(argument) if isinstance(argument, Constant) else argument
 
@@ -359,6 +364,7 @@ def finished(growing: Growing, time: tuple[int, int] | None = None) -> RandomGra
         tuple(made.name for made in growing.made),
         "\n".join([f"seed {growing.seed}", *growing.lines, said, asked]),
         time,
+        any(_masks(made.arguments) for made in growing.made),
     )
 
 

@@ -35,6 +35,7 @@ from firmnet.stream import follow, followed
 
 TRIES = 60
 """Of a graph."""
+SOME_SCALE = QParams((0.0625,), 0, Dtype.INT8)
 OFTEN = 12
 """So often is drawn what a graph must have, before another graph is."""
 FOLLOWERS = 6
@@ -263,13 +264,16 @@ class Streaming(Growing):
     axis: int = 0
     causal: bool = False
     axes: dict[int, int] = field(default_factory=dict)
+    scaled: dict[str, Tensor] = field(default_factory=dict)
+    """What was followed before, with the scale that it had then."""
 
     def accepts(self, built: list[Tensor]) -> bool:
         """Whether a stream may go on with these; if so, they are among what goes on with time, if they do."""
         begin, found = self.values[0].tensor, {}
         for i, tensor in enumerate(built):
             try:
-                timed = follow(_with_scales(self.builder.graph(begin, tensor)), self.axis, None).timed
+                graph = _with_scales(self.builder.graph(begin, tensor), self.scaled)
+                timed = follow(graph, self.axis, None).timed
             except UserError:
                 return False
             if tensor.name in timed:
@@ -289,14 +293,16 @@ class Streaming(Growing):
                 continue
 
 
-def _with_scales(graph: Graph) -> Graph:
-    """The float graph with some scale for each activation, which tells how integers would be rounded."""
-    some = {
-        name: replace(tensor, qparams=QParams((0.0625,), 0, Dtype.INT8))
-        for name, tensor in graph.tensors.items()
-        if tensor.data is None
-    }
-    return replace(graph, tensors={**graph.tensors, **some})
+def _with_scales(graph: Graph, known: dict[str, Tensor]) -> Graph:
+    """The float graph with some scale for each activation, which tells how integers would be rounded.
+
+    `known`: what had one before; what has one now is added.
+    """
+    for name, tensor in graph.tensors.items():
+        if tensor.data is None and (name not in known or known[name].shape != tensor.shape):
+            known[name] = replace(tensor, qparams=SOME_SCALE)
+    some = {name: known[name] if tensor.data is None else tensor for name, tensor in graph.tensors.items()}
+    return replace(graph, tensors=some)
 
 
 def _streaming(seed: int, draw: Draw) -> RandomGraph | None:
@@ -317,7 +323,7 @@ def _streaming(seed: int, draw: Draw) -> RandomGraph | None:
     for _ in range(draw.choice([0, 0, 1])):
         growing.step()
     made = finished(growing, (axis, draw.randint(1, 3)))
-    graph = _with_scales(made.optimized)
+    graph = _with_scales(made.optimized, {})
     try:
         found = followed(graph, axis, None)
     except UserError:

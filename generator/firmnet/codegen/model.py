@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -119,9 +119,7 @@ def library(
         f"{graph.name}_fingerprint.c": fingerprint_source(graph.name, fingerprint),
         "library.json": _library_json(graph.name),
     }
-    for header in _headers():
-        files[header.name] = header.read_text()
-    return Library(files, layers, program)
+    return Library({**files, **_headers()}, layers, program)
 
 
 def _movable(context: Mapping[str, Any], layers: tuple[Layer, ...], program: Program) -> Library:
@@ -136,14 +134,16 @@ def _movable(context: Mapping[str, Any], layers: tuple[Layer, ...], program: Pro
     files = {
         f"{name}.c": render("model/model.c.j2", **context),
         f"{name}_weights.h": render("stock/constants.h.j2", **context, constants=places),
-        **{path.name: path.read_text() for path in _headers()},
+        **_headers(),
         **{path: (assets("templates") / "stock" / path).read_text() for path in MOVABLE},
     }
     return Library(files, layers, program, bytes(constants) or bytes(WORD))
 
 
-def _headers() -> list[Path]:
-    return sorted((assets("templates") / "lib").glob("fn_*.h"))
+@cache
+def _headers() -> Mapping[str, str]:
+    """By name."""
+    return {path.name: path.read_text() for path in sorted((assets("templates") / "lib").glob("fn_*.h"))}
 
 
 def fingerprint_source(model: str, fingerprint: bytes) -> str:

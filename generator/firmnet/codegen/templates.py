@@ -24,7 +24,7 @@ def c_string(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The text without line ends and other controls: it cannot leave a comment that ends with its line."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def c_comment(text: str) -> str:
