@@ -93,12 +93,15 @@ class Pick(Op):
         return {"fill": level(call.output.q, call.attrs.fill)}
 
     def slide(self, call: Call, axis: int) -> Slide | None:
-        """Of one walk along the axis, with constants before and behind it."""
+        """Of one walk along the axis, with constants where it would be before and behind the input."""
         along = call.attrs.axes[axis]
         walks = [run for run in along if run.start != FILL]
         if len(walks) != 1 or walks[0].times != 1 or walks[0].step < 1:
             return None
-        (walk,), before = walks, sum(run.size for run in along[: along.index(walks[0])])
+        (walk,), at, size = walks, along.index(walks[0]), call.inputs[0].shape[axis]
+        before, behind = (sum(run.size for run in some) for some in (along[:at], along[at + 1 :]))
+        if (before and walk.start >= walk.step) or (behind and walk.last + walk.step < size):
+            return None  # they stand for values
         return Slide(axis, walk.step, walk.start - before * walk.step)
 
     def slid(self, call: Call, axis: int, places: int) -> PickAttrs:

@@ -30,6 +30,7 @@ def _rows() -> Iterator[tuple[str, Shape, PickAttrs]]:
     yield "replicated_channels", image, _of(image, {3: _padded(3, 2, 2, "edge")})
     yield "cropped", image, _of(image, {1: (Run(1, 3),), 2: (Run(2, 4),)})
     yield "cropped_and_padded", image, _of(image, {1: (Run(1, 4), Run(FILL, 2)), 3: (Run(1, 1),)}, 30.0)
+    yield "filled_at_the_end", (1, 9), _of((1, 9), {1: (Run(0, 7), Run(FILL, 2))}, 1.2)
     yield "backwards", image, _of(image, {2: (Run(6, 4, -2),), 3: (Run(2, 3, -1),)})
     for c in (1, 3, 4):
         yield f"enlarged_2x3_of_{c}", (1, 3, 5, c), _of((1, 3, 5, c), {1: _times(3, 2), 2: _times(5, 3)})
