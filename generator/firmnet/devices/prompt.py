@@ -41,6 +41,8 @@ ANSWER_CHARS, FEWEST_CHARS = 2048, 128
 """Characters of an answer that come at once where a line has damaged one, and on the worst line."""
 PAUSE_S = 1.0
 """The first wait for an answer, beside the time that the board needs."""
+PATIENCE_GROWS = 1.25
+"""After each silence: a bad line is asked often before time is up, a slow board is waited for at last."""
 
 HELPERS = (
     "from array import array\nfrom struct import pack\nfrom binascii import a2b_base64 as _d\n_o={}",
@@ -164,7 +166,7 @@ class BoardPrompt:
                 error = str(failed)
                 if times == COMPLAINTS or time.monotonic() > deadline:
                     raise
-                pause_s *= 1.5
+                pause_s *= PATIENCE_GROWS
             else:
                 if answer is not None:
                     del self._waiting[: len(batch)]
