@@ -48,6 +48,7 @@ from .stream import Recordings, followed, proven, read_recordings, rewritten
 from .targets import AskedRuntime, Board, find_port, known_boards, load_board, path_of
 from .verdict import Verdict
 from .verify import verify as compare
+from .written_out import written_out
 
 if TYPE_CHECKING:
     from .frontends import Imported
@@ -338,7 +339,7 @@ def compile(
         window_cost=_cost(quantized.graph, target, None, runtime) if recordings else None,
         lost=quantized.lost,
         found_ranges=quantized.found_ranges,
-        notes=imported.notes,
+        notes=(*imported.notes, *written_out(graph)),
         at_end=quantized.at_end,
         growing=quantized.growing,
     )

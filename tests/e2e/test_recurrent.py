@@ -27,6 +27,7 @@ from firmnet.ops.recurrent import RECURRENT_OPS
 from firmnet.passes import optimize
 from firmnet.quantize import apply, calibrate
 from firmnet.targets import Isa
+from firmnet.written_out import written_out
 
 STEPS = 7
 
@@ -75,6 +76,32 @@ def walks(graph: Graph) -> list[tuple[str, int, bool]]:
 
 def both(**options: Any) -> dict[str, Any]:
     return {"batch_first": True, "bidirectional": True, **options}
+
+
+class Written(nn.Module):
+    """A cell of one's own, in a loop over time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_x, self.of_h, self.last = nn.Linear(3, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.zeros(1, 4)
+        for step in x.unbind(1):
+            h = 0.5 * h + torch.sigmoid(self.of_x(step) + self.of_h(h))
+        scores: Tensor = self.last(h)
+        return scores
+
+
+def test_steps_that_become_layers_of_their_own_are_told() -> None:
+    """Of x there are ten, of h one less where it begins with zeros; nn.GRUCell in a loop is one layer."""
+    graph, _ = imported(Written(), 1, 10, 3)
+    of_x = next(node.name for node in graph.nodes if node.op == "linear")
+    (told,) = written_out(graph)
+    assert told.startswith(f"10 layers have the weights of {of_x!r}")
+    assert f"{9 * 12 + 8 * 16:,} bytes of flash are copies" in told
+    for few in (imported(Written(), 1, STEPS, 3), imported(Cells(), 1, 20, 3)):
+        assert written_out(few[0]) == ()
 
 
 @pytest.mark.parametrize(
