@@ -3,7 +3,7 @@
 from .ir import Graph, Node
 from .ops import OPS
 
-STEPS = 8
+TOLD_STEPS = 8
 """Layers with the same weights from which on that is told."""
 
 
@@ -14,7 +14,7 @@ def written_out(graph: Graph) -> tuple[str, ...]:
         if OPS[node.op].weighted:
             weight = graph.tensors[node.inputs[1]].values
             alike.setdefault((weight.shape, weight.tobytes()), []).append(node)
-    repeated = [nodes for nodes in alike.values() if len(nodes) >= STEPS]
+    repeated = [nodes for nodes in alike.values() if len(nodes) >= TOLD_STEPS]
     if not repeated:
         return ()
     most = max(repeated, key=len)
