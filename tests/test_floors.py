@@ -31,7 +31,7 @@ FLOORS = {
     1: ("ops",),
     2: ("kernels",),
     3: ("interpret", "plan", "graph_file", "manifest", "artifact", "provenance", "calls", "coverage"),
-    4: ("frontends", "passes", "quantize"),
+    4: ("frontends", "passes", "quantize", "written_out"),
     5: ("codegen", "stream"),
     6: ("build", "devices"),
     7: ("measured", "verdict", "verify", "inputs", "profile"),
