@@ -20,9 +20,11 @@ setup:
 demo: setup
 	@$(BIN)/firmnet demo
 
-# Half of the tests wait for boards: three workers keep two cores busy.
-test: lint
-	@$(BIN)/pytest -n 3 --dist loadfile
+# Half of the tests wait for boards: three workers keep two cores busy. Types are checked beside them.
+test: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	@$(BIN)/mypy & types=$$!; $(BIN)/pytest -n 3 --dist loadfile; tests=$$?; wait $$types && exit $$tests
 
 lint: setup
 	$(BIN)/ruff check

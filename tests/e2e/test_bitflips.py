@@ -15,7 +15,7 @@ from flipping import Flip, all_told, flips
 
 from firmnet.artifact import Artifact
 
-FLIPS = 40
+FLIPS = 24
 
 
 @pytest.fixture(scope="module")
