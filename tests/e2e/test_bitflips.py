@@ -15,7 +15,7 @@ from flipping import Flip, all_told, flips
 
 from firmnet.artifact import Artifact
 
-FLIPS = 24
+FLIPS = 40
 
 
 @pytest.fixture(scope="module")

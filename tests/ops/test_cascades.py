@@ -23,7 +23,7 @@ from firmnet.targets import Isa
 
 INPUTS = 6
 LONGEST = 6
-FEW, MANY = 12, 24
+FEW, MANY = 12, 32
 """Networks: sanitizers make compiling slow."""
 
 both_kernels = pytest.mark.parametrize("isa", [Isa.SCALAR, Isa.DSP], ids=["portable", "dsp_kernels"])
