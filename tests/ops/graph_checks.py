@@ -24,6 +24,7 @@ from firmnet.errors import GraphError, UserError, VerificationError
 from firmnet.interpret import Stepper, in_model_order, model_shape
 from firmnet.ir import Array, Graph, unwrapped
 from firmnet.ops import check_quantized
+from firmnet.ops.numbers import least_rows
 from firmnet.passes.drop_dead import drop_dead
 from firmnet.plan import least
 from firmnet.quantize import apply, calibrate
@@ -187,9 +188,15 @@ def _float_difference(made: RandomGraph, floats: SampleRuns) -> str:
 
 
 def _quantized(made: RandomGraph, floats: SampleRuns) -> Graph:
-    """With the types that are asked for; int8 where two of them contradict each other."""
+    """With the types that are asked for; int8 where two of them contradict each other.
+
+    What named rows of a table that nothing is made of is real numbers like any other.
+    """
     optimized = floats.graph
-    observed = calibrate(optimized, unwrapped(made.samples), floats=floats)
+    tables = least_rows(optimized)
+    given = zip(optimized.inputs, made.samples, strict=True)
+    samples = [x if port.tensor in tables else x.astype(np.float32) for port, x in given]
+    observed = calibrate(optimized, unwrapped(samples), floats=floats)
     inputs, layers = ([each.name for each in some] for some in (optimized.inputs, optimized.nodes))
     named = {name: dtype for name, dtype in made.named.items() if name in (*inputs, *layers)}
     try:
