@@ -278,8 +278,8 @@ def _difference(name: str, output: str, computed: Array, answers: Array, same: f
     return (
         f"torch.export changes what model {name!r} computes: output {output}{tuple(map(int, worst[1:]))} is "
         f"{computed[worst]:.4g} instead of {answers[worst]:.4g} for one input; "
-        "do not use inplace=True on the output of a dropout, and no Python code in forward that depends on "
-        "values"
+        "do not use inplace=True on the output of a dropout, no Python code in forward that depends on "
+        "values, and no mask that leaves a row of attention nothing"
     )
 
 

@@ -231,7 +231,8 @@ def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.
         known = torch.isfinite(tensor) | (tensor == -torch.inf) if masks else torch.isfinite(tensor)
         if tensor.is_floating_point() and not bool(known.all()):
             refusals.because(
-                f"holds {target!r}, which contains NaN or infinity: train it again or load a good checkpoint"
+                f"holds {target!r}, which contains NaN or infinity: give it finite numbers (train it again, "
+                "or load a good checkpoint)"
             )
             tensor = torch.nan_to_num(tensor)  # said once, not again by every layer that reads it
         found[spec.arg.name] = tensor
