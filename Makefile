@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Tests start hundreds of Python programs: none should compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test lint format bench fuzz clean
+.PHONY: help setup demo test lint style format bench fuzz clean
 
 help:
 	@echo "make demo    train on real digits, build firmware, verify every output on the emulated board"
@@ -21,15 +21,15 @@ demo: setup
 	@$(BIN)/firmnet demo
 
 # Half of the tests wait for boards: three workers keep two cores busy. Types are checked beside them.
-test: setup
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+test: style
 	@$(BIN)/mypy & types=$$!; $(BIN)/pytest -n 3 --dist loadfile; tests=$$?; wait $$types && exit $$tests
 
-lint: setup
+lint: style
+	$(BIN)/mypy
+
+style: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 
 format: setup
 	$(BIN)/ruff check --fix

@@ -1,7 +1,8 @@
 """What does a graph compute? In float64, and in the integers of the device: the oracle."""
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -80,22 +81,28 @@ def run_int(graph: Graph, *inputs: Array, state: Mapping[str, Array] | None = No
     return unwrapped([values[port.tensor] for port in graph.outputs])
 
 
-def each_int(graph: Graph, samples: Sequence[tuple[Array, ...]]) -> Iterator[Values]:
-    """int_values of each sample; of a graph with states they are steps, one after the other."""
+def each_int(graph: Graph, samples: Iterable[tuple[Array, ...]]) -> Iterator[Values]:
+    """int_values of each sample, an array of each input in stored layout; of a graph with states they are
+    steps, one after the other.
+    """
 
-    def run(node: Node, *given: Array) -> Any:
-        return OPS[node.op].run_int(graph.call(node), prepared(graph, node), *given)
+    def run(node: Node, call: Call, *given: Array) -> Any:
+        return OPS[node.op].run_int(call, prepared(graph, node), *given)
 
-    return _each(graph, samples, int_values, _integers, run, Graph.activations)
+    read = {node.name: activations for node, _, activations in _steps(graph)}
+    return _each(graph, samples, int_values, _integers, run, read)
 
 
-def each_float(graph: Graph, samples: Sequence[tuple[Array, ...]]) -> Iterator[Values]:
-    """float_values of each sample; of a graph with states they are steps, one after the other."""
+def each_float(graph: Graph, samples: Iterable[tuple[Array, ...]]) -> Iterator[Values]:
+    """float_values of each sample, an array of each input in the model's own order; of a graph with states
+    they are steps, one after the other.
+    """
 
-    def run(node: Node, *given: Array) -> Any:
-        return OPS[node.op].run_float(graph.call(node), *given)
+    def run(node: Node, call: Call, *given: Array) -> Any:
+        return OPS[node.op].run_float(call, *given)
 
-    return _each(graph, samples, float_values, _reals, run, lambda graph, node: node.inputs)
+    read = {node.name: node.inputs for node in graph.nodes}
+    return _each(graph, samples, float_values, _reals, run, read)
 
 
 AT_ONCE, AT_ONCE_BYTES = 64, 2**26
@@ -104,13 +111,15 @@ AT_ONCE, AT_ONCE_BYTES = 64, 2**26
 
 def _each(
     graph: Graph,
-    samples: Sequence[tuple[Array, ...]],
+    samples: Iterable[tuple[Array, ...]],
     alone: Callable[..., Values],
     begun: Callable[[Graph, tuple[Array, ...]], Values],
     run: Callable[..., Any],
-    read: Callable[[Graph, Node], Sequence[str]],
+    read: Mapping[str, tuple[str, ...]],
 ) -> Iterator[Values]:
-    """Each sample's values; of many together, where a layer computes many in about the time of one."""
+    """Each sample's values; of many together, where a layer computes many in about the time of one. Of its
+    inputs, each layer is given those that it is to `read`.
+    """
     if graph.states or not any(_stacks(graph, node) for node in graph.nodes):
         stepper = Stepper(graph, alone)
         for sample in samples:
@@ -118,19 +127,19 @@ def _each(
         return
     size = 8 * sum(tensor.size for tensor in graph.tensors.values() if tensor.data is None)
     count = max(1, min(AT_ONCE, AT_ONCE_BYTES // size))
-    for start in range(0, len(samples), count):
-        found = [begun(graph, sample) for sample in samples[start : start + count]]
-        for node in graph.nodes:
-            names = read(graph, node)
+    waiting = iter(samples)
+    while found := [begun(graph, sample) for sample in islice(waiting, count)]:
+        for node, call, _ in _steps(graph):
+            names = read[node.name]
             each = [[x[name] if name in x else _real(graph, name) for name in names] for x in found]
             if _stacks(graph, node):
                 constant = [graph.tensors[name].data is not None for name in names]
                 parts = zip(*each, strict=True)
                 given = [x[0] if k else np.concatenate(x) for x, k in zip(parts, constant, strict=True)]
-                outputs = wrapped(run(node, *given), len(node.outputs))
+                outputs = wrapped(run(node, call, *given), len(node.outputs))
                 made = [unwrapped([y[i : i + 1] for y in outputs]) for i in range(len(found))]
             else:
-                made = [run(node, *given) for given in each]
+                made = [run(node, call, *given) for given in each]
             for values, y in zip(found, made, strict=True):
                 _keep(graph, values, node, y)
         yield from found

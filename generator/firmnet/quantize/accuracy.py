@@ -93,7 +93,7 @@ def integer_accuracy(quantized: Graph, test: tuple[Any, Array]) -> float:
 
 def _integers(quantized: Graph, samples: Sequence[tuple[Array, ...]]) -> Iterator[Values]:
     """What the integers make of real samples."""
-    return each_int(quantized, [quantized_inputs(quantized, *sample) for sample in samples])
+    return each_int(quantized, (quantized_inputs(quantized, *sample) for sample in samples))
 
 
 def share_right(outputs: Iterable[Array], classes: Array) -> float:
