@@ -35,7 +35,7 @@ class Demo:
         """For people; the verdict comes last."""
         shares = {
             "float": self.float_accuracy,
-            "int8 oracle": self.oracle_accuracy,
+            "int8 in NumPy": self.oracle_accuracy,
             "board": self.board_accuracy,
         }
         accuracies = ", ".join(f"{name} {share:.2%}" for name, share in shares.items())
