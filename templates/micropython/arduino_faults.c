@@ -53,19 +53,27 @@ typedef struct {
     uint32_t magic, known[7], calls[CALLS], sum, padding[3];
 } note;
 
+static volatile uint32_t *guard;
+
 #if defined(TARGET_RP2040)
 static __attribute__((section(".uninitialized_data.firmnet"))) note kept_note;
 #define KEPT (&kept_note)
 #elif defined(ARDUINO_ARCH_MBED)
 static __attribute__((section(".noinit"))) note kept_note;
 #define KEPT (&kept_note)
-#else /* below the guard: neither the stack nor malloc() of a running program reaches there */
-#define KEPT ((note *)((uint32_t)guard - sizeof(note)))
+#else
+/* Neither the stack nor malloc() of a running program reaches there. Where the stack comes first in RAM, with nothing below it, it
+ * is the stack's own far end, which no start reaches. */
+static note *kept_below_guard(void)
+{
+    const int is_room = (uint32_t)guard >= FN_RAM_ORIGIN + sizeof(note);
+    return (note *)(is_room ? (uint32_t)guard - sizeof(note) : FN_RAM_ORIGIN);
+}
+#define KEPT kept_below_guard()
 #endif
 
 int fn_tells_of_fault;
 
-static volatile uint32_t *guard;
 static const uint32_t *top;
 static int is_painted, is_after_reset;
 static note seen;
