@@ -188,8 +188,10 @@ static volatile uint32_t unfed_ms;
 /* From the tick, which has a frame of its own: what hangs is looked at as soon as it has returned. */
 void fn_watchdog_is_due(uint32_t ms)
 {
-    unfed_ms = ms;
-    ICSR = PENDSVSET;
+    if (ms) {
+        unfed_ms = ms;
+        ICSR = PENDSVSET;
+    }
 }
 
 /* Said once, and back: who feeds the watchdog after all goes on. */

@@ -3,7 +3,7 @@
 
 #include <Arduino.h>
 
-#if defined(ARDUINO_ARCH_MBED) && defined(__ARM_ARCH_6M__)
+#if defined(ARDUINO_ARCH_MBED)
 #include <drivers/Ticker.h>
 #endif
 
@@ -102,11 +102,19 @@ void fn_board_write(const uint8_t *data, uint32_t n)
 }
 #endif
 
+static void tell_of_hang(void)
+{
+#if FN_HEAP_BYTES > 0
+    fn_tell_of_hang(); // who sends something listens
+#endif
+}
+
 // What the ring has no room for stays in Serial: a USB port then refuses the host's next packet until there is room.
 void fn_board_poll(void)
 {
     send_gathered();
     while ((fn_tells_of_fault || fn_receives()) && Serial.available() > 0) {
+        tell_of_hang();
         const uint8_t byte = (uint8_t)Serial.read();
         deaf = false;
         if (!fn_tells_of_fault) {
@@ -162,17 +170,15 @@ void setup(void)
     fn_board_init();
 }
 
-#if defined(ARDUINO_ARCH_MBED) && defined(__ARM_ARCH_6M__) // no tick of the core's calls us
+#if defined(ARDUINO_ARCH_MBED) // no tick of the core's calls us
 static mbed::Ticker ticks;
 
-static void look_every_ms(void)
+void fn_look_every_ms(void)
 {
-    if (fn_guard_is_painted()) {
-        ticks.attach(fn_look_at_guard, std::chrono::milliseconds(1));
-    }
+    ticks.attach(fn_look, std::chrono::milliseconds(1));
 }
 #else
-static void look_every_ms(void)
+void fn_look_every_ms(void)
 {
 }
 #endif
@@ -180,7 +186,9 @@ static void look_every_ms(void)
 void loop(void)
 {
     fn_watch_faults(__builtin_frame_address(0), FN_STACK_BYTES);
-    look_every_ms();
+    if (fn_guard_is_painted()) {
+        fn_look_every_ms();
+    }
     fn_runtime(HEAP, FN_STACK_BYTES);
 }
 

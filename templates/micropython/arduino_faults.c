@@ -4,6 +4,8 @@
  * A core's port lives on interrupts, and USB on the core's own threads: the handler itself can say nothing there. It notes what
  * it sees, and returns to a function that says it, on the stack of the program that is given up. Where it cannot, as within an
  * interrupt or while it tells already, it keeps the note in RAM that no start clears, and resets: then it is told first thing.
+ * So is what hangs when a watchdog is about to bite, but the program goes on, and may feed it after all; once it has bitten, who
+ * first sends something is told, and the board works as ever.
  */
 #if defined(ARDUINO)
 
@@ -26,7 +28,7 @@
 #define FPCCR REG(0xE000EF34u)
 #define DCCMVAC REG(0xE000EF68u)
 
-enum { ACTIVE = 0x1FFu, FIRST_FAULT = 3, LAST_FAULT = 6 };
+enum { ACTIVE = 0x1FFu, FIRST_FAULT = 3, LAST_FAULT = 6, PENDSVSET = 1u << 28, ON_THREAD_STACK = 1u << 1 };
 enum { AIRCR_KEY = 0x5FAu << 16, AIRCR_GROUPS = 7u << 8, AIRCR_RESET = 1u << 2 };
 enum { MPU_ON = 1u << 0, MPU_ELSE_AS_BEFORE = 1u << 2 };
 enum { RASR_ON = 1u << 0, RASR_512_BYTES = 8u << 1, RASR_NO_CODE = 1u << 28 }; /* nobody may read or write: zeros */
@@ -45,7 +47,7 @@ enum { THUMB = 1u << 24, FRAME_WORDS = 8u, FPU_FRAME_WORDS = 26u, PC = 6u, LR = 
 #define REPEAT_MS 1000u
 #define MAGIC 0x464E4641u
 
-enum { PAINT_IS_GONE = 0u, CORE_GAVE_UP = 512u }; /* instead of an exception's number, see devices/crash.py */
+enum { PAINT_IS_GONE = 0u, CORE_GAVE_UP = 512u, WATCHDOG_WAS_DUE = 514u }; /* instead of an exception's number, see devices/crash.py */
 
 /* `known`: which exception, pc, lr, sp, the stack's limit, CFSR, the address that was touched. `calls`: where the stack says
  * that calls return to, the last first; 0 behind them. */
@@ -75,7 +77,7 @@ static note *kept_below_guard(void)
 int fn_tells_of_fault;
 
 static const uint32_t *top;
-static int is_painted, is_after_reset;
+static int is_painted, is_after_reset, is_thread; /* as the program is on mbed, with a stack of its own */
 static note seen;
 static uint32_t own_stack[96] __attribute__((aligned(8), used)); /* of the handler: where it was there may be no room */
 
@@ -111,7 +113,7 @@ static void find_words(uint32_t why, uint32_t sp, uint32_t words, uint32_t touch
     const int in_ram = !(sp & 3u) && sp - FN_RAM_ORIGIN <= FN_RAM_BYTES - 4u * words;
     const int stacked = words && in_ram && !(status & NOT_STACKED);
     const uint32_t before = sp + 4u * words;
-    seen.magic = MAGIC;
+    seen = (note){.magic = MAGIC};
     seen.known[0] = why;
     seen.known[1] = stacked ? frame[PC] : 0u;
     seen.known[2] = stacked ? frame[LR] : 0u;
@@ -139,19 +141,32 @@ static uint32_t sum_of(const note *of)
     return total;
 }
 
-static __attribute__((noreturn)) void tell_after_reset(void)
+/* What is in a cache would be lost. */
+static void write_through(void)
 {
-    seen.sum = sum_of(&seen);
-    volatile uint32_t *const to = (volatile uint32_t *)KEPT;
-    for (uint32_t i = 0; i < sizeof seen / 4u && !is_after_reset; i++) { /* a RAM that checks itself (ECC) may keep the last one back */
-        to[i] = ((const uint32_t *)&seen)[i];
-    }
-#if defined(STM32F7xx) || defined(STM32H7xx) /* what is in its cache would be lost */
+#if defined(STM32F7xx) || defined(STM32H7xx)
     for (uint32_t at = 0; at < sizeof seen + CACHE_LINE_BYTES; at += CACHE_LINE_BYTES) {
-        DCCMVAC = (uint32_t)to + at;
+        DCCMVAC = (uint32_t)KEPT + at;
     }
 #endif
     __asm volatile("dsb" ::: "memory");
+}
+
+static void keep(void)
+{
+    seen.sum = sum_of(&seen);
+    volatile uint32_t *const to = (volatile uint32_t *)KEPT;
+    for (uint32_t i = 0; i < sizeof seen / 4u; i++) { /* a RAM that checks itself (ECC) may keep the last one back */
+        to[i] = ((const uint32_t *)&seen)[i];
+    }
+    write_through();
+}
+
+static __attribute__((noreturn)) void tell_after_reset(void)
+{
+    if (!is_after_reset) {
+        keep();
+    }
     AIRCR = AIRCR_KEY | (AIRCR & AIRCR_GROUPS) | AIRCR_RESET;
     for (;;) {
     }
@@ -271,9 +286,17 @@ void UsageFault_Handler(void) __attribute__((alias("HardFault_Handler")));
 /* stm32duino calls it every millisecond. */
 void osSystickHandler(void)
 {
-    fn_look_at_guard();
+    fn_look();
 }
 #endif
+
+/* Of a program with a stack of its own, what an interrupt put there. */
+static uint32_t thread_stack(void)
+{
+    uint32_t sp;
+    __asm volatile("mrs %0, psp" : "=r"(sp));
+    return sp;
+}
 
 /* mbed's handlers are its own, and its table lies in RAM. */
 static void take_vectors(void)
@@ -293,18 +316,16 @@ int fn_guard_is_painted(void)
     return is_painted;
 }
 
-/* In an interrupt: of a program with a stack of its own the frame lies there. */
-void fn_look_at_guard(void)
+/* In an interrupt. */
+static void look_at_guard(void)
 {
     for (uint32_t i = 0; is_painted && i < GUARD_WORDS; i += STRIDE) {
-        if (guard[i] != PAINT && !fn_tells_of_fault) {
-#if defined(ARDUINO_ARCH_MBED)
-            uint32_t sp;
-            __asm volatile("mrs %0, psp" : "=r"(sp));
-            find_words(PAINT_IS_GONE, sp, FRAME_WORDS, 0u);
-#else
-            find_words(PAINT_IS_GONE, (uint32_t)__builtin_frame_address(0), 0u, 0u);
-#endif
+        if (guard[i] != PAINT) {
+            if (is_thread) {
+                find_words(PAINT_IS_GONE, thread_stack(), FRAME_WORDS, 0u);
+            } else {
+                find_words(PAINT_IS_GONE, (uint32_t)__builtin_frame_address(0), 0u, 0u);
+            }
             tell_after_reset();
         }
     }
@@ -330,19 +351,133 @@ static void guard_stack(void)
     is_painted = 1;
 }
 
+/* ---- a watchdog that is about to bite ---- */
+
+#if FN_HEAP_BYTES > 0
+
+static volatile uint32_t unfed_ms; /* and what hangs is not noted yet */
+static volatile int hang_is_noted;
+static int hang_is_told = 1;
+
+__attribute__((weak)) void machine_watchdog_look(void) /* of what has no machine */
+{
+}
+
+void fn_watchdog_is_due(uint32_t ms)
+{
+    unfed_ms = ms;
+    if (!ms && hang_is_noted) {
+        hang_is_noted = 0;
+        KEPT->magic = 0u;
+        write_through();
+    }
+}
+
+/* Again in the next tick, if it was another thread's stack. */
+static __attribute__((used)) void note_hang(uint32_t sp, uint32_t words)
+{
+    if (!unfed_ms || seen.magic) {
+        return;
+    }
+    find_words(WATCHDOG_WAS_DUE, sp, words, unfed_ms);
+    keep();
+    seen.magic = 0u; /* a fault may come yet */
+    hang_is_noted = hang_is_told = 1;
+    if (is_guarded(sp)) {
+        unfed_ms = 0u;
+    }
+}
+
+#if !defined(ARDUINO_ARCH_MBED)
+/* As soon as the tick has returned: that has a frame of its own. stm32duino has no use for it. */
+__attribute__((naked)) void PendSV_Handler(void)
+{
+    __asm volatile(
+        ".syntax unified\n"
+        "mov r0, sp\n"
+        "movs r1, #8\n"
+        "mov r2, lr\n"
+        "lsls r2, r2, #27\n"
+        "bmi 1f\n"
+        "movs r1, #26\n"
+        "1: ldr r2, =note_hang\n"
+        "bx r2\n"
+        ".ltorg");
+}
+#endif
+
+/* In an interrupt. */
+static void look_at_hang(void)
+{
+    machine_watchdog_look();
+    if (unfed_ms && is_thread) {
+        note_hang(thread_stack(), FRAME_WORDS);
+    } else if (unfed_ms) {
+        ICSR = PENDSVSET;
+    }
+}
+
+void fn_tell_of_hang(void)
+{
+    if (!hang_is_told) {
+        hang_is_told = 1;
+        say_note();
+    }
+}
+
+/* Whether it was a watchdog that ended what was before. */
+static int was_hang(void)
+{
+    if (seen.known[0] != WATCHDOG_WAS_DUE) {
+        return 0;
+    }
+    seen.magic = 0u;
+    hang_is_told = 0;
+    return 1;
+}
+
+#else
+
+static void look_at_hang(void)
+{
+}
+
+static int was_hang(void)
+{
+    return 0;
+}
+
+#endif
+
+/* ---- the beginning ---- */
+
+void fn_look(void)
+{
+    if (!fn_tells_of_fault) {
+        look_at_guard();
+        look_at_hang();
+    }
+}
+
 void fn_watch_faults(const void *stack_top, uint32_t stack_bytes)
 {
+    uint32_t control;
+    __asm volatile("mrs %0, control" : "=r"(control));
+    is_thread = control & ON_THREAD_STACK;
     top = (const uint32_t *)stack_top;
     guard = (volatile uint32_t *)((((uint32_t)top - stack_bytes) & ~(GUARD_BYTES - 1u)) - GUARD_BYTES);
     take_vectors();
     note *const kept = KEPT;
     if (is_kept(kept)) {
         seen = *kept;
-        kept->magic = 0u;
-        is_after_reset = fn_tells_of_fault = 1; /* the next reset is for good */
-        tell();
+        if (!was_hang()) {
+            kept->magic = 0u;
+            is_after_reset = fn_tells_of_fault = 1; /* the next reset is for good */
+            tell();
+        }
     }
     kept->magic = 0u;
+    write_through();
     guard_stack();
 }
 

@@ -10,6 +10,7 @@
 #include <drivers/Watchdog.h>
 #endif
 
+#include "fn_arduino.h"
 #include "fn_machine.h"
 
 #if defined(PINS_COUNT)
@@ -274,7 +275,11 @@ void fn_pwm_stop(uint32_t pin)
 int32_t fn_watchdog_start(uint32_t ms)
 {
     mbed::Watchdog &watchdog = mbed::Watchdog::get_instance();
-    return ms <= watchdog.get_max_timeout() && watchdog.start(ms) ? 0 : FN_RANGE;
+    if (ms > watchdog.get_max_timeout() || !watchdog.start(ms)) {
+        return FN_RANGE;
+    }
+    fn_look_every_ms();
+    return 0;
 }
 
 void fn_watchdog_feed(void)

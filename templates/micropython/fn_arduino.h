@@ -12,9 +12,12 @@ extern "C" {
  * reset it tells for ever. */
 void fn_watch_faults(const void *stack_top, uint32_t stack_bytes);
 
-/* Whether there is no unit that guards the stack, so that fn_look_at_guard() must be called in interrupts again and again. */
+/* To be called in interrupts, every millisecond, where no unit guards the stack or a watchdog was started. */
+void fn_look(void);
 int fn_guard_is_painted(void);
-void fn_look_at_guard(void);
+void fn_look_every_ms(void); /* from now on, if nobody does */
+
+void fn_tell_of_hang(void); /* if the watchdog's last reset was not told yet */
 
 extern int fn_tells_of_fault; /* of what comes nothing is wanted any more */
 

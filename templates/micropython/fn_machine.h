@@ -49,7 +49,8 @@ int fn_uart_sent(void);         /* whether everything has left */
 
 int32_t fn_watchdog_start(uint32_t ms); /* 0, FN_LACKS, FN_RANGE, FN_SILENT */
 void fn_watchdog_feed(void);
-void fn_watchdog_is_due(uint32_t ms); /* not fed for so long, it is about to reset the board: says once what hangs, if it can */
+/* Not fed for so long, it is about to reset the board: says once what hangs, or notes it for after the reset. 0: it was fed after all. */
+void fn_watchdog_is_due(uint32_t ms);
 
 #define FN_ID_BYTES 16u
 uint32_t fn_unique_id(uint8_t *id); /* how many bytes it has; an emulator's are zeros, some chips have none */

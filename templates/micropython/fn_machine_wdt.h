@@ -1,6 +1,7 @@
 /* fn_machine_wdt.h: what is behind machine.WDT()? See machine_classes.c.
  *
- * Shortly before it resets a board whose program hangs, the board says where: every family's watchdog is fed from here alone.
+ * Shortly before it resets a board whose program hangs, the board says where, or notes it: every family's watchdog is fed from
+ * here alone.
  */
 #ifndef FN_MACHINE_WDT_H
 #define FN_MACHINE_WDT_H
@@ -18,7 +19,11 @@ static const machine_wdt_obj_t the_watchdog = {{&machine_wdt_type}};
 
 /* ---- who hangs ---- */
 
+#if defined(ARDUINO) /* it is noted, and said after the reset */
+#define WDT_LINE_MS 0u
+#else
 #define WDT_LINE_MS (160u * 10000u / FN_BAUD) /* of the line that is said; USB takes less */
+#endif
 #define WDT_LEAST_LEFT_MS (60u + WDT_LINE_MS)
 
 static volatile uint32_t wdt_fed_ms, wdt_patience_ms; /* 0: there is nothing to tell */
@@ -34,7 +39,10 @@ static uint32_t wdt_patience(uint32_t timeout_ms)
 static void wdt_is_fed(void)
 {
     wdt_fed_ms = fn_board_ms();
-    wdt_has_told = false;
+    if (wdt_has_told) {
+        wdt_has_told = false;
+        fn_watchdog_is_due(0u);
+    }
 }
 
 static int32_t wdt_start(uint32_t timeout_ms)

@@ -311,6 +311,20 @@ struct PwmOut {
 };
 }
 """,
+    "drivers/Ticker.h": """
+namespace std {
+namespace chrono {
+struct milliseconds {
+    milliseconds(int);
+};
+}
+}
+namespace mbed {
+struct Ticker {
+    void attach(void (*)(), std::chrono::milliseconds);
+};
+}
+""",
     "drivers/Watchdog.h": """
 namespace mbed {
 struct Watchdog {
@@ -322,7 +336,7 @@ struct Watchdog {
 }
 """,
 }
-"""Of the mbed core, whose Arduino.h includes neither."""
+"""Of the mbed core, whose Arduino.h includes none of them."""
 CORES = {
     "MBED": """
 #define PINS_COUNT 34

@@ -1,6 +1,7 @@
 """Does an official build, Arduino core and all, compute what the host says? Where PlatformIO has it."""
 
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from breaking import CALL_FOR_EVER, UNDEFINED, broken
+from breaking import CALL_FOR_EVER, HANG, UNDEFINED, broken
 from elftools.elf.elffile import ELFFile
 from gdb_stub import GdbStub
 from torch import nn
@@ -30,23 +31,29 @@ CLOCK_SETUP = "SystemClock_Config"
 
 
 @contextmanager
-def emulated(artifact: Artifact, elf: Path) -> Iterator[Emulated]:
+def emulated(artifact: Artifact, elf: Path, port: int = 0) -> Iterator[Emulated]:
     """The image as it is: it begins under a debugger, which makes it return from its setting of clocks."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = port or free_port()
 
     def command(listener: int) -> list[str]:
         return [*qemu.command(artifact.board, elf, listener), "-S", "-gdb", f"tcp:127.0.0.1:{port}"]
 
-    def skip_clocks() -> None:
-        with GdbStub(port) as processor:
-            processor.return_from(address(elf, CLOCK_SETUP))
-            processor.ask("D")
-
     with running(command, qemu.ending) as board, ThreadPoolExecutor(1) as debugger:
-        skipped = debugger.submit(skip_clocks)
+        skipped = debugger.submit(skip_clocks, elf, port)
         yield board
         skipped.result()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def skip_clocks(elf: Path, port: int, begin: str = "?") -> None:
+    with GdbStub(port) as processor:
+        processor.ask(begin)
+        processor.return_from(address(elf, CLOCK_SETUP))
+        processor.ask("D")
 
 
 def address(elf: Path, function: str) -> int:
@@ -77,3 +84,23 @@ def test_it_is_verified_layer_by_layer_and_tells_of_faults(runtime: str, tmp_pat
         told = pytest.raises(Crashed, match=rf"the code of layer '{layer}', called by .*{what}")
         with emulated(artifact, elf) as board, told, serial.open(artifact, board.url, timeout_s=20) as device:
             device.run(artifact.samples[:1])
+    if runtime == "micropython":
+        check_a_watchdog_is_told_of(artifact, tmp_path)
+
+
+def check_a_watchdog_is_told_of(artifact: Artifact, folder: Path) -> None:
+    """This emulator's resets nothing: the debugger does."""
+    elf, port = broken(artifact, "layer_2", HANG, folder), free_port()
+    with emulated(artifact, elf, port) as board:
+        serial.open(artifact, board.url, timeout_s=20).close()
+        with socket.create_connection(("127.0.0.1", int(board.url.rpartition(":")[2]))) as wire:
+            wire.sendall(b"import machine, official; dog = machine.WDT(timeout=1000); ")
+            wire.sendall(b"official.predict([0.0] * 128)\r")
+            time.sleep(3)
+        skip_clocks(elf, port, f"qRcmd,{b'system_reset'.hex()}")
+        told = pytest.raises(
+            Crashed, match="before its last reset .* the code of layer 'layer_2'.* not fed for 87"
+        )
+        with told:
+            serial.open(artifact, board.url, timeout_s=20)
+        serial.open(artifact, board.url, timeout_s=20).close()

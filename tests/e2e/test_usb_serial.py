@@ -6,6 +6,7 @@ does (usb_core/). The very arduino.cpp, arduino_pins.cpp, MicroPython and link r
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -73,24 +74,31 @@ for size, (height, width, pool, runtime) in json.loads(sys.argv[1]).items():
 CRASH = """
 import json, sys
 from pathlib import Path
-from breaking import CALL_FOR_EVER, UNDEFINED, broken, changed
+from breaking import CALL_FOR_EVER, CALL_SLOWLY_FOR_EVER, UNDEFINED, broken, changed
 from firmnet.artifact import Artifact
 from firmnet.devices import qemu, serial
 from firmnet.devices.crash import Crashed
+from firmnet.devices.emulator import running
 
 artifact, folder = Artifact.open(sys.argv[1]), Path(sys.argv[2])
 JUMPS = "from machine import mem32; mem32[mem32[0xE000ED08] + 64] = 0xA0000001"
 for code in json.loads(sys.argv[3]):
     elf = artifact.firmware / "firmware.elf"
     if code != "in an interrupt":
-        instructions = {"none": UNDEFINED, "for ever": CALL_FOR_EVER}[code.rpartition(", ")[2]]
+        known = {"none": UNDEFINED, "for ever": CALL_FOR_EVER, "painted": CALL_SLOWLY_FOR_EVER}
+        instructions = known[code.rpartition(", ")[2]]
         elf = broken(artifact, artifact.manifest.layers[0].name, instructions, folder)
     else:
         (folder / "broken.elf").write_bytes(elf.read_bytes())
         elf = folder / "broken.elf"
     if code.startswith(("threads", "in an")):
         changed(elf, "core_has_threads", b"\\1")
-    with qemu.emulated(artifact, elf) as emulator:
+    without_mpu = ["-global", "cortex-m4-arm-cpu.pmsav7-dregion=0"] if "painted" in code else []
+
+    def command(listener):
+        return [*qemu.command(artifact.board, elf, listener), *without_mpu]
+
+    with running(command, qemu.ending) as emulator:
         first = ""
         try:
             with serial.open(artifact, emulator.url, timeout_s=10) as device:
@@ -103,6 +111,33 @@ for code in json.loads(sys.argv[3]):
             serial.open(artifact, emulator.url, timeout_s=5).close()
         except Crashed as crash:
             print(json.dumps([code, first, str(crash)]), flush=True)
+"""
+HANG_ON = """
+import json, socket, sys, time
+from pathlib import Path
+from breaking import HANG, broken, changed
+from firmnet.artifact import Artifact
+from firmnet.devices import qemu, serial
+from firmnet.devices.crash import Crashed
+
+artifact, folder = Artifact.open(sys.argv[1]), Path(sys.argv[2])
+BEGIN = "import machine, time, pool; dog = machine.WDT(timeout=1000); "
+FED_LATE = BEGIN + "time.sleep_ms(900); dog.feed(); machine.mem32[0xE000ED0C] = 0x05FA0004"
+HANGS = BEGIN + "pool.predict([0.0] * 2116)"
+elf = broken(artifact, artifact.manifest.layers[0].name, HANG, folder)
+for threads, typed in ((0, (FED_LATE, HANGS, "")), (1, (HANGS,))):
+    changed(elf, "core_has_threads", bytes([threads]))
+    with qemu.emulated(artifact, elf) as emulator:
+        for code in typed:
+            with socket.create_connection(("127.0.0.1", int(emulator.url.rpartition(":")[2]))) as wire:
+                wire.sendall(code.encode() + b"\\r")
+                time.sleep(1.3 if code else 0)
+            told = ""
+            try:
+                serial.open(artifact, emulator.url, timeout_s=20).close()
+            except Crashed as crash:
+                told = str(crash)
+            print(json.dumps(told), flush=True)
 """
 EMULATE = """
 import sys
@@ -193,6 +228,8 @@ FAULTS = {
         "for ever": OVERFLOWN,
         "threads, none": IS_NONE,
         "threads, for ever": OVERFLOWN,
+        "for ever, painted": OVERFLOWN,
+        "threads, for ever, painted": OVERFLOWN,
         "in an interrupt": "stopped at 0xa0000000, where no code is known: it jumped to an address where no",
     },
     "16384_in_c": {"for ever": "its stack of 1,536 bytes has overflown"},
@@ -212,6 +249,22 @@ def test_faults_are_told_as_by_our_own_builds(
     for code, what in FAULTS[size].items():
         assert what in told[code][0]
         assert told[code][1] == told[code][0], "who comes later is told the same"
+
+
+def test_a_program_that_hung_until_its_watchdog_bit_is_told_once(
+    copy: Copy, deployed: dict[str, tuple[bool, str]], tmp_path: Path
+) -> None:
+    process = copy.python(HANG_ON, "2116", str(tmp_path))
+    said, complaints = process.communicate(timeout=600)
+    assert process.returncode == 0, complaints
+    fed_late, hung, later, hung_in_a_thread = map(json.loads, said.splitlines())
+    assert (fed_late, later) == ("", "")
+    for told in (hung, hung_in_a_thread):
+        assert "before its last reset the board's processor was busy in 'pool__layer_0__kernel'" in told
+        assert "layer 'layer_0', called by 'run', 'timed_run': its watchdog" in told
+        unfed = re.search(r"not fed for (\d+) ms, was about to reset it; feed", told)
+        assert unfed
+        assert 875 <= int(unfed[1]) < 1000
 
 
 def until(wire: socket.socket, marker: bytes, timeout_s: float = 30.0) -> bytes:
@@ -296,7 +349,6 @@ def test_the_cores_converter_and_pwm_are_used(wire: socket.socket, pins: Callabl
     assert pins("core(5)[2:], w.deinit(), core(5)[2]") == ([50, 16384], None, 0)
     assert "ValueError: pin 'D4' has no PWM" in asked(wire, "PWM('D4', freq=50)")
     assert "ValueError: pin 'D5' has no analog input" in asked(wire, "ADC('D5')")
-    assert "OSError: this board has no watchdog" in asked(wire, "WDT()")
 
 
 def test_buses_and_timers_run_without_interrupts_of_ours(

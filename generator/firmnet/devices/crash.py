@@ -6,7 +6,7 @@ and "sum" of all characters before. What the core does not tell is zero. The boa
 boards/baremetal/faults.c, on an Arduino core arduino_faults.c.
 
 A watchdog that a program started and does not feed is told of alike, once and shortly before it resets the
-board, with what hangs.
+board, with what hangs; on an Arduino core after that.
 """
 
 import re
@@ -52,6 +52,8 @@ WATCHDOG_IS_DUE = 513
 """Instead of an exception: its watchdog will reset it, not fed for the milliseconds that stand where else the
 address does.
 """
+WATCHDOG_WAS_DUE = 514
+"""The same, told after the reset that then came."""
 INTERRUPTS = 16
 """Numbers of exceptions from here on are those of interrupts."""
 CODE = 1
@@ -75,8 +77,13 @@ class Crash:
 
     @property
     def is_hang(self) -> bool:
-        """Whether it runs still, and a watchdog is about to end that."""
-        return self.number == WATCHDOG_IS_DUE
+        """Whether it ran on, and a watchdog was about to end that."""
+        return self.number in (WATCHDOG_IS_DUE, WATCHDOG_WAS_DUE)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the board was reset since, and runs as ever."""
+        return self.number == WATCHDOG_WAS_DUE
 
     @property
     def has_overflown(self) -> bool:
@@ -90,7 +97,8 @@ class Crash:
     def reason(self) -> str:
         """In words, but for an overflow of the stack."""
         if self.is_hang:
-            return f"its watchdog, not fed for {self.touched:,} ms, is about to reset it"
+            about = "was" if self.is_over else "is"
+            return f"its watchdog, not fed for {self.touched:,} ms, {about} about to reset it"
         if self.number == CORE_GAVE_UP:
             return f"mbed, its Arduino core, gave up with the error 0x{self.touched:08x}"
         for bits, what in REASONS:
@@ -131,20 +139,19 @@ def explain(crash: Crash, artifact: Artifact) -> str:
     try:
         image = read_image(published(artifact))
     except (UserError, VerificationError):
-        return f"the board's processor {_end(crash)}: {_what(crash, artifact)}; {_fix(crash, artifact)}"
+        return f"{_end(crash)}: {_what(crash, artifact)}; {_fix(crash, artifact)}"
     if crash.calls and not any(_is_return(image, address) for address in crash.calls):
         return (
-            f"the board's processor {_end(crash)} ({crash.reason}, at 0x{crash.pc:08x}) in another firmware "
+            f"{_end(crash)} ({crash.reason}, at 0x{crash.pc:08x}) in another firmware "
             f"than that in {artifact.path}: flash it with `firmnet flash {artifact.path}`"
         )
-    return (
-        f"the board's processor {_end(crash)} {_where(crash, artifact, image)}: {_what(crash, artifact)}; "
-        f"{_fix(crash, artifact)}"
-    )
+    where = _where(crash, artifact, image)
+    return f"{_end(crash)} {where}: {_what(crash, artifact)}; {_fix(crash, artifact)}"
 
 
 def _end(crash: Crash) -> str:
-    return "was busy" if crash.is_hang else "stopped"
+    since = "before its last reset " if crash.is_over else ""
+    return f"{since}the board's processor {'was busy' if crash.is_hang else 'stopped'}"
 
 
 def _what(crash: Crash, artifact: Artifact) -> str:
@@ -162,6 +169,7 @@ def _fix(crash: Crash, artifact: Artifact) -> str:
         return (
             "feed it in every loop of the program, or start it with a longer timeout, WDT(timeout=...): "
             "while run() computes and while firmnet asks, the program feeds nothing"
+            + ("; this is told once, and the board runs again" if crash.is_over else "")
         )
     if not crash.has_overflown:
         return (

@@ -109,6 +109,32 @@ void fn_uart_isr(void)
     INTCLEAR = 2;
 }
 
+/* ---- the watchdog: by ticks, of which QEMU loses some on a busy machine, while its own watchdogs go on ---- */
+
+#define AIRCR (*(volatile uint32_t *)0xE000ED0Cu)
+enum { RESET = 0x05FA0004 };
+static volatile uint32_t patience_ms, unfed_ms;
+
+int32_t fn_watchdog_start(uint32_t ms)
+{
+    patience_ms = ms;
+    unfed_ms = 0;
+    return 0;
+}
+
+void fn_watchdog_feed(void)
+{
+    unfed_ms = 0;
+}
+
+void core_watchdog_tick(void)
+{
+    unfed_ms++;
+    if (patience_ms && unfed_ms >= patience_ms) {
+        AIRCR = RESET;
+    }
+}
+
 /* As on mbed, if a test sets it: the program has a stack of its own, interrupts have another, and their table lies in RAM. */
 const volatile uint32_t core_has_threads = 0;
 

@@ -18,7 +18,7 @@ __attribute__((weak)) void osSystickHandler(void)
 {
 }
 
-void PendSV_Handler(void)
+__attribute__((weak)) void PendSV_Handler(void)
 {
 }
 
@@ -26,7 +26,10 @@ void fn_guard_stack(void)
 {
 }
 
+void core_watchdog_tick(void);
+
 void fn_check_guard(void)
 {
     osSystickHandler();
+    core_watchdog_tick();
 }
