@@ -12,7 +12,7 @@ UNDEFINED = struct.pack("<H", 0xDE01)
 CALL_FOR_EVER = struct.pack("<3H", 0xB500, 0xF7FF, 0xFFFD)
 """push {lr}; bl to that push."""
 CALL_SLOWLY_FOR_EVER = struct.pack("<6H", 0xB500, 0x20FF, 0x3801, 0xD1FD, 0xF7FF, 0xFFFA)
-"""push {lr}; movs r0, #255; subs r0, #1; bne to that; bl to the push: what looks at the stack now and then comes in time."""
+"""push {lr}; movs r0, #255; subs r0, #1; bne to that; bl to the push: who looks every millisecond sees it."""
 HANG = struct.pack("<H", 0xE7FE)
 
 

@@ -99,7 +99,7 @@ def check_a_watchdog_is_told_of(artifact: Artifact, folder: Path) -> None:
             time.sleep(3)
         skip_clocks(elf, port, f"qRcmd,{b'system_reset'.hex()}")
         told = pytest.raises(
-            Crashed, match="before its last reset .* the code of layer 'layer_2'.* not fed for 87"
+            Crashed, match=r"before its last reset .* the code of layer 'layer_2'.* not fed for 87"
         )
         with told:
             serial.open(artifact, board.url, timeout_s=20)
