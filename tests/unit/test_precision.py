@@ -78,6 +78,20 @@ def test_what_shares_values_has_one_type_and_others_are_untouched() -> None:
     }
 
 
+def test_int16_inputs_and_outputs_hold_more_than_was_seen_and_int8_ones_do_not() -> None:
+    rng, b = np.random.default_rng(0), Builder("net")
+    x = b.input("x", (1, 4))
+    constants = b.constant("w", rng.normal(size=(3, 4))), b.constant("b", rng.normal(size=3))
+    graph = b.graph((x,), {"y": b.add("linear", LinearAttrs(), x, *constants, name="y")})
+    samples = rng.normal(size=(20, 4)).astype(np.float32)
+    seen = {"x": samples, "y": np.array([run_float(graph, each) for each in samples])}
+    for dtype, most in (("int16", 1.5), ("int8", 1.0)):
+        made = quantize(graph, samples, precision=dtype).graph
+        for name, values in seen.items():
+            low, high = made.tensors[name].q.range
+            assert max(-low, high) / np.abs(values).max() == pytest.approx(most, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("dtypes", "mixes", "expected"),
     [

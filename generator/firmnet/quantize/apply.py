@@ -18,6 +18,8 @@ from .types import NamedTypes, Typed, typed
 
 NOTHING: NamedTypes = MappingProxyType({})
 
+HEADROOM = 1.5
+"""Of int16 inputs and outputs: what is beyond all that calibration showed costs less than a bit."""
 FINE_STEP = 2.0**-30
 """Of the largest of a layer's constants."""
 MAX_DOUBLINGS = 200  # 2^-100 … 2^100: more than any scale can need
@@ -156,11 +158,13 @@ def exchanged(plan: Draft, quantized: Graph, group: str, q: QParams) -> Graph:
 def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
     """Parameters of each group, dictated or by what it holds, before any layer objects.
 
-    Input and output are what the user sees: their range covers every value that calibration showed. An int16
-    input whose samples are whole numbers of a sensor's steps has those steps, and goes in without loss.
+    Input and output are what the user sees: their range covers every value that calibration showed, and of
+    int16, which has steps to spare, half as much more. An int16 input whose samples are whole numbers of a
+    sensor's steps has those steps, and goes in without loss.
     """
     types, edges = plan.types, plan.edges
     graph, tied = types.graph, types.tied
+    seen_by_users = {tied.of[port.tensor] for port in (*graph.inputs, *graph.outputs)}
     chosen = _fitted(graph, tied, plan.fixed, observed)
     for group in dict.fromkeys(tied.of.values()):
         if group in plan.fixed:
@@ -171,6 +175,8 @@ def parameters(plan: Draft, observed: Ranges) -> dict[str, QParams]:
         seen = reduce(merge, [histogram(values) for values in _handed_on(graph, members)], seen)
         method: Method = "minmax" if group in edges else observed.method_of(members)
         chosen[group] = choose(seen, method, types.dtypes[group])
+        if group in seen_by_users and types.dtypes[group] is Dtype.INT16:
+            chosen[group] = affine(HEADROOM * seen.low, HEADROOM * seen.high, Dtype.INT16)
         sources = [name for name in members if not _moved(graph, name)]
         grids = {_step(types, observed, name) for name in sources}
         grid = grids.pop()
