@@ -122,7 +122,7 @@ def lines() -> Array:
 
 
 def test_what_is_wrong_on_average_goes_into_the_bias() -> None:
-    plain, made = quantize(skewed(), lines(), correct=False), quantize(skewed(), lines())
+    plain, made = (quantize(skewed(), lines(), correct=each, compensate=False) for each in (False, True))
     assert made.found_ranges is not None
     assert made.found_ranges.corrected == ("fc",)
     before, after = (output_snr(skewed(), each.graph, lines()) for each in (plain, made))

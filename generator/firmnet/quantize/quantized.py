@@ -11,7 +11,7 @@ from ..ops import OPS
 from .apply import Draft, apply, draft, finish, parameters
 from .correct import corrected
 from .equalize import equalized
-from .feedback import compensated
+from .feedback import compensated, remembers
 from .growth import AtEnd, at_end, growing
 from .lost import Lost, lost
 from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
@@ -61,13 +61,15 @@ def quantize(
     test: tuple[Any, Array] | None = None,
     equalize: bool = True,
     correct: bool = True,
+    compensate: bool = True,
 ) -> Quantized:
     """Calibrate on `samples` (N, …; the model's own order), choose types and scales, and measure the cost.
 
     Of a graph with several inputs `samples` has an array for each; see check_samples. `precision` is read by
     read_precision; where it aims at an accuracy, `test` has passed check_test. With ranges "auto", where the
-    outputs have less than GOOD_DB, channels are equalized and biases corrected, each if that helps, unless
-    `equalize` or `correct` says not to. Tensor and layer names stay.
+    outputs have less than GOOD_DB, channels are equalized, weights rounded so that they make up for each
+    other, and biases corrected, each if that helps, unless `equalize`, `compensate` or `correct` says not to;
+    so are weights where types are found out, and always in a model that remembers. Names stay.
     Raises UserError for unusable samples, and ValueError for a graph that still holds float-only ops (passes
     must run first).
     """
@@ -91,10 +93,16 @@ def quantize(
         named, found = search(floats, observed, asked, test, progress)
     integer = apply(graph, observed, named, asked.default) if found or not chosen else chosen.trial.graph
     found_ranges = chosen.found if chosen else None
-    if chosen and correct and chosen.found.final_db < GOOD_DB:
-        trial = judge.run(integer) if found else chosen.trial
-        integer, found_ranges = _unbiased(draft(graph, named, asked.default), trial, judge, chosen.found)
-    integer = compensated(floats, integer)
+    poor = chosen is not None and chosen.found.final_db < GOOD_DB
+    if compensate and (poor or found or remembers(graph)):
+        better = compensated(floats, integer, LEAST_GAIN_DB)
+        if better:
+            integer = better.graph
+        if better and found_ranges:
+            found_ranges = replace(found_ranges, compensated=better.layers, compensation_db=better.gain_db)
+    if chosen and found_ranges and correct and poor:
+        trial = chosen.trial if integer is chosen.trial.graph else judge.run(integer)
+        integer, found_ranges = _unbiased(draft(graph, named, asked.default), trial, judge, found_ranges)
     events = lost(floats, floats.integers(integer), observed)
     quality = measure(floats, floats.integers(integer), observed)
     if events:

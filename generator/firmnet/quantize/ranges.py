@@ -28,7 +28,8 @@ class FoundRanges:
 
     `snr_db` is that of the outputs with every method by itself, `final_db` with what was chosen, on so
     many calibration samples. `equalized` are layers whose channels have other factors now, which brought the
-    outputs from `unequal_db` to where these methods begin; `corrected` ones with other biases, to
+    outputs from `unequal_db` to where these methods begin; `compensated` ones whose weights make up for each
+    other, by which a sample gains `compensation_db` on average; `corrected` ones with other biases, to
     `corrected_db`.
     """
 
@@ -41,6 +42,8 @@ class FoundRanges:
     unequal_db: float = -math.inf
     corrected: tuple[str, ...] = ()
     corrected_db: float = -math.inf
+    compensated: tuple[str, ...] = ()
+    compensation_db: float = 0.0
 
     def line(self) -> str:
         """For people."""
@@ -53,6 +56,9 @@ class FoundRanges:
         final = f": {self.final_db:.1f} dB" if apart else ""
         more = [f"; channels of {_listed(self.equalized)} equalized (before: {self.unequal_db:.1f} dB)"]
         more = more if self.equalized else []
+        if self.compensated:
+            gain = f"a sample gains {self.compensation_db:.1f} dB"
+            more += [f"; weights of {_listed(self.compensated)} make up for each other: {gain}"]
         if self.corrected:
             more += [f"; biases of {_listed(self.corrected)} corrected: {self.corrected_db:.1f} dB"]
         return f"ranges    {chosen}{final} (outputs with {given}){''.join(more)}"

@@ -86,6 +86,20 @@ class Reference:
         q = {name: quantized.tensors[name].q for name in self._real}
         return self.powers({name: q[name].to_real(values[name]) for name in q} for values in made)
 
+    def noise_of(self, quantized: Graph, made: Iterable[Mapping[str, Array]]) -> Array:
+        """Of each sample: noise as parts of the signal of all, the mean of the outputs that have one."""
+        q = {name: quantized.tensors[name].q for name in self._real if self._signal[name]}
+        return np.array(
+            [
+                fsum(
+                    _power(q[name].to_real(values[name]) - self._real[name][i]) / self._signal[name]
+                    for name in q
+                )
+                / max(len(q), 1)
+                for i, values in enumerate(made)
+            ]
+        )
+
 
 def _power(values: Array) -> float:
     return float((values**2).sum())
