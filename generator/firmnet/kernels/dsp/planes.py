@@ -339,7 +339,7 @@ class Planes:
             return CALL_CYCLES + channel_pairs * (33 + -(-count // size) * loop)
 
         def tile(pixels: int) -> float:
-            return tile_cycles(pixels, values, self.layer.n_out_per_group)
+            return tile_cycles(self.tiles, pixels, values, self.layer.n_out_per_group)
 
         calls = CALL_CYCLES * (1 + (count % size > 0))
         return calls + (count // size * tile(size) + tile(tail) if tail else -(-count // size) * tile(size))

@@ -1,4 +1,7 @@
-"""How is a dense layer cut into tiles of up to four pixels by two channels for the DSP extension?"""
+"""How is a dense layer cut into tiles of up to four pixels by two channels for the DSP extension?
+
+Few pixels leave tiles of two, which take four channels at once: that reads each input half as often.
+"""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -17,6 +20,10 @@ WORTH_LESS_CODE = 0.01
 """Of a dot product's time, for less code."""
 PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
 """Cycles per pair of inputs, by pixels of a tile."""
+FOURS_CYCLES, FOURS_TILE_CYCLES = 15, 47
+"""Of two pixels by four channels: per pair of inputs, and around their dot products."""
+MOST_BESIDE_FOURS = 18
+"""Pixels among which a last tile of two pixels still saves 2 % by more code."""
 MIN_VARYING = 20
 """Pairs of inputs from which on a shift in a register costs less than 2 % of a tile."""
 TILE_CYCLES = 15
@@ -71,6 +78,15 @@ class Tiles:
         """How many tiles of each size, in their order."""
         return {self.size: self.count} | ({self.tail: 1} if self.tail else {})
 
+    def in_fours(self, pixels: int, channels: int, dot: Dot) -> bool:
+        """Whether tiles of so many pixels take four channels at once.
+
+        Not where tiles of four could do: those read weights half as often, and flash may be slow.
+        """
+        worth = self.pixels == 2 or (self.tail == 2 and self.pixels <= MOST_BESIDE_FOURS)
+        whole = channels % 4 == 0 and dot.joined and not dot.part
+        return pixels == 2 and worth and whole and 4 * (dot.pairs + MAX_UNROLL + 8) <= MAX_OFFSET
+
 
 def dot(pairs: int, joined: bool) -> Dot:
     """The split of a dot product with the least code whose rounds take little more than the fewest would."""
@@ -105,10 +121,13 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
     return Tiles(pixels, size, pixels // size, pixels % size, x_step)
 
 
-def tile_cycles(pixels: int, values: int, n_out: int, joinable: bool = True) -> float:
-    """About what a tile of `n_out` channels takes, each of `values` inputs; `joinable`: by their weights."""
+def tile_cycles(tiles: Tiles, pixels: int, values: int, n_out: int, joinable: bool = True) -> float:
+    """About what one of `pixels` by `n_out` channels takes, each of `values` inputs; `joinable`: their weights."""
     pairs = -(-values // 2)
     joined = values >= MIN_JOINED
+    if tiles.in_fours(pixels, n_out, dot(pairs, joined and joinable)):
+        each = FOURS_CYCLES * pairs + LOOP_CYCLES * dot(pairs, joined).loops
+        return STEP_CYCLES + n_out // 4 * (each + FOURS_TILE_CYCLES)
     each = (PAIR_CYCLES[pixels] + (not joined)) * pairs + LOOP_CYCLES * dot(pairs, joined).loops
     each += 0 if joinable else spread_cycles(pixels, values)
     return STEP_CYCLES + -(-n_out // 2) * (each + (PIXEL_CYCLES - 2 * (not joined)) * pixels + TILE_CYCLES)
@@ -146,7 +165,7 @@ class Pointwise:
         each = [(pixels, count) for pixels, count in self.tiles.counts.items()]
         total = 0.0
         for pixels, count in each:
-            tile = tile_cycles(pixels, self.values, n_out, joinable)
+            tile = tile_cycles(self.tiles, pixels, self.values, n_out, joinable)
             if self.contiguous:
                 total += CALL_CYCLES + count * (tile + 10 + 1.6 * pixels * self.values)
             else:
