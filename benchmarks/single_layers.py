@@ -44,6 +44,7 @@ from firmnet.ops.rescale import RescaleAttrs
 from firmnet.ops.slice import SliceAttrs
 from firmnet.ops.softmax import OUTPUT, SoftmaxAttrs
 from firmnet.ops.transpose import TransposeAttrs
+from firmnet.ops.windows import Padding
 from firmnet.passes import optimize
 from firmnet.passes.stand_lines import stand_lines
 from firmnet.quantize import quantize
@@ -120,7 +121,7 @@ def _conv(
     kernel: Pair,
     channels: Pair,
     image: Pair,
-    p: int | tuple[int, int, int, int] = 0,
+    p: int | Padding = 0,
     s: int | Pair = 1,
     d: int | Pair = 1,
     g: int = 1,
@@ -139,7 +140,7 @@ def _conv(
     return Layer(label, kind, make, MOST_PER_MAC if n_out >= LEAST_CHANNELS else None, lying)
 
 
-def _around(kernel: Pair, p: int) -> tuple[int, int, int, int]:
+def _around(kernel: Pair, p: int) -> Padding:
     vertical, horizontal = (p if size > 1 or max(kernel) == 1 else 0 for size in kernel)
     return vertical, vertical, horizontal, horizontal
 
@@ -163,6 +164,8 @@ def _dense() -> Iterator[Layer]:
         yield _conv(f"conv1x1 {n_in}->{n_out} 8x8", (1, 1), (n_in, n_out), (8, 8))
     yield _conv("conv1x1 s2 1->16 16x16", (1, 1), (1, 16), (16, 16), 0, 2)
     yield _conv("conv1x1 s2 32->64 16x16", (1, 1), (32, 64), (16, 16), 0, 2)
+    yield _conv("conv1x1 64->64 1x5", (1, 1), (64, 64), (1, 5))
+    yield _conv("conv1x1 64->64 1x2", (1, 1), (64, 64), (1, 2))
     yield _conv("conv1x1 64->10 1x1", (1, 1), (64, 10), (1, 1))
     yield _conv("conv1x1 1100->16 2x3", (1, 1), (1100, 16), (2, 3))
     yield _conv("conv1x1 6->1400 1x4", (1, 1), (6, 1400), (1, 4))
@@ -378,7 +381,9 @@ def _lines() -> Iterator[Layer]:
 
 
 def _depthwise() -> Iterator[Layer]:
-    def dw(label: str, k: Pair, c: int, size: Pair, p: int, s: int = 1, d: int = 1, x: int = 1) -> Layer:
+    def dw(
+        label: str, k: Pair, c: int, size: Pair, p: int | Padding, s: int = 1, d: int = 1, x: int = 1
+    ) -> Layer:
         return _conv(label, k, (c, c * x), size, p, s, d, c, "depthwise")
 
     for c, size in [(8, 48), (16, 24), (64, 12), (128, 6), (256, 3)]:
@@ -417,6 +422,8 @@ def _depthwise() -> Iterator[Layer]:
     yield dw("dw4x4 16 16x16", (4, 4), 16, (16, 16), 1)
     yield dw("dw3x3 1 64x64 p1", (3, 3), 1, (64, 64), 1)
     yield dw("dw3x3 8 9x7 p1", (3, 3), 8, (9, 7), 1)
+    yield dw("dw3x3 64 3x5 p0x1 (stream)", (3, 3), 64, (3, 5), (0, 0, 1, 1))
+    yield dw("dw3x3 32 3x3 p0x1", (3, 3), 32, (3, 3), (0, 0, 1, 1))
 
 
 # --- linear

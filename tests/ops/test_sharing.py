@@ -34,14 +34,20 @@ DEPTHWISE = {
     "bands": ((1, 10, 22, 8), 3, 2),
     "looped": ((1, 13, 14, 3), 3, 1),
     "looped of 9x9": ((1, 12, 12, 8), 9, 1),
+    "upright of a row": ((1, 1, 5, WIDE), 3, 1),
 }
 """Functions, as the first word names them → an image that they run, the size of the kernel, its dilation."""
 
 
 def chain(name: str, op: str, outputs: list[tuple[float, int]]) -> Graph:
-    """Layers of one shape, one after the other: 5 x 3 pixels or rows of WIDE values; `heavy` ones of 64."""
+    """Layers of one shape, one after the other: 5 x 3 pixels or rows of WIDE values; `heavy` ones of 64.
+
+    `fours` has five pixels: the last tile, of two, takes four channels at once.
+    """
     shape, size, dilation = DEPTHWISE.get(op, ((1, 5, 3, WIDE), 1, 1))
     depth = 1 if op in DEPTHWISE else WIDE
+    if op == "fours":
+        op, shape = "conv2d", (1, 1, 5, WIDE)
     attrs, kernel = (Conv2dAttrs(), (1, 1)) if op == "conv2d" else (LinearAttrs(), ())
     if op in DEPTHWISE:
         around = (size // 2 * dilation,) * 4
@@ -94,6 +100,7 @@ def test_layers_alike_share_their_functions(op: str) -> None:
     assert "int32_t rounding" in source(moved)
     assert "int32_t shift" not in source(moved)
     assert "int32_t rounding" not in source(chain("alone", op, [(1.0, 0)]))
+    assert "#define fours_" in source(chain("five", "fours", OUTPUTS))
 
 
 def depthwise_functions(graph: Graph, kernel: str) -> set[str]:
@@ -122,7 +129,7 @@ def test_depthwise_layers_alike_share_their_functions(kernel: str) -> None:
 def test_what_they_share_is_right_for_each(build: Callable[[list[Model]], Runner]) -> None:
     graphs = [
         chain(f"{op.replace(' ', '_')}_{i}", op, outputs)
-        for op in ("conv2d", "linear", "heavy", *DEPTHWISE)
+        for op in ("conv2d", "fours", "linear", "heavy", *DEPTHWISE)
         for i, outputs in enumerate([OUTPUTS, SHIFTS, ONE_SHIFT])
     ]
     noise = np.random.default_rng(0)

@@ -19,6 +19,7 @@ from .depthwise_direct import CHANNELS, MAX_COLUMNS, Direct, direct, direct_cycl
 from .depthwise_looped import Looped, looped
 from .depthwise_quads import Quads, least_ram_bytes, quads, quads_stream
 from .depthwise_shift import alike, doubled_alike
+from .depthwise_upright import Upright, upright, upright_stream
 from .depthwise_whole import Whole, whole, whole_stream
 from .packing import depthwise_stream, dot_over, joinable, lane_order, pair_stream
 from .planes import WORTH, Planes, planes
@@ -301,6 +302,36 @@ class QuadsConv2d(Kernel):
         return doubled_alike(_quads(call), k)
 
 
+class UprightConv2d(Kernel):
+    """One input channel per filter, one row of outputs: from pairs of rows, apart from the output."""
+
+    op = "conv2d"
+    name = "upright"
+    isa = Isa.DSP
+
+    def accepts(self, call: Call) -> bool:
+        """Where input, output and scratch together take little more than by another kernel."""
+        found = upright(call) if is_depthwise(call) else None
+        if found is None or found.ram_bytes <= WORKING_BYTES:
+            return found is not None
+        return found.ram_bytes <= MOST_RAM * (depthwise(call) or looped(call)).ram_bytes
+
+    def cycles(self, call: Call) -> float:
+        return _upright(call).cycles
+
+    def scratch_bytes(self, call: Call) -> int:
+        return _upright(call).scratch_bytes
+
+    def pack(self, call: Call, k: Constants) -> dict[str, Array]:
+        return {"weight": upright_stream(_upright(call), k)}
+
+    def layout(self, call: Call, k: Constants) -> Upright:
+        return _upright(call)
+
+    def alike(self, call: Call, k: Constants) -> Hashable:
+        return _upright(call), k["x_zero_point"]
+
+
 class BandsConv2d(Kernel):
     """One input channel per filter, few taps: four channels of some rows at a time, in loops."""
 
@@ -394,6 +425,13 @@ def _whole(call: Call) -> Whole:
     return found
 
 
+def _upright(call: Call) -> Upright:
+    """Of a call that the kernel accepts."""
+    found = upright(call)
+    assert found is not None
+    return found
+
+
 def _quads(call: Call) -> Quads:
     """Of a call that the kernel accepts."""
     found = quads(call)
@@ -424,6 +462,7 @@ for kernel in (
     TurnedConv2d(),
     DirectConv2d(),
     QuadsConv2d(),
+    UprightConv2d(),
     BandsConv2d(),
     WholeConv2d(),
     PointwiseConv2d(),

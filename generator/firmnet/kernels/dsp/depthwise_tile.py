@@ -14,7 +14,8 @@ from .packing import words_of
 LANE = 4
 """Columns in a word."""
 COLUMNS = "r12", "lr"
-"""Registers for columns."""
+SUMS = "r8", "r9", "r10", "r11"
+"""Registers for columns and for sums."""
 PASS_WORDS = 3
 """Words of weights that fit into registers at once: each gives two registers of two taps."""
 
@@ -111,7 +112,7 @@ def stores(sums: Sequence[Sum], at: int = 0) -> tuple[Store, ...]:
 
 @dataclass(frozen=True)
 class Tile:
-    """Up to four outputs of one channel; after its steps, registers hold multiplier and rounding constant."""
+    """Some outputs of one channel; after its steps, registers hold multiplier and rounding constant."""
 
     steps: tuple[Operation, ...]
     sums: tuple[Sum, ...]
@@ -256,29 +257,45 @@ def row_steps(
 
 
 def pair_tile(
-    loads: Sequence[PairLoad], places: Sequence[int], held: Held, columns: Sequence[str] = COLUMNS
+    loads: Sequence[PairLoad],
+    places: Sequence[int],
+    held: Held,
+    columns: Sequence[str] = COLUMNS,
+    sums: Sequence[str] = SUMS,
+    bias: str = "",
 ) -> Tile:
-    """Up to four outputs, stored at `places`, from pairs of columns; every one of them meets some.
+    """Some outputs, stored at `places`, from pairs of columns; every one of them meets some.
 
-    `columns`: the registers that pairs are loaded into, as many as these at a time.
+    `columns`: the registers that pairs are loaded into, as many as these at a time; `sums`: those that
+    collect outputs, as many as they are or more. `bias`: one that holds it when the tile begins.
     """
-    ways = (_pair_tile(loads, places, held, columns, lent) for lent in range(len(places)))
+    registers = [*sums[: len(places)]]
+    ways = (_pair_tile(loads, places, held, columns, registers, bias, lent) for lent in range(len(places)))
     return min((tile for tile in ways if tile), key=lambda tile: tile.cycles)
 
 
 def _pair_tile(
-    loads: Sequence[PairLoad], places: Sequence[int], held: Held, columns: Sequence[str], lent: int
+    loads: Sequence[PairLoad],
+    places: Sequence[int],
+    held: Held,
+    columns: Sequence[str],
+    registers: Sequence[str],
+    bias: str,
+    lent: int,
 ) -> Tile | None:
     """With `lent` registers of sums that hold columns before they begin; None if there are not so many."""
     begun = dict.fromkeys(mac.sum for load in loads for mac in load.macs)
-    sums = [f"r{8 + i}" for i in range(len(places))]
     last = list(begun)[-1]
-    idle = range(len(sums)) if held.bias else [i for i in range(len(sums)) if i != last]
+    sums = [*registers]
+    if bias in sums:  # the sum that begins last takes its place
+        sums[sums.index(bias)], sums[last] = sums[last], bias
+    kept = held.bias or (bias if bias not in sums else "")
+    idle = range(len(sums)) if kept else [i for i in range(len(sums)) if i != last]
     first = _first(loads[: len(columns) + lent], [*columns], {i: sums[i] for i in idle}) if lent else {}
     if first is None:
         return None
-    schedule = _Schedule(sums, bias=held.bias or sums[last])
-    if not held.bias:
+    schedule = _Schedule(sums, bias=kept or sums[last])
+    if not held.bias and not bias:
         schedule.emit(Operation("bias", schedule.bias))
     if first:
         schedule.pairs([*first.values()], [*first], last=False)

@@ -386,7 +386,8 @@ def _cheapest(layers: list[Dense]) -> Planes:
     found = [plane for layer in layers for plane in _candidates(layer)]
     cheapest = min(plane.cycles for plane in found)
     free = [plane for plane in found if plane.cycles <= WORTH * cheapest]
-    return min(free, key=_weighed)
+    best = min(free, key=_weighed)
+    return replace(best, tiles=replace(best.tiles, fours=True))
 
 
 def _weighed(plane: Planes) -> tuple[int, bool, float]:

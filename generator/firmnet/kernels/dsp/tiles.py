@@ -22,8 +22,8 @@ PAIR_CYCLES = {4: 16, 3: 12, 2: 9, 1: 6}
 """Cycles per pair of inputs, by pixels of a tile."""
 FOURS_CYCLES, FOURS_TILE_CYCLES = 15, 47
 """Of two pixels by four channels: per pair of inputs, and around their dot products."""
-MOST_BESIDE_FOURS = 18
-"""Pixels among which a last tile of two pixels still saves 2 % by more code."""
+MOST_BESIDE_FOURS = 10
+"""Pixels among which a last tile of two pixels still saves 3 % by more code."""
 MIN_VARYING = 20
 """Pairs of inputs from which on a shift in a register costs less than 2 % of a tile."""
 TILE_CYCLES = 15
@@ -65,13 +65,18 @@ class Dot:
 
 @dataclass(frozen=True)
 class Tiles:
-    """`pixels` neighbours, read `x_step` bytes apart: `count` tiles of `size`, then one of `tail` (or 0)."""
+    """`pixels` neighbours, read `x_step` bytes apart: `count` tiles of `size`, then one of `tail` (or 0).
+
+    `fours`: tiles of two pixels may take four channels. They are cut before that is known: tiles of four read
+    weights half as often, and flash may be slow.
+    """
 
     pixels: int
     size: int
     count: int
     tail: int
     x_step: int
+    fours: bool = False
 
     @property
     def counts(self) -> dict[int, int]:
@@ -79,11 +84,8 @@ class Tiles:
         return {self.size: self.count} | ({self.tail: 1} if self.tail else {})
 
     def in_fours(self, pixels: int, channels: int, dot: Dot) -> bool:
-        """Whether tiles of so many pixels take four channels at once.
-
-        Not where tiles of four could do: those read weights half as often, and flash may be slow.
-        """
-        worth = self.pixels == 2 or (self.tail == 2 and self.pixels <= MOST_BESIDE_FOURS)
+        """Whether tiles of so many pixels take four channels at once."""
+        worth = self.fours and (self.pixels == 2 or (self.tail == 2 and self.pixels <= MOST_BESIDE_FOURS))
         whole = channels % 4 == 0 and dot.joined and not dot.part
         return pixels == 2 and worth and whole and 4 * (dot.pairs + MAX_UNROLL + 8) <= MAX_OFFSET
 
@@ -118,11 +120,11 @@ def tiles(pixels: int, values: int, x_step: int, y_step: int) -> Tiles:
         return PAIR_CYCLES[size] * pairs + PIXEL_CYCLES * size + TILE_CYCLES if size else 0
 
     size = min(range(1, largest + 1), key=lambda s: (pixels // s * cycles(s) + cycles(pixels % s), -s))
-    return Tiles(pixels, size, pixels // size, pixels % size, x_step)
+    return Tiles(pixels, size, pixels // size, pixels % size, x_step, fours=True)
 
 
 def tile_cycles(tiles: Tiles, pixels: int, values: int, n_out: int, joinable: bool = True) -> float:
-    """About what one of `pixels` by `n_out` channels takes, each of `values` inputs; `joinable`: their weights."""
+    """About what one of `pixels` by `n_out` channels of `values` inputs takes; `joinable`: their weights."""
     pairs = -(-values // 2)
     joined = values >= MIN_JOINED
     if tiles.in_fours(pixels, n_out, dot(pairs, joined and joinable)):
