@@ -315,10 +315,12 @@ class Board {
   }
 
   switchOn() {
-    const before = this.mcu?.peripherals[WATCHDOG];
+    const { sram, peripherals } = this.mcu ?? {};
+    const before = peripherals?.[WATCHDOG];
     const mcu = (this.mcu = new rp2040js.RP2040());
+    mcu.sram.set(sram ?? []);
     const watchdog = mcu.peripherals[WATCHDOG];
-    watchdog.reason = before?.reason ?? 0; // with the scratch registers all that outlives a reset
+    watchdog.reason = before?.reason ?? 0; // with the scratch registers and RAM all that outlives a reset
     watchdog.scratchData = before?.scratchData ?? watchdog.scratchData;
     this.clock = mcu.clock;
     this.restarts = false;
