@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from firmnet.errors import UserError
 from firmnet.frontends import load
+from firmnet.frontends.torch import looked_up
 from firmnet.interpret import quantize_sample, run_float, run_int
 from firmnet.passes import optimize
 from firmnet.quantize import quantize
@@ -158,3 +159,22 @@ def test_reductions_of_one_number_are_that_number() -> None:
 def test_a_layer_that_torch_export_cannot_follow_is_named_with_one_that_it_can() -> None:
     with pytest.raises(UserError, match=r"cannot follow '0', a CrossMapLRN2d: use nn\.LocalResponseNorm"):
         load(nn.Sequential(nn.CrossMapLRN2d(3)), example=torch.zeros(1, 4, 3, 3))
+
+
+def test_torch_takes_apart_the_same_where_it_looks_up_less_and_is_put_back() -> None:
+    """Every list of looked_up.py is there in this torch, or an import takes three times as long."""
+    module = Several([*TRUTH, lambda x: F.scaled_dot_product_attention(x, x, x), F.softshrink]).eval()
+    x = torch.randn(1, 6, generator=SEED)
+
+    def parts() -> str:
+        return str(torch.export.export(module, (x,)).run_decompositions({}).graph)
+
+    def found() -> list[Any]:
+        return [getattr(held, name) for held, name in (*looked_up.FOUND_AGAIN, *looked_up.KEYS_OF_DEVICES)]
+
+    before, apart = found(), parts()
+    with looked_up.looked_up_once():
+        assert parts() == apart
+        assert [len(keys) for keys in found()[-2:]] == [2, 2] or torch.accelerator.is_available()
+        assert all(now is not then for now, then in zip(found(), before, strict=True))
+    assert all(now is then for now, then in zip(found(), before, strict=True))

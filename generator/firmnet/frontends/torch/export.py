@@ -22,6 +22,7 @@ from . import source as sources
 from .compare import compare, unchanged
 from .containers import tell_torch
 from .examples import caller, dtype_name, shapes
+from .looked_up import looked_up_once
 from .ports import input_nodes, judge_numbers, output_nodes
 from .sizes import settle_sizes
 from .source import Source, quiet
@@ -110,7 +111,7 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
         tried = source.example.copied()
         tell_torch(module(*tried.args, **tried.kwargs))
     try:
-        with quiet(), torch.no_grad(), assigned_in_place(module):
+        with quiet(), looked_up_once(), torch.no_grad(), assigned_in_place(module):
             return torch.export.export(module, source.example.args, dict(source.example.kwargs))
     except UserError:
         raise
@@ -131,7 +132,7 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
 def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
     """Replace in-place operators by pure ones, other spellings by what firmnet has; layers stay whole."""
     try:
-        with quiet(), left_whole():
+        with quiet(), looked_up_once(), left_whole():
             pure: ExportedProgram = program.run_decompositions(dict(spellings()))
             return pure
     except Exception as error:

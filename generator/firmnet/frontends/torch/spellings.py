@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import reduce
+from functools import cache, reduce
 from math import isfinite
 from typing import Any
 
@@ -59,6 +59,7 @@ def left_whole() -> Iterator[None]:
             operator._dispatch_cache.clear()
 
 
+@cache
 def spellings() -> Mapping[Any, Callable[..., Any]]:
     """Operator → what it is composed of, for ExportedProgram.run_decompositions; none that has a rule."""
     table = default_decompositions()
