@@ -8,7 +8,15 @@ from firmnet.interpret import Stepper, float_values, int_values, quantized_input
 from firmnet.ir import Array, Dtype, Graph
 from firmnet.ops import OPS
 from firmnet.ops.recurrent import RecurrentAttrs
-from firmnet.quantize import Sequences, apply, calibrate, check_samples, quantize
+from firmnet.quantize import (
+    Sequences,
+    apply,
+    calibrate,
+    check_samples,
+    output_snr,
+    quantize,
+    read_precision,
+)
 from firmnet.quantize.feedback import compensated
 from firmnet.quantize.runs import float_runs
 
@@ -157,3 +165,17 @@ def test_generate_says_what_was_rounded_anew() -> None:
     assert plain is not None
     assert not plain.compensated
     assert "make up" not in plain.line()
+
+
+def test_types_are_found_out_with_weights_that_make_up_for_each_other() -> None:
+    graph, samples = weighted("linear"), mixtures(40)
+    plain = quantize(graph, samples, precision=read_precision("auto", 120.0), compensate=False).found
+    assert plain is not None
+    target = plain.wide + 3
+    wanted = read_precision("auto", target)
+    without, made = (quantize(graph, samples, precision=wanted, compensate=each) for each in (False, True))
+    assert without.found is not None
+    assert made.found is not None
+    assert not without.found.met
+    assert made.found.met
+    assert output_snr(graph, made.graph, samples) >= target

@@ -90,23 +90,38 @@ class _Moments:
         return covariance
 
 
+class Compensation:
+    """What calibration samples say about the weights of integer graphs that are made from one float graph."""
+
+    def __init__(self, floats: SampleRuns) -> None:
+        self._floats = floats
+        self._learned, self._judged = _split(floats)
+        self._seen: dict[str, list[_Moments]] = {}
+
+    def of(self, integer: Graph, least_db: float) -> Compensated | None:
+        """The integer graph with weights rounded anew, scales and all else as they were; None where samples
+        not used for that gain less than `least_db`, or where there are too few.
+        """
+        floats = self._floats
+        layers = _layers(floats.graph, integer, len(self._learned))
+        if len(self._judged) < LEAST_JUDGED or not layers:
+            return None
+        self._seen |= _seen(
+            floats, [real for _, real in layers if real.name not in self._seen], self._learned
+        )
+        graph, changed = integer, []
+        for node, real in layers:
+            better = _better(graph, floats.graph, node, real, self._seen[node.name])
+            if better is not None:
+                graph = better
+                changed.append(node.name)
+        gain_db = _gain(floats, self._judged, integer, graph) if changed else 0.0
+        return Compensated(graph, tuple(changed), gain_db) if gain_db >= least_db else None
+
+
 def compensated(floats: SampleRuns, integer: Graph, least_db: float) -> Compensated | None:
-    """The integer graph with weights rounded anew, scales and all else as they were; None where samples not
-    used for that gain less than `least_db`, or where there are too few.
-    """
-    learned, judged = _split(floats)
-    layers = _layers(floats.graph, integer, len(learned))
-    if len(judged) < LEAST_JUDGED or not layers:
-        return None
-    moments = _seen(floats, layers, learned)
-    graph, changed = integer, []
-    for node, real in layers:
-        better = _better(graph, floats.graph, node, real, moments[node.name])
-        if better is not None:
-            graph = better
-            changed.append(node.name)
-    gain_db = _gain(floats, judged, integer, graph) if changed else 0.0
-    return Compensated(graph, tuple(changed), gain_db) if gain_db >= least_db else None
+    """As Compensation.of, of one graph."""
+    return Compensation(floats).of(integer, least_db)
 
 
 def remembers(graph: Graph) -> bool:
@@ -180,15 +195,13 @@ def _parts(graph: Graph, node: Node) -> list[_Part]:
     return parts
 
 
-def _seen(
-    floats: SampleRuns, layers: Sequence[tuple[Node, Node]], learned: Sequence[int]
-) -> dict[str, list[_Moments]]:
+def _seen(floats: SampleRuns, layers: Sequence[Node], learned: Sequence[int]) -> dict[str, list[_Moments]]:
     """Of each part of each layer."""
     graph = floats.graph
-    found = {node.name: [_Moments() for _ in _parts(graph, node)] for _, node in layers}
-    for i in learned:
+    found = {node.name: [_Moments() for _ in _parts(graph, node)] for node in layers}
+    for i in learned if layers else ():
         values = floats[i]
-        for _, node in layers:
+        for node in layers:
             given = [values[n] if n in values else graph.tensors[n].values for n in node.inputs]
             read = dict(_lines(graph, node, given, len(learned)))
             for part, moments in zip(_parts(graph, node), found[node.name], strict=True):

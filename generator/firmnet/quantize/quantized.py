@@ -11,7 +11,7 @@ from ..ops import OPS
 from .apply import Draft, apply, draft, finish, parameters
 from .correct import corrected
 from .equalize import equalized
-from .feedback import compensated, remembers
+from .feedback import Compensation, remembers
 from .growth import AtEnd, at_end, growing
 from .lost import Lost, lost
 from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
@@ -89,13 +89,19 @@ def quantize(
         floats, observed = chosen.floats, chosen.observed
         graph = floats.graph
     named, found = asked.named, None
+    compensation = Compensation(floats)
+
+    def improved(integer: Graph) -> Graph:
+        better = compensation.of(integer, LEAST_GAIN_DB) if compensate else None
+        return better.graph if better else integer
+
     if asked.auto:
-        named, found = search(floats, observed, asked, test, progress)
+        named, found = search(floats, observed, asked, test, progress, improved)
     integer = apply(graph, observed, named, asked.default) if found or not chosen else chosen.trial.graph
     found_ranges = chosen.found if chosen else None
     poor = chosen is not None and chosen.found.final_db < GOOD_DB
     if compensate and (poor or found or remembers(graph)):
-        better = compensated(floats, integer, LEAST_GAIN_DB)
+        better = compensation.of(integer, LEAST_GAIN_DB)
         if better:
             integer = better.graph
         if better and found_ranges:

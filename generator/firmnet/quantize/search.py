@@ -103,9 +103,11 @@ def search(
     precision: Precision,
     test: Test | None = None,
     progress: Progress | None = None,
+    improved: Callable[[Graph], Graph] = lambda integer: integer,
 ) -> tuple[NamedTypes, Found16]:
     """Types of activations with which the outputs on checked samples reach the target, as few int16 as the
-    damage of each allows; and what was found. The same input gives the same choice.
+    damage of each allows; and what was found. The same input gives the same choice. `improved`: what becomes
+    of an integer graph whatever its types are.
 
     The worst become int16 one after the other: how many, is found by halving. What the user named stays.
     """
@@ -117,7 +119,7 @@ def search(
     def value(count: int) -> float:
         """Of the worst so many of int16."""
         if count not in measured:
-            integer = apply(graph, observed, _types(precision.named, ranked[:count]))
+            integer = improved(apply(graph, observed, _types(precision.named, ranked[:count])))
             if precision.target_accuracy is not None and test is not None:
                 measured[count] = integer_accuracy(integer, test)
             else:
