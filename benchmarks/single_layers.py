@@ -657,7 +657,12 @@ def _elementwise() -> Iterator[Layer]:
         slopes = tuple(float(slope) for slope in np.linspace(0.05, 0.4, shape[axis]))
         bent = partial(_of_activations, "prelu", PReluAttrs(axis, slopes), [shape])
         yield Layer(f"prelu {label}", "prelu", bent, 8.0)
-    shapes: list[tuple[str, Shape]] = [("16 16x16", image), ("3 15x15", (1, 15, 15, 3)), ("5", (1, 5))]
+    shapes: list[tuple[str, Shape]] = [
+        ("16 16x16", image),
+        ("3 15x15", (1, 15, 15, 3)),
+        ("32", (1, 32)),
+        ("5", (1, 5)),
+    ]
     tables: list[tuple[str, str, Any]] = [
         ("clamp", "clamp", ClampAttrs(0.0, 6.0)),
         ("rescale", "rescale", RescaleAttrs()),
