@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flipping import Flip, all_told, flips
+from flipping import Flip, Told, all_told, flips
 
 from firmnet.artifact import Artifact
 
@@ -23,10 +23,14 @@ def chosen(small: Artifact) -> list[Flip]:
     return flips(small, FLIPS, seed=1)
 
 
+@pytest.fixture(scope="module")
+def results(small: Artifact, chosen: list[Flip]) -> list[Told]:
+    return list(all_told(small, chosen))
+
+
 def test_every_flipped_bit_is_named_or_the_firmware_is_refused(
-    small: Artifact, chosen: list[Flip], capsys: pytest.CaptureFixture[str]
+    results: list[Told], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    results = list(all_told(small, chosen))
     with capsys.disabled():
         print(f"\n{FLIPS} flips: {dict(Counter(told.how for told in results))}")
     assert [told for told in results if told.how == "verified"] == []
@@ -51,11 +55,11 @@ def test_flips_reach_every_part_of_the_firmware(small: Artifact, chosen: list[Fl
     assert {f"of {other}" for other in others} <= parts
 
 
-def test_a_flipped_constant_names_its_layer(small: Artifact, chosen: list[Flip]) -> None:
-    constants = [flip for flip in chosen if flip.part.startswith("a constant of layer")]
+def test_a_flipped_constant_names_its_layer(results: list[Told]) -> None:
+    constants = [told for told in results if told.flip.part.startswith("a constant of layer")]
     assert constants
-    for told in all_told(small, constants):
-        assert told.how == "named"
+    for told in constants:
+        assert told.how == "named", told
         assert told.flip.part in told.said
 
 
