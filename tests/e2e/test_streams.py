@@ -3,9 +3,9 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
-from dataclasses import replace
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from stream_networks import NETWORKS
 
 import firmnet
-from firmnet import api
+from firmnet import api, cli
 from firmnet.artifact import Artifact
 from firmnet.errors import UserError, VerificationError
 from firmnet.inputs import KEPT_STEPS
@@ -33,16 +33,24 @@ def spotter():
 """
 
 
-def command(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    code: Any
+    stdout: str
+    stderr: str
+
+
+def command(folder: Path, *options: str) -> Done:
     """`firmnet generate` of the keyword network, with its recordings."""
     model = folder / "spotting.py"
     model.write_text(MODEL)
-    place = Path(__file__).parents[1] / "ops"
-    run = f"import sys; sys.path.insert(0, {str(place)!r}); from firmnet.cli import main; main()"
     arguments = ["generate", f"{model}:spotter", "--board", "netduinoplus2", "-o", str(folder / "made")]
-    return subprocess.run(
-        [sys.executable, "-c", run, *arguments, *options, "--json"], capture_output=True, text=True
-    )
+    stdout, stderr = StringIO(), StringIO()
+    with redirect_stdout(stdout), redirect_stderr(stderr), pytest.raises(SystemExit) as ended:
+        cli.main([*arguments, *options, "--json"])
+    return Done(ended.value.code, stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +58,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, dict[str, 
     """The artifact of hops of four frames, what the command said for machines, and for people."""
     folder = tmp_path_factory.mktemp("streams")
     done = command(folder, "--stream", "--hop", "4")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.stderr
     return Artifact.open(folder / "made"), json.loads(done.stdout), done.stderr
 
 
@@ -112,7 +120,7 @@ def test_what_is_wrong_is_said_and_nothing_written(tmp_path: Path) -> None:
         (("--stream", "--time-axis", "3"), "calibration data has shape"),
     ):
         done = command(tmp_path, *options)
-        assert done.returncode == 2
+        assert done.code == 2
         assert why in done.stderr
         assert not (tmp_path / "made").exists()
 
