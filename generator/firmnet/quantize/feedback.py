@@ -35,6 +35,8 @@ LINES = 2048
 """So many places of all samples together a layer of places is known by, or a little more."""
 MOST_WORK = 4_000_000_000
 """What a network may take, in multiply-accumulates; layers that find no room are left."""
+MOST_LOST_DB = 3.0
+"""By all samples together, of which one near a fork may have nearly all the noise, where the others gain."""
 FLOOR = 1e-3
 """Of a sample's noise: where there is less, there is nothing to gain."""
 
@@ -297,12 +299,12 @@ def _feedback(covariance: Array, sizes: Sequence[int]) -> Array:
 
 
 def _gain(floats: SampleRuns, judged: Sequence[int], before: Graph, after: Graph) -> float:
-    """What a sample gains on average, in dB; nothing where there is more noise in all together."""
+    """What a sample gains on average, in dB; nothing where all together lose much."""
     reference = Reference(floats, judged)
     plain, better = (
         reference.noise_of(graph, (floats.integers(graph)[i] for i in judged)) for graph in (before, after)
     )
-    if not plain.any() or better.sum() > plain.sum():
+    if not plain.any() or better.sum() > 10 ** (MOST_LOST_DB / 10) * plain.sum():
         return 0.0
     least = FLOOR * plain.mean()
     return float(10 * np.log10((plain + least) / (better + least)).mean())
