@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Tests start hundreds of Python programs: none should compile our modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test lint style format bench fuzz clean
+.PHONY: help setup demo test lint style format bench fuzz rows clean
 
 help:
 	@echo "make demo    train on real digits, build firmware, verify every output on the emulated board"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint    ruff and mypy only        make format   let ruff rewrite"
 	@echo "make bench   print the measurements    make clean    remove what building and testing left"
 	@echo "make fuzz    20,000 random graphs and 20,000 sequences, in PyTorch and C (ARGS='--sequences --count 500')"
+	@echo "make rows    every row of the op matrix on every core (ARGS='cortex-m55 --op conv2d')"
 
 setup:
 	@.ci/bootstrap
@@ -40,6 +41,9 @@ bench: setup
 
 fuzz: setup
 	@$(BIN)/python tests/ops/fuzz.py $(ARGS)
+
+rows: setup
+	@$(BIN)/python tests/ops/every_row.py $(ARGS)
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,23 +1,20 @@
 """Do cores that the op matrix leaves out compute the same? Of every kernel one row.
 
-Cores with the DSP extension take every third kernel each: all rows run on the M4 of the matrix.
+Cores with the DSP extension take every third kernel each: all rows run on the M4 of the matrix, and on all of
+these cores in `make rows`.
 """
-
-from collections.abc import Sequence
 
 import pytest
 from compiler_warnings import WARNINGS
 from forced import Way, wrong_ones
-from matrix_rows import MACHINES, ROWS
-from together import NOT_OPTIMIZED
+from matrix_rows import ROWS
+from other_cores import OTHER_CORES
 
 from firmnet.devices import core
 from firmnet.devices.runner import Model, Runner
-from firmnet.emulators import emulator_for
 from firmnet.errors import UserError
 from firmnet.kernels.spec import KERNELS
 from firmnet.targets import Isa
-from firmnet.toolchain import find
 
 
 def one_of_each_kernel(isa: Isa) -> list[Way]:
@@ -39,28 +36,28 @@ def one_of_each_kernel(isa: Isa) -> list[Way]:
 
 
 @pytest.mark.parametrize(
-    ("machine", "isa", "some", "flags"),
+    ("other", "some"),
     [
-        (MACHINES["core_m3"], Isa.SCALAR, slice(None), WARNINGS),
-        (MACHINES["core_m7"], Isa.DSP, slice(0, None, 3), WARNINGS),
-        (MACHINES["core_m33"], Isa.DSP, slice(1, None, 3), WARNINGS),
-        ("mps3-an547", Isa.DSP, slice(2, None, 3), WARNINGS),
-        ("virt", Isa.SCALAR, slice(None), (*WARNINGS, *NOT_OPTIMIZED)),  # no board has it
+        ("cortex-m3", slice(None)),
+        ("cortex-m7", slice(0, None, 3)),
+        ("cortex-m33", slice(1, None, 3)),
+        ("cortex-m55", slice(2, None, 3)),
+        ("rv32imac", slice(None)),
     ],
-    ids=["cortex-m3", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imac"],
+    ids=[*OTHER_CORES],
 )
-def test_bit_exact(machine: str, isa: Isa, some: slice, flags: Sequence[str]) -> None:
+def test_bit_exact(other: str, some: slice) -> None:
+    this = OTHER_CORES[other]
     try:
-        emulator_for(machine)
-        find(core.core_named(core.MACHINES[machine].core).compiler)
+        this.require()
     except UserError as error:
         pytest.skip(str(error))
 
     def build(models: list[Model]) -> Runner:
-        return core.image(models, machine, cflags=flags)
+        return core.image(models, this.machine, cflags=(*WARNINGS, *this.cflags))
 
-    ways = one_of_each_kernel(isa)
-    assert {way.kernel for _, way in ways} == {k for op in KERNELS.values() for k in op if k.isa <= isa}
+    ways = one_of_each_kernel(this.isa)
+    assert {way.kernel for _, way in ways} == {k for op in KERNELS.values() for k in op if k.isa <= this.isa}
     ways = ways[some]
     halves = ways[::2], ways[1::2]  # all would not fit the flash of every machine
     assert [wrong for half in halves for wrong in wrong_ones([], half, build)] == []
