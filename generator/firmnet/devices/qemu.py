@@ -15,6 +15,9 @@ from ..targets import MACHINES, Board, Machine, storage_of
 from .emulator import Emulated, EmulatedDevice, emulator_of, firmware_of, running
 from .serial import TIMEOUT_S
 
+MULTIPLEXED = ("-echr", "0x100")
+"""Ctrl-A would be for QEMU's multiplexer: no byte is this one."""
+
 
 @contextmanager
 def emulated(artifact: Artifact, elf: Path | None = None, romfs: Path | None = None) -> Iterator[Emulated]:
@@ -45,13 +48,19 @@ class QemuDevice(EmulatedDevice):
 
 
 def command(board: Board, elf: Path, listener: int) -> list[str]:
-    """QEMU waits for the first client, so the banner is not lost, and takes the socket already listening."""
+    """QEMU waits for the first client, so the banner is not lost, and takes the socket already listening.
+
+    Its main loop would wake for every byte. A multiplexer before a UART, though of one port, holds 32 and
+    hands on the next as soon as the last is read, in the processor's thread.
+    """
     emulator = emulator_of(board, "qemu")
-    uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on"
-    machine = ["-machine", emulator.machine, *emulator.arguments, *_fitting(board, elf)]
-    quiet = ["-display", "none", "-monitor", "none"]
+    machine = MACHINES.get(emulator.machine)
+    ahead = machine is not None and machine.asks
+    uart = f"socket,id=uart,fd={listener},server=on,wait=on,nodelay=on,mux={'on' if ahead else 'off'}"
+    arguments = ["-machine", emulator.machine, *emulator.arguments, *_fitting(board, elf)]
+    quiet = ["-display", "none", "-monitor", "none", *(MULTIPLEXED if ahead else ())]
     program = emulator_for(emulator.machine)
-    return [program, *machine, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
+    return [program, *arguments, *quiet, "-chardev", uart, "-serial", "chardev:uart", "-kernel", str(elf)]
 
 
 def _loaded(board: Board, romfs: Path | None) -> list[str]:

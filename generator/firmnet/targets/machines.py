@@ -38,7 +38,8 @@ class Machine:
     `counter`: its TIM2 can count instructions. `part`: it has less RAM than others of its family, and runs
     what takes no more (devices/qemu.py looks at each firmware). `serials`: which UART (FN_USART) each
     `-serial` of QEMU is. `since`: the first release of QEMU's in which a firmware can run there; (0, 0): any.
-    `program`: the QEMU that has it; `arguments`: what that must be told beside.
+    `program`: the QEMU that has it; `arguments`: what that must be told beside. `asks`: its UARTs ask for
+    the next byte as one is read; where they do not (those of b-l475e-iot01a), a multiplexer would keep it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Machine:
     since: tuple[int, int] = (0, 0)
     program: str = "qemu-system-arm"
     arguments: tuple[str, ...] = ()
+    asks: bool = False
 
 
 _CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies=2)
@@ -72,6 +74,7 @@ MACHINES = {  # of QEMU
             "stm32f4_usart",
             counter=True,
             serials=(1, 2, 3, 4, 5, 6),
+            asks=True,
         ),
         Machine(
             "b-l475e-iot01a",
@@ -94,6 +97,7 @@ MACHINES = {  # of QEMU
             "stm32f1_usart",
             part=True,
             serials=(1, 2, 3),
+            asks=True,
         ),
         Machine(
             "microbit",
