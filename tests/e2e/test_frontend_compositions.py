@@ -1,6 +1,7 @@
 """Does what firmnet takes apart mean what PyTorch computes? Many operators in one network, exported once."""
 
 from collections.abc import Callable, Sequence
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,11 @@ def test_a_layer_that_torch_export_cannot_follow_is_named_with_one_that_it_can()
         load(nn.Sequential(nn.CrossMapLRN2d(3)), example=torch.zeros(1, 4, 3, 3))
 
 
+def replaceable() -> list[Any]:
+    """What of torch is another while operators are looked up once."""
+    return [getattr(held, name) for held, name in (*looked_up.FOUND_AGAIN, *looked_up.KEYS_OF_DEVICES)]
+
+
 def test_torch_takes_apart_the_same_where_it_looks_up_less_and_is_put_back() -> None:
     """Every list of looked_up.py is there in this torch, or an import takes three times as long."""
     module = Several([*TRUTH, lambda x: F.scaled_dot_product_attention(x, x, x), F.softshrink]).eval()
@@ -169,12 +175,23 @@ def test_torch_takes_apart_the_same_where_it_looks_up_less_and_is_put_back() -> 
     def parts() -> str:
         return str(torch.export.export(module, (x,)).run_decompositions({}).graph)
 
-    def found() -> list[Any]:
-        return [getattr(held, name) for held, name in (*looked_up.FOUND_AGAIN, *looked_up.KEYS_OF_DEVICES)]
-
-    before, apart = found(), parts()
+    before, apart = replaceable(), parts()
     with looked_up.looked_up_once():
         assert parts() == apart
-        assert [len(keys) for keys in found()[-2:]] == [2, 2] or torch.accelerator.is_available()
-        assert all(now is not then for now, then in zip(found(), before, strict=True))
-    assert all(now is then for now, then in zip(found(), before, strict=True))
+        assert [len(keys) for keys in replaceable()[-2:]] == [2, 2] or torch.accelerator.is_available()
+        assert all(now is not then for now, then in zip(replaceable(), before, strict=True))
+    assert all(now is then for now, then in zip(replaceable(), before, strict=True))
+
+
+def test_exports_of_two_threads_leave_torch_as_it_was() -> None:
+    def other() -> None:
+        with looked_up.looked_up_once():
+            inside.set()
+
+    before, inside, second = replaceable(), Event(), Thread(target=other)
+    with looked_up.looked_up_once():
+        second.start()
+        assert not inside.wait(0.1), "it takes what the first has put there for torch's own"
+    second.join()
+    assert inside.is_set()
+    assert all(now is then for now, then in zip(replaceable(), before, strict=True))

@@ -21,6 +21,7 @@ from other_cores import OTHER_CORES, OtherCore
 
 from firmnet.devices import core
 from firmnet.devices.runner import Model, Runner
+from firmnet.errors import UserError
 from firmnet.targets import Isa
 
 AT_ONCE = 60
@@ -47,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := [name for name in given.core if name not in OTHER_CORES]:
         parser.error(f"no core {unknown[0]!r}: there are {', '.join(OTHER_CORES)}")
     cores, ops = given.core or [*OTHER_CORES], given.op or ops_of(ROWS)
+    for name in cores:
+        try:
+            OTHER_CORES[name].require()
+        except UserError as error:
+            parser.error(f"{name}: {error}")
     jobs = [(OTHER_CORES[name], op) for name in cores for op in ops]
     rows, wrong = dict.fromkeys(cores, 0), 0
     with ProcessPoolExecutor(given.jobs) as pool:

@@ -17,7 +17,7 @@ from firmnet.quantize import (
     quantize,
     read_precision,
 )
-from firmnet.quantize.feedback import compensated
+from firmnet.quantize.feedback import Compensation
 from firmnet.quantize.runs import float_runs
 
 STEPS, WIDTH, UNITS = 30, 8, 12
@@ -81,7 +81,7 @@ def noise(graph: Graph, integer: Graph, samples: Array) -> float:
 def test_noise_of_samples_not_seen_is_less_and_scales_stay(graph: Graph) -> None:
     samples, others = (shaped(graph, mixtures(*given)) for given in ((40, 1), (20, 2)))
     plain = integers(graph, samples)
-    better = compensated(float_runs(graph, samples), plain, LEAST_DB)
+    better = Compensation(float_runs(graph, samples)).of(plain, LEAST_DB)
     assert better is not None
     assert better.layers == ("layer",)
     before, after = (noise(graph, each, others) for each in (plain, better.graph))
@@ -95,7 +95,7 @@ def test_what_is_lost_on_average_goes_into_the_bias() -> None:
     graph = weighted("linear")
     samples = np.random.default_rng(3).normal(3.0, 0.1, (40, STEPS, WIDTH)).astype(np.float32)
     plain = integers(graph, samples)
-    better = compensated(float_runs(graph, samples), plain, LEAST_DB)
+    better = Compensation(float_runs(graph, samples)).of(plain, LEAST_DB)
     assert better is not None
     assert better.gain_db > 10
     assert (better.graph.tensors["w"].values == plain.tensors["w"].values).mean() > 0.98
@@ -110,16 +110,16 @@ def test_a_network_that_would_lose_is_left_alone() -> None:
     graph = b.graph(x, b.add("linear", OPS["linear"].attrs(), x, *constants, name="layer"))
     few, others = (rng.normal(size=(count, 64)).astype(np.float32) for count in (12, 100))
     plain, floats = integers(graph, few), float_runs(graph, few)
-    assert compensated(floats, plain, LEAST_DB) is None
-    anyway = compensated(floats, plain, -100.0)
+    assert Compensation(floats).of(plain, LEAST_DB) is None
+    anyway = Compensation(floats).of(plain, -100.0)
     assert anyway is not None
     assert noise(graph, anyway.graph, others) > noise(graph, plain, others)
 
 
 def test_few_samples_tell_nothing() -> None:
     graph = weighted("linear")
-    assert compensated(float_runs(graph, mixtures(11)), integers(graph, mixtures(11)), -100.0) is None
-    assert compensated(float_runs(graph, mixtures(12)), integers(graph, mixtures(12)), LEAST_DB)
+    assert Compensation(float_runs(graph, mixtures(11))).of(integers(graph, mixtures(11)), -100.0) is None
+    assert Compensation(float_runs(graph, mixtures(12))).of(integers(graph, mixtures(12)), LEAST_DB)
 
 
 def test_of_sequences_some_are_kept_for_the_judgement() -> None:

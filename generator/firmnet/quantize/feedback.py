@@ -70,15 +70,13 @@ class _Moments:
     """Means (groups, K) and covariances (groups, K, K) of what rows are multiplied by."""
 
     def __init__(self) -> None:
-        self._count, self._sum, self._products = 0, np.zeros(0), np.zeros(0)
+        self._count, self._sum, self._products = 0, np.zeros(()), np.zeros(())
 
     def add(self, lines: Array) -> None:
         """Lines (groups, N, K)."""
-        begun = self._count > 0
         self._count += lines.shape[1]
-        total, products = lines.sum(axis=1), lines.transpose(0, 2, 1) @ lines
-        self._sum = self._sum + total if begun else total
-        self._products = self._products + products if begun else products
+        self._sum = self._sum + lines.sum(axis=1)
+        self._products = self._products + lines.transpose(0, 2, 1) @ lines
 
     @property
     def mean(self) -> Array:
@@ -119,11 +117,6 @@ class Compensation:
                 changed.append(node.name)
         gain_db = _gain(floats, self._judged, integer, graph) if changed else 0.0
         return Compensated(graph, tuple(changed), gain_db) if gain_db >= least_db else None
-
-
-def compensated(floats: SampleRuns, integer: Graph, least_db: float) -> Compensated | None:
-    """As Compensation.of, of one graph."""
-    return Compensation(floats).of(integer, least_db)
 
 
 def remembers(graph: Graph) -> bool:

@@ -8,6 +8,7 @@ otherwise is left as it is.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from threading import RLock
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +23,8 @@ KEYS_OF_DEVICES = (
     (exported_program, "_BACKEND_KEYS_TO_OVERRIDE"),
 )
 """Lists of the devices that operators are prepared for."""
+ONE_AT_A_TIME = RLock()
+"""Of several threads: what the last leaves behind must be what the first has found."""
 
 
 def _of_this_machine(keys: list[Any]) -> list[Any]:
@@ -41,7 +44,7 @@ def looked_up_once() -> Iterator[None]:
             undone.callback(setattr, module, name, known)
             setattr(module, name, made(known))
 
-    with ExitStack() as undone:
+    with ONE_AT_A_TIME, ExitStack() as undone:
         for module, name in FOUND_AGAIN:
             replace(module, name, cache)
         for module, name in KEYS_OF_DEVICES:
