@@ -22,6 +22,7 @@ def told(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # a wrong command line; typer does not export the class
         command = getattr(getattr(error, "ctx", None), "command_path", "firmnet")
         complaint = error.format_message().rstrip(".")  # empty after `firmnet` alone, which showed its help
+        complaint = complaint.replace(": Value error, ", ": ")  # by what typer checks choices with
         return complaint and f"{complaint}: see `{command} --help`", BAD_INPUT
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.ENOSPC, errno.EROFS):
         where = error.filename or "a file"

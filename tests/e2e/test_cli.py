@@ -105,7 +105,7 @@ WRONG = {
     "unknown-command": ("deploi", "deploy"),
     "unknown-option": (f"{GENERATE} --bord x", "--bord"),
     "no-board": ("generate small.py:model", "--board"),
-    "unknown-range-method": (f"{GENERATE} --ranges guess", "mse"),
+    "unknown-range-method": (f"{GENERATE} --ranges guess", "'--ranges': 'guess' is not one of 'auto', 'mse'"),
     "unknown-precision": (f"{GENERATE} --precision float16", "NAME=int16"),
     "precision-of-no-layer": (f"{GENERATE} --precision layer_9=int16", "'layer_3'"),
     "target-of-nothing": (f"{GENERATE} --precision int16 --target-snr 40", "--precision auto"),
