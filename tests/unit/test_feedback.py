@@ -158,7 +158,7 @@ def test_generate_says_what_was_rounded_anew() -> None:
     assert made is not None
     assert made.compensated == ("layer",)
     assert (
-        f"weights of layer make up for each other: a sample gains {made.compensation_db:.1f} dB"
+        f"weights of layer rounded to make up for each other: a sample gains {made.compensation_db:.1f} dB"
         in made.line()
     )
     plain = quantize(graph, mixtures(40), compensate=False).found_ranges

@@ -58,7 +58,7 @@ class FoundRanges:
         more = more if self.equalized else []
         if self.compensated:
             gain = f"a sample gains {self.compensation_db:.1f} dB"
-            more += [f"; weights of {_listed(self.compensated)} make up for each other: {gain}"]
+            more += [f"; weights of {_listed(self.compensated)} rounded to make up for each other: {gain}"]
         if self.corrected:
             more += [f"; biases of {_listed(self.corrected)} corrected: {self.corrected_db:.1f} dB"]
         return f"ranges    {chosen}{final} (outputs with {given}){''.join(more)}"
