@@ -825,7 +825,8 @@ _WIDE = {
     *("normalize of channels 64 8x8", "normalize of an image 16 16x16", "matmul 32x32 by 32x32"),
     *("matmul 32x32 by 32x32 turned", "layer norm 64 of 16 rows", "layer norm of each channel 16 8x8"),
     "layer norm channels first 64 7x7",
-    *("softmax 10", "softmax rows 16x16"),
+    *("softmax 10", "softmax rows 16x16", "attention 4 x 50x16", "attention 4 x 64x32"),
+    *("attention causal 4 x 64x32", "attention of one query 4 x 64x32"),
 }
 """Labels of layers that are swept with int16 too."""
 _MIXED = {"add 16 16x16", "mul 16 16x16", "mul by channel 16 16x16", "mul by pixel 16 16x16"}

@@ -1016,4 +1016,74 @@ static inline uint32_t fn_weigh(const int32_t *scores, int16_t *weights, const u
 }
 #endif
 
+/* The same of fn_fine_weight, whose weights take the place of the scores; `down`: one more than it drops. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define FN_WEIGH_FINE_AT(d, at, next) /* d: the score's distance, of which its entry is read with the next */ \
+    "ubfx " at ", " d ", #8, #8\n" \
+    "ldr " next ", [r11, " at ", lsl #2]\n" \
+    "ldr " at ", [r1, " at ", lsl #2]\n"
+#define FN_WEIGH_FINE_OF(d, at, next) /* d: the distance, then the weight; r10 */ \
+    "uxtb r10, " d "\n" \
+    "sub " next ", " at ", " next "\n" \
+    "mul " next ", " next ", r10\n" \
+    "usat " d ", #5, " d ", asr #16\n" \
+    "sub " at ", " at ", " next ", lsr #8\n" \
+    "lsr " at ", " at ", " d "\n" \
+    "lsrs " at ", " at ", lr\n" \
+    "adc " d ", " at ", #0\n" \
+    "add r12, r12, " d "\n"
+#define FN_WEIGH_FINE_TWO \
+    "ldm r0, {r4, r5}\n" \
+    "sub r4, r2, r4\n" \
+    "sub r5, r2, r5\n" \
+    "ubfx r8, r5, #8, #8\n" \
+    FN_WEIGH_FINE_AT("r4", "r6", "r7") \
+    "ldr r9, [r11, r8, lsl #2]\n" \
+    "ldr r8, [r1, r8, lsl #2]\n" \
+    FN_WEIGH_FINE_OF("r4", "r6", "r7") FN_WEIGH_FINE_OF("r5", "r8", "r9") \
+    "stm r0!, {r4, r5}\n"
+FN_ASM static uint32_t fn_weigh_fine(int32_t *scores, const uint32_t *powers, int32_t top, int32_t count, uint32_t down)
+{
+    (void)scores;
+    (void)powers;
+    (void)top;
+    (void)count;
+    (void)down;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "ldr lr, [sp, #36]\n"
+        "add r11, r1, #4\n"
+        "mov r12, #0\n"
+        "subs r3, #4\n"
+        "blt 2f\n"
+        "1:\n"
+        FN_WEIGH_FINE_TWO FN_WEIGH_FINE_TWO
+        "subs r3, #4\n"
+        "bge 1b\n"
+        "2:\n"
+        "adds r3, #4\n"
+        "beq 4f\n"
+        "3:\n"
+        "ldr r4, [r0]\n"
+        "sub r4, r2, r4\n"
+        FN_WEIGH_FINE_AT("r4", "r6", "r7") FN_WEIGH_FINE_OF("r4", "r6", "r7")
+        "str r4, [r0], #4\n"
+        "subs r3, #1\n"
+        "bne 3b\n"
+        "4:\n"
+        "mov r0, r12\n"
+        "pop {r4-r11, pc}\n" ::: FN_ASM_CLOBBERS);
+}
+#else
+static inline uint32_t fn_weigh_fine(int32_t *scores, const uint32_t *powers, int32_t top, int32_t count, uint32_t down)
+{
+    uint32_t sum = 0;
+    for (int32_t n = 0; n < count; n++) {
+        scores[n] = fn_fine_weight(powers, (uint32_t)(top - scores[n]), down - 1u);
+        sum += (uint32_t)scores[n];
+    }
+    return sum;
+}
+#endif
+
 #endif

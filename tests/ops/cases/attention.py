@@ -1,10 +1,11 @@
 """Which rows of the matrix prove attention?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from casework import Case, activation, among_int8, mixtures
+from casework import Case, activation, among_int8, mixtures, widened
 
 from firmnet.ir import Array, Call, Dtype, QParams, Shape, Tensor
 from firmnet.ops import OPS
@@ -27,10 +28,12 @@ def stacked(rank: int, scale: float = 0.25, **options: Any) -> AttentionAttrs:
 def cases() -> Iterator[Case]:
     yield from _narrow()
     labels = ["heads_2x7x8", "causal_11", "cross_5_by_9", "masked_and_biased", "scores_saturating"]
-    labels += ["sums_of_64_bits_saturating"]
+    labels += ["sums_of_64_bits_saturating", "one_query_of_heads", "causal_behind_a_cache"]
     yield from mixtures(_narrow(), labels)
     named = {case.label: case for case in _narrow()}
     yield among_int8(named["heads_2x7x8"], "q", "v")
+    yield widened(named["all_turned"], Dtype.INT16, Dtype.INT16)
+    yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _of_int16())
 
 
 def _narrow() -> Iterator[Case]:
@@ -59,6 +62,16 @@ def _narrow() -> Iterator[Case]:
     yield _case("sums_of_64_bits_saturating", stacked(3, 160.0), (2, 5, 4), (2, 9, 4))
     yield _case("a_step_outweighs_all_saturating", stacked(3, 1e8), (2, 5, 4), (2, 9, 4))
     yield _case("by_query", stacked(2), (6, 8), (9, 8), bias=-rng.random((6, 1)))
+
+
+def _of_int16() -> Iterator[Case]:
+    """Long lines, and results that are small beside their values."""
+    yield _case("values_of_37", stacked(3, 0.05), (1, 4, 37), (1, 6, 37), (1, 6, 5))
+    yield _case("causal_among_33_heads", heads(causal=0), (1, 9, 33, 4), (1, 9, 33, 4))
+    yield _case("among_264_heads", heads(), (1, 2, 264, 2), (1, 2, 264, 2), (1, 2, 264, 8))
+    small = _case("results_far_below_values", stacked(2, 0.01), (3, 8), (64, 8), (64, 5))
+    y = replace(small.call.output, qparams=QParams((0.003,), 0, Dtype.INT8))
+    yield replace(small, call=replace(small.call, outputs=(y,)))
 
 
 def _kept(bias: Array) -> Array:

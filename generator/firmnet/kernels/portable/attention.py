@@ -19,6 +19,8 @@ class Attention(Kernel):
         p = heads(call)
         rows = prod(loop[0] for loop in p.outer) * p.queries
         met = OPS["attention"].macs(call) / (p.depth + p.width)
+        if any(t.dtype is Dtype.INT16 for t in (*call.inputs, call.output)):
+            return 60 + rows * 152 + met * (20 + 9.1 * (p.depth + p.width))
         return 60 + rows * (150 + 35 * p.width) + met * (60 + 9 * p.depth + 8 * p.width)
 
     def scratch_bytes(self, call: Call) -> int:
