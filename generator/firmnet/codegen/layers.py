@@ -1,7 +1,7 @@
 """What is the C of one layer? Its constants, and a function for each call that run() makes of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,16 @@ from ..ops import OPS
 from . import symbols
 from .templates import render
 
-LEAST_SHARED_BYTES = 128
-"""Of a constant that is looked for in other layers."""
+OWN_NAME = "\0"
+"""Stands in a function's text for its name."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """C text of a static function: a kernel for one shape. `scratch`: it takes some as its last argument."""
+    """C text of a static function: a kernel for one shape. `scratch`: it takes some as its last argument.
+
+    Where a layer before has the very same function, `name` is of that one, and the text says so.
+    """
 
     name: str
     text: str
@@ -68,8 +71,18 @@ def layer(
     `stored`: what layers before this one have in flash.
     """
     op, call = OPS[node.op], graph.call(node)
-    constants = _Constants()
+    arrays: dict[str, Array] = {}
     functions = {}
+
+    def name_of(short: str, part_name: str, array: Array) -> str:
+        """Of a constant in C: "weight", or "weight_stripe2" where parts differ."""
+        short = f"{short}_{part_name}" if short in arrays else short
+        symbol = symbols.of_layer(graph.name, node.name, short)
+        known = stored.symbol(array, symbol)
+        if known == symbol:
+            arrays[short] = np.ascontiguousarray(array)
+        return known
+
     for number, (key, part) in enumerate(parts.items()):
         part_name = symbols.KERNEL if len(parts) == 1 else symbols.stripe(number)
         name = symbols.of_layer(graph.name, node.name, part_name)
@@ -80,16 +93,10 @@ def layer(
             "told": shared.arguments if shared else (),
             "told_shift": shared.shift if shared else None,
         }
-        names = {
-            short: stored.symbol(array)
-            or symbols.of_layer(graph.name, node.name, constants.keep(short, part_name, array))
-            for short, array in way.pack(part.call, k).items()
-        }
+        names = {short: name_of(short, part_name, array) for short, array in way.pack(part.call, k).items()}
         layout = way.layout(part.call, k)
         text = render(way.template, fn=name, k=k, layout=layout, arrays=names).strip()
-        functions[key] = Function(name, text, way.scratch_bytes(part.call) > 0)
-    for short, array in constants.arrays.items():
-        stored.keep(array, symbols.of_layer(graph.name, node.name, short))
+        functions[key] = stored.function(Function(name, text, way.scratch_bytes(part.call) > 0))
     macs = op.macs(call)
     return Layer(
         name=node.name,
@@ -97,7 +104,7 @@ def layer(
         source=node.source,
         outputs=stored_outputs(graph, node),
         macs=macs,
-        arrays=constants.arrays,
+        arrays=arrays,
         functions=functions,
         title=_title(node, call, macs),
         kernel=kernel,
@@ -111,37 +118,20 @@ def shape_key(call: Call) -> tuple[Any, ...]:
 
 
 class StoredOnce:
-    """Large constants of a model's layers: what several read, as tables of gates, is the first one's."""
+    """What a model's layers have in flash: constants and functions that several have are the first one's."""
 
     def __init__(self) -> None:
         self._symbols: dict[tuple[str, bytes], str] = {}
+        self._functions: dict[str, str] = {}
 
-    def symbol(self, array: Array) -> str | None:
-        """What it is called in C where it is there already."""
-        return self._symbols.get((str(array.dtype), array.tobytes()))
+    def symbol(self, array: Array, symbol: str) -> str:
+        """What a constant is called in C: as where it is there already, else this."""
+        return self._symbols.setdefault((str(array.dtype), array.tobytes()), symbol)
 
-    def keep(self, array: Array, symbol: str) -> None:
-        if array.nbytes >= LEAST_SHARED_BYTES:
-            self._symbols[str(array.dtype), array.tobytes()] = symbol
-
-
-class _Constants:
-    """What lies in flash for a layer: arrays that its parts have in common are there once."""
-
-    def __init__(self) -> None:
-        self.arrays: dict[str, Array] = {}
-        self._named: dict[str, list[str]] = {}
-
-    def keep(self, short: str, part: str, array: Array) -> str:
-        """The name under which the array is there now: "weight", or "weight_stripe2" where parts differ."""
-        named = self._named.setdefault(short, [])
-        for name in named:
-            if np.array_equal(self.arrays[name], array):
-                return name
-        name = f"{short}_{part}" if named else short
-        named.append(name)
-        self.arrays[name] = np.ascontiguousarray(array)
-        return name
+    def function(self, made: Function) -> Function:
+        """That function, or the one before it that differs in nothing but its name."""
+        name = self._functions.setdefault(made.text.replace(made.name, OWN_NAME), made.name)
+        return made if name == made.name else replace(made, name=name, text=f"/* by {name} */")
 
 
 def _title(node: Node, call: Call, macs: int) -> str:
