@@ -31,7 +31,7 @@ def cases() -> Iterator[Case]:
         Sequence("coarse_3_steps_3x4", 3, 3, 4, EVERY, bits=(11, 3)),
         Sequence("leading_3x2x4", 2, 4, 5, EVERY, sequences=3, begins=0.7),
         Sequence("leading_2x3x2_given_saturating", 3, 2, 5, LAST, sequences=2, given=BOTH),
-        Sequence("flat_2_steps_600x2", 2, 600, 2, EVERY, gain=0.05, flat=True),
+        Sequence("flat_2_steps_608x2", 2, 608, 2, EVERY, gain=0.05, flat=True),
         Sequence(
             "flat_projected_2_steps_1x2_to_530",
             2,
@@ -43,6 +43,6 @@ def cases() -> Iterator[Case]:
             flat=True,
         ),
     ]
-    wide = [row for row in rows if row.n_in in (1, 3, 600)]
+    wide = [row for row in rows if row.n_in in (1, 3, 608)]
     yield from (row.case("lstm") for row in rows)
     yield from (replace(row, label=f"{row.label}_int16", x=Dtype.INT16).case("lstm") for row in wide)

@@ -18,7 +18,7 @@ QUAD = 4
 """Inputs of four rows: four words of weights."""
 STRAIGHT, ROUND = 8, 4
 """Up to so many quads without a loop, and in a round of one."""
-QUAD_CYCLES, GROUP_CYCLES, ROUND_CYCLES = 19, 45, 6
+QUAD_CYCLES, GROUP_CYCLES, ROUND_CYCLES = 19, 35, 6
 UNIT_CYCLES = {"rnn": 52, "gru": 168, "lstm": 203}
 """What a unit takes beside its sums: gates and state."""
 
@@ -52,6 +52,11 @@ class SummedRecurrence(Recurrence):
     @property
     def summed(self) -> bool:
         return True
+
+    @property
+    def few(self) -> bool:
+        """Inputs and state, so that no loop goes over them."""
+        return not any(part.rounds for part in self.parts)
 
     @property
     def round(self) -> int:
