@@ -34,6 +34,7 @@ def cases() -> Iterator[Case]:
     yield among_int8(named["heads_2x7x8"], "q", "v")
     yield widened(named["all_turned"], Dtype.INT16, Dtype.INT16)
     yield from (widened(case, Dtype.INT16, Dtype.INT16) for case in _of_int16())
+    yield among_int8(list(_of_int16())[-1], "q", "k", "y")
 
 
 def _narrow() -> Iterator[Case]:
@@ -69,7 +70,7 @@ def _of_int16() -> Iterator[Case]:
     yield _case("values_of_37", stacked(3, 0.05), (1, 4, 37), (1, 6, 37), (1, 6, 5))
     yield _case("causal_among_33_heads", heads(causal=0), (1, 9, 33, 4), (1, 9, 33, 4))
     yield _case("among_264_heads", heads(), (1, 2, 264, 2), (1, 2, 264, 2), (1, 2, 264, 8))
-    small = _case("results_far_below_values", stacked(2, 0.01), (3, 8), (64, 8), (64, 5))
+    small = _case("results_far_below_values", stacked(2, 0.01), (4, 8), (64, 8), (64, 5))
     y = replace(small.call.output, qparams=QParams((0.003,), 0, Dtype.INT8))
     yield replace(small, call=replace(small.call, outputs=(y,)))
 
