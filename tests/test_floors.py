@@ -16,6 +16,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from every import every
 
 REPO = Path(__file__).parents[1]
 ARCHITECTURE = REPO / "docs" / "architecture.md"
@@ -137,7 +138,7 @@ def is_folder(*units: str) -> bool:
     return any((PACKAGE / unit).is_dir() for unit in units)
 
 
-@pytest.mark.parametrize("path", FILES, ids=name_of)
+@every("path", FILES, kind=unit_of, said=name_of)
 def test_imports_only_from_its_folder_or_a_lower_floor(path: Path) -> None:
     assert unit_of(path) in FLOOR_OF, f"{name_of(path)}.py is on no floor: add it to FLOORS"
     assert complaints(name_of(path), file_imports(path)) == []
@@ -184,7 +185,7 @@ def test_the_architecture_shows_the_house_as_it_is() -> None:
         pytest.fail("docs/architecture.md is behind: run FIRMNET_UPDATE_DOCS=1 pytest tests/test_floors.py")
 
 
-@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(REPO)))
+@every("path", OURS, kind=lambda path: path.relative_to(REPO).parts[0], said=str)
 def test_file_begins_by_saying_what_it_answers(path: Path) -> None:
     source = path.read_text()
     assert source.removeprefix("#!/usr/bin/env python3\n").startswith('"""'), "the docstring comes first"

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Section, SymbolTableSection
+from elftools.elf.sections import Symbol as TableEntry
 
 from .errors import UserError
 
@@ -137,8 +139,26 @@ def read_image(elf: Path) -> Image:
 def read_entries(elf: Path) -> tuple["_Entry", ...]:
     """The symbol table of a firmware.elf; UserError when it cannot be read."""
     with _reading(elf) as parsed:
-        table = parsed.get_section_by_name(".symtab")
-        return tuple(_entries(table)) if isinstance(table, SymbolTableSection) else ()
+        return tuple(_entries(symbol_table(parsed)))
+
+
+_READ: dict[bytes, tuple[TableEntry, ...]] = {}
+_MOST_READ = 4
+"""A build, its verification and its profile read the same table several times, a third of a second each."""
+
+
+def symbol_table(parsed: ELFFile) -> tuple[TableEntry, ...]:
+    """All symbols in their order, read once where images have the same; empty where there is no table."""
+    table = parsed.get_section_by_name(".symtab")
+    if not isinstance(table, SymbolTableSection):
+        return ()
+    key = sha256(table.data() + table.stringtable.data()).digest()
+    if key not in _READ:
+        found = tuple(table.iter_symbols())
+        while len(_READ) >= _MOST_READ:
+            _READ.pop(next(iter(_READ)), None)
+        _READ[key] = found
+    return _READ[key]
 
 
 @contextmanager
@@ -164,10 +184,10 @@ def _region(parsed: ELFFile, section: Section) -> Region:
     return Region(section.name, linked, linked, data)
 
 
-def _entries(table: SymbolTableSection) -> Iterator[_Entry]:
+def _entries(table: Sequence[TableEntry]) -> Iterator[_Entry]:
     """What has an address; local symbols come behind the symbol of their file."""
     source = ""
-    for symbol in table.iter_symbols():
+    for symbol in table:
         kind, local = symbol["st_info"]["type"], symbol["st_info"]["bind"] == "STB_LOCAL"
         if kind == "STT_FILE":
             source = symbol.name

@@ -336,7 +336,7 @@ Grows = TypeVar("Grows", bound=Growing)
 
 def begun(seed: int, draw: Draw, kind: type[Grows], **options: Any) -> Grows:
     """Without any."""
-    torch.manual_seed(seed)  # of nudges
+    torch.default_generator.manual_seed(seed)  # of nudges; torch.manual_seed notes its callers, for longer
     return kind(seed, draw, Builder(f"graph_{seed}"), **options)
 
 

@@ -8,6 +8,7 @@ from math import isfinite
 import numpy as np
 import pytest
 from compiler_warnings import WARNINGS
+from every import every_row
 from forced import dearer, plain, wrong_ones
 from matrix_rows import MACHINES, ROWS, Row, ops_of
 from together import NOT_OPTIMIZED
@@ -31,7 +32,7 @@ def test_in_one_arena_on_core(op: str) -> None:
     assert not wrong_ones([], others, build)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@every_row(ROWS)
 def test_portable_c_takes_every_call_and_all_have_a_price(row: Row) -> None:
     found = row.ways
     assert any(choice.kernel.isa is Isa.SCALAR for choice in found)
@@ -45,7 +46,7 @@ def test_layers_of_width_one_lie_down() -> None:
     assert {"conv2d-5x1_on_40x1", "conv2d-depthwise_5x1_s1x1_4_on_40x1"} <= lying
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.op.exchanged(row.case.call)], ids=lambda r: r.id)
+@every_row([row for row in ROWS if row.op.exchanged(row.case.call)])
 def test_an_exchanged_call_gives_the_same_bytes(row: Row) -> None:
     turned = row.op.exchanged(row.case.call)
     assert turned is not None

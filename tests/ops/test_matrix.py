@@ -9,6 +9,7 @@ from dataclasses import MISSING, fields
 
 import numpy as np
 import pytest
+from every import every_row
 from matrix_rows import EXTREMES, ROWS, Outputs, Row
 
 from firmnet.ir import wrapped
@@ -32,22 +33,21 @@ def drift(row: Row) -> float:
     return np.inf if wild else steps
 
 
-every_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])
 every_op = pytest.mark.parametrize("op", [pytest.param(op, id=op.name) for op in IN_MATRIX])
 
 
-@every_row
+@every_row(ROWS)
 def test_bit_exact(row: Row, matrix: Callable[[str], Outputs]) -> None:
     np.testing.assert_array_equal(matrix(row.op.name)[row.id], row.expected)
 
 
-@every_row
+@every_row(ROWS)
 def test_output_varies(row: Row) -> None:
     assert len(row.inputs) >= 100
     assert len(np.unique(row.expected)) > 1, f"{row.id} gives {row.expected.flat[0]} whatever the input"
 
 
-@every_row
+@every_row(ROWS)
 def test_integers_track_float(row: Row) -> None:
     """Within half a step of rounding the result, half a step of rounding the constants.
 
@@ -68,7 +68,7 @@ def test_integers_track_float(row: Row) -> None:
             assert off[~np.isnan(steps)].max(initial=0.0) <= most
 
 
-@every_row
+@every_row(ROWS)
 def test_shape_rule_agrees(row: Row) -> None:
     call, k = row.case.call, row.op.prepare(row.case.call)
     made = wrapped(row.op.run_int(call, k, *row.split(row.inputs[0])), len(call.outputs))

@@ -5,6 +5,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from every import every_row
 from matrix_rows import EXTREMES, ROWS, Row
 
 from firmnet.interpret import run_int
@@ -34,8 +35,6 @@ ANY_ORDER = (
     ),
 )
 """Ops that trade places with every transpose."""
-
-every_row = pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])
 
 
 def orders(row: Row) -> list[Shape]:
@@ -67,7 +66,7 @@ def restored(y: Array, order: Shape) -> Array:
     return y.transpose(order)
 
 
-@every_row
+@every_row(ROWS)
 def test_integers(row: Row) -> None:
     """The same, but for a step where one axis is done, and rounded, before the other."""
     wide = Dtype.INT16 in (row.case.call.inputs[0].dtype, row.case.call.outputs[0].dtype)
@@ -83,7 +82,7 @@ def test_integers(row: Row) -> None:
             assert np.abs(y.astype(np.int64) - expected).max() <= steps, order
 
 
-@every_row
+@every_row(ROWS)
 def test_float(row: Row) -> None:
     constants = [tensor.real for tensor in row.case.call.inputs if tensor.data is not None]
     parts = [part.astype(np.float64) for part in row.split(row.inputs[0])]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from every import every
 from torch_calls import CALLS, REFUSED, Call, Indices, Values, X, Y
 
 from firmnet.frontends.common.arguments import call
@@ -51,7 +52,7 @@ def resolved(argument: Any, known: dict[str, Any], kind: type) -> Any:
     return known.get(argument, argument) if isinstance(argument, str) else argument
 
 
-@pytest.mark.parametrize("call", [pytest.param(call, id=call_id(call)) for call in CALLS])
+@every("call", CALLS, kind=lambda call: call[0], said=call_id)
 def test_means_what_pytorch_means(call: Call) -> None:
     name, shape, arguments = call
     builder, x, made = imported(name, shape, *arguments)

