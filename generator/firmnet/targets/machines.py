@@ -63,7 +63,7 @@ _CODE, _DATA = Memory(0, 4 << 20, copies=2), Memory(0x2000_0000, 4 << 20, copies
 MACHINES = {  # of QEMU
     machine.name: machine
     for machine in (
-        Machine("mps2-an386", "cortex-m4f", _M4F, _CODE, _DATA, 0, "cmsdk_uart"),
+        Machine("mps2-an386", "cortex-m4f", _M4F, _CODE, _DATA, 0, "cmsdk_uart", asks=True),
         Machine(
             "netduinoplus2",
             "cortex-m4f",
@@ -109,9 +109,19 @@ MACHINES = {  # of QEMU
             "nrf5_uart",
             part=True,
             serials=(0,),
+            asks=True,
         ),
-        Machine("mps2-an385", "cortex-m3", ("cortex-m0plus", "cortex-m3"), _CODE, _DATA, 0, "cmsdk_uart"),
-        Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart"),
+        Machine(
+            "mps2-an385",
+            "cortex-m3",
+            ("cortex-m0plus", "cortex-m3"),
+            _CODE,
+            _DATA,
+            0,
+            "cmsdk_uart",
+            asks=True,
+        ),
+        Machine("mps2-an500", "cortex-m7", (*_M4F, "cortex-m7"), _CODE, _DATA, 0, "cmsdk_uart", asks=True),
         Machine(
             "mps2-an505",
             "cortex-m33",
