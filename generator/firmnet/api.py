@@ -339,7 +339,7 @@ def compile(
         window_cost=_cost(quantized.graph, target, None, runtime) if recordings else None,
         lost=quantized.lost,
         found_ranges=quantized.found_ranges,
-        notes=(*imported.notes, *written_out(graph)),
+        notes=(*imported.notes, *written_out(graph, quantized.graph)),
         at_end=quantized.at_end,
         growing=quantized.growing,
     )

@@ -1,6 +1,7 @@
 """What becomes of recurrent networks of PyTorch? As few steps and copies as there can be."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,13 +96,17 @@ class Written(nn.Module):
 
 def test_steps_that_become_layers_of_their_own_are_told() -> None:
     """Of x there are ten, of h one less where it begins with zeros; nn.GRUCell in a loop is one layer."""
-    graph, _ = imported(Written(), 1, 10, 3)
+    graph, example = imported(Written(), 1, 10, 3)
+    observed = calibrate(graph, np.random.default_rng(0).standard_normal((8, *example.shape[1:]), np.float32))
+    own, shared = (apply(graph, replace(observed, in_step=in_step)) for in_step in (False, True))
     of_x = next(node.name for node in graph.nodes if node.op == "linear")
-    (told,) = written_out(graph)
+    (told,) = written_out(graph, own)
     assert told.startswith(f"10 layers have the weights of {of_x!r}")
     assert f"{9 * 12 + 8 * 16:,} bytes of flash are copies" in told
+    (told,) = written_out(graph, shared)
+    assert "which share constants and functions" in told
     for few in (imported(Written(), 1, STEPS, 3), imported(Cells(), 1, 20, 3)):
-        assert written_out(few[0]) == ()
+        assert written_out(few[0], few[0]) == ()
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def apply(
     graph: Graph, observed: Ranges, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8
 ) -> Graph:
     """The graph with integer activations, int8 weights and int32 biases, for ranges observed on it."""
-    plan = draft(graph, precision, default)
+    plan = draft(graph, precision, default, observed.in_step)
     return finish(plan, parameters(plan, observed))
 
 
@@ -56,12 +56,17 @@ class Draft:
         )
 
 
-def draft(graph: Graph, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8) -> Draft:
-    """Everything about an integer graph that does not depend on the ranges of its activations."""
+def draft(
+    graph: Graph, precision: NamedTypes = NOTHING, default: Dtype = Dtype.INT8, in_step: bool = False
+) -> Draft:
+    """Everything about an integer graph that does not depend on the ranges of its activations.
+
+    `in_step`: the steps of a loop that is written out share their scales, so that they are the same layers.
+    """
     graph = rescaled(own_constants(graph if default is Dtype.INT8 and not precision else _computed(graph)))
     _check_ops(graph)
     check_states(graph)
-    types = typed(graph, precision, default)
+    types = typed(graph, precision, default, in_step)
     return Draft(types, dictated(types.graph, types.tied, types.dtypes))
 
 

@@ -1,6 +1,6 @@
 """Which layers are wrong on average? The mean error of a channel goes into its bias (Nagel et al., 2019)."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,8 @@ def corrected(plan: Draft, trial: Trial, judge: Judge) -> Trial | None:
     """The same integer graph with other biases; None where no channel is wrong on average.
 
     Layer by layer, each with what the corrected ones before it give. The error is that of the sums before an
-    absorbed activation, taken over the judge's samples.
+    absorbed activation, taken over the judge's samples. Layers with the same constants, as steps of a loop
+    have them, stay the same.
     """
     graph = trial.graph
     if graph.states or len(judge.samples) < LEAST_SAMPLES:
@@ -32,9 +33,10 @@ def corrected(plan: Draft, trial: Trial, judge: Judge) -> Trial | None:
         {port.tensor: known[port.tensor] for port in graph.inputs} for known in trial.values
     ]
     tensors, changed = dict(graph.tensors), False
+    alone = _alone(graph)
     for node in graph.nodes:
         k = trial.constants[node.name]
-        if OPS[node.op].weighted and (better := _better(plan.graph, graph, node, tensors, real, values)):
+        if node.name in alone and (better := _better(plan.graph, graph, node, tensors, real, values)):
             k, tensors[node.inputs[2]] = better
             changed = True
         for known in values:
@@ -42,6 +44,17 @@ def corrected(plan: Draft, trial: Trial, judge: Judge) -> Trial | None:
             made = OPS[node.op].run_int(graph.call(node), k, *given)
             known |= zip(node.outputs, wrapped(made, len(node.outputs)), strict=True)
     return judge.run(replace(graph, tensors=tensors)) if changed else None
+
+
+def _alone(graph: Graph) -> set[str]:
+    """Layers with weights that no other has."""
+    found: dict[Hashable, list[str]] = {}
+    for node in graph.nodes:
+        if OPS[node.op].weighted:
+            constants = [t for t in graph.call(node).inputs if t.data is not None]
+            key = tuple((t.shape, t.q, t.values.tobytes()) for t in constants)
+            found.setdefault(key, []).append(node.name)
+    return {names[0] for names in found.values() if len(names) == 1}
 
 
 def _better(

@@ -77,8 +77,18 @@ def _homogeneous(node: Node) -> bool:
 
 
 def _shared(graph: Graph, node: Node) -> bool:
-    """Whether another layer has the same constants."""
-    return any(len(graph.consumers(name)) > 1 for name in node.inputs[1:])
+    """Whether another layer has the same constants, in the same tensors or, as steps of a loop, in others."""
+    return any(len(graph.consumers(name)) > 1 for name in node.inputs[1:]) or any(
+        other is not node and other.op == node.op and _same(graph.tensors, node.inputs[1:], other.inputs[1:])
+        for other in graph.nodes
+    )
+
+
+def _same(tensors: Mapping[str, Tensor], names: Sequence[str], others: Sequence[str]) -> bool:
+    constants = ([tensors[name].data for name in each] for each in (names, others))
+    return all(
+        a is not None and b is not None and np.array_equal(a, b) for a, b in zip(*constants, strict=True)
+    )
 
 
 def _passed(graph: Graph, node: Node, channel: Array) -> Array | None:

@@ -5,7 +5,7 @@ in the calibration samples, and what is lost on average into the bias. Some samp
 decide whether the outputs gain by it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import pairwise
@@ -72,6 +72,16 @@ class _Moments:
     def __init__(self) -> None:
         self._count, self._sum, self._products = 0, np.zeros(()), np.zeros(())
 
+    @classmethod
+    def of(cls, parts: Sequence["_Moments"]) -> "_Moments":
+        """Of all lines that these have seen."""
+        found = cls()
+        for part in parts:
+            found._count += part._count
+            found._sum = found._sum + part._sum
+            found._products = found._products + part._products
+        return found
+
     def add(self, lines: Array) -> None:
         """Lines (groups, N, K)."""
         self._count += lines.shape[1]
@@ -110,11 +120,13 @@ class Compensation:
             floats, [real for _, real in layers if real.name not in self._seen], self._learned
         )
         graph, changed = integer, []
-        for node, real in layers:
-            better = _better(graph, floats.graph, node, real, self._seen[node.name])
+        for steps in _alike(integer, floats.graph, layers):
+            node, real = steps[0]
+            seen = [_Moments.of(each) for each in zip(*(self._seen[n.name] for n, _ in steps), strict=True)]
+            better = _better(graph, floats.graph, node, real, seen)
             if better is not None:
-                graph = better
-                changed.append(node.name)
+                graph = _handed_on(better, [n for n, _ in steps])
+                changed += [n.name for n, _ in steps]
         gain_db = _gain(floats, self._judged, integer, graph) if changed else 0.0
         return Compensated(graph, tuple(changed), gain_db) if gain_db >= least_db else None
 
@@ -156,6 +168,29 @@ def _layers(real: Graph, integer: Graph, samples: int) -> list[tuple[Node, Node]
             left -= work
             found.append((node, named[node.name]))
     return found
+
+
+def _alike(integer: Graph, real: Graph, layers: Sequence[tuple[Node, Node]]) -> list[list[tuple[Node, Node]]]:
+    """Layers with the same constants and scales, as the steps of a loop have them: they stay the same."""
+    found: dict[Hashable, list[tuple[Node, Node]]] = {}
+    for node, meant in layers:
+        read = [(t.q, None if t.data is None else t.data.tobytes()) for t in integer.call(node).inputs]
+        made = [t.q for t in integer.call(node).outputs]
+        weights = [t.values.tobytes() for t in real.call(meant).inputs if t.data is not None]
+        key = (node.op, node.attrs, *read, *made, *weights)
+        found.setdefault(key, []).append((node, meant))
+    return list(found.values())
+
+
+def _handed_on(graph: Graph, alike: Sequence[Node]) -> Graph:
+    """The constants of the first of these layers for all of them."""
+    first, *others = alike
+    tensors = dict(graph.tensors)
+    for node in others:
+        for mine, its in zip(node.inputs, first.inputs, strict=True):
+            if tensors[mine].data is not None:
+                tensors[mine] = replace(tensors[mine], data=tensors[its].data)
+    return replace(graph, tensors=tensors)
 
 
 def _work(graph: Graph, node: Node, part: _Part, samples: int) -> int:

@@ -1,12 +1,13 @@
 """Which activations share one scale and zero point? Layers that only move data or take a maximum tie them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
 from ..errors import GraphError
 from ..ir import Dtype, Graph, Node, QParams
 from ..ops import OPS, numbered
+from .repeated import repeated
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,58 @@ def rescaled(graph: Graph) -> Graph:
     return graph
 
 
-def groups(graph: Graph) -> Groups:
-    """The groups of a graph on which `rescaled` has run."""
-    of = {name: name for name, tensor in graph.tensors.items() if tensor.data is None}
+def groups(graph: Graph, in_step: Mapping[str, Dtype] | None = None) -> Groups:
+    """The groups of a graph on which `rescaled` has run.
+
+    `in_step`: also tied is what is the same activation at every step of a loop (see repeated), but for types
+    that are given here, model inputs and parameters that an op dictates, where these differ.
+    """
+    found = _Joined(name for name, tensor in graph.tensors.items() if tensor.data is None)
     for node in graph.nodes:
         if OPS[node.op].keeps_qparams:
-            of = _tied(of, (*graph.activations(node), *node.outputs), node.outputs[0])
+            found.join((*graph.activations(node), *node.outputs), node.outputs[0])
     for state in graph.states:
-        of = _tied(of, (state.tensor, state.next), state.next)
-    return Groups(of)
+        found.join((state.tensor, state.next), state.next)
+    if in_step is not None:
+        free = _freedom(graph, found, in_step)
+        for names in repeated(graph):
+            kinds: dict[Hashable, list[str]] = {}
+            for name in names:
+                kinds.setdefault(free[name], []).append(name)
+            for alike in kinds.values():
+                found.join(alike, found.of[alike[0]])
+    return Groups(found.of)
+
+
+class _Joined:
+    """Groups that grow: every activation is alone at first."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.of = {name: name for name in names}
+        self._members = {name: [name] for name in self.of}
+
+    def join(self, names: Iterable[str], called: str) -> None:
+        """The groups of all these made one, under this name, which is that of one of them."""
+        joined = [name for group in {self.of[name]: 0 for name in names} for name in self._members.pop(group)]
+        self._members[called] = joined
+        self.of |= dict.fromkeys(joined, called)
+
+
+def _freedom(graph: Graph, found: _Joined, given: Mapping[str, Dtype]) -> dict[str, Hashable]:
+    """Of each activation what binds its group's parameters: where that is the same, they may be tied."""
+    bound: dict[str, set[Hashable]] = {group: set() for group in found.of.values()}
+    for port in graph.inputs:
+        bound[found.of[port.tensor]].add(("input", port.name))
+    for name, dtype in given.items():
+        bound[found.of[name]].add(("type", dtype))
+    for name, rows in numbered(graph).items():
+        bound[found.of[name]].add(("rows", rows))
+    for node in graph.nodes:
+        q = OPS[node.op].output_qparams(node.attrs)
+        for group in {found.of[name] for name in node.outputs}:
+            if q or node.op == "restate":
+                bound[group].add(("dictated", q, node.name if node.op == "restate" else ""))
+    return {name: frozenset(bound[group]) for name, group in found.of.items()}
 
 
 def dictated(graph: Graph, tied: Groups, dtypes: Mapping[str, Dtype]) -> dict[str, QParams]:
@@ -62,12 +106,6 @@ def dictated(graph: Graph, tied: Groups, dtypes: Mapping[str, Dtype]) -> dict[st
     for name in numbered(graph):
         fixed.setdefault(tied.of[name], QParams((1.0,), 0, dtypes[tied.of[name]]))
     return fixed
-
-
-def _tied(of: Mapping[str, str], names: Sequence[str], called: str) -> dict[str, str]:
-    """The groups of all these tensors made one, under this name."""
-    merged = {of[name] for name in names}
-    return {name: called if group in merged else group for name, group in of.items()}
 
 
 def only_passed_on(graph: Graph, name: str) -> bool:

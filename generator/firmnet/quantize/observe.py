@@ -71,7 +71,7 @@ class Ranges:
     the samples that first held its lowest and its highest value. `grids`: the step of inputs whose samples
     are whole numbers of 16 bits (see `grid`), and 1 of states, and of what is between a state and its next,
     that are nothing but whole numbers. `spans`: of each state the least and the greatest value (N, 2) in
-    every step.
+    every step. `in_step`: the steps of a loop that is written out are to have the same ranges.
     """
 
     method: Method
@@ -80,6 +80,7 @@ class Ranges:
     grids: Mapping[str, float] = field(default_factory=dict)
     own: Mapping[str, Method] = field(default_factory=dict)
     spans: Mapping[str, Array] = field(default_factory=dict)
+    in_step: bool = False
 
     def method_of(self, names: Iterable[str]) -> Method:
         """How the range of activations that share a scale is chosen."""

@@ -1,5 +1,6 @@
 """How does a float graph become an integer one, from samples on? Ranges, types, scales; and what was lost."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,16 +18,19 @@ from .lost import Lost, lost
 from .observe import METHODS, Asking, Method, Progress, Ranges, calibrate
 from .precision import Asked, Precision, read_precision
 from .quality import LayerQuality, measure
-from .ranges import LEAST_GAIN_DB, FoundRanges, best_ranges, covering
+from .ranges import LEAST_GAIN_DB, FoundRanges, LoopSteps, best_ranges, covering
+from .repeated import repeated
 from .runs import SampleRuns, float_runs
 from .samples import check_samples
 from .search import Found16, search
 from .trial import Judge, Trial
-from .types import by_tensor
-from .widen import loop_types
+from .types import NamedTypes, by_tensor
+from .widen import loop_types, step_types
 
 BUDGET = 1_000_000_000
 """What comparing ranges may cost, in multiply-accumulates (about nanoseconds)."""
+LEAST_IN_LOOP, MANY_IN_LOOP = 3, 8
+"""Of a loop that is written out: for so many scales in common are tried; for many also with int16."""
 GOOD_DB = 35.0
 """Outputs with so much are left alone: noise of less than 2 % of the signal."""
 
@@ -80,51 +84,132 @@ def quantize(
     method: Method = "minmax" if ranges == "auto" else ranges
     observed = calibrate(graph, checked, method, progress, what, floats)
     asked = _widened(graph, observed, asked)
+    how = _How(ranges == "auto", equalize, correct, compensate, test, progress)
+    made = _made(floats, observed, checked, asked, how)
+    if how.find_ranges and (count := _steps(graph, asked)):
+        made = _in_step(made, floats, replace(observed, in_step=True), checked, asked, how, count)
+    floats, observed, integer = made.floats, made.observed, made.integer
+    events = lost(floats, floats.integers(integer), observed)
+    quality = measure(floats, floats.integers(integer), observed)
+    if events:
+        wide = apply(floats.graph, replace(observed, method="minmax", own={}), made.named, asked.default)
+        events = tuple(event.with_minmax(floats.integers(wide)) for event in events)
+    return Quantized(
+        graph=integer,
+        quality=quality,
+        lost=events,
+        found_ranges=made.found_ranges,
+        at_end=at_end(floats, floats.integers(integer)),
+        growing=tuple(growing(integer, observed, floats.starts)),
+        found=made.found,
+        narrow=apply(floats.graph, observed, asked.named) if made.found else None,
+    )
+
+
+@dataclass(frozen=True)
+class _How:
+    """What may be done for the outputs, and what with."""
+
+    find_ranges: bool
+    equalize: bool
+    correct: bool
+    compensate: bool
+    test: tuple[Any, Array] | None
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An integer graph, and what it was made of."""
+
+    floats: SampleRuns
+    observed: Ranges
+    integer: Graph
+    named: NamedTypes
+    found: Found16 | None
+    found_ranges: FoundRanges | None
+
+
+def _made(floats: SampleRuns, observed: Ranges, samples: Any, asked: Precision, how: _How) -> _Made:
+    """Ranges, then types, then weights and biases: each as it is best for the outputs."""
     chosen: _Chosen | None = None
-    if ranges == "auto":
+    if how.find_ranges:
         judge = Judge(floats, BUDGET)
         chosen = _best(floats, observed, asked, judge)
-        if equalize and chosen.found.final_db < GOOD_DB:
-            chosen = _equal(chosen, checked, asked, judge)
+        if how.equalize and chosen.found.final_db < GOOD_DB:
+            chosen = _equal(chosen, samples, asked, judge)
         floats, observed = chosen.floats, chosen.observed
-        graph = floats.graph
+    graph = floats.graph
     named, found = asked.named, None
     compensation = Compensation(floats)
 
     def improved(integer: Graph) -> Graph:
-        better = compensation.of(integer, LEAST_GAIN_DB) if compensate else None
+        better = compensation.of(integer, LEAST_GAIN_DB) if how.compensate else None
         return better.graph if better else integer
 
     if asked.auto:
-        named, found = search(floats, observed, asked, test, progress, improved)
+        named, found = search(floats, observed, asked, how.test, how.progress, improved)
     integer = apply(graph, observed, named, asked.default) if found or not chosen else chosen.trial.graph
     found_ranges = chosen.found if chosen else None
     poor = chosen is not None and chosen.found.final_db < GOOD_DB
-    if compensate and (poor or found or remembers(graph)):
+    if how.compensate and (poor or found or observed.in_step or remembers(graph)):
         better = compensation.of(integer, LEAST_GAIN_DB)
         if better:
             integer = better.graph
         if better and found_ranges:
             found_ranges = replace(found_ranges, compensated=better.layers, compensation_db=better.gain_db)
-    if chosen and found_ranges and correct and poor:
+    if chosen and found_ranges and how.correct and poor:
         trial = chosen.trial if integer is chosen.trial.graph else judge.run(integer)
-        integer, found_ranges = _unbiased(draft(graph, named, asked.default), trial, judge, found_ranges)
-    events = lost(floats, floats.integers(integer), observed)
-    quality = measure(floats, floats.integers(integer), observed)
-    if events:
-        wide = apply(graph, replace(observed, method="minmax", own={}), named, asked.default)
-        events = tuple(event.with_minmax(floats.integers(wide)) for event in events)
-    narrow = apply(graph, observed, asked.named) if found else None
-    return Quantized(
-        graph=integer,
-        quality=quality,
-        lost=events,
-        found_ranges=found_ranges,
-        at_end=at_end(floats, floats.integers(integer)),
-        growing=tuple(growing(integer, observed, floats.starts)),
-        found=found,
-        narrow=narrow,
-    )
+        plan = draft(graph, named, asked.default, observed.in_step)
+        integer, found_ranges = _unbiased(plan, trial, judge, found_ranges)
+    return _Made(floats, observed, integer, named, found, found_ranges)
+
+
+def _steps(graph: Graph, asked: Precision) -> int:
+    """How many steps of a loop could share scales: so many groups of activations become one, at most."""
+    if not repeated(graph):
+        return 0
+    own, shared = (draft(graph, asked.named, asked.default, in_step).types.tied for in_step in (False, True))
+    pairs = {(shared.of[name], own.of[name]) for name in own.of if name in shared.of}
+    most = max(Counter(group for group, _ in pairs).values())
+    return most if most >= LEAST_IN_LOOP else 0
+
+
+def _in_step(
+    own: _Made,
+    floats: SampleRuns,
+    observed: Ranges,
+    samples: Any,
+    asked: Precision,
+    how: _How,
+    count: int,
+) -> _Made:
+    """With scales in common for the steps of a loop where the outputs lose nothing by it, else as it was.
+
+    Where they would lose, what adds up over the steps is int16, as in a model that remembers.
+    """
+    judge = Judge(floats, BUDGET)
+    steps = LoopSteps(count, judge.run(own.integer).snr_db)
+    chosen = own
+    for types in _types_in_step(floats.graph, asked, count):
+        tried = replace(asked, named={**asked.named, **types})
+        try:
+            shared = _made(floats, observed, samples, tried, how)
+        except UserError:  # which cannot be expressed with scales in common
+            break
+        steps = replace(steps, shared_db=(*steps.shared_db, judge.run(shared.integer).snr_db))
+        met = shared.found is not None and shared.found.met
+        if met or steps.shared_db[-1] >= steps.own_db - LEAST_GAIN_DB:
+            chosen = shared
+            steps = replace(steps, shared=True, wide=tuple(types))
+            break
+    return replace(chosen, found_ranges=chosen.found_ranges and replace(chosen.found_ranges, steps=steps))
+
+
+def _types_in_step(graph: Graph, asked: Precision, count: int) -> list[NamedTypes]:
+    """What is int16 for the steps' sake: nothing, then ever more, unless users said what is to be."""
+    free = count >= MANY_IN_LOOP and asked.widens_loops and asked.default is Dtype.INT8 and not asked.auto
+    return [{}, *(step_types(graph, asked.named) if free else [])]
 
 
 def _widened(graph: Graph, observed: Ranges, asked: Precision) -> Precision:
@@ -153,7 +238,7 @@ class _Chosen:
 
 def _best(floats: SampleRuns, observed: Ranges, asked: Precision, judge: Judge) -> _Chosen:
     """Ranges by their effect on the outputs, so that rare events come out where that costs little else."""
-    plan = draft(floats.graph, asked.named, asked.default)
+    plan = draft(floats.graph, asked.named, asked.default, observed.in_step)
 
     def look(integer: Graph) -> tuple[Lost, ...]:
         return lost(floats, floats.integers(integer), observed)
@@ -169,8 +254,9 @@ def _equal(known: _Chosen, samples: Any, asked: Precision, judge: Judge) -> _Cho
     if not layers:
         return known
     floats = float_runs(changed, samples)
-    seen = calibrate(changed, samples, method, floats=floats)
-    plan = draft(changed, asked.named, asked.default)
+    in_step = known.observed.in_step
+    seen = replace(calibrate(changed, samples, method, floats=floats), in_step=in_step)
+    plan = draft(changed, asked.named, asked.default, in_step)
     if judge.run(finish(plan, parameters(plan, seen))).snr_db < before.snr_db[method] + LEAST_GAIN_DB:
         return known
     best = _best(floats, seen, asked, judge)

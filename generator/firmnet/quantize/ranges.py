@@ -23,6 +23,30 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
+class LoopSteps:
+    """Of a loop that is written out: the most `count` of steps, and the signal-to-noise of the outputs where
+    each has its own scales, and where they have them in common: as all else is, then with int16 for what adds
+    up, then for all that is computed from itself, as far as it was tried. `wide`: what is int16, where that
+    was chosen.
+    """
+
+    count: int
+    own_db: float
+    shared_db: tuple[float, ...] = ()
+    shared: bool = False
+    wide: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """For people."""
+        chosen = "share scales" if self.shared else "keep scales of their own"
+        wide = f" and int16 for {_listed(self.wide)}" if self.wide else ""
+        tried = [f"own ones {self.own_db:.1f} dB"]
+        for i, db in enumerate(self.shared_db):
+            tried.append(f"{'these and more int16' if i else 'shared ones'} {db:.1f} dB")
+        return f"; the {self.count} steps of a loop {chosen}{wide} (outputs with {', '.join(tried)})"
+
+
+@dataclass(frozen=True)
 class FoundRanges:
     """The method that was found best, with another one of its own for some activations.
 
@@ -30,7 +54,7 @@ class FoundRanges:
     many calibration samples. `equalized` are layers whose channels have other factors now, which brought the
     outputs from `unequal_db` to where these methods begin; `compensated` ones whose weights make up for each
     other, by which a sample gains `compensation_db` on average; `corrected` ones with other biases, to
-    `corrected_db`.
+    `corrected_db`. `steps`: where forward has a loop.
     """
 
     method: Method
@@ -44,6 +68,7 @@ class FoundRanges:
     corrected_db: float = -math.inf
     compensated: tuple[str, ...] = ()
     compensation_db: float = 0.0
+    steps: LoopSteps | None = None
 
     def line(self) -> str:
         """For people."""
@@ -61,6 +86,8 @@ class FoundRanges:
             more += [f"; weights of {_listed(self.compensated)} rounded to make up for each other: {gain}"]
         if self.corrected:
             more += [f"; biases of {_listed(self.corrected)} corrected: {self.corrected_db:.1f} dB"]
+        if self.steps:
+            more += [self.steps.line()]
         return f"ranges    {chosen}{final} (outputs with {given}){''.join(more)}"
 
 

@@ -23,6 +23,7 @@ from .types import NamedTypes, Typed, by_tensor, typed
 MOST_SAMPLES, LEAST_SAMPLES = 16, 4
 WORK_MACS = 4_000_000_000
 """What the damage of all activations may take to measure: large networks are shown fewer samples."""
+MOST_TOLD = 8
 NEAR_DB = 1.0
 """A target that cannot be reached is given up this close to what int16 everywhere reaches."""
 
@@ -39,7 +40,8 @@ class Damage:
     def line(self) -> str:
         """For people."""
         left = "makes outputs infinite or NaN" if self.snr_db == -math.inf else f"leaves {self.snr_db:.1f} dB"
-        return f"{' '.join(self.names)}: as int8 it alone {left}"
+        more = [f"and {len(self.names) - MOST_TOLD} more"] if len(self.names) > MOST_TOLD else []
+        return f"{' '.join([*self.names[:MOST_TOLD], *more])}: as int8 it alone {left}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def search(
     The worst become int16 one after the other: how many, is found by halving. What the user named stays.
     """
     graph = floats.graph
-    full = typed(rescaled(own_constants(graph)), precision.named, Dtype.INT16)
+    full = typed(rescaled(own_constants(graph)), precision.named, Dtype.INT16, observed.in_step)
     ranked = _ranked(floats, observed, full, precision.named, progress)
     measured, reference = dict[int, float](), _reference(floats, MOST_SAMPLES)
 
@@ -159,12 +161,12 @@ def _stays_int8(full: Typed, node: Node) -> bool:
     return any(full.of(name) is Dtype.INT8 for name in names)
 
 
-Ranked = Sequence[tuple[Damage, str]]
-"""The worst first, with a tensor that stands for its group."""
+Ranked = Sequence[tuple[Damage, Sequence[str]]]
+"""The worst first, with a tensor that stands for its group; of steps that share types, one of each."""
 
 
 def _types(named: NamedTypes, chosen: Ranked) -> dict[str, Dtype]:
-    return {**{tensor: Dtype.INT16 for _, tensor in chosen}, **named}
+    return {**{tensor: Dtype.INT16 for _, tensors in chosen for tensor in tensors}, **named}
 
 
 def _least(most: int, enough: Callable[[int], bool]) -> int:
@@ -182,7 +184,7 @@ def _ranked(
     full: Typed,
     named: NamedTypes,
     progress: Progress | None,
-) -> list[tuple[Damage, str]]:
+) -> list[tuple[Damage, Sequence[str]]]:
     """Every group that can be int16 and that the user did not name, by its damage."""
     graph = floats.graph
     narrow = apply(graph, observed, named).tensors
@@ -197,7 +199,12 @@ def _ranked(
     damages = []
     for i, names in enumerate(groups):
         steps = {name: narrow[name].q for name in names if narrow[name].q.dtype is Dtype.INT8}
-        damages.append((Damage(_told(graph, names), _snr_with(graph, reference, steps)), names[0]))
+        damages.append(
+            (
+                Damage(_told(graph, names), _snr_with(graph, reference, steps)),
+                names if observed.in_step else names[:1],
+            )
+        )
         if progress:
             progress(i + 1, len(groups))
     return sorted(damages, key=lambda found: found[0].snr_db)

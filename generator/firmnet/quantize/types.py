@@ -25,19 +25,19 @@ class Typed:
         return self.dtypes[self.tied.of[tensor]]
 
 
-def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8) -> Typed:
+def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8, in_step: bool = False) -> Typed:
     """The graph on which `rescaled` has run, with types: those of `named` and of what shares values with it,
     and the `default`.
 
     A layer that cannot read some type has it rescaled; one that cannot write the default writes int8. Inputs
     that nothing but recurrent layers read are int16 where nobody says anything else, and so are outputs that
     a linear layer makes of what these write. Raises GraphError for a name that is none, and for a type that
-    the layer so named cannot write.
+    the layer so named cannot write. `in_step`: the steps of a loop have the same types and groups.
     """
     asked = dict(by_tensor(graph, named))
     given = asked | _of_their_own(graph)
     while True:
-        tied = groups(graph)
+        tied = groups(graph, given if in_step else None)
         usual = dict.fromkeys(tied.of.values(), default)
         usual |= {tied.of[name]: Dtype.INT16 for name in (*_sequences(graph), *_heads(graph))}
         found = Typed(graph, tied, usual | _by_group(tied, given, asked))
