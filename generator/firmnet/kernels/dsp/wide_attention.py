@@ -187,12 +187,12 @@ def _cycles(call: Call, tiles: WideHeadTiles) -> float:
     group = (36 if tiles.sizes[:2] == (2, 2) else 28) + pair * -(-p.depth // 2)
     groups = met / tiles.tile + 0.5 if tiles.causal else -(-p.keys // tiles.tile)
     left = (4 if tiles.causal else p.keys % tiles.keys_in_loop) if tiles.rest else 0
-    column = 65 + pair * met + 6 * (met // tiles.keys_in_loop + left)
+    column = (90 if tiles.sizes[2:] == (1, 2) else 65) + pair * met + 6 * (met // tiles.keys_in_loop + left)
     weight = (18 if tiles.weight_bytes == 2 else 21) + (8 if len(call.inputs) > 3 else 0)
     copied = 6 * together * p.depth if tiles.copies_q else 0
     made = groups * (group + 6 * tiles.rounds) + -(-p.width // tiles.tile) * column
     some = 80 + copied + together * (155 + met * weight) + made
-    head = 20 + (7 * p.keys * p.depth if tiles.copies_k else 0)
+    head = 20 + (4.3 * p.keys * p.depth if tiles.copies_k else 0)
     return 60 + outer * (head + -(-p.queries // together) * some)
 
 
