@@ -36,15 +36,19 @@ def typed(graph: Graph, named: NamedTypes, default: Dtype = Dtype.INT8, in_step:
     """
     asked = dict(by_tensor(graph, named))
     given = asked | _of_their_own(graph)
+    settled = False  # each step by itself; then they are compared
     while True:
-        tied = groups(graph, given if in_step else None)
+        tied = groups(graph, given if in_step and settled else None)
         usual = dict.fromkeys(tied.of.values(), default)
         usual |= {tied.of[name]: Dtype.INT16 for name in (*_sequences(graph), *_heads(graph))}
         found = Typed(graph, tied, usual | _by_group(tied, given, asked))
         changes = ((node, change) for node in graph.nodes if (change := _change(found, node)))
         node, change = next(changes, (None, None))
         if node is None or change is None:
-            return found
+            if settled or not in_step:
+                return found
+            settled = True
+            continue
         for name in change.written_as_int8:
             refused = next((other for other in tied.members(tied.of[name]) if other in asked), None)
             if refused and asked[refused] is not Dtype.INT8:
