@@ -20,6 +20,7 @@ OWN_NAME = "\0"
 @dataclass(frozen=True)
 class Function:
     """C text of a static function: a kernel for one shape. `scratch`: it takes some as its last argument.
+    `begins_at`: so many bytes of its first argument it is not given.
 
     Where a layer before has the very same function, `name` is of that one, and the text says so.
     """
@@ -27,6 +28,7 @@ class Function:
     name: str
     text: str
     scratch: bool
+    begins_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def layer(
         names = {short: name_of(short, part_name, array) for short, array in way.pack(part.call, k).items()}
         layout = way.layout(part.call, k)
         text = render(way.template, fn=name, k=k, layout=layout, arrays=names).strip()
-        functions[key] = stored.function(Function(name, text, way.scratch_bytes(part.call) > 0))
+        functions[key] = stored.function(
+            Function(name, text, way.scratch_bytes(part.call) > 0, way.begins_at(part.call))
+        )
     macs = op.macs(call)
     return Layer(
         name=node.name,

@@ -51,6 +51,10 @@ class Kernel(ABC):
         """Memory that it needs beside input and output; 0: its function takes none."""
         return 0
 
+    def begins_at(self, call: Call) -> int:
+        """Bytes of its first activation that it leaves out: its function is given the address of the next."""
+        return 0
+
     def overlap(self, call: Call) -> tuple[int | None, ...]:
         """Per activation: by how many bytes at least the output must begin before it to share its memory.
 

@@ -110,9 +110,8 @@ class Pad(Kernel):
 
 @dataclass(frozen=True)
 class Moves:
-    """From place `first` of the input on; `outer` and `inner` loops are (size, input step, output step)."""
+    """From where it begins in the input on; `outer` and `inner` loops are (size, input step, output step)."""
 
-    first: int
     outer: tuple[Walk, ...]
     inner: Walk
     dtype: Dtype
@@ -130,14 +129,17 @@ class Moved(Kernel):
     def template(self) -> str:
         return f"kernels/{FAMILIES[self.isa]}/moved{'.' * bool(self.name)}{self.name}.c.j2"
 
+    def begins_at(self, call: Call) -> int:
+        return _loops(call)[0] * call.output.dtype.bytes
+
     def cycles(self, call: Call) -> float:
         moves = self.layout(call, {})
         return 30 + prod(size for size, _, _ in moves.outer) * (5 + _value_cycles(moves.inner, moves.dtype))
 
     def layout(self, call: Call, k: Constants) -> Moves:
-        first, loops = _loops(call)
+        _, loops = _loops(call)
         inner = max(range(len(loops)), key=lambda i: (loops[i][0], i))
-        return Moves(first, loops[:inner] + loops[inner + 1 :], loops[inner], call.output.dtype)
+        return Moves(loops[:inner] + loops[inner + 1 :], loops[inner], call.output.dtype)
 
 
 class MovedRuns(Moved):
@@ -156,8 +158,8 @@ class MovedRuns(Moved):
         return around + call.output.size / moves.inner[0] * (2.5 + copy_cycles(run))
 
     def layout(self, call: Call, k: Constants) -> Moves:
-        first, loops = _loops(call)
-        return Moves(first, loops[:-1], loops[-1], call.output.dtype)
+        _, loops = _loops(call)
+        return Moves(loops[:-1], loops[-1], call.output.dtype)
 
 
 def _loops(call: Call) -> tuple[int, tuple[Walk, ...]]:
