@@ -24,7 +24,7 @@ def written_out(graph: Graph, integer: Graph) -> tuple[str, ...]:
     left = (
         f"and {copies:,} bytes of flash are copies, for their scales differ"
         if copies
-        else "which share constants and functions, so that a layer more costs its call and its name"
+        else "which share constants and functions, so that a step more costs the names of its layers"
     )
     return (
         f"{len(most)} layers have the weights of {most[0].name!r}, as where forward has a loop over time: "
