@@ -157,16 +157,22 @@ def _steps_looped(found: Sequence[Block]) -> list[Block]:
     made: list[Block] = []
     at = 0
     while at < len(found):
-        loops = (_rounds(found, at, size) for size in range(1, min(MOST_IN_STEP, len(found) - at) + 1))
+        again = [n for n, b in enumerate(found[at + 1 : at + 1 + MOST_IN_STEP], 1) if _same(found[at], b)]
+        loops = [found[at], *(_rounds(found, at, size) for size in again)]
         best = max(loops, key=lambda loop: len(loop.calls) * (loop.repeat - 1))
         left_out = len(best.calls) * (best.repeat - 1)
-        if best.repeat < LEAST_ROUNDS or left_out < LEAST_LEFT_OUT:
+        if best is found[at] or best.repeat < LEAST_ROUNDS or left_out < LEAST_LEFT_OUT:
             made.append(found[at])
             at += 1
         else:
             made.append(best)
             at += len(best.calls) * best.repeat
     return made
+
+
+def _same(a: Block, b: Block) -> bool:
+    """Whether they begin with the same function."""
+    return [call.function for call in a.calls[:1]] == [call.function for call in b.calls[:1]]
 
 
 def _rounds(found: Sequence[Block], at: int, size: int) -> Block:
