@@ -119,7 +119,8 @@ class Remembered:
 class LayerEntry:
     """One layer of the firmware, in execution order; `arrays` are its constants' symbols in the ELF.
 
-    `kernel`: what runs it, as "dsp/conv2d.planes".
+    `kernel`: what runs it, as "dsp/conv2d.planes". `uses`: symbols of all its functions and constants, those
+    too that are a layer's before, which is alike.
     """
 
     name: Name
@@ -130,6 +131,7 @@ class LayerEntry:
     flash_bytes: Count
     arrays: tuple[Name, ...]
     kernel: Text
+    uses: tuple[Name, ...] = ()
 
     @property
     def byte_count(self) -> int:

@@ -135,6 +135,5 @@ def _that_fits(
 def _entry(model: str, layer: Layer) -> LayerEntry:
     arrays = tuple(symbols.of_layer(model, layer.name, key) for key in layer.arrays)
     source = printable(layer.source)
-    return LayerEntry(
-        layer.name, layer.op, source, layer.outputs, layer.macs, layer.flash_bytes, arrays, layer.kernel
-    )
+    sizes = layer.macs, layer.flash_bytes
+    return LayerEntry(layer.name, layer.op, source, layer.outputs, *sizes, arrays, layer.kernel, layer.uses)

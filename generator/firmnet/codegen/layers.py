@@ -46,6 +46,7 @@ class Layer:
     macs: int
     arrays: Mapping[str, Array]
     functions: Mapping[tuple[Any, ...], Function]
+    uses: tuple[str, ...]
     title: str
     kernel: str
 
@@ -74,7 +75,7 @@ def layer(
     """
     op, call = OPS[node.op], graph.call(node)
     arrays: dict[str, Array] = {}
-    functions = {}
+    functions, uses = {}, list[str]()
 
     def name_of(short: str, part_name: str, array: Array) -> str:
         """Of a constant in C: "weight", or "weight_stripe2" where parts differ."""
@@ -101,6 +102,7 @@ def layer(
         functions[key] = stored.function(
             Function(name, text, way.scratch_bytes(part.call) > 0, way.begins_at(part.call))
         )
+        uses += [functions[key].name, *names.values()]
     macs = op.macs(call)
     return Layer(
         name=node.name,
@@ -110,6 +112,7 @@ def layer(
         macs=macs,
         arrays=arrays,
         functions=functions,
+        uses=tuple(dict.fromkeys(uses)),
         title=_title(node, call, macs),
         kernel=kernel,
     )

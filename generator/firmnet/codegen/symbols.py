@@ -15,6 +15,7 @@ from ..errors import UserError
 SEPARATOR = "__"
 KERNEL = "kernel"
 """Part: the function of a layer; what belongs to it alone is called after it ("kernel_across")."""
+_FUNCTION = re.compile(rf".*{SEPARATOR}({KERNEL}|stripe\d+)(?=_|$)")
 _PLAIN = re.compile(r"[A-Za-z0-9]+(_[A-Za-z0-9]+)*")
 
 
@@ -36,6 +37,13 @@ def layer_of(model: str, symbol: str) -> str | None:
     """Which layer's a linked symbol is; the compiler may have added a suffix behind a dot."""
     begin, name = f"{model}{SEPARATOR}", symbol.split(".")[0]
     return name[len(begin) :].split(SEPARATOR)[0] if name.startswith(begin) else None
+
+
+def used_as(symbol: str) -> str:
+    """What a layer uses of which a linked symbol is: the function that it is called after, or itself."""
+    plain = symbol.split(".")[0]
+    function = _FUNCTION.match(plain)
+    return function[0] if function else plain
 
 
 def is_of(model: str, symbol: str) -> bool:

@@ -1,13 +1,17 @@
 """What does each byte of a firmware belong to?"""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from ..artifact import Artifact
-from ..codegen.symbols import layer_of
+from ..codegen.symbols import layer_of, used_as
 from ..image import Image, Region
 from ..manifest import LayerEntry
 from ..provenance import FETCHED
+
+MOST_SHARING = 3
+"""Of those that share a function or a constant."""
 
 
 class Parts:
@@ -32,16 +36,18 @@ class Parts:
         symbol = self._image.at(at.linked)
         return self._owner(symbol.name, symbol.source)
 
-    def layer(self, symbol: str) -> LayerEntry | None:
-        """The layer whose constant or kernel a symbol is."""
-        name = layer_of(self._model, symbol)
-        return next((layer for layer in self._artifact.manifest.layers if layer.name == name), None)
+    def layers(self, symbol: str) -> list[LayerEntry]:
+        """The layers whose constant or kernel a symbol is: the one it is called after, then others alike."""
+        every, name = self._artifact.manifest.layers, layer_of(self._model, symbol)
+        first = [layer for layer in every if layer.name == name]
+        others = [layer for layer in every if layer.name != name and used_as(symbol) in layer.uses]
+        return [*first, *others]
 
     def _owner(self, symbol: str, source: str) -> str:
-        layer = self.layer(symbol)
-        if layer:
-            kind = "a constant" if symbol in layer.arrays else "the code"
-            return f"{kind} of layer {layer.name!r}"
+        layers = self.layers(symbol)
+        if layers:
+            kind = "a constant" if symbol in layers[0].arrays else "the code"
+            return f"{kind} of {_shared_by([layer.name for layer in layers])}"
         if Path(source).stem.removesuffix("_weights").removesuffix("_fingerprint") == self._model:
             return "the model's"
         if source == "frozen.c":
@@ -58,3 +64,10 @@ class Parts:
     @cached_property
     def _micropython(self) -> set[str]:
         return {path.name for path in (self._artifact.firmware / FETCHED).rglob("*.c")}
+
+
+def _shared_by(layers: Sequence[str]) -> str:
+    """ "layer 'a'", "layers 'a', 'b', 'c' and 47 more", which share it."""
+    shown, more = ", ".join(map(repr, layers[:MOST_SHARING])), len(layers) - MOST_SHARING
+    rest = f" and {more} more" if more > 0 else ""
+    return f"layer{'s' * (len(layers) > 1)} {shown}{rest}"
