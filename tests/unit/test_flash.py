@@ -22,6 +22,7 @@ from firmnet.devices.computer import ThisComputer, linux_drives, serial_ports, u
 from firmnet.errors import SeveralBoards, UserError
 from firmnet.image import Region
 from firmnet.manifest import Edge, Manifest
+from firmnet.screen import Screen
 from firmnet.targets import (
     Drive,
     Plugged,
@@ -539,14 +540,21 @@ class Terminal(io.StringIO):
         return True
 
 
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+    """Somebody types this, and sees what is printed; no command that ran before has a say in it."""
+    screen = Screen()
+    screen.errors._force_terminal = True
+    monkeypatch.setattr(cli, "screen", screen)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+
+
 @pytest.mark.parametrize(("typed", "probe"), [("2\n", STLINK_V3), ("7\nx\n1\n", STLINK)])
 def test_on_a_terminal_the_person_is_asked(
     offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     typed: str, probe: PortInfo,
 ) -> None:  # fmt: skip
     program(offline, "openocd")
-    monkeypatch.setattr("sys.stdin", Terminal(typed))
-    monkeypatch.setattr(cli.screen.errors, "_force_terminal", True)
+    at_a_terminal(monkeypatch, typed)
     look = functools.partial(api_check, Desk([STLINK, STLINK_V3]))
     assert cli._of_one_board(look, None) == (True, probe.path)
     said = capsys.readouterr().err
@@ -555,8 +563,7 @@ def test_on_a_terminal_the_person_is_asked(
 
 @pytest.mark.parametrize("typed", ["\n", ""])
 def test_nobody_is_forced_to_choose(offline: Path, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
-    monkeypatch.setattr("sys.stdin", Terminal(typed))
-    monkeypatch.setattr(cli.screen.errors, "_force_terminal", True)
+    at_a_terminal(monkeypatch, typed)
     with pytest.raises(SeveralBoards):
         cli._of_one_board(functools.partial(api_check, Desk([STLINK, STLINK_V3])), None)
 
