@@ -1,2 +1,2 @@
-/* frozen.c: the Python modules in flash, as bytecode. scripts/micropython_headers.py writes what is included here. */
+/* frozen.c: the Python modules in flash, as bytecode. scripts/micropython.py writes what is included here. */
 #include "genhdr/frozen_modules.c"

@@ -58,7 +58,7 @@ SOURCES = (
     "named.c",
     "pins.c",
 )
-SCRIPTS = ("object_cache.py", "micropython_sources.py", "micropython_headers.py")
+SCRIPTS = ("object_cache.py", "micropython_path.py", "micropython.py")
 C_INCLUDES = (
     "micropython/fn_arduino.h",
     "micropython/fn_board.h",

@@ -1,8 +1,8 @@
 """What need not be compiled or generated again? What is in the cache that all projects share. A PlatformIO `pre:` script.
 
-`firmnet build` names the folder in FIRMNET_OBJECTS; without it nothing is shared. An object, or a text, is believed
-only when its checksum, kept beside it, is right: what was cut short or overwritten is made again. What another build is
-making at this moment is waited for.
+`firmnet build` names the folder in FIRMNET_OBJECTS; without it nothing is shared. An object, or what a script made, is
+believed only when its checksum, kept beside it, is right: what was cut short or overwritten is made again. What another
+build is making at this moment is waited for.
 """
 
 import fcntl
@@ -48,8 +48,8 @@ def put_checksum(cached, source, scratch):
     os.replace(written, cached + ".sha256")
 
 
-WAIT_S, LOOKS_S = 60.0, 0.02
-"""How long to wait for what another build makes, and how often to look whether it is there."""
+WAIT_S, LOOKS_S = 240.0, 0.02
+"""How long to wait for what another build makes, all of MicroPython at most, and how often to look for it."""
 
 
 def being_made(cached):
@@ -146,50 +146,50 @@ def place_of(key):
     return os.path.join(os.environ["FIRMNET_OBJECTS"], key[:2].upper(), key)
 
 
-def kept_text(env, key, what, make):
-    """The text of this key, 64 hexadecimal digits, as it was kept, or as `make()` makes it."""
-    text = find_text(env, key, what)
-    if text is not None or not os.environ.get("FIRMNET_OBJECTS"):
-        return make() if text is None else text
+def kept(env, key, what, make):
+    """The bytes of this key, 64 hexadecimal digits, as they were kept, or as `make()` makes them."""
+    content = find(env, key, what)
+    if content is not None or not os.environ.get("FIRMNET_OBJECTS"):
+        return make() if content is None else content
     lock = being_made(place_of(key))
     try:
-        text = find_text(env, key, what)
-        if text is None:
-            text = make()
-            keep_text(env, key, text)
-        return text
+        content = find(env, key, what)
+        if content is None:
+            content = make()
+            keep(env, key, content)
+        return content
     finally:
         made(lock)
 
 
-def find_text(env, key, what):
-    """The text that was kept under this key; None where there is none."""
+def find(env, key, what):
+    """The bytes that were kept under this key; None where there are none."""
     if not os.environ.get("FIRMNET_OBJECTS") or not is_whole(place_of(key), what):
         return None
-    with open(place_of(key)) as file:
-        text = file.read()
+    with open(place_of(key), "rb") as file:
+        content = file.read()
     os.utime(place_of(key))  # what is used stays
-    return text
+    return content
 
 
-def keep_text(env, key, text):
+def keep(env, key, content):
     if not os.environ.get("FIRMNET_OBJECTS"):
         return
     folder = os.path.dirname(place_of(key))
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            written = os.path.join(scratch, "text")
-            with open(written, "w") as file:
-                file.write(text)
+            written = os.path.join(scratch, "content")
+            with open(written, "wb") as file:
+                file.write(content)
             put_checksum(place_of(key), written, scratch)
             os.replace(written, place_of(key))
     except OSError:
         pass  # as above
 
 
-env.AddMethod(kept_text, "KeptText")  # noqa: F821
-env.AddMethod(find_text, "FindText")  # noqa: F821
-env.AddMethod(keep_text, "KeepText")  # noqa: F821
+env.AddMethod(kept, "Kept")  # noqa: F821
+env.AddMethod(find, "FindKept")  # noqa: F821
+env.AddMethod(keep, "Keep")  # noqa: F821
 if os.environ.get("FIRMNET_OBJECTS"):
     env.CacheDir(os.environ["FIRMNET_OBJECTS"].replace("$", "$$"), CheckedCache)  # noqa: F821

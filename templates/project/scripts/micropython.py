@@ -1,11 +1,14 @@
-"""What must exist before MicroPython's C compiles? Its generated headers, and the frozen modules as C.
+"""What of MicroPython must exist before the firmware's C compiles and links? A PlatformIO `post:` script.
 
-A PlatformIO `post:` script (only then are the board's flags known). It runs MicroPython's own generators from
-lib/micropython with the board's compiler: the words (qstrs), modules and root pointers its sources mention become
-genhdr/*.h; the Python files of frozen/ become bytecode in genhdr/frozen_modules.c. Each
-step is skipped when nothing it reads has changed, and files are written only when their content changes. What all
-models on a board have in common, the headers, is kept for all projects (object_cache.py); so is what all boards with one
-core have in common, what MicroPython's own sources mention.
+Only then are the board's flags known. From lib/micropython, with its own generators and the board's compiler, it makes
+
+- genhdr/*.h: the words (qstrs), modules and root pointers that the sources mention;
+- genhdr/frozen_modules.c: the Python files of frozen/ as bytecode;
+- libmicropython.a: MicroPython's own sources, compiled. They are no sources of the project: PlatformIO would look at
+  every one of them, and at what it includes, in each build.
+
+Each step is skipped when nothing it reads has changed, and files are written only when their content changes. What all
+models on a board have in common is kept for all projects (object_cache.py); so is what all boards with one core have.
 """
 
 import glob
@@ -16,8 +19,9 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
-from SCons.Script import COMMAND_LINE_TARGETS
+from SCons.Script import COMMAND_LINE_TARGETS, GetOption
 
 Import("env")  # noqa: F821  (PlatformIO gives it)
 
@@ -122,17 +126,17 @@ def headers():
     products = ("mpversion.h", "qstrdefs.generated.h", "moduledefs.h", "root_pointers.h", "qstrdefs.preprocessed.h")
     if unchanged("headers.stamp", key, *products):
         return
-    kept = env.KeptText(key, "MicroPython's names", lambda: collected_names(sources, compiler, flags, general, products))  # noqa: F821
+    kept = env.Kept(key, "MicroPython's names", lambda: collected_names(sources, compiler, flags, general, products))  # noqa: F821
     for name, text in json.loads(kept).items():
         write(name, text)
     write("headers.stamp", key)
 
 
 def collected_names(sources, compiler, flags, general, products):
-    """The text of what `headers` is about, as JSON."""
+    """The texts that `headers` is about, as JSON."""
     print("MicroPython: collecting names", flush=True)
     collect_names(sources, compiler, flags, general)
-    return json.dumps({name: read_text(os.path.join(GENHDR, name)) for name in products})
+    return json.dumps({name: read_text(os.path.join(GENHDR, name)) for name in products}).encode()
 
 
 def collect_names(sources, compiler, flags, general):
@@ -149,7 +153,7 @@ def collect_names(sources, compiler, flags, general):
     others = [path for path in sources if path not in upstream]
     with open(text, "w") as file:
         file.write(mentioned_upstream(upstream, compiler, flags, general, scratch))
-        file.write(mentioned(others, compiler, flags, scratch)[0])
+        file.write(mentioned(others, compiler, flags, scratch))
     words = ""
     for path in (os.path.join(PROJECT, CORE, "py", "qstrdefs.h"), collect("qstr", text, scratch)):
         words += read_text(path) + "\n"
@@ -169,39 +173,87 @@ OF_A_BOARD = re.compile(r"/(modmachine|machine_(adc|pwm|uart|wdt)|modos|modsys|p
 
 def mentioned_upstream(sources, compiler, flags, general, scratch):
     """What MicroPython's own sources mention, kept for all boards of which they include the same headers."""
-    read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/makeqstrdefs.py")
-    common = digest(read, "mentioned", *sources, *general)
-    known = json.loads(env.FindText(common, "MicroPython's headers") or "[]")  # noqa: F821
+    read = [*below("lib/micropython/**/*.[ch]", "lib/micropython/py/makeqstrdefs.py"), *own_headers(sources)]
+    key = digest(read, "mentioned", *sources, *general)
+    kept = env.Kept(key, "what MicroPython mentions", lambda: mentioned(sources, compiler, flags, scratch).encode())  # noqa: F821
+    return kept.decode()
 
-    def of_board(names):
-        """Identifies the board's own headers among those that are included by these names."""
-        return digest([path for path in below("include/**/*.h") if os.path.basename(path) in names], "mentioned", common)
 
-    kept = env.FindText(of_board(known), "what MicroPython mentions") if known else None  # noqa: F821
-    if kept is None:
-        kept, names = mentioned(sources, compiler, flags, scratch)
-        known = sorted({*known, *names})
-        env.KeepText(common, json.dumps(known))  # noqa: F821
-        env.KeepText(of_board(known), kept)  # noqa: F821
-    return kept
+def own_headers(sources):
+    """Those of include/ that MicroPython's sources include, as far as they name them: by a macro, too."""
+    found, left = set(), [*sources, *below("lib/micropython/**/*.h")]
+    while left:
+        for name in re.findall(r'[<"]([\w./]+\.h)[>"]', read_text(os.path.join(PROJECT, left.pop()))):
+            path = os.path.join("include", name)
+            if path not in found and os.path.exists(os.path.join(PROJECT, path)):
+                found.add(path)
+                left.append(path)
+    return sorted(found)
 
 
 def mentioned(sources, compiler, flags, scratch):
-    """The lines of preprocessed sources that `collect` reads, and the names of all headers that were included."""
+    """The lines of preprocessed sources that `collect` reads."""
     output = os.path.join(scratch, "preprocessed.i")
     preprocess = [*tool("py", "makeqstrdefs.py"), "pp", compiler, "-E", "output", output, "cflags", *flags, "-DNO_QSTR"]
     run([*preprocess, "cxxflags", "sources", *sources, "dependencies", "changed_sources", *sources])
-    lines, files = [], set()
     with open(output) as file:
-        for line in file:
-            if re.match(r'# \d+ "', line):
-                name = line.split('"')[1]
-                files.add(os.path.basename(name))
-                if name.endswith(".c"):
-                    lines.append(line)
-            elif "MP_QSTR_" in line or "MP_REGISTER_" in line:
-                lines.append(line)
-    return "".join(lines), files
+        return "".join(line for line in file if MENTIONS.search(line))
+
+
+MENTIONS = re.compile(r'^# \d+ ".*\.c"|MP_QSTR_|MP_REGISTER_')
+
+
+NOT_COMPILED = re.compile(
+    OF_A_BOARD.pattern + r"|/vfs_lfsx.*\.c$"  # vfs_lfs.c includes these
+    # empty here: machine code and jumps of other processors
+    r"|/(asm|emitn|emitinline|nlr)(aarch64|arm|debug|mips|powerpc|rv32|rv64|setjmp|x64|x86|xtensa|xtensawin)\.c$"
+)
+ARCHIVE = os.path.join(os.path.relpath(GENERATED, PROJECT), "libmicropython.a")
+
+
+def core():
+    """libmicropython.a, kept for all boards that have what it is made of alike; the firmware is linked with all of it."""
+    found = below(*(f"{CORE}/{part}/*.c" for part in ("py", "extmod", "shared/*", "drivers/bus")))
+    sources = [path for path in found if not NOT_COMPILED.search(path)]
+    compiler, flags = compiler_and_flags()
+    flags = [flag for flag in flags if not flag.startswith("-Ilib/") or flag == "-I" + CORE]  # not the model's folder
+    made_of = [*sources, *below("lib/micropython/**/*.h"), *own_headers(sources)]
+    generated = [read_text(path) for path in sorted(glob.glob(os.path.join(GENHDR, "*.h")))]
+    general = [flag.replace(GENERATED, "") for flag in flags]
+    key = digest(made_of, "core", *generated, *general, compiler, run([compiler, "--version"]))
+    archive = os.path.join(PROJECT, ARCHIVE)
+    if not unchanged("core.stamp", key) or not os.path.exists(archive):
+        content = env.Kept(key, "MicroPython", lambda: archived(sources, compiler, flags))  # noqa: F821
+        with open(archive, "wb") as file:
+            file.write(content)
+        write("core.stamp", key)
+    env.Append(LINKFLAGS=["-Wl,--whole-archive", ARCHIVE, "-Wl,--no-whole-archive"])  # noqa: F821
+    env.Depends(env.subst("$PROGPATH"), env.File(archive))  # noqa: F821
+
+
+def archived(sources, compiler, flags):
+    """The content of an archive of all sources, compiled; as many at once as PlatformIO would compile."""
+    scratch = os.path.join(GENERATED, "core")
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.makedirs(scratch)
+    objects = [os.path.join(scratch, path[len(CORE) + 1 : -2].replace(os.sep, "_") + ".o") for path in sources]
+
+    def compiled(source, target):
+        command = [compiler, *flags, "-c", source, "-o", target]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+        print(f"Compiling {source}", flush=True)
+        sys.stderr.write(done.stderr)
+        return done.returncode == 0
+
+    with ThreadPoolExecutor(GetOption("num_jobs")) as pool:
+        if not all(pool.map(compiled, sources, objects)):
+            stop("MicroPython does not compile")
+    archive = os.path.join(scratch, "core.a")
+    run([env.WhereIs(env.subst("$AR")), "qcsD", archive, *objects])  # noqa: F821
+    with open(archive, "rb") as file:
+        content = file.read()
+    shutil.rmtree(scratch)
+    return content
 
 
 def compile_python(*arguments):
@@ -243,3 +295,4 @@ if "nobuild" not in COMMAND_LINE_TARGETS:  # an upload of what is built needs no
         stop("lib/micropython is empty: build with `firmnet build`, which fetches MicroPython once")
     headers()
     frozen()
+    core()
