@@ -197,4 +197,9 @@ def program_files(models: Sequence[Model], *runtime: str) -> dict[str, str]:
     most_layers = max(1, *(len(model.layer_bytes) for model in models))
     files = grouped([model.files for model in models], names)
     files["models.h"] = render("core/models.h.j2", names=names, most_layers=most_layers)
-    return template_files("runner.h", "runner.c", *runtime) | files
+    for name, text in template_files("runner.h", "runner.c", *runtime).items():
+        if name.endswith(".c"):  # one unit with the constants: every one of its own starts a compiler
+            files["constants.c"] += f'#include "{name}.inc"\n'
+            name += ".inc"
+        files.setdefault(name, text)
+    return files
