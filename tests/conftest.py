@@ -21,6 +21,7 @@ gc.disable()  # until all is collected: most of it is there to stay
 def pytest_collection_finish() -> None:
     """Tests and PyTorch are left out when garbage is looked for: that took a tenth of all time."""
     gc.enable()
+    gc.set_threshold(50_000)  # tests make many things, and few circles
     gc.collect()
     gc.freeze()
 

@@ -11,6 +11,7 @@ Each step is skipped when nothing it reads has changed, and files are written on
 models on a board have in common is kept for all projects (object_cache.py); so is what all boards with one core have.
 """
 
+import functools
 import glob
 import hashlib
 import json
@@ -44,6 +45,11 @@ def run(command, stdin=None):
     if done.returncode:
         stop(f"{' '.join(command[:3])} failed:\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+@functools.cache
+def version_of(compiler):
+    return run([compiler, "--version"])
 
 
 def tool(*parts):
@@ -121,7 +127,7 @@ def headers():
     general = [flag for flag in flags if not flag.startswith("-Ilib/")]  # all but the model's own folder
     general = [flag.replace(GENERATED, "") for flag in general]
     model = [read_text(os.path.join(PROJECT, path)) for path in below("lib/*/fn_model.h")]  # the same for every model
-    general += [*model, compiler, run([compiler, "--version"])]
+    general += [*model, compiler, version_of(compiler)]
     key = digest([path for path in read if os.path.basename(path) != "deployed.c"], *general)
     products = ("mpversion.h", "qstrdefs.generated.h", "moduledefs.h", "root_pointers.h", "qstrdefs.preprocessed.h")
     if unchanged("headers.stamp", key, *products):
@@ -220,7 +226,7 @@ def core():
     made_of = [*sources, *below("lib/micropython/**/*.h"), *own_headers(sources)]
     generated = [read_text(path) for path in sorted(glob.glob(os.path.join(GENHDR, "*.h")))]
     general = [flag.replace(GENERATED, "") for flag in flags]
-    key = digest(made_of, "core", *generated, *general, compiler, run([compiler, "--version"]))
+    key = digest(made_of, "core", *generated, *general, compiler, version_of(compiler))
     archive = os.path.join(PROJECT, ARCHIVE)
     if not unchanged("core.stamp", key) or not os.path.exists(archive):
         content = env.Kept(key, "MicroPython", lambda: archived(sources, compiler, flags))  # noqa: F821
