@@ -79,14 +79,15 @@ def _in_few(files: Mapping[str, str]) -> dict[str, str]:
 def _with_included(path: str, text: str, own: Mapping[str, str]) -> str:
     """The text with those of `own` that it includes; a compiler still tells whose a line is."""
     folder = f"{path.rpartition('/')[0]}/"
-    parts, end, file, shift = [], 0, path, 0
+    parts, end, file, line, counted = [], 0, path, 1, 0
     for found in _DIRECTIVE.finditer(text):
-        here = text.count("\n", 0, found.start()) + 1
+        line += text.count("\n", counted, found.start())
+        counted = found.start()
         if found["line"]:
-            file, shift = found["file"], int(found["line"]) - here - 1
+            file, line = found["file"], int(found["line"]) - 1  # the next one has that number
         elif name := next((n for n in (folder + found["included"], found["included"]) if n in own), None):
             parts += [text[end : found.start()], f'#line 1 "{name}"\n', _with_included(name, own[name], own)]
-            parts += [f'\n#line {here + shift + 1} "{file}"']
+            parts += [f'\n#line {line + 1} "{file}"']
             end = found.end()
     return "".join([*parts, text[end:]])
 
