@@ -121,7 +121,8 @@ def headers():
     """genhdr/*.h from every C file that becomes part of the interpreter. The model is none of them."""
     # the libraries in lib/micropython/lib mention no words
     scanned = below("lib/micropython/py/*.c", "lib/micropython/extmod/*.c", "lib/micropython/shared/*/*.c", "src/*.c")
-    sources = [path for path in scanned if not re.search(r"/(nlr|vfs_lfsx).*\.c$|/(frozen|deployed)\.c$", path)]
+    silent = re.compile(OF_OTHERS.pattern + r"|/(nlr|vfs_lfsx).*\.c$|/(frozen|deployed)\.c$")
+    sources = [path for path in scanned if not silent.search(path)]
     read = below("lib/micropython/**/*.[ch]", "lib/micropython/py/*.py", "include/*.h", "src/*.c")
     compiler, flags = compiler_and_flags()
     general = [flag for flag in flags if not flag.startswith("-Ilib/")]  # all but the model's own folder
@@ -139,27 +140,38 @@ def headers():
 
 
 def collected_names(sources, compiler, flags, general, products):
-    """The texts that `headers` is about, as JSON."""
+    """The texts that `headers` is about, as JSON; kept for all boards whose sources mention the same."""
     print("MicroPython: collecting names", flush=True)
-    collect_names(sources, compiler, flags, general)
-    return json.dumps({name: read_text(os.path.join(GENHDR, name)) for name in products}).encode()
-
-
-def collect_names(sources, compiler, flags, general):
-    """Write what `headers` is about."""
+    scratch = os.path.join(GENERATED, "scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.makedirs(scratch)
     write(
         "mpversion.h",
         f'#define MICROPY_GIT_TAG "{VERSION}"\n#define MICROPY_GIT_HASH "f498a16c7"\n#define MICROPY_BUILD_DATE "2025-04-15"\n',
     )
-    scratch = os.path.join(GENERATED, "scratch")
-    shutil.rmtree(scratch, ignore_errors=True)
-    os.makedirs(scratch)
-    text = os.path.join(scratch, "mentioned.i")
     upstream = [path for path in sources if path.startswith(CORE) and not OF_A_BOARD.search(path)]
-    others = [path for path in sources if path not in upstream]
+    read = [*below("lib/micropython/**/*.[ch]", "lib/micropython/py/*.py"), *own_headers(upstream)]
+    common = digest(read, *general)
+
+    def kept(what, make, *made_of):
+        return env.Kept(digest([], common, what, *made_of), f"MicroPython's {what}", make, alone=False)  # noqa: F821
+
+    def of_text():
+        collect_names(text, compiler, flags, scratch)
+        return json.dumps({name: read_text(os.path.join(GENHDR, name)) for name in products}).encode()
+
+    text = kept("own words", lambda: mentioned(upstream, compiler, flags, scratch).encode()).decode()
+    text += mentioned([path for path in sources if path not in upstream], compiler, flags, scratch)
+    names = kept("headers", of_text, text)
+    shutil.rmtree(scratch)
+    return names
+
+
+def collect_names(mentions, compiler, flags, scratch):
+    """Write what `headers` is about: from the lines of preprocessed sources that mention words."""
+    text = os.path.join(scratch, "mentioned.i")
     with open(text, "w") as file:
-        file.write(mentioned_upstream(upstream, compiler, flags, general, scratch))
-        file.write(mentioned(others, compiler, flags, scratch))
+        file.write(mentions)
     words = ""
     for path in (os.path.join(PROJECT, CORE, "py", "qstrdefs.h"), collect("qstr", text, scratch)):
         words += read_text(path) + "\n"
@@ -170,30 +182,26 @@ def collect_names(sources, compiler, flags, general):
     write("qstrdefs.generated.h", run([*tool("py", "makeqstrdata.py"), preprocessed]))
     write("moduledefs.h", run([*tool("py", "makemoduledefs.py"), collect("module", text, scratch)]))
     write("root_pointers.h", run([*tool("py", "make_root_pointers.py"), collect("root_pointer", text, scratch)]))
-    shutil.rmtree(scratch)
 
 
 OF_A_BOARD = re.compile(r"/(modmachine|machine_(adc|pwm|uart|wdt)|modos|modsys|pyexec)\.c$")
 """Sources of MicroPython's that files of src/ include, after headers that differ from board to board."""
-
-
-def mentioned_upstream(sources, compiler, flags, general, scratch):
-    """What MicroPython's own sources mention, kept for all boards of which they include the same headers."""
-    read = [*below("lib/micropython/**/*.[ch]", "lib/micropython/py/makeqstrdefs.py"), *own_headers(sources)]
-    key = digest(read, "mentioned", *sources, *general)
-    kept = env.Kept(key, "what MicroPython mentions", lambda: mentioned(sources, compiler, flags, scratch).encode())  # noqa: F821
-    return kept.decode()
+OF_OTHERS = re.compile(r"/(asm|emitn|emitinline|nlr)(aarch64|arm|debug|mips|powerpc|rv32|rv64|setjmp|x64|x86|xtensa|xtensawin)\.c$")
+"""Machine code and jumps of other processors: nothing here."""
 
 
 def own_headers(sources):
-    """Those of include/ that MicroPython's sources include, as far as they name them: by a macro, too."""
-    found, left = set(), [*sources, *below("lib/micropython/**/*.h")]
+    """Those of include/ that MicroPython's sources include, by name or by a macro; boards have them alike."""
+    texts = {path: read_text(os.path.join(PROJECT, path)) for path in below("include/**/*.h")}
+    macros = dict(re.findall(r'(?m)^\s*#\s*define\s+(\w+)\s+"([\w./]+\.h)"', "\n".join(texts.values())))
+    upstream = [*sources, *below("lib/micropython/**/*.h")]
+    found, left = set(), [read_text(os.path.join(PROJECT, path)) for path in upstream]
     while left:
-        for name in re.findall(r'[<"]([\w./]+\.h)[>"]', read_text(os.path.join(PROJECT, left.pop()))):
-            path = os.path.join("include", name)
-            if path not in found and os.path.exists(os.path.join(PROJECT, path)):
+        for word in re.findall(r"(?m)^\s*#\s*include\s+(\S+)", left.pop()):
+            path = os.path.join("include", macros.get(word, word.strip('<">')))
+            if path in texts and path not in found:
                 found.add(path)
-                left.append(path)
+                left.append(texts[path])
     return sorted(found)
 
 
@@ -209,11 +217,7 @@ def mentioned(sources, compiler, flags, scratch):
 MENTIONS = re.compile(r'^# \d+ ".*\.c"|MP_QSTR_|MP_REGISTER_')
 
 
-NOT_COMPILED = re.compile(
-    OF_A_BOARD.pattern + r"|/vfs_lfsx.*\.c$"  # vfs_lfs.c includes these
-    # empty here: machine code and jumps of other processors
-    r"|/(asm|emitn|emitinline|nlr)(aarch64|arm|debug|mips|powerpc|rv32|rv64|setjmp|x64|x86|xtensa|xtensawin)\.c$"
-)
+NOT_COMPILED = re.compile(rf"{OF_A_BOARD.pattern}|{OF_OTHERS.pattern}|/vfs_lfsx.*\.c$")  # these vfs_lfs.c includes
 ARCHIVE = os.path.join(os.path.relpath(GENERATED, PROJECT), "libmicropython.a")
 
 

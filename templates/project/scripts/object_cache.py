@@ -146,23 +146,26 @@ def place_of(key):
     return os.path.join(os.environ["FIRMNET_OBJECTS"], key[:2].upper(), key)
 
 
-def kept(env, key, what, make):
-    """The bytes of this key, 64 hexadecimal digits, as they were kept, or as `make()` makes them."""
-    content = find(env, key, what)
+def kept(env, key, what, make, alone=True):
+    """The bytes of this key, 64 hexadecimal digits, as they were kept, or as `make()` makes them.
+
+    `alone`: while it is made here, others wait for it. Not within another `make`: two could wait for each other.
+    """
+    content = find(key, what)
     if content is not None or not os.environ.get("FIRMNET_OBJECTS"):
         return make() if content is None else content
-    lock = being_made(place_of(key))
+    lock = being_made(place_of(key)) if alone else None
     try:
-        content = find(env, key, what)
+        content = find(key, what)
         if content is None:
             content = make()
-            keep(env, key, content)
+            keep(key, content)
         return content
     finally:
         made(lock)
 
 
-def find(env, key, what):
+def find(key, what):
     """The bytes that were kept under this key; None where there are none."""
     if not os.environ.get("FIRMNET_OBJECTS") or not is_whole(place_of(key), what):
         return None
@@ -172,9 +175,7 @@ def find(env, key, what):
     return content
 
 
-def keep(env, key, content):
-    if not os.environ.get("FIRMNET_OBJECTS"):
-        return
+def keep(key, content):
     folder = os.path.dirname(place_of(key))
     try:
         os.makedirs(folder, exist_ok=True)
@@ -189,7 +190,5 @@ def keep(env, key, content):
 
 
 env.AddMethod(kept, "Kept")  # noqa: F821
-env.AddMethod(find, "FindKept")  # noqa: F821
-env.AddMethod(keep, "Keep")  # noqa: F821
 if os.environ.get("FIRMNET_OBJECTS"):
     env.CacheDir(os.environ["FIRMNET_OBJECTS"].replace("$", "$$"), CheckedCache)  # noqa: F821
