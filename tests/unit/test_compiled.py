@@ -8,7 +8,13 @@ from firmnet.devices.compiled import Compiler, compiled
 from firmnet.errors import UserError
 
 OWN = "struct first { int x; };\n#ifndef GUARD\n#define GUARD\n#define ONCE int once\n#endif\n"
-UNIT = '#include "own.h"\nONCE;\n\n#line 1 "second/second.c"\n#include "second/own.h"\nint f(void) { return 0; }\n'
+UNIT = """#include "own.h"
+ONCE;
+
+#line 1 "second/second.c"
+#include "second/own.h"
+int f(void) { return 0; }
+"""
 FILES = {
     "first/own.h": OWN,
     "first/first.c": UNIT,
