@@ -94,17 +94,17 @@ if wish == 4:
 if wish == 5:
     timer = Timer(period=20, callback=lambda timer: print("tick"))
 while True:
-    count += 1
     try:
-        time.sleep_ms(20)
+        print("looping")
+        while True:
+            count += 1
+            time.sleep_ms(20)
+            if wish == 3:
+                print("talking", count)
     except:  # noqa: E722
         if wish != 2:
             raise
         print("caught")
-    if count == 1:
-        print("looping")
-    if wish == 3:
-        print("talking", count)
 """
 
 

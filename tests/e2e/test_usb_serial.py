@@ -38,19 +38,6 @@ SHAPES = {
 The C runtime's ring has 256.
 """
 
-HOOKED = """
-Import("env")
-
-
-def of_arduino(env, node):
-    return env.Object(node, CCCOM=env["CCCOM"] + " -DARDUINO=10819")
-
-
-env.AddBuildMiddleware(of_arduino, "*/py/vm.c")
-env.AddBuildMiddleware(of_arduino, "*platform/*.c")
-"""
-"""What depends on there being a core is told of it; all else is compiled as for other boards, once."""
-
 DEPLOY = """
 import json, sys
 import numpy as np, torch
@@ -197,11 +184,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     names = ("arduino.cpp", "arduino_faults.c", "arduino_pins.cpp", "arduino_uart.cpp")
     without = " ".join(("build_src_filter = +<*>", *(f"-<{name}>" for name in names)))
     assert without in project.read_text()
-    (top / "core" / "hooked.py").write_text(HOOKED)
     arduino = (
         "build_src_filter = +<*>",
-        f"build_src_flags = -DARDUINO=10819 -I{top}/core",
-        f"extra_scripts =\n  pre:{top}/core/hooked.py\n  ${{env.extra_scripts}}",
+        f"build_flags =\n  ${{env.build_flags}}\n  -DARDUINO=10819\nbuild_src_flags = -I{top}/core",
     )
     project.write_text(project.read_text().replace(without, "\n".join(arduino)))
     return Copy(top)
