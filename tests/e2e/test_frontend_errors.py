@@ -68,6 +68,18 @@ class Runs(nn.Module):
         return self.fc(x) * self.runs
 
 
+class Limited(nn.Module):
+    """Makes its own weights smaller in every run."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.fc, self.factor = nn.Linear(4, 4), factor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.fc.weight.data = self.fc.weight.data * self.factor
+        return self.fc(x)
+
+
 class SmallOutputs(nn.Module):
     """What torch.export changes of it is far below 1, and so is all that it computes."""
 
@@ -117,11 +129,12 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
         (nn.Linear(3, 2), torch.zeros(1, 4), "torch.export cannot follow model 'linear' on an input (1, 4)"),
         (Forward(lambda y: 3), torch.zeros(1, 4), "returns a value that is not a tensor"),
         (nn.Dropout(), torch.zeros(1, 4), "computes nothing from its input"),
-        (Forward(lambda y: (y, 3)), torch.zeros(1, 4), "returns a value that is not a tensor"),
         (Forward(lambda y: ()), torch.zeros(1, 4), "returns no tensor"),
         (Forward(lambda y: y.double()), torch.zeros(1, 4), "returns float64"),
         (Forward(lambda y: torch.ones(1, 4)), torch.zeros(1, 4), "computes nothing from its input"),
+        (Forward(lambda y: (3, torch.ones(1, 4))), torch.zeros(1, 4), "computes nothing from its input"),
         (Batches(), torch.zeros(1, 4), "change no statistics in forward"),
+        (Limited(0.9), torch.zeros(1, 4), "changes its parameter 'fc.weight' while it runs"),
         (Runs(), torch.zeros(1, 4), "gives two answers for one input"),
         (BehindDropout(), torch.zeros(1, 4), "inplace=True"),
         (SmallOutputs(), torch.zeros(1, 4), "inplace=True"),
@@ -133,7 +146,11 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
             "is TorchScript",
         ),
         (torch.jit.script(nn.Linear(4, 4)), torch.zeros(1, 4), "is TorchScript"),
-        (Forward(lambda y: y if y.sum() > 0 else -y), torch.zeros(1, 4), "torch.export cannot follow"),
+        (
+            nn.Sequential(Forward(lambda y: y if y.sum() > 0 else -y)),
+            torch.zeros(1, 4),
+            "what it does next depends on a value that it computes (test_frontend_errors.py, line",
+        ),
     ],
     ids=str,
 )

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.distributions import Categorical, Distribution, Normal
 
 import firmnet
 from firmnet.errors import UserError
@@ -507,3 +508,51 @@ def test_what_is_read_beside_a_written_part_keeps_a_range_of_its_own() -> None:
     assert sizes
     assert min(sizes) > 30
     assert made.verify(layers=True).ok
+
+
+class Limited(nn.Module):
+    """Keeps the norms of its weights below a limit, as nets for EEG do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(2, 4, 3), nn.Linear(24, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.conv.weight.data = torch.renorm(self.conv.weight.data, 2, 0, 0.3)
+        self.fc.weight.data.clamp_(-0.1, 0.1)
+        with torch.no_grad():
+            self.fc.bias.copy_(self.fc.bias.clamp(min=0))
+        return self.fc(self.conv(x).relu().flatten(1))
+
+
+def test_weights_that_forward_keeps_within_limits_are_those_within() -> None:
+    module = Limited()
+    before = {name: parameter.clone() for name, parameter in module.named_parameters()}
+    graph = optimize(load(module, example=torch.zeros(1, 2, 8)).graph)
+    assert all(torch.equal(parameter, before[name]) for name, parameter in module.named_parameters())
+    conv, fc = (
+        graph.tensors[next(node for node in graph.nodes if node.op == op).inputs[1]].values
+        for op in ("conv2d", "linear")
+    )
+    assert np.sqrt((conv**2).sum((1, 2, 3))).max() < 0.3001
+    assert np.abs(fc).max() < 0.1001
+
+
+class Distributions(nn.Module):
+    """A policy as it is published: what it returns is of distributions, which check what they are given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        mean, spread = self.fc(x).chunk(2, 1)
+        gaussian, chosen = Normal(mean, spread.exp()), Categorical(logits=mean)
+        return gaussian.log_prob(torch.zeros(2)).sum(1), gaussian.entropy(), chosen.probs, chosen.entropy()
+
+
+def test_distributions_are_followed_and_check_what_they_are_given_afterwards() -> None:
+    Distribution.set_default_validate_args(True)  # as it is until torch.compile is used
+    assert len(load(Distributions(), example=torch.zeros(1, 6)).graph.outputs) == 4
+    with pytest.raises(ValueError, match="scale"):
+        Normal(torch.zeros(1), -torch.ones(1))

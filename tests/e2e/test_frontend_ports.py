@@ -213,7 +213,7 @@ def test_samples_that_do_not_fit_are_refused(calibration: Any, said: str) -> Non
     assert said in str(refused.value)
 
 
-def test_a_constant_beside_the_outputs_is_refused() -> None:
+def test_constants_beside_the_outputs_are_left_out_and_told() -> None:
     class WithAnchors(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -221,7 +221,12 @@ def test_a_constant_beside_the_outputs_is_refused() -> None:
             self.register_buffer("anchors", torch.ones(1, 3))
 
         def forward(self, x: torch.Tensor) -> Any:
-            return {"scores": self.fc(x), "anchors": self.anchors * 2}
+            scores = self.fc(x)
+            return {"anchors": self.anchors * 2, "scores": scores, "none": torch.zeros_like(scores), "k": 3}
 
-    with pytest.raises(UserError, match="returns a constant, its 'anchors': leave it out"):
-        load(WithAnchors(), example=x)
+    found = load(WithAnchors(), example=x)
+    assert [port.name for port in found.graph.outputs] == ["scores"]
+    assert found.notes == (
+        "it returns constants beside its outputs, its 'anchors', its 'none', its 'k': known without running, "
+        "and left out of what the board returns",
+    )

@@ -4,7 +4,7 @@ torch.export itself may change a model: it does not see that eval-mode dropout h
 a layer in place behind it then overwrites; it keeps one branch of Python code, and one of random values.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import prod
@@ -66,11 +66,16 @@ def unchanged(module: torch.nn.Module) -> Iterator[None]:
 
 
 def compare(
-    graph: Graph, module: torch.nn.Module, call: Caller, calibration: Any, kept: StatePairs = STATELESS
+    graph: Graph,
+    module: torch.nn.Module,
+    call: Caller,
+    calibration: Any,
+    kept: StatePairs = STATELESS,
+    left_out: Collection[int] = (),
 ) -> None:
     """Raise UserError when the graph computes something else than the model on any of the inputs tried.
 
-    To a graph with states they are one sequence. Float64 takes long in torch, so it decides only where
+    Of what the model returns the values whose numbers are `left_out` are no outputs. To a graph with states they are one sequence. Float64 takes long in torch, so it decides only where
     float32 leaves a doubt.
     """
     every = list(tried(graph, calibration))
@@ -79,7 +84,7 @@ def compare(
     with np.errstate(all="ignore"):
         computed = _columns([_handed_out(graph, runs(*x)) for x in inputs])
     begun = {key: buffer.detach().clone() for key, buffer in module.named_buffers()}
-    model = _Model(graph.name, module, call, kept, bool(graph.states), begun)
+    model = _Model(graph.name, module, call, kept, bool(graph.states), begun, left_out)
     answers = _float32(model, inputs, graph)
     complaint = _differences(graph, computed, answers, SAME)
     if complaint:
@@ -140,6 +145,7 @@ class _Model:
     kept: StatePairs
     remembers: bool
     begun: Mapping[str, torch.Tensor]
+    left_out: Collection[int]
 
     def runs(self, dtype: torch.dtype | None) -> Compute:
         """What makes of one sample after the other what the module does, from the beginning.
@@ -160,9 +166,10 @@ class _Model:
             given = self._with_states([torch.from_numpy(x.copy()) for x in sample], state)
             found = self._returned(given, dtype, copies)
             state[:] = [found[target].detach().clone() for target in self.kept.pairs.values()]
-            left = [x for i, x in enumerate(found) if i not in self.kept.pairs.values()] or found
-            left = [x for x in left if isinstance(x, torch.Tensor)]
-            return tuple(tensor.detach().cpu().to(torch.float64).numpy() for tensor in left)
+            numbered = [*enumerate(found)]
+            left = [each for each in numbered if each[0] not in self.kept.pairs.values()] or numbered
+            returned = [x for i, x in left if isinstance(x, torch.Tensor) and i not in self.left_out]
+            return tuple(tensor.detach().cpu().to(torch.float64).numpy() for tensor in returned)
 
         return run
 

@@ -1,14 +1,17 @@
 """How does a PyTorch model become a float graph? Through torch.export, at the level of whole layers."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import torch
+from torch.distributions import Distribution
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
+from torch.fx import Graph as FxGraph
 from torch.fx import Node as FxNode
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import is_lazy
 
 from ...errors import UserError, first_line
@@ -23,6 +26,7 @@ from .compare import compare, unchanged
 from .containers import tell_torch
 from .examples import caller, dtype_name, shapes
 from .looked_up import looked_up_once
+from .places import own_line
 from .ports import input_nodes, judge_numbers, output_nodes
 from .sizes import settle_sizes
 from .source import Source, quiet
@@ -81,10 +85,22 @@ def _imported(
     if sample is not None:
         sample = tuple(x for i, x in enumerate(sample) if i not in kept.pairs)
     known = next((data for data in (calibration, found.calibration, sample) if data is not None), None)
-    graph = to_graph(pure, found.name, kept)
-    compare(graph, module, caller(program.call_spec.in_spec), known, kept)
-    notes = tuple(filter(None, [state_hint(pure, kept.pairs), *begins(kept, graph)]))
+    graph, known_before = to_graph(pure, found.name, kept)
+    compare(graph, module, caller(program.call_spec.in_spec), known, kept, known_before)
+    told = [state_hint(pure, kept.pairs), *begins(kept, graph), _left_out([*known_before.values()])]
+    notes = tuple(filter(None, told))
     return Imported(graph, sample, found.calibration, found.test, found.labels, notes)
+
+
+def _left_out(places: Sequence[str]) -> str:
+    """What users should know of constants among what a model returns; "" where there are none."""
+    if not places:
+        return ""
+    them = "a constant" if len(places) == 1 else "constants"
+    return (
+        f"it returns {them} beside its outputs, {', '.join(places)}: known without running, and left out of "
+        "what the board returns"
+    )
 
 
 def unwrapped(module: torch.nn.Module) -> torch.nn.Module:
@@ -111,10 +127,17 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
         tried = source.example.copied()
         tell_torch(module(*tried.args, **tried.kwargs))
     try:
-        with quiet(), looked_up_once(), torch.no_grad(), assigned_in_place(module):
+        with quiet(), looked_up_once(), unvalidated(), torch.no_grad(), assigned_in_place(module):
             return torch.export.export(module, source.example.args, dict(source.example.kwargs))
     except UserError:
         raise
+    except GuardOnDataDependentSymNode as error:
+        where = f" ({line})" if (line := own_line(error)) else ""
+        raise UserError(
+            f"torch.export cannot follow model {source.name!r}: what it does next depends on a value that it "
+            f"computes{where}; the board runs the same layers for every input, so compute every way and "
+            "choose with torch.where"
+        ) from error
     except Exception as error:
         if whole := [x.dtype for x in source.example.tensors if not x.dtype.is_floating_point]:
             raise UserError(
@@ -129,6 +152,19 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
         ) from error
 
 
+@contextmanager
+def unvalidated() -> Iterator[None]:
+    """Meanwhile torch.distributions raise nothing for values they do not like: torch.export cannot follow
+    what depends on values.
+    """
+    asked = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(asked)
+
+
 def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
     """Replace in-place operators by pure ones, other spellings by what firmnet has; layers stay whole."""
     try:
@@ -141,8 +177,13 @@ def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
         ) from error
 
 
-def to_graph(program: ExportedProgram, name: str, kept: StatePairs = STATELESS) -> Graph:
-    """Every node of the exported program becomes layers, or a line of one error; `kept` becomes state."""
+def to_graph(
+    program: ExportedProgram, name: str, kept: StatePairs = STATELESS
+) -> tuple[Graph, dict[int, str]]:
+    """Every node of the exported program becomes layers, or a line of one error; `kept` becomes state.
+
+    Also which of the values that it returns are constants, and so no outputs, and where each is.
+    """
     refusals = Refusals(name)
     constants = _constants(program, refusals)
     written = _written(program, constants, refusals)
@@ -160,18 +201,25 @@ def to_graph(program: ExportedProgram, name: str, kept: StatePairs = STATELESS) 
     for node in buffers:
         walk.remember(node, constants[node.name].to(torch.float64).numpy(), written[node.name][0])
     if inputs:
-        walk.follow(program.graph)
+        walk.follow(program.graph.nodes)
+    _require_settled(program, walk)
     refusals.check()
     given = [walk.values[node] for node in inputs]
     states = [walk.values[node] for node in (*given_states, *buffers)]
     following = [*taken_over(program, kept), *(written[node.name][1] for node in buffers)]
     for state, node in zip(states, following, strict=True):
         walk.builder.update(state, replaced(walk.builder, state, walk.constant_or_tensor(node)))
-    results = [(called, walk.values.get(node)) for called, node in wanted]
-    graph = walk.builder.graph(given, _outputs(walk.builder, [*given, *states], results))
+    results = [(i, called, walk.values.get(node) if node else None) for i, called, node in wanted]
+    known = {
+        i: f"its {called!r}" if called else f"value {i}"
+        for i, called, result in results
+        if not isinstance(result, Tensor)
+    }
+    running = [(called, result) for _, called, result in results if isinstance(result, Tensor)]
+    graph = walk.builder.graph(given, _outputs(walk.builder, [*given, *states], running))
     check(graph)
     judge_numbers(inputs, graph)
-    return graph
+    return graph, known
 
 
 def _written(
@@ -190,28 +238,51 @@ def _written(
             f"changes its buffer{'s' * (len(statistics) > 1)} {', '.join(map(repr, statistics))} while it "
             "runs: export it after model.eval(), and change no statistics in forward"
         )
-    if parameters := [s.target for s in signature.output_specs if s.kind == OutputKind.PARAMETER_MUTATION]:
-        refusals.because(
-            f"changes its parameter{'s' * (len(parameters) > 1)} {', '.join(map(repr, parameters))} while it "
-            "runs: make what it is to remember a buffer (register_buffer)"
-        )
     return {held[target]: (target, node) for target, node in changes if node.name != held[target]}
 
 
-def _outputs(b: Builder, given: Sequence[Tensor], results: Sequence[tuple[str, Any]]) -> dict[str, Tensor]:
+def _require_settled(program: ExportedProgram, walk: Import) -> None:
+    """What forward writes into parameters must be what it would write again, as a limit to their norm is."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    specs = program.graph_signature.output_specs
+    written = {s.target: nodes[str(s.arg.name)] for s in specs if s.kind == OutputKind.PARAMETER_MUTATION}
+    held = {spec.target: str(spec.arg.name) for spec in program.graph_signature.input_specs}
+    first = {target: walk.values.get(node) for target, node in written.items()}
+    constants = {held[target]: value for target, value in first.items() if isinstance(value, torch.Tensor)}
+    again = Import(Builder(walk.builder.name), Refusals(walk.builder.name), {**walk.constants, **constants})
+    again.follow(_ancestors(program.graph, [written[target] for target in written]))
+    changing = [
+        target
+        for target, node in written.items()
+        if held[target] not in constants
+        or not isinstance(second := again.values.get(node), torch.Tensor)
+        or not torch.allclose(second, constants[held[target]], rtol=1e-5, atol=1e-7)
+    ]
+    if changing:
+        walk.refusals.because(
+            f"changes its parameter{'s' * (len(changing) > 1)} {', '.join(map(repr, changing))} while it "
+            "runs: make what it is to remember a buffer (register_buffer)"
+        )
+
+
+def _ancestors(graph: FxGraph, wanted: Sequence[FxNode]) -> list[FxNode]:
+    """Nodes and all that they are computed from, in their order."""
+    found = set(wanted)
+    for node in reversed(graph.nodes):
+        if node in found:
+            found.update(node.all_input_nodes)
+    return [node for node in graph.nodes if node in found]
+
+
+def _outputs(b: Builder, given: Sequence[Tensor], results: Sequence[tuple[str, Tensor]]) -> dict[str, Tensor]:
     """What the model returns by name: that of its place, or of the layer.
 
     An input, and what a state was before, are handed on as copies.
     """
-    if not b.states and not any(isinstance(result, Tensor) and result not in given for _, result in results):
+    if not results or (not b.states and all(result in given for _, result in results)):
         raise UserError(f"model {b.name!r} computes nothing from its input: there is nothing to deploy")
     found: dict[str, Tensor] = {}
     for i, (called, result) in enumerate(results):
-        if not isinstance(result, Tensor):
-            place = f"its {called!r}" if called else f"value {i} of what it returns"
-            raise UserError(
-                f"model {b.name!r} returns a constant, {place}: leave it out, for it is known without running"
-            )
         if result in given:
             b.layer, b.source = f"{result.name}_out", f"output {called or i}"
             result = b.add("rescale", RescaleAttrs(), result)

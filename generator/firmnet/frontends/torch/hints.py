@@ -196,7 +196,10 @@ HINTS = (
         (Example(lambda x: x * x.sum().item(), lambda x: x * x.sum(1, keepdim=True), VECTOR),),
     ),
     Hint(
-        ("fft_rfft", "fft_fft", "stft", "fft_rfft2", "fft_fft2", "complex", "polar", "view_as_real"),
+        (
+            *("fft_rfft", "fft_fft", "stft", "fft_rfft2", "fft_fft2", "complex", "polar", "view_as_real"),
+            *("fft_irfft", "fft_ifft", "istft", "fft_irfft2", "fft_ifft2", "view_as_complex"),
+        ),
         "compute the spectrum on the host and give it to the model as its input",
         (
             Example(

@@ -1,7 +1,9 @@
 """Where in the user's model was a node made, and what is its layer called?"""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from traceback import extract_tb
 
 import torch
 from torch.fx import Node as FxNode
@@ -9,7 +11,8 @@ from torch.fx import Node as FxNode
 from .hints import op_name
 
 LAYER_NAMES = {"native_batch_norm_legit_no_training": "batch_norm", "cat": "concat"}
-TORCH = str(Path(torch.__file__).parent)
+NOT_OWN = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+"""How the paths begin of what is not the user's code: torch, what firmnet does around it, made up code."""
 
 
 def place(node: FxNode) -> str:
@@ -46,6 +49,14 @@ def _innermost(node: FxNode) -> tuple[str, str]:
 
 def _line(node: FxNode) -> str:
     """The last line of the user's own code on the way to the node: "net.py, line 12"."""
-    frames = re.findall(r'File "(.+?)", line (\d+)', node.meta.get("stack_trace") or "")
-    own = [(file, line) for file, line in frames if not file.startswith((TORCH, "<"))]
+    return _last_own(re.findall(r'File "(.+?)", line (\d+)', node.meta.get("stack_trace") or ""))
+
+
+def own_line(error: BaseException) -> str:
+    """The last line of the user's own code on the way to an error that torch raised."""
+    return _last_own([(frame.filename, frame.lineno or 0) for frame in extract_tb(error.__traceback__)])
+
+
+def _last_own(frames: Sequence[tuple[str, str | int]]) -> str:
+    own = [(file, line) for file, line in frames if not file.startswith(NOT_OWN)]
     return f"{Path(own[-1][0]).name}, line {own[-1][1]}" if own else ""

@@ -84,10 +84,10 @@ def judge_numbers(nodes: Sequence[FxNode], graph: Graph) -> None:
 
 def output_nodes(
     program: ExportedProgram, refusals: Refusals, states: Container[int] = ()
-) -> list[tuple[str, FxNode]]:
-    """The nodes of the tensors that the model returns, however wrapped, each with what its place is called.
+) -> list[tuple[int, str, FxNode | None]]:
+    """The nodes of what the model returns, however wrapped, each with its number and what its place is called.
 
-    "" for the only one, and for those that have a number only; notes what does not fit. What is only handed
+    Of plain numbers beside tensors there are none. "" for the only one, and for those that have a number only; notes what does not fit. What is only handed
     on to the next run (the numbers in `states`) is left out, if anything else is returned.
     """
     specs = program.graph_signature.output_specs
@@ -98,16 +98,17 @@ def output_nodes(
         for i, (name, arg) in enumerate(told)
         if not (isinstance(arg, ConstantArgument) and arg.value is None)
     ]
-    kept = [(name, arg) for i, name, arg in every if i not in states]
-    kept = kept or [(name, arg) for _, name, arg in every]
+    kept = [each for each in every if each[0] not in states] or every
     if not kept:
         refusals.because("returns no tensor: return what it computes, as float32")
     nodes = {node.name: node for node in program.graph.nodes}
-    found = []
-    for name, arg in kept:
+    found: list[tuple[int, str, FxNode | None]] = []
+    for i, name, arg in kept:
         if isinstance(arg, TensorArgument):
-            found.append((name if len(kept) > 1 else "", nodes[arg.name]))
+            found.append((i, name if len(kept) > 1 else "", nodes[arg.name]))
             _judge(nodes[arg.name].meta["val"], refusals)
+        elif any(isinstance(other, TensorArgument) for _, _, other in kept):
+            found.append((i, name, None))
         else:
             refusals.because("returns a value that is not a tensor: return float32 tensors alone")
     return found

@@ -15,6 +15,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind, OutputSpec
 from torch.fx import Node as FxNode
+from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from ...errors import UserError
@@ -66,7 +67,7 @@ def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
             for name, part in module.named_modules()
             for key, buffer in part._buffers.items()
         ]
-        with _unheard():
+        with _unheard(), _DataInPlace():
             returned = forward(*args, **kwargs)
         assigned = [
             (called, part, key, buffer, now)
@@ -90,6 +91,23 @@ def assigned_in_place(module: torch.nn.Module) -> Iterator[None]:
         del module.forward
         if own is not None:
             module.forward = own
+
+
+class _DataInPlace(TorchFunctionMode):
+    """What forward makes of a parameter's `data`, such as a limit to its norm, torch.export is shown as a
+    write into the parameter: it would take `data` for a tensor of its own.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func == torch.Tensor.data.__get__:  # type: ignore[attr-defined]
+            return args[0].detach()
+        if func == torch.Tensor.data.__set__ and args[0].shape == args[1].shape:  # type: ignore[attr-defined]
+            with torch.no_grad():
+                args[0].copy_(args[1])
+            return None
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """What does each node of an exported program become? Layers of a graph, a constant, or a refusal."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch.fx import Graph as FxGraph
 from torch.fx import Node as FxNode
 
 from ...errors import first_line
@@ -71,8 +71,8 @@ class Import:
         """What a node has become: an activation, or a constant as float64."""
         return _to_numpy(self.values[node])
 
-    def follow(self, graph: FxGraph) -> None:
-        for node in graph.nodes:
+    def follow(self, nodes: Iterable[FxNode]) -> None:
+        for node in nodes:
             if node.op == "placeholder":
                 self.values.setdefault(node, self.constants.get(node.name, UNKNOWN))
             elif node.op == "call_function":
