@@ -75,8 +75,8 @@ def compare(
 ) -> None:
     """Raise UserError when the graph computes something else than the model on any of the inputs tried.
 
-    Of what the model returns the values whose numbers are `left_out` are no outputs. To a graph with states they are one sequence. Float64 takes long in torch, so it decides only where
-    float32 leaves a doubt.
+    Of what the model returns the values whose numbers are `left_out` are no outputs. To a graph with states
+    they are one sequence. Float64 takes long in torch, so it decides only where float32 leaves a doubt.
     """
     every = list(tried(graph, calibration))
     inputs = (not graph.states and [x for x in every if not _has_equals(graph, x)]) or every

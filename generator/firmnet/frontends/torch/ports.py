@@ -85,10 +85,11 @@ def judge_numbers(nodes: Sequence[FxNode], graph: Graph) -> None:
 def output_nodes(
     program: ExportedProgram, refusals: Refusals, states: Container[int] = ()
 ) -> list[tuple[int, str, FxNode | None]]:
-    """The nodes of what the model returns, however wrapped, each with its number and what its place is called.
+    """The nodes of what the model returns, however wrapped, each with its number and what its place is
+    called: "" for the only one, and for those that have a number only.
 
-    Of plain numbers beside tensors there are none. "" for the only one, and for those that have a number only; notes what does not fit. What is only handed
-    on to the next run (the numbers in `states`) is left out, if anything else is returned.
+    Of plain numbers beside tensors there are no nodes. Notes what does not fit. What is only handed on to the
+    next run (the numbers in `states`) is left out, if anything else is returned.
     """
     specs = program.graph_signature.output_specs
     results = [spec.arg for spec in specs if spec.kind == OutputKind.USER_OUTPUT]
