@@ -1,11 +1,14 @@
 """Is a line that changes bytes recognised and named? The emulated board is behind each of these."""
 
+import time
+
 import pytest
 from board_checks import random_inputs
 from noisy_line import Damage, even_parity, noisy, replacing, seven_bits, without
 
 from firmnet.artifact import Artifact
 from firmnet.devices import qemu, serial
+from firmnet.devices.frames import EVERY_BYTE
 from firmnet.errors import VerificationError
 from firmnet.verify import verify
 
@@ -32,3 +35,23 @@ def test_a_line_that_changes_bytes_is_named(small: Artifact, name: str) -> None:
         serial.open(small, line) as device,
     ):
         verify(small, device, random_inputs(small, 20))
+
+
+def test_a_computer_that_is_late_once_names_it_too(small: Artifact) -> None:
+    """The bytes that test the line reach a board that has given up, and then a REPL as keys."""
+    late = []
+
+    def stalling(data: bytes) -> bytes:
+        if EVERY_BYTE[64:96] in data and not late:
+            late.append(data)
+            time.sleep(2.5)
+        return without(0x01)(data)
+
+    with (
+        qemu.emulated(small) as emulator,
+        noisy(emulator.url, Damage(towards=stalling), 0) as line,
+        pytest.raises(VerificationError, match="towards the board it swallows the control characters 0x01"),
+        serial.open(small, line, timeout_s=4.0) as device,
+    ):
+        verify(small, device, random_inputs(small, 2))
+    assert late

@@ -13,10 +13,14 @@ from .frames import EVERY_BYTE, ByteStream, Receiver
 
 PROBE = (
     "import _firmnet as f,micropython as m,binascii as b;m.kbd_intr(-1);r=bytearray(300);"
-    "f.write(bytes((60,))+bytes(range(255,-1,-1)));n=f.read(r,1500);m.kbd_intr(3);"
+    "f.write(bytes((60,))+bytes(range(255,-1,-1)));n=f.read(r,{silence_ms});m.kbd_intr(3);"
     "print(chr(91)+str(n)+chr(58)+b.hexlify(r).decode()+chr(93))"
 )
 """Has none of the characters <, [ and ] that mark what it prints, for the REPL may echo it."""
+SILENCE_S = 1.5
+"""So much silence ends what the board reads: the C runtime's EXAMINED_MS; a REPL may be told to wait longer."""
+MOST_TALKS = 3
+"""So often a board that begins to answer is heard: a computer that is busy may have missed the rest."""
 REPLS = ((b"\x03\x03\r\x01", b"\x04"), (b"\x03\x03\x02\r", b"\r"))
 """How to reach the raw and the friendly REPL, and have it execute: where one fails, the other may not."""
 QUESTION = b"?line\r"
@@ -26,6 +30,8 @@ NOBODY = b": firmnet's C runtime has no prompt"
 BACK_AT_REPL_S = 7.0
 """A board that still serves frames is back at its REPL by then."""
 QUIET_S = 0.4
+SETTLED_S = 2.0
+"""What goes on for longer will not end."""
 CR, LF, XON, XOFF, IAC = 0x0D, 0x0A, 0x11, 0x13, 0xFF
 
 
@@ -59,35 +65,42 @@ def examine(line: Examination) -> str:
     Leaves a board that has one at its REPL. Raises OSError when the port breaks.
     """
     deadline = time.monotonic() + BACK_AT_REPL_S
-    attempt = 0
+    attempt = talks = 0
     while time.monotonic() < deadline:
-        _ask(line, attempt)
+        silence_s = SILENCE_S * (1 + talks) if line.prompts else SILENCE_S
+        _ask(line, attempt, silence_s)
         attempt += 1
         if _read_until(line, b"<", 1.0) is None:
             continue
         out = _read_quiet(line)
         line.port.write(EVERY_BYTE)
-        told = _read_until(line, b"]", 4.0)
+        told = _read_until(line, b"]", silence_s + 2.5)
         found = re.search(rb"\[(?:(\d+):)?((?:[0-9a-f]{2})*)\]", told or b"")
         if found and len(out) > len(EVERY_BYTE) // 2:
             received = bytes.fromhex(found[2].decode())[: int(found[1] or len(found[2]))]
-            return sentence(changes(received), changes(out))
-        if not found and changes(out) == (EIGHTH_BIT,):  # what the board told is as illegible
+            said = sentence(changes(received), changes(out))
+            if said or received == out == EVERY_BYTE:
+                return said
+        elif not found and changes(out) == (EIGHTH_BIT,):  # what the board told is as illegible
             return sentence((), (EIGHTH_BIT,))
+        talks += 1
+        if talks < MOST_TALKS:
+            deadline = time.monotonic() + BACK_AT_REPL_S
     return ""
 
 
-def _ask(line: Examination, attempt: int) -> None:
-    """Have the board send every byte and tell which it receives then."""
+def _ask(line: Examination, attempt: int, silence_s: float) -> None:
+    """Have the board send every byte and tell which it receives then, until it is silent for so long."""
+    if attempt or not line.prompts:  # what comes without a pause before it belongs to what came before
+        _settle(line)
     if not line.prompts:
-        _read_quiet(line)  # what comes without a pause before it belongs to what came before
         line.port.write(QUESTION)
         return
     keys, execute = REPLS[attempt % len(REPLS)]
     line.port.write(keys)
     _read_until(line, b">", 0.5)
     line.receiver.discard()
-    line.port.write(PROBE.encode() + execute)
+    line.port.write(PROBE.format(silence_ms=round(1000 * silence_s)).encode() + execute)
 
 
 def changes(got: bytes) -> tuple[Change, ...]:
@@ -137,6 +150,13 @@ def sentence(towards: tuple[Change, ...], back: tuple[Change, ...]) -> str:
 def _read_until(line: Examination, marker: bytes, wait_s: float) -> bytes | None:
     """Text up to `marker`; None, and it is dropped, when that does not come."""
     return line.receiver.until(marker, time.monotonic() + wait_s)
+
+
+def _settle(line: Examination) -> None:
+    """Let what is still on its way come, an echo of many bytes for instance."""
+    deadline = time.monotonic() + SETTLED_S
+    while time.monotonic() < deadline and _read_quiet(line):
+        pass
 
 
 def _read_quiet(line: Examination) -> bytes:
