@@ -1,5 +1,6 @@
 """Is a line that changes bytes recognised and named? The emulated board is behind each of these."""
 
+import contextlib
 import time
 
 import pytest
@@ -8,7 +9,7 @@ from noisy_line import Damage, even_parity, noisy, replacing, seven_bits, withou
 
 from firmnet.artifact import Artifact
 from firmnet.devices import qemu, serial
-from firmnet.devices.frames import EVERY_BYTE
+from firmnet.devices.frames import EVERY_BYTE, Frame, Message, Receiver, harmless, new_session
 from firmnet.errors import VerificationError
 from firmnet.verify import verify
 
@@ -55,3 +56,24 @@ def test_a_computer_that_is_late_once_names_it_too(small: Artifact) -> None:
     ):
         verify(small, device, random_inputs(small, 2))
     assert late
+
+
+def test_a_prompt_that_reads_greetings_does_not_begin_anew(small: Artifact) -> None:
+    """The host greets whoever is silent, and that may be a board that is late at its prompt."""
+    with (
+        qemu.emulated(small) as emulator,
+        contextlib.closing(serial.open_port(emulator.url, small.board.link.baud)) as port,
+    ):
+        line = Receiver(port)
+        port.write(b"\r\x03\x02")
+        assert line.until(b">>> ", time.monotonic() + 30) is not None
+        port.write(b"here=1\r")
+        port.timeout = 0.005
+        for i in range(60):
+            port.write((b"\r\x03\r\x01", b"\r\x03\x02")[i % 2])
+            session = new_session()
+            for number in range(1, 20):
+                port.write(harmless(Frame(Message.HELLO, session, number)).encode())
+                port.read(1000)
+        port.write(b"\r\x03\x03\x02\rprint('ended', 'here' in globals())\r")
+        assert line.until(b"ended True", time.monotonic() + 10) is not None, bytes(line.said)

@@ -7,11 +7,13 @@ answers.
 The board's half is runtime_micropython/firmnet_link.py, or templates/runtime_c/firmnet_link.c.
 """
 
+import re
+import secrets
 import struct
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Protocol
 
@@ -31,6 +33,8 @@ COUNTERS = struct.Struct("<IIIII")
 IMAGE = struct.Struct("<III")
 PREDICTION = struct.Struct("<IIIf")
 INFO = struct.Struct("<IIII")
+BEGINS_ANEW = re.compile(rb"[\x01-\x05\r\n][^ -~]*\x04")
+"""What a REPL takes for Ctrl-D on an empty line: it forgets all that it was told, the session too."""
 EVERY_BYTE = bytes(range(255, -1, -1))
 """What a hello may carry both ways, to test the line. XOFF comes before the XON that ends it."""
 
@@ -106,6 +110,18 @@ class Frame:
         """The frame as bytes on the line."""
         head = MAGIC + self._covered
         return head + CRC.pack(zlib.crc32(head[2:])) + self.payload + CRC.pack(self.crc)
+
+
+def new_session() -> int:
+    """One that nobody can guess, of four bytes that are no REPL's keys."""
+    return int.from_bytes(bytes(32 + secrets.randbelow(224) for _ in range(4)), "little")
+
+
+def harmless(frame: Frame) -> Frame:
+    """A frame with no payload, or the next one by number that does no harm to a REPL which reads it."""
+    while BEGINS_ANEW.search(frame.encode()):
+        frame = replace(frame, number=frame.number + 1)
+    return frame
 
 
 class ByteStream(Protocol):

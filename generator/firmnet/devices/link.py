@@ -6,7 +6,6 @@ CRC-32, its very bytes. What is damaged or lost on the way is asked for again; t
 request from memory and computes nothing twice.
 """
 
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +26,8 @@ from .frames import (
     Frame,
     Message,
     Receiver,
+    harmless,
+    new_session,
 )
 from .rates import FASTER_BAUDS, SetBaud
 from .strangers import who_speaks
@@ -213,7 +214,7 @@ class Link:
         self._slow_down()
         before, self._greeted = self._session, False
         self._past.add(before)
-        self._session = secrets.randbits(32) or 1
+        self._session = new_session()
         began = time.monotonic()
         deadline = began + self._timeout_s
         patience_s, rounds, complaints, hellos = 0.5, 0, 0, 0
@@ -356,14 +357,19 @@ class Link:
 
     def _post(self, kind: Message, payload: bytes, answer_bytes: int) -> Flight:
         """Send a new request."""
-        self._number += 1
+        frame = self._next_frame(kind, payload)
+        self._number = frame.number
         self._receiver.limit_bytes = max(self._receiver.limit_bytes, answer_bytes + CRC.size)
-        frame = Frame(kind, self._session, self._number, payload)
         sent = self._sent[self._number] = Sent(frame.crc)
         self._sent.pop(self._number - REMEMBERED, None)
         flight = Flight(frame, sent, time.monotonic())
         self._send(flight)
         return flight
+
+    def _next_frame(self, kind: Message, payload: bytes = b"") -> Frame:
+        """The next request. One without a payload may reach a REPL, and gets a number that does no harm."""
+        frame = Frame(kind, self._session, self._number + 1, payload)
+        return frame if payload else harmless(frame)
 
     def _send(self, flight: Flight, message: Frame | None = None) -> None:
         flight.sent.sends += 1
@@ -700,7 +706,7 @@ class Link:
         prompts, before = self._prompts or self._prompted, bytes(self._receiver.said)
         with suppress(OSError):
             if prompts:
-                self._write(Frame(Message.RESET, self._session, self._number + 1).encode())
+                self._write(self._next_frame(Message.RESET).encode())
             said = examine(Examination(self._port, self._receiver, self._bytes_per_s, prompts))
             if said:
                 raise VerificationError(f"{self._line}: {said}")

@@ -18,7 +18,7 @@ PROBE = (
 )
 """Has none of the characters <, [ and ] that mark what it prints, for the REPL may echo it."""
 SILENCE_S = 1.5
-"""So much silence ends what the board reads: the C runtime's EXAMINED_MS; a REPL may be told to wait longer."""
+"""So much silence ends what the board reads: the C runtime's EXAMINED_MS; a REPL may be told otherwise."""
 MOST_TALKS = 3
 """So often a board that begins to answer is heard: a computer that is busy may have missed the rest."""
 REPLS = ((b"\x03\x03\r\x01", b"\x04"), (b"\x03\x03\x02\r", b"\r"))
