@@ -72,3 +72,35 @@ def test_the_prompt_waits_for_its_own_answer(board: None, late: range) -> None:
 def test_code_that_cannot_have_come_as_it_was_is_sent_again(board: None) -> None:
     """However often: each time less of it at once."""
     assert BoardPrompt(cast("Link", LateLink(range(0), garbled=9)), MANIFEST).info() == INFO
+
+
+class FlippingLink(LateLink):
+    """Of what is typed next, bit `bit` of character `at` is flipped; the board complains as a board does."""
+
+    at, bit, length = -1, 0, 0
+
+    def execute(self, code: str, patience_s: float) -> str:
+        self.length = len(code)
+        if self.at >= 0:
+            code = code[: self.at] + chr(ord(code[self.at]) ^ 1 << self.bit) + code[self.at + 1 :]
+            self.at = -1
+        try:
+            return super().execute(code, patience_s)
+        except Exception as error:
+            raise VerificationError(f"failed on the board: {type(error).__name__}") from None
+
+
+@pytest.mark.parametrize("bit", range(7))
+@pytest.mark.parametrize("pieces", [False, True])
+def test_no_flipped_bit_is_executed(board: None, bit: int, pieces: bool) -> None:
+    """Whatever flips may have left behind; `pieces`: after damage, as answers come in pieces then."""
+    link = FlippingLink(range(0), garbled=pieces)
+    prompt = BoardPrompt(cast("Link", link), MANIFEST)
+    prompt.info()
+    prompt.evaluate("1+1")
+    known = dict(link.names)
+    for at in range(link.length - 2):
+        link.at, link.bit = at, bit
+        assert prompt.evaluate("1+1") == 2
+        taught_anew = {name: known[name] for name in ("_e", "_y")}
+        assert {**link.names, **taught_anew} == known, f"character {at}"

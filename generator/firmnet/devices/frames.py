@@ -33,7 +33,7 @@ COUNTERS = struct.Struct("<IIIII")
 IMAGE = struct.Struct("<III")
 PREDICTION = struct.Struct("<IIIf")
 INFO = struct.Struct("<IIII")
-BEGINS_ANEW = re.compile(rb"[\x01-\x05\r\n][^ -~]*\x04")
+RESTARTS_REPL = re.compile(rb"[\x01-\x05\r\n][^ -~]*\x04")
 """What a REPL takes for Ctrl-D on an empty line: it forgets all that it was told, the session too."""
 EVERY_BYTE = bytes(range(255, -1, -1))
 """What a hello may carry both ways, to test the line. XOFF comes before the XON that ends it."""
@@ -119,7 +119,7 @@ def new_session() -> int:
 
 def harmless(frame: Frame) -> Frame:
     """A frame with no payload, or the next one by number that does no harm to a REPL which reads it."""
-    while BEGINS_ANEW.search(frame.encode()):
+    while RESTARTS_REPL.search(frame.encode()):
         frame = replace(frame, number=frame.number + 1)
     return frame
 

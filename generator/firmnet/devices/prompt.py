@@ -1,8 +1,8 @@
 """How does Python run on the board so that a bad line costs time, and never an answer?
 
-The raw REPL has no checksums of its own. So code goes with its CRC-32 and is executed only when that is
-right, and so comes every answer; what was damaged is sent again, less of it at once. Code may run twice: it
-must do the same again. Each text that is sent has a number, with which the CRC-32 of its answer begins: what
+The raw REPL has no checksums of its own. So the board is taught first to execute code only when its CRC-32 is
+right, and to answer with one; what was damaged is sent again, less of it at once. Code may run twice: it must
+do the same again. Each text that is sent has a number, with which the CRC-32 of its answer begins: what
 an earlier one answers, too late, is not taken for this one's.
 """
 
@@ -35,7 +35,7 @@ COMPLAINTS = 4
 GARBLED = "SyntaxError"
 """What it never raises for code that came as it was."""
 ATTEMPTS = 40
-ROOM, RESULT = "_k=", "_o["
+ROOM, RESULT = "_k=", "_w["
 """How the statement begins that makes room for samples, and how the last one of each."""
 ANSWER_CHARS, FEWEST_CHARS = 2048, 128
 """Characters of an answer that come at once where a line has damaged one, and on the worst line."""
@@ -44,12 +44,26 @@ PAUSE_S = 1.0
 PATIENCE_GROWS = 1.25
 """After each silence: a bad line is asked often before time is up, a slow board is waited for at last."""
 
+EXECUTE = (
+    "def _e(c,s,n,k=0):\n global _a\n getattr(_m,'hold',int)(1)\n _a=None\n if _m.crc32(c)!=s:return\n"
+    " exec(c,globals())\n _a=repr(_a)\n a='%d %d '%(len(_a),_m.crc32(_a))+_a[:k] if k else _a\n"
+    " print(a,_m.crc32(a,n))"
+)
+"""What the board is taught first: to execute the code c if its CRC-32 is s, and to tell what _a is then:
+whole or, after its length and CRC-32, the first k characters, with a CRC-32 that begins with n. Timers of the
+user's are held meanwhile, or what they print would lie in the middle. A damaged call of it does nothing.
+"""
+TEACH_EXECUTE = (
+    f"import _firmnet as _m\n_y={EXECUTE!r}\nif _m.crc32(_y)=={zlib.crc32(EXECUTE.encode())}:exec(_y)"
+)
+NOT_TAUGHT = "NameError"
+"""What the board raises where it has not learnt that."""
 HELPERS = (
-    "from array import array\nfrom struct import pack\nfrom binascii import a2b_base64 as _d\n_o={}",
+    "from array import array\nfrom struct import pack\nfrom binascii import a2b_base64 as _d\n_w={}",
     "from gc import collect as _g",
     "def _r(f):\n for i in range(3):\n  try:return f()\n  except MemoryError:_g()",
 )
-"""What the board is taught first. Memory may seem taken because an unused place of the stack still points
+"""What it is taught then. Memory may seem taken because an unused place of the stack still points
 there, so it is asked for more than once. And all that one prediction comes to:"""
 PREDICT = (
     "def _p(*x):\n global _k\n c=0\n n=range(len(x))\n for i in n:_m.load(x[i],False,i)\n"
@@ -62,8 +76,6 @@ SUM = "def _s(p):\n c=0\n for y in p:c=_m.crc32(y,c)\n return c"
 """Where there are several outputs: the CRC-32 of all that predict() gave."""
 TABLE = "def _f(x,t,a,i):\n for j in range(len(i)):x[a+j]=t[i[j]]"
 """And how many floats come from a table of the few that differ."""
-HOLD = "import _firmnet as _m\ngetattr(_m,'hold',int)(1)"
-"""First of all: what Timers of the user's print would lie in the middle of the answer."""
 SPARE_BYTES = 4000
 """What compiling statements may take."""
 
@@ -79,6 +91,7 @@ class BoardPrompt:
         self._batch = STATEMENTS_CHARS
         self._at_once: int | None = None
         self._number = random.getrandbits(31)
+        self._taught = False
         self._result_bytes = sum(4 * prod(edge.shape) for edge in manifest.outputs)
         several = len(manifest.outputs) > 1
         self._inferences = TIMES if manifest.states else 1
@@ -129,7 +142,7 @@ class BoardPrompt:
         for i, statements in enumerate(prepared):
             result = f"{RESULT}{i}]=_r(lambda:_p({','.join(names)}))if {' and '.join(names)} else None"
             self._waiting += [*statements[len(names) :], result]
-        said = self.evaluate(f"[_o[i] for i in range({len(prepared)})]")
+        said = self.evaluate(f"[_w[i] for i in range({len(prepared)})]")
         if not isinstance(said, list) or len(said) != len(prepared):
             raise VerificationError(
                 f"predict() answered {escaped(str(said)[:80])} for {len(prepared)} samples"
@@ -164,6 +177,7 @@ class BoardPrompt:
             except VerificationError as failed:
                 times = times + 1 if str(failed) == error and GARBLED not in error else 1
                 error = str(failed)
+                self._taught = self._taught and NOT_TAUGHT not in error
                 if times == COMPLAINTS or time.monotonic() > deadline:
                     raise
                 pause_s *= PATIENCE_GROWS
@@ -195,16 +209,15 @@ class BoardPrompt:
 
     def _checked(self, code: str, patience_s: float) -> str | None:
         """How `_a` looks after the code has run; None when code or answer was damaged on the way."""
-        run = (
-            f"{HOLD}\n_a=None\n_c={code!r}\nif _m.crc32(_c)=={zlib.crc32(code.encode())}:\n"
-            " exec(_c)\n _a=repr(_a)\n "
-        )
+        if not self._taught:
+            self._link.execute(TEACH_EXECUTE, patience_s)
+            self._taught = True
+        self._number += 1
+        call = f"_e({code!r},{zlib.crc32(code.encode())},{self._number}"
         if self._at_once is None:
-            return self._whole(run, "_a", patience_s)
-        told = f"_h='%d %d '%(len(_a),_m.crc32(_a))+_a[:{self._at_once}]\n "
-        begin = re.fullmatch(
-            r"(?s)(\d{1,9}) (\d{1,10}) (.*)", self._whole(run + told, "_h", patience_s) or ""
-        )
+            return self._whole(f"{call})", patience_s)
+        said = self._whole(f"{call},{self._at_once})", patience_s)
+        begin = re.fullmatch(r"(?s)(\d{1,9}) (\d{1,10}) (.*)", said or "")
         if begin is None:
             return None
         length, crc, answer = begin.groups()
@@ -216,18 +229,17 @@ class BoardPrompt:
 
     def _more(self, begin: int, count: int) -> str | None:
         """So many characters of what `_a` has from there on."""
-        text = f"import _firmnet as _m\n_h=_a[{begin}:{begin + count}]\n"
+        self._number += 1
+        piece = f"_a[{begin}:{begin + count}]"
         try:
-            return self._whole(text, "_h", PAUSE_S)
+            return self._whole(f"print({piece},_m.crc32({piece},{self._number}))", PAUSE_S)
         except (BoardReset, Crashed):
             raise
         except VerificationError:
             return None
 
-    def _whole(self, text: str, answer: str, patience_s: float) -> str | None:
-        """What is in the variable `answer` after this text, if it comes as it was and from this text."""
-        self._number += 1
-        text += f"print({answer},_m.crc32({answer},{self._number}))"
+    def _whole(self, text: str, patience_s: float) -> str | None:
+        """What this text has the board print, if it comes as it was and from this text."""
         said, _, crc = self._link.execute(text, patience_s).strip("\r\n").rpartition(" ")
         right = crc.isascii() and crc.isdecimal() and int(crc) == zlib.crc32(said.encode(), self._number)
         return said if right else None

@@ -19,8 +19,6 @@ PROBE = (
 """Has none of the characters <, [ and ] that mark what it prints, for the REPL may echo it."""
 SILENCE_S = 1.5
 """So much silence ends what the board reads: the C runtime's EXAMINED_MS; a REPL may be told otherwise."""
-MOST_TALKS = 3
-"""So often a board that begins to answer is heard: a computer that is busy may have missed the rest."""
 REPLS = ((b"\x03\x03\r\x01", b"\x04"), (b"\x03\x03\x02\r", b"\r"))
 """How to reach the raw and the friendly REPL, and have it execute: where one fails, the other may not."""
 QUESTION = b"?line\r"
@@ -76,16 +74,14 @@ def examine(line: Examination) -> str:
         line.port.write(EVERY_BYTE)
         told = _read_until(line, b"]", silence_s + 2.5)
         found = re.search(rb"\[(?:(\d+):)?((?:[0-9a-f]{2})*)\]", told or b"")
-        if found and len(out) > len(EVERY_BYTE) // 2:
-            received = bytes.fromhex(found[2].decode())[: int(found[1] or len(found[2]))]
-            said = sentence(changes(received), changes(out))
-            if said or received == out == EVERY_BYTE:
-                return said
-        elif not found and changes(out) == (EIGHTH_BIT,):  # what the board told is as illegible
+        received = bytes.fromhex(found[2].decode())[: int(found[1] or len(found[2]))] if found else b""
+        if min(len(out), len(received)) > len(EVERY_BYTE) // 2:
+            return sentence(changes(received), changes(out))
+        if not found and changes(out) == (EIGHTH_BIT,):  # what the board told is as illegible
             return sentence((), (EIGHTH_BIT,))
-        talks += 1
-        if talks < MOST_TALKS:
+        if not talks:  # somebody is there: a computer that is busy may have missed the rest
             deadline = time.monotonic() + BACK_AT_REPL_S
+        talks += 1
     return ""
 
 
