@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.ao import quantization
 from torch.distributions import Categorical, Distribution, Normal
 
 import firmnet
@@ -556,3 +557,39 @@ def test_distributions_are_followed_and_check_what_they_are_given_afterwards() -
     assert len(load(Distributions(), example=torch.zeros(1, 6)).graph.outputs) == 4
     with pytest.raises(ValueError, match="scale"):
         Normal(torch.zeros(1), -torch.ones(1))
+
+
+def prepared() -> nn.Module:
+    """A network that is half-way through PyTorch's own training for quantization."""
+    module = nn.Sequential(
+        quantization.QuantStub(),
+        nn.Conv2d(1, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(48, 2),
+    ).train()
+    module.qconfig = quantization.get_default_qat_qconfig("qnnpack")  # type: ignore[assignment]
+    quantization.fuse_modules_qat(module, [["1", "2", "3"]], inplace=True)
+    quantization.prepare_qat(module, inplace=True)
+    module(torch.randn(4, 1, 6, 6))
+    return module
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_imitates_quantization_is_left_out_and_stays_in_the_module() -> None:
+    module = prepared()
+    kept = [type(part) for part in module.modules()]
+    ranges = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    found = load(module, example=torch.zeros(1, 1, 6, 6))
+    assert ops(optimize(found.graph)) == ["conv2d", "reshape", "linear"]
+    assert "its 10 layers that imitate quantization" in found.notes[0]
+    assert [type(part) for part in module.modules()] == kept
+    assert all(torch.equal(buffer, ranges[name]) for name, buffer in module.named_buffers())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_that_is_quantized_already_is_refused() -> None:
+    module = quantization.convert(prepared().eval())
+    with pytest.raises(UserError, match="'0' is a quantized Quantize: give it as it was"):
+        load(module, example=torch.zeros(1, 1, 6, 6))

@@ -43,8 +43,8 @@ def angle(d: Draw) -> tuple[Any, ...]:
 
 
 def to_the_power(d: Draw) -> tuple[Any, ...]:
-    x, _ = d.activation(lambda known: known.low >= 0.01 and known.high <= 30.0)
-    return x, d.constant()
+    x, shape = d.activation(lambda known: known.low >= 0.01 and known.high <= 30.0)
+    return x, d.constant(shape[-1]) if shape and d.maybe(0.3) else d.constant()
 
 
 def beyond_one(name: str) -> Phrase:

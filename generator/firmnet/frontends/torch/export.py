@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from .examples import caller, dtype_name, shapes
 from .looked_up import looked_up_once
 from .places import own_line
 from .ports import input_nodes, judge_numbers, output_nodes
+from .prepared import require_unconverted, told, without_observers
 from .sizes import settle_sizes
 from .source import Source, quiet
 from .spellings import left_whole, spellings
@@ -63,8 +65,9 @@ def load(
         return _imported(found.model, found, found.model.module(), sample, calibration)
     module = unwrapped(found.model)
     _require_values(module, found.name)
-    with unchanged(module):
-        return _imported(export(module, found), found, module, sample, calibration)
+    with unchanged(module), without_observers(module) as observers:
+        imported = _imported(export(module, found), found, module, sample, calibration)
+    return replace(imported, notes=(*imported.notes, told(observers))) if observers else imported
 
 
 def _as_samples(x: torch.Tensor) -> Array:
@@ -312,6 +315,7 @@ def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.
 
 
 def _require_values(module: torch.nn.Module, name: str) -> None:
+    require_unconverted(module, name)
     if isinstance(module, torch.jit.ScriptModule):
         raise UserError(f"model {name!r} is TorchScript: give the torch.nn.Module that it was made from")
     for key, layer in module.named_modules():

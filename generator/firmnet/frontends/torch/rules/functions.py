@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from inspect import Parameter, Signature
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from ....ops.prelu import PReluAttrs
 from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
+from ...common.movement import reshaped
+from ...common.repeats import broadcast_shape, expanded
 from .arithmetic import (
     from_aten_add,
     from_aten_div,
@@ -23,6 +26,11 @@ from .arithmetic import (
     from_aten_sub,
 )
 from .choices import from_aten_where
+from .joining import from_aten_cat
+from .selection import from_aten_slice
+
+MOST_EXPONENTS = 64
+"""That a power may have along an axis: each has a table."""
 
 
 def function(name: str, *options: float) -> Rule:
@@ -84,6 +92,46 @@ def from_aten_gelu(b: Builder, x: Tensor, approximate: str = "none") -> Tensor:
     return b.add("table", single("gelu" if approximate == "none" else "gelu_tanh"), x)
 
 
+def from_aten_power(b: Builder, x: Value, exponent: Value) -> Tensor:
+    """Of any two: constants are numbers, or have values along one axis."""
+    if isinstance(exponent, Tensor):
+        if isinstance(x, Tensor):  # the root is none below zero, as the power is
+            root = from_aten_maximum(b, b.add("table", single("sqrt"), x), LEAST_ROOT)
+            grown = from_aten_mul(b, affine(b, exponent, 2.0, 0.0), b.add("table", single("log"), root))
+        elif (np.asarray(x) > 0).all():
+            grown = affine(b, exponent, np.log(np.asarray(x)), 0.0)
+        else:
+            raise Unsupported("a constant that is not above zero to a power that is computed: leave it out")
+        return b.add("table", single("exp"), grown)
+    assert isinstance(x, Tensor)
+    powers = np.asarray(exponent, np.float64)
+    if np.unique(powers).size == 1:
+        shape = broadcast_shape("pow", x.shape, powers.shape)
+        return from_aten_pow(b, x if shape == x.shape else expanded(b, x, shape), float(powers.flat[0]))
+    return _powers(b, x, powers)
+
+
+def _powers(b: Builder, x: Tensor, powers: Array) -> Tensor:
+    """A table for each stretch of one exponent, side by side."""
+    axes = [i - powers.ndim for i, size in enumerate(powers.shape) if size > 1]
+    if len(axes) > 1 or powers.size > MOST_EXPONENTS:
+        raise Unsupported(
+            f"its 'exponent' has shape {powers.shape}: firmnet takes one number there, or at most "
+            f"{MOST_EXPONENTS} along one axis"
+        )
+    axis, shape = axes[0], broadcast_shape("pow", x.shape, powers.shape)
+    if len(shape) > len(x.shape):
+        x = reshaped(b, x, (1,) * (len(shape) - len(x.shape)) + x.shape)
+    ends = [0, *(np.flatnonzero(np.diff(powers.ravel())) + 1), powers.size]
+    parts = []
+    for begin, end in pairwise(ends):
+        piece = x if x.shape[axis] == 1 else from_aten_slice(b, x, axis, int(begin), int(end))
+        size = (*shape[: len(shape) + axis], int(end - begin), *shape[len(shape) + axis + 1 :])
+        made = from_aten_pow(b, piece, float(powers.flat[begin]))
+        parts.append(made if made.shape == size else expanded(b, made, size))
+    return from_aten_cat(b, parts, axis)
+
+
 def from_aten_pow(b: Builder, x: Tensor, exponent: float) -> Tensor:
     if exponent == 1:
         return x
@@ -125,6 +173,8 @@ def from_aten_threshold(b: Builder, x: Tensor, threshold: float, value: float) -
     return b.add("table", single("threshold", float(threshold), float(value)), x)
 
 
+LEAST_ROOT = 1e-15
+"""Of what is raised to a power that is computed: zero to the power of zero is one."""
 LEAST_GREATER = 1e-6
 """By which a point at (0, 0) is divided, whose angle is then 0."""
 SELU = 1.6732632423543772, 1.0507009873554805
@@ -171,7 +221,7 @@ RULES: Mapping[str, Rule] = {
     "aten.mish.default": function("mish"),
     "aten.pow.Scalar": from_aten_power_of,
     "aten.pow.Tensor_Scalar": from_aten_pow,
-    "aten.pow.Tensor_Tensor": from_aten_pow,
+    "aten.pow.Tensor_Tensor": from_aten_power,
     "aten.prelu.default": from_aten_prelu,
     "aten.reciprocal.default": function("reciprocal"),
     "aten.remainder.Scalar": function("remainder"),
