@@ -593,3 +593,21 @@ def test_a_model_that_is_quantized_already_is_refused() -> None:
     module = quantization.convert(prepared().eval())
     with pytest.raises(UserError, match="'0' is a quantized Quantize: give it as it was"):
         load(module, example=torch.zeros(1, 1, 6, 6))
+
+
+class SparseGraph(nn.Module):
+    """A graph's edges in a sparse buffer."""
+
+    def __init__(self, layout: str) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+        self.register_buffer("edges", getattr(torch.eye(6).roll(1, 0), layout)())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.edges @ self.fc(x[0])) + torch.sparse.mm(self.edges, self.fc(x[0]))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+@pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr"])
+def test_sparse_constants_are_constants(layout: str) -> None:
+    imported(SparseGraph(layout), 1, 6, 4)

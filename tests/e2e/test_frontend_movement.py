@@ -87,6 +87,10 @@ NETWORKS: dict[str, tuple[Callable[[Net, Tensor], Any], set[str]]] = {
     "topk": (lambda n, x: x.topk(2, 1), {"sort", "argsort"}),
     "argsort": (lambda n, x: x.argsort(2, descending=True), {"argsort"}),
     "gathered_where_largest": (lambda n, x: x.gather(1, x.argmax(1, keepdim=True)), {"argmax", "mul"}),
+    "gathered_where_counted": (
+        lambda n, x: x.gather(-1, (x > 0.1).sum(-1, keepdim=True).clamp(max=3)),
+        {"compare", "mul"},
+    ),
     "gathered_by_topk": (lambda n, x: x.gather(-1, x.topk(3)[1]), {"argsort", "mul"}),
     "first_of_topk": (lambda n, x: x.topk(1), {"max_pool2d", "argmax"}),
     "above": (lambda n, x: x > 0.5, {"compare"}),

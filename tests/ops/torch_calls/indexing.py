@@ -55,6 +55,6 @@ REFUSED: list[Refused] = [
     ("index_select.default", (1, 5), (X, 1, X), "'index' is computed by the network"),
     ("index.Tensor", (1, 5), (X, [None, X]), "'indices' is computed by the network"),
     ("gather.default", (1, 300), (X, 1, X), "of more than 256 places"),
-    ("gather.default", (1, 5), (X, 1, Y), "rows named by real numbers"),
+    ("gather.default", (1, 100), (X, 1, Y), "as real numbers, of more than 64 places"),
     ("index_select.default", (1, 5), (X, 1, Indices((5,))), "an index beyond the 5 entries"),
 ]

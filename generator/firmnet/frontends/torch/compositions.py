@@ -206,6 +206,7 @@ def _cross_entropy_of_logits(
 
 COMPOSITIONS: Mapping[Any, Callable[..., Any]] = {
     aten.__xor__.Tensor: _xor,
+    aten._sparse_mm.default: torch.mm,
     aten.all.default: _all,
     aten.all.dim: _all,
     aten.all.dims: _all,

@@ -302,6 +302,8 @@ def _constants(program: ExportedProgram, refusals: Refusals) -> dict[str, torch.
         target = str(spec.target)
         values = program.state_dict if target in program.state_dict else program.constants
         tensor = values[target].detach().cpu()
+        if tensor.layout is not torch.strided:
+            tensor = tensor.to_dense()
         masks = spec.kind is not InputKind.PARAMETER  # what keeps a softmax away from some values
         known = torch.isfinite(tensor) | (tensor == -torch.inf) if masks else torch.isfinite(tensor)
         if tensor.is_floating_point() and not bool(known.all()):

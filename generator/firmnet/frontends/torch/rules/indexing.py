@@ -10,18 +10,24 @@ import torch
 
 from ....ir import Array, Tensor
 from ....ops import OPS
+from ....ops.compare import CompareAttrs
 from ....ops.embedding import EmbeddingAttrs
+from ....ops.functions import single
 from ....ops.pick import runs
+from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported, Value
 from ...common.movement import part, reshaped, transposed
 from ...common.places import picked
+from ...common.repeats import expanded
 from .arithmetic import from_aten_mul
 from .joining import from_aten_cat
 from .pooling import from_aten_amax, from_aten_mean, from_aten_sum
 
 MOST_LOOKED_UP = 256
 """Places along an axis: a table of one-hot rows has as many rows and columns."""
+MOST_NEAR = 64
+"""Places that int8 tells from each other though what they are computed from was rounded."""
 
 
 def from_aten_index_select(b: Builder, x: Tensor, dim: int, index: Array) -> Tensor:
@@ -77,10 +83,21 @@ def _looked_up(b: Builder, x: Tensor, axis: int, index: Tensor) -> Tensor:
         raise Unsupported("its 'index' is computed by the network, and goes along some lines alone: give all")
     if n > MOST_LOOKED_UP:
         raise Unsupported(f"its 'index' is computed by the network, of more than {MOST_LOOKED_UP} places")
-    rows = from_aten_one_hot(b, index, n)
+    rows = from_aten_one_hot(b, index, n) if _counts(b, index) else _near(b, index, n)
     line = transposed(b, x, [*(i for i in range(last) if i != axis), axis])
     line = reshaped(b, line, (*x.shape[:axis], 1, *x.shape[axis + 1 :], n))
     return from_aten_sum(b, from_aten_mul(b, rows, line), last)
+
+
+def _near(b: Builder, index: Tensor, n: int) -> Tensor:
+    """(…, n): 1 where a whole number that is computed as a real one is nearest to that of the place."""
+    if n > MOST_NEAR:
+        raise Unsupported(
+            f"its 'index' is computed by the network as real numbers, of more than {MOST_NEAR} places"
+        )
+    many = expanded(b, reshaped(b, index, (*index.shape, 1)), (*index.shape, n))
+    distance = b.add("table", single("abs"), affine(b, many, 1.0, -np.arange(n)))
+    return b.add("compare", CompareAttrs("lt", 0.5), distance)
 
 
 def from_aten_take_along_dim(b: Builder, x: Tensor, indices: Array, dim: int | None = None) -> Tensor:
