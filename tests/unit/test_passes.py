@@ -34,6 +34,7 @@ from firmnet.passes.fold_products import fold_products
 from firmnet.passes.fuse_clamp import fuse_clamp, intersect
 from firmnet.passes.join_parts import join_parts
 from firmnet.passes.lower_batch_norm import lower_batch_norm
+from firmnet.passes.merge_sums import merge_sums
 from firmnet.passes.remove_identities import remove_identities
 from firmnet.passes.settle_layout import reshaped_order, settle_layout
 from firmnet.passes.stand_lines import stand_lines
@@ -478,3 +479,47 @@ def test_what_is_no_list_of_entries_is_joined_as_it_was() -> None:
         graph = s.done(s.add("concat", ConcatAttrs(1), *parts))
         assert ops(passed(join_parts, graph)).count("concat") == 1
         assert "pick" not in ops(join_parts(graph))
+
+
+ADDED: dict[str, list[tuple[int, dict[str, object]]]] = {
+    "3x3 and 1x1": [(3, {"padding": (1, 1, 1, 1)}), (1, {})],
+    "strided": [(1, {"stride": (2, 2)}), (3, {"padding": (1, 1, 1, 1), "stride": (2, 2)})],
+    "three": [(1, {}), (5, {"padding": (2, 2, 2, 2)}), (3, {"padding": (1, 1, 1, 1)})],
+    "to one side": [(2, {"padding": (1, 0, 0, 1)}), (3, {"padding": (2, 0, 1, 1)})],
+    "dilated": [(3, {"padding": (2, 2, 2, 2), "dilation": (2, 2)}), (1, {})],
+}
+
+
+@pytest.mark.parametrize("kernels", ADDED.values(), ids=ADDED)
+def test_convolutions_of_one_input_that_are_added_up_are_one(
+    kernels: list[tuple[int, dict[str, object]]],
+) -> None:
+    s = Sketch(1, 9, 8, 4)
+    total, *others = (s.conv(s.x, 8, kernel, **options) for kernel, options in kernels)
+    for each in others:
+        total = s.sum(total, each)
+    before = s.done(s.norm(total, 3))
+    passed(merge_sums, before)
+    assert ops(optimize(before)) == ["conv2d"]
+
+
+def test_linear_layers_of_one_input_that_are_subtracted_are_one() -> None:
+    s = Sketch(1, 6)
+    before = s.done(s.add("add", AddAttrs(b=-1.0), s.linear(s.x, 3), s.linear(s.x, 3), name="sum"))
+    assert ops(passed(merge_sums, before)) == ["linear"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda s: s.conv(s.x, 8, 3, padding=(2, 2, 2, 2), dilation=(2, 2)),
+        lambda s: s.conv(s.conv(s.x, 4), 8),
+        lambda s: s.relu(s.conv(s.x, 8)),
+        lambda s: affine(s, s.conv(s.x, 8), 1e4, 0.0),
+    ],
+    ids=["dilated", "another input", "clamped", "weights of another size"],
+)
+def test_other_convolutions_that_are_added_up_stay(other: Callable[[Sketch], Tensor]) -> None:
+    s = Sketch(1, 9, 8, 4)
+    before = s.done(s.sum(s.conv(s.x, 8, 5, padding=(2, 2, 2, 2)), other(s)))
+    assert "add" in ops(passed(merge_sums, fold_batch_norm(before)))

@@ -17,6 +17,7 @@ from .join_cells import join_cells
 from .join_parts import join_parts
 from .keep_last_steps import keep_last_steps
 from .lower_batch_norm import lower_batch_norm
+from .merge_sums import merge_sums
 from .remove_identities import remove_identities
 from .restate_inputs import restate_inputs
 from .settle_layout import settle_layout
@@ -31,6 +32,8 @@ PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     gather_attention,
     settle_layout,  # most transposes cancel, so that what the model applies in sequence becomes neighbours
     fold_batch_norm,
+    merge_sums,
+    fold_batch_norm,  # what lay behind a sum
     restate_inputs,
     fuse_clamp,
     compose_functions,
