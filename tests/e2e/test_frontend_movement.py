@@ -87,6 +87,8 @@ NETWORKS: dict[str, tuple[Callable[[Net, Tensor], Any], set[str]]] = {
     "topk": (lambda n, x: x.topk(2, 1), {"sort", "argsort"}),
     "argsort": (lambda n, x: x.argsort(2, descending=True), {"argsort"}),
     "gathered_where_largest": (lambda n, x: x.gather(1, x.argmax(1, keepdim=True)), {"argmax", "mul"}),
+    "expected_place": (lambda n, x: (x.softmax(-1) * torch.arange(4)).sum(-1), {"softmax", "linear"}),
+    "weighed_lines": (lambda n, x: (x * torch.arange(5)[:, None]).sum(1, keepdim=True), {"linear"}),
     "gathered_where_counted": (
         lambda n, x: x.gather(-1, (x > 0.1).sum(-1, keepdim=True).clamp(max=3)),
         {"compare", "mul"},

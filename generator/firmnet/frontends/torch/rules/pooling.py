@@ -8,6 +8,7 @@ import numpy as np
 
 from ....ir import Array, Tensor
 from ....ops.avg_pool2d import AvgPool2dAttrs
+from ....ops.linear import LinearAttrs
 from ....ops.max_pool2d import MaxPool2dAttrs
 from ....ops.pick import runs
 from ....ops.windows import Pair
@@ -15,7 +16,7 @@ from ...common.affine import affine
 from ...common.arguments import Rule
 from ...common.builder import Builder, Unsupported
 from ...common.images import channelwise
-from ...common.movement import reshaped, to_nchw, to_nhwc
+from ...common.movement import reshaped, to_nchw, to_nhwc, transposed
 from ...common.places import picked
 from ...common.reductions import reduced
 from .options import PerAxis, lying, pair, symmetric, triple
@@ -80,7 +81,24 @@ def from_aten_mean_of_all(b: Builder, x: Tensor, dtype: Any = None) -> Tensor:
 def from_aten_sum(
     b: Builder, x: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, dtype: Any = None
 ) -> Tensor:
-    return reduced(b, x, dim, keepdim, _sum)
+    return _weighed(b, x, dim, keepdim) or reduced(b, x, dim, keepdim, _sum)
+
+
+def _weighed(b: Builder, x: Tensor, dim: int | Sequence[int] | None, keepdim: bool) -> Tensor | None:
+    """The sum along an axis of what was multiplied by a constant of each place: a linear layer."""
+    axes = [dim] if isinstance(dim, int) else list(dim or ())
+    made = next((node for node in b.nodes if x.name in node.outputs), None)
+    if len(axes) != 1 or made is None or made.op != "batch_norm" or made.attrs.axis != axes[0] % len(x.shape):
+        return None
+    source, scale, shift = (b.tensors[name] for name in made.inputs)
+    if len(x.shape) < 2 or not np.ptp(scale.values):
+        return None
+    rest = [axis for axis in range(len(x.shape)) if axis != made.attrs.axis]
+    weight = b.constant(f"{b.layer}_weight", scale.values[np.newaxis])
+    bias = b.constant(f"{b.layer}_bias", shift.values.sum(keepdims=True))
+    total = b.add("linear", LinearAttrs(), transposed(b, source, [*rest, made.attrs.axis]), weight, bias)
+    result = [1 if axis == made.attrs.axis else n for axis, n in enumerate(x.shape)]
+    return reshaped(b, total, result if keepdim else [x.shape[axis] for axis in rest])
 
 
 def from_aten_sum_of_all(b: Builder, x: Tensor, dtype: Any = None) -> Tensor:
