@@ -80,6 +80,19 @@ class Limited(nn.Module):
         return self.fc(x)
 
 
+class Derivative(nn.Module):
+    """Of its own output by its input, as autograd computes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            x = x.requires_grad_(True)
+            return torch.autograd.grad(self.fc(x).tanh().sum(), x)[0]
+
+
 class SmallOutputs(nn.Module):
     """What torch.export changes of it is far below 1, and so is all that it computes."""
 
@@ -138,6 +151,7 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
         (Runs(), torch.zeros(1, 4), "gives two answers for one input"),
         (BehindDropout(), torch.zeros(1, 4), "inplace=True"),
         (SmallOutputs(), torch.zeros(1, 4), "inplace=True"),
+        (Derivative(), torch.zeros(1, 4), "write out what it computes, a derivative too"),
         (nn.LazyLinear(3), torch.zeros(1, 4), "has no size yet"),
         (nn.Linear(4, 4, device="meta"), torch.zeros(1, 4), "without values"),
         (

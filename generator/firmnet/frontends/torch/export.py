@@ -48,6 +48,9 @@ from .states import (
 )
 from .walk import Import
 
+UNFOLLOWED = "fake tensor in the exported program constant's list"
+"""What torch.export says of a tensor that it has lost."""
+
 
 def load(
     source: Any, name: str | None = None, example: Any = None, calibration: Any = None, state: Any = None
@@ -146,6 +149,11 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
             raise UserError(
                 f"model {source.name!r}: the example input is {dtype_name(whole[0])}: firmnet takes float32 "
                 "inputs, so convert it with .float()"
+            ) from error
+        if UNFOLLOWED in str(error):
+            raise UserError(
+                f"torch.export cannot follow model {source.name!r}: it loses sight of a tensor in forward, "
+                "as it does where torch.autograd.grad is asked: write out what it computes, a derivative too"
             ) from error
         likely = [each for each in source.inputs if telling(each) and not source.state]
         advice = f"; if {likely[0]!r} is a state, say so: --state {likely[0]}=OUTPUT" if likely else ""
