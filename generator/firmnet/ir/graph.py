@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 from operator import is_
 from typing import Any, TypeVar
@@ -217,11 +218,23 @@ class Graph:
         inputs, outputs = ([self.tensors[name] for name in names] for names in (node.inputs, node.outputs))
         return Call(node.attrs, tuple(inputs), tuple(outputs))
 
-    def consumers(self, tensor: str) -> list[Node]:
-        return [node for node in self.nodes if tensor in node.inputs]
+    def consumers(self, tensor: str) -> Sequence[Node]:
+        return self._readers.get(tensor, ())
 
     def producer(self, tensor: str) -> Node | None:
-        return next((node for node in self.nodes if tensor in node.outputs), None)
+        return self._makers.get(tensor)
+
+    @cached_property
+    def _readers(self) -> Mapping[str, Sequence[Node]]:
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                found.setdefault(name, []).append(node)
+        return found
+
+    @cached_property
+    def _makers(self) -> Mapping[str, Node]:
+        return {name: node for node in reversed(self.nodes) for name in node.outputs}
 
     def activations(self, node: Node) -> tuple[str, ...]:
         """The node's inputs that are computed, not constant."""

@@ -21,14 +21,15 @@ def compose_functions(graph: Graph) -> Graph:
     A table reads the earliest activation of which it is a function, as long as nothing else reads what lies
     between. Where two values meet again, what lies between is computed beside the table if it is read.
     """
+    known: dict[str, list[str]] = {}  # stays right: from the last layer on, what was changed lies behind
     for name in [node.name for node in reversed(graph.nodes)]:
         if any(node.name == name for node in graph.nodes):
-            graph = _composed(graph, named(graph, name))
+            graph = _composed(graph, named(graph, name), known)
     return graph
 
 
-def _composed(graph: Graph, node: Node) -> Graph:
-    found = list(_formulas(graph, node)) if len(node.outputs) == 1 else []
+def _composed(graph: Graph, node: Node, known: dict[str, list[str]]) -> Graph:
+    found = list(_formulas(graph, node, known)) if len(node.outputs) == 1 else []
     if not found:
         return graph
     formula = next((f for f in reversed(found) if f.is_private(graph)), found[0])
@@ -65,9 +66,9 @@ class Formula:
         return inner.isdisjoint(graph.wanted) and all(inner.isdisjoint(other.inputs) for other in outside)
 
 
-def _formulas(graph: Graph, node: Node) -> Iterator[Formula]:
+def _formulas(graph: Graph, node: Node, known: dict[str, list[str]]) -> Iterator[Formula]:
     """By the activations of which the node's output is a function, the nearest first."""
-    for root in _origins(graph, node.output, {})[1:]:
+    for root in _origins(graph, node.output, known)[1:]:
         writing = _Writing(graph, root)
         writing.write(node.output)
         if len(writing.steps) <= MOST_STEPS:

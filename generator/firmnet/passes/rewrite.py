@@ -16,7 +16,11 @@ def redirect(graph: Graph, moved: Mapping[str, str]) -> Graph:
             name = moved[name]
         return name
 
-    nodes = [replace(node, inputs=tuple(end(name) for name in node.inputs)) for node in graph.nodes]
+    def redirected(node: Node) -> Node:
+        reads = tuple(map(end, node.inputs))
+        return node if reads == node.inputs else replace(node, inputs=reads)
+
+    nodes = [redirected(node) for node in graph.nodes]
     outputs = tuple(replace(port, tensor=end(port.tensor)) for port in graph.outputs)
     states = tuple(replace(state, next=end(state.next)) for state in graph.states)
     return replace(graph, outputs=outputs, states=states).with_nodes(nodes)

@@ -9,7 +9,7 @@ from ..kernels import choices
 from ..ops import OPS
 from ..targets import Isa
 from .cascade import ALIGNMENT, Sketch, Striper
-from .step import Step, cascaded, distances, need, single, storages, view
+from .step import Step, cascaded, distances, need, need_instead, single, storages, view
 
 MAX_LAYERS = 16
 """The longest cascade tried."""
@@ -140,7 +140,7 @@ class Search:
         for i, alone in enumerate(steps):
             ways = [(first[i], need(alive, sharing, i))]
             for step in alone[1:]:
-                (bytes_,) = self._needs([*first[:i], step, *first[i + 1 :]], [i])
+                bytes_ = need_instead(alive, i, first[i], step)
                 if bytes_ < ways[-1][1]:
                     ways.append((step, bytes_))
             found.append(ways)

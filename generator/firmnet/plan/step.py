@@ -179,21 +179,33 @@ def _buffers(steps: Sequence[Step]) -> Iterator[Storage]:
 def distances(steps: Sequence[Step], storages: Sequence[Storage]) -> Distances:
     """Which outputs may lie over which inputs."""
     index = {name: i for i, storage in enumerate(storages) for name in storage.names}
-    found: dict[tuple[int, int], int | None] = {}
-    for i, step in enumerate(steps):
-        if step.owners or len(step.outputs) > 1:
-            continue
-        y = index[step.outputs[0]]
-        for name, distance in step.inputs.items():
-            x = index[name]
-            if storages[x].death == i:
-                known = found.get((y, x), 0)
-                found[y, x] = None if distance is None or known is None else max(distance, known)
-    return {
-        (y, x): min(aligned(distance), storages[y].size)
-        for (y, x), distance in found.items()
-        if distance is not None
-    }
+    return {pair: bytes_ for i, step in enumerate(steps) for pair, bytes_ in _over(i, step, storages, index)}
+
+
+def _over(
+    i: int, step: Step, storages: Sequence[Storage], index: Mapping[str, int]
+) -> Iterator[tuple[tuple[int, int], int]]:
+    """Over which inputs the output of step i may lie, and how far from their begin at least."""
+    if step.owners or len(step.outputs) > 1:
+        return
+    y = index[step.outputs[0]]
+    found: dict[int, int | None] = {}
+    for name, distance in step.inputs.items():
+        x = index[name]
+        if storages[x].death == i:
+            known = found.get(x, 0)
+            found[x] = None if distance is None or known is None else max(distance, known)
+    for x, distance in found.items():
+        if distance is not None:
+            yield (y, x), min(aligned(distance), storages[y].size)
+
+
+def need_instead(storages: Sequence[Storage], i: int, step: Step, other: Step) -> int:
+    """What `need` says of step i when another runs in place of it, which reads and makes the same tensors."""
+    here = [s for s in storages if s.birth <= i <= s.death and s.names[0] not in step.buffers]
+    here += [Storage((name,), aligned(size), i, i) for name, size in other.buffers.items()]
+    index = {name: at for at, storage in enumerate(here) for name in storage.names}
+    return need(here, dict(_over(i, other, here, index)), i)
 
 
 def need(storages: Sequence[Storage], distances: Distances, step: int) -> int:
