@@ -48,8 +48,8 @@ class Sketch(Builder):
         self.rng = np.random.default_rng(0)
         self.x = self.input("x", shape)
 
-    def conv(self, x: Tensor, n_out: int, kernel: int = 1, **options: object) -> Tensor:
-        w = self.rng.normal(size=(n_out, kernel, kernel, x.shape[3]))
+    def conv(self, x: Tensor, n_out: int, kernel: int = 1, width: int = 0, **options: object) -> Tensor:
+        w = self.rng.normal(size=(n_out, kernel, width or kernel, x.shape[3]))
         constants = self.constant("w", w), self.constant("b", self.rng.normal(size=n_out))
         return self.add("conv2d", Conv2dAttrs(**options), x, *constants, name="conv")
 
@@ -523,3 +523,11 @@ def test_other_convolutions_that_are_added_up_stay(other: Callable[[Sketch], Ten
     s = Sketch(1, 9, 8, 4)
     before = s.done(s.sum(s.conv(s.x, 8, 5, padding=(2, 2, 2, 2)), other(s)))
     assert "add" in ops(passed(merge_sums, fold_batch_norm(before)))
+
+
+def test_a_kernel_that_stands_and_one_that_lies_stay() -> None:
+    """One kernel of both would have 49 weights where these have 14."""
+    s = Sketch(1, 9, 8, 4)
+    stands = s.conv(s.x, 8, 7, 1, padding=(3, 3, 0, 0))
+    before = s.done(s.sum(stands, s.conv(s.x, 8, 1, 7, padding=(0, 0, 3, 3))))
+    assert ops(passed(merge_sums, before)) == ["conv2d", "conv2d", "add"]

@@ -1,10 +1,12 @@
 """merge_sums: convolutions of one input whose outputs are added up become one, and so do linear layers.
 
 Branches that training has apart (3x3, 1x3, 3x1 and 1x1, each with its batch norm) are one kernel. Not where
-weights of very different sizes would share a scale: rounded to int8 they must keep 40 dB.
+that has more weights than both (7x1 and 1x7), nor where weights of very different sizes would share a scale:
+rounded to int8 they must keep 40 dB.
 """
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -42,6 +44,8 @@ def _merged(graph: Graph, total: Node) -> Graph:
         if placed is None:
             return graph
         attrs, size, begins = placed
+        if prod(size) > sum(prod(w.shape[1:3]) for w in weights):
+            return graph
         weights = [_spread(w, size, begin) for w, begin in zip(weights, begins, strict=True)]
     weight, bias = (factors[0] * a + factors[1] * b for a, b in (weights, biases))
     if _kept(weight) < LEAST_SNR:
