@@ -113,6 +113,28 @@ class BehindDropout(nn.Module):
         return torch.relu_(y) + x
 
 
+class Packs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(4, 3, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5]), batch_first=True)
+        last: torch.Tensor = self.gru(packed)[1][-1]
+        return last
+
+
+class Decodes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerDecoderLayer(4, 2, 8, batch_first=True)
+        self.decoder = nn.TransformerDecoder(layer, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.decoder(x, x, tgt_mask=nn.Transformer.generate_square_subsequent_mask(5))
+        return y
+
+
 def test_all_unsupported_operators_are_named_at_once() -> None:
     lines = refusal(Unsupported(), example=torch.zeros(1, 5, 8)).splitlines()
     assert lines[0] == "model 'unsupported' has 4 unsupported operators:"
@@ -165,6 +187,8 @@ def test_all_unsupported_operators_are_named_at_once() -> None:
             torch.zeros(1, 4),
             "what it does next depends on a value that it computes (test_frontend_errors.py, line",
         ),
+        (Packs(), torch.zeros(1, 5, 4), "packs its sequences (test_frontend_errors.py, line"),
+        (Decodes(), torch.zeros(1, 5, 4), "tell it: tgt_is_causal=True"),
     ],
     ids=str,
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.fx import Graph as FxGraph
 from torch.fx import Node as FxNode
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.rnn import PackedSequence
 
 from ...errors import UserError, first_line
 from ...ir import Array, Graph, Tensor, check
@@ -139,6 +141,12 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
         raise
     except GuardOnDataDependentSymNode as error:
         where = f" ({line})" if (line := own_line(error)) else ""
+        if any(frame.f_code.co_name == "_detect_is_causal_mask" for frame, _ in walk_tb(error.__traceback__)):
+            raise UserError(
+                f"torch.export cannot follow model {source.name!r}: a decoder or encoder of torch looks into "
+                f"its mask whether it is causal{where}; tell it: tgt_is_causal=True (nn.TransformerEncoder's "
+                "is is_causal=True) where it is, False where it is not"
+            ) from error
         raise UserError(
             f"torch.export cannot follow model {source.name!r}: what it does next depends on a value that it "
             f"computes{where}; the board runs the same layers for every input, so compute every way and "
@@ -155,12 +163,28 @@ def export(module: torch.nn.Module, source: Source) -> ExportedProgram:
                 f"torch.export cannot follow model {source.name!r}: it loses sight of a tensor in forward, "
                 "as it does where torch.autograd.grad is asked: write out what it computes, a derivative too"
             ) from error
+        if _packed(error):
+            line = own_line(error)
+            raise UserError(
+                f"model {source.name!r} packs its sequences{line and f' ({line})'}: the board runs on one "
+                "sequence of a fixed length, so give the recurrent layer the padded tensor itself, without "
+                "pack_padded_sequence and pad_packed_sequence"
+            ) from error
         likely = [each for each in source.inputs if telling(each) and not source.state]
         advice = f"; if {likely[0]!r} is a state, say so: --state {likely[0]}=OUTPUT" if likely else ""
         raise UserError(
             f"torch.export cannot follow model {source.name!r} on an input {shapes(source.example)}: "
             f"{type(error).__name__}: {first_line(error)}{advice}"
         ) from error
+
+
+def _packed(error: BaseException) -> bool:
+    """Whether sequences were packed, or being packed, where an error came from."""
+    return any(
+        frame.f_code.co_name == "pack_padded_sequence"
+        or any(isinstance(value, PackedSequence) for value in frame.f_locals.values())
+        for frame, _ in walk_tb(error.__traceback__)
+    )
 
 
 @contextmanager

@@ -198,7 +198,7 @@ HINTS = (
     Hint(
         (
             *("fft_rfft", "fft_fft", "stft", "fft_rfft2", "fft_fft2", "complex", "polar", "view_as_real"),
-            *("fft_irfft", "fft_ifft", "istft", "fft_irfft2", "fft_ifft2", "view_as_complex"),
+            *("fft_irfft", "fft_ifft", "istft", "fft_irfft2", "fft_ifft2"),
         ),
         "compute the spectrum on the host and give it to the model as its input",
         (
@@ -207,6 +207,25 @@ HINTS = (
                 lambda x: x @ T.repeat(3, 1)[:8],
                 VECTOR,
                 given=lambda x: torch.view_as_real(torch.fft.rfft(x)).flatten(1),
+            ),
+        ),
+    ),
+    Hint(
+        ("view_as_complex",),
+        "turn pairs in real numbers: a * cos - b * sin beside a * sin + b * cos",
+        (
+            Example(
+                lambda x: torch.view_as_real(
+                    torch.view_as_complex(x.reshape(1, 5, 2, 2)) * torch.polar(torch.ones(2), T[0, :2])
+                ).flatten(2),
+                lambda x: torch.stack(
+                    [
+                        x[..., ::2] * T[0, :2].cos() - x[..., 1::2] * T[0, :2].sin(),
+                        x[..., ::2] * T[0, :2].sin() + x[..., 1::2] * T[0, :2].cos(),
+                    ],
+                    -1,
+                ).flatten(2),
+                TOKENS,
             ),
         ),
     ),
