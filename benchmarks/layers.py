@@ -1,6 +1,7 @@
 """Is any single layer slow on a Cortex-M4? A sweep of some 580: cycles, price, other kernels, RAM, code.
 
     python benchmarks/layers.py [-k PATTERN] [--json] [--jobs N] [--beside FILE] [--chosen-only]
+                                [--random N] [--seed S]
 
 Every layer is compiled alone and run once in the simulator, its output compared with the oracle's; cycles
 are those of `firmnet profile`, from entry of run() to its return. So is every other kernel that could run it,
@@ -10,6 +11,7 @@ always the portable C. docs/kernels.md says how to read the table.
 --json         the figures on stdout, people's table on stderr; what --beside reads
 --beside FILE  an earlier run's --json: each layer's cycles then, and which became slower
 --chosen-only  only the kernels that would be chosen, not what the others would take
+--random N     N layers of chance, of every class and odd sizes, instead; --seed S draws others
 """
 
 import argparse
@@ -27,6 +29,7 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
 
 import numpy as np
+from random_layers import random_layers
 from single_layers import NAME, Layer, layers
 
 from firmnet.codegen.model import Library, library
@@ -44,6 +47,8 @@ from firmnet.profile.simulate import simulate
 from firmnet.screen import Screen
 from firmnet.targets import Isa
 
+Chance = tuple[int, int] | None
+"""How many layers of chance are swept, and their seed; None: those of single_layers.py."""
 CORE = "cortex-m4f"
 PORTABLE = "portable"
 MOST_CODE_BYTES = 1000
@@ -331,13 +336,14 @@ def _prices(whose: str, known: Sequence[tuple[str, Figures]]) -> Iterator[str]:
 # --- the sweep
 
 
-def sweep(wanted: Sequence[Layer], jobs: int, chosen_only: bool, screen: Screen) -> list[Result]:
+def sweep(
+    wanted: Sequence[Layer], jobs: int, chosen_only: bool, chance: Chance, screen: Screen
+) -> list[Result]:
     """All results in the order of the layers; layers that fail are told and left out."""
     results = []
     with ProcessPoolExecutor(jobs) as pool, screen.waiting(f"sweeping {len(wanted)} layers"):
-        for layer, answer in zip(
-            wanted, pool.map(_by_label, [(layer.label, chosen_only) for layer in wanted]), strict=True
-        ):
+        works = [(layer.label, chosen_only, chance) for layer in wanted]
+        for layer, answer in zip(wanted, pool.map(_by_label, works), strict=True):
             if isinstance(answer, str):
                 screen.error(f"{layer.label}: {answer}")
             else:
@@ -345,17 +351,18 @@ def sweep(wanted: Sequence[Layer], jobs: int, chosen_only: bool, screen: Screen)
     return results
 
 
-def _by_label(job: tuple[str, bool]) -> Result | str:
-    label, chosen_only = job
+def _by_label(job: tuple[str, bool, Chance]) -> Result | str:
+    label, chosen_only, chance = job
     try:
-        return measured(_all()[label], chosen_only)
+        return measured(_all(chance)[label], chosen_only)
     except (UserError, VerificationError, ValueError, OverflowError) as error:
         return str(error)
 
 
 @cache
-def _all() -> Mapping[str, Layer]:
-    return {layer.label: layer for layer in layers()}
+def _all(chance: Chance) -> Mapping[str, Layer]:
+    found = random_layers(*chance) if chance else layers()
+    return {layer.label: layer for layer in found}
 
 
 def beside(results: Sequence[Result], earlier: Any) -> list[Result]:
@@ -373,20 +380,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help=argparse.SUPPRESS)
     parser.add_argument("--beside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--chosen-only", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--random", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    chance = (options.random, options.seed) if options.random else None
+    swept = _all(chance)
     screen = Screen(json=options.json)
     wanted = [
-        layer for layer in _all().values() if re.search(options.pattern, f"{layer.label} ({layer.kind})")
+        layer for layer in swept.values() if re.search(options.pattern, f"{layer.label} ({layer.kind})")
     ]
     if not wanted:
         screen.error(f"no layer is called {options.pattern!r}")
         return 2
-    results = sweep(wanted, options.jobs, options.chosen_only, screen)
+    results = sweep(wanted, options.jobs, options.chosen_only, chance, screen)
     if not results:
         return 1
     if options.beside:
         results = beside(results, json.loads(options.beside.read_text()))
-    judged(results, _all())
+    judged(results, swept)
     show(results, screen)
     return 0 if len(results) == len(wanted) else 1
 

@@ -135,7 +135,7 @@ def _conv(
     n_in, n_out = channels
 
     def make() -> Graph:
-        return _weighted("conv2d", attrs, (1, *image, n_in), (n_out, *kernel, n_in // g))
+        return weighted("conv2d", attrs, (1, *image, n_in), (n_out, *kernel, n_in // g))
 
     return Layer(label, kind, make, MOST_PER_MAC if n_out >= LEAST_CHANNELS else None, lying)
 
@@ -320,7 +320,7 @@ def _transpose(
     label = f"convT{kernel} s{stride[1]} {n_in}->{n_out} {image[0]}x{image[1]}{f' g{g}' if g > 1 else ''}"
     shapes = (1, *image, n_in), (n_out, *size, n_in // g)
     most = 2.5 if n_out >= 8 and g < n_in else None
-    return Layer(label, "transposed", lambda: _weighted("conv_transpose2d", attrs, *shapes), most)
+    return Layer(label, "transposed", lambda: weighted("conv_transpose2d", attrs, *shapes), most)
 
 
 def _lines() -> Iterator[Layer]:
@@ -436,7 +436,7 @@ def _linear() -> Iterator[Layer]:
         return Layer(
             label or f"linear {k}x{n}",
             "linear",
-            lambda: _weighted("linear", LinearAttrs(), shape, (n, k)),
+            lambda: weighted("linear", LinearAttrs(), shape, (n, k)),
             most,
         )
 
@@ -465,7 +465,7 @@ def _linear() -> Iterator[Layer]:
 
 def _heavy_rows(heavy: int) -> Graph:
     """Five rows of inputs against small weights; the last `heavy` channels' are as large as they can be."""
-    graph = _weighted("linear", LinearAttrs(), (1, 5, 1100), (24, 1100))
+    graph = weighted("linear", LinearAttrs(), (1, 5, 1100), (24, 1100))
     w = graph.tensors["w"]
     signs = np.where(w.values < 0, -1, 1)
     values = np.where(np.arange(24)[:, None] < 24 - heavy, signs * 20, signs * 127).astype(np.int8)
@@ -499,7 +499,7 @@ def _pool(
     return Layer(
         label,
         kind,
-        lambda: _of_activations(op, attrs, [(1, *image, channels)], same=op == "max_pool2d"),
+        lambda: of_activations(op, attrs, [(1, *image, channels)], same=op == "max_pool2d"),
         8.0 if small else None,
         lying,
     )
@@ -587,30 +587,31 @@ def _norms() -> Iterator[Layer]:
 def _layer_norms() -> Iterator[Layer]:
     """Over channels as transformers and ConvNeXt have it, in groups, and channel by channel."""
 
-    def norm(label: str, shape: Shape, attrs: LayerNormAttrs, most: float | None) -> Layer:
-        sizes = tuple(shape[axis] for axis in attrs.gain_axes) or (1,)
-
-        def make() -> Graph:
-            builder, rng = Builder(NAME), np.random.default_rng(9)
-            x = builder.input("x", shape)
-            gain, shift = (builder.constant(n, rng.normal(1, 0.2, sizes)) for n in ("gain", "shift"))
-            y = builder.add("layer_norm", attrs, x, gain, shift)
-            return quantize(builder.graph(x, y), rng.normal(size=(8, *shape))).graph
-
-        return Layer(f"layer norm {label}", "layer norm", make, most)
-
     for rows, n in [(49, 40), (16, 32), (16, 64), (4, 256), (1, 512)]:
-        yield norm(f"{n} of {rows} rows", (1, rows, n), LayerNormAttrs((2,), (2,)), 15.0)
-    yield norm("64 of 16 rows, no gains", (1, 16, 64), LayerNormAttrs((2,)), 15.0)
-    yield norm("rms 64 of 16 rows", (1, 16, 64), LayerNormAttrs((2,), (2,), centred=False), 15.0)
-    yield norm("whole image 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (1, 2, 3)), 15.0)
-    yield norm("16 of 8x8", (1, 8, 8, 16), LayerNormAttrs((3,), (3,)), 15.0)
-    yield norm("8 of 8x8", (1, 8, 8, 8), LayerNormAttrs((3,), (3,)), None)
-    yield norm("in 4 groups 16 8x8", (1, 8, 8, 4, 4), LayerNormAttrs((1, 2, 4), (3, 4)), 15.0)
-    yield norm("all channels 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (3,)), 15.0)
-    yield norm("of each channel 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2), (3,)), 15.0)
-    yield norm("channels first 64 7x7", (1, 64, 49), LayerNormAttrs((1,), (1,)), 15.0)
-    yield norm("of each channel 32 4x4", (1, 4, 4, 32), LayerNormAttrs((1, 2), (3,)), None)
+        yield norm_layer(f"{n} of {rows} rows", (1, rows, n), LayerNormAttrs((2,), (2,)), 15.0)
+    yield norm_layer("64 of 16 rows, no gains", (1, 16, 64), LayerNormAttrs((2,)), 15.0)
+    yield norm_layer("rms 64 of 16 rows", (1, 16, 64), LayerNormAttrs((2,), (2,), centred=False), 15.0)
+    yield norm_layer("whole image 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (1, 2, 3)), 15.0)
+    yield norm_layer("16 of 8x8", (1, 8, 8, 16), LayerNormAttrs((3,), (3,)), 15.0)
+    yield norm_layer("8 of 8x8", (1, 8, 8, 8), LayerNormAttrs((3,), (3,)), None)
+    yield norm_layer("in 4 groups 16 8x8", (1, 8, 8, 4, 4), LayerNormAttrs((1, 2, 4), (3, 4)), 15.0)
+    yield norm_layer("all channels 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2, 3), (3,)), 15.0)
+    yield norm_layer("of each channel 16 8x8", (1, 8, 8, 16), LayerNormAttrs((1, 2), (3,)), 15.0)
+    yield norm_layer("channels first 64 7x7", (1, 64, 49), LayerNormAttrs((1,), (1,)), 15.0)
+    yield norm_layer("of each channel 32 4x4", (1, 4, 4, 32), LayerNormAttrs((1, 2), (3,)), None)
+
+
+def norm_layer(label: str, shape: Shape, attrs: LayerNormAttrs, most: float | None) -> Layer:
+    sizes = tuple(shape[axis] for axis in attrs.gain_axes) or (1,)
+
+    def make() -> Graph:
+        builder, rng = Builder(NAME), np.random.default_rng(9)
+        x = builder.input("x", shape)
+        gain, shift = (builder.constant(n, rng.normal(1, 0.2, sizes)) for n in ("gain", "shift"))
+        y = builder.add("layer_norm", attrs, x, gain, shift)
+        return quantize(builder.graph(x, y), rng.normal(size=(8, *shape))).graph
+
+    return Layer(f"layer norm {label}", "layer norm", make, most)
 
 
 def _elementwise() -> Iterator[Layer]:
@@ -633,7 +634,7 @@ def _elementwise() -> Iterator[Layer]:
     def two(op: str, label: str, a: Shape, b: Shape, most: float | None) -> Layer:
         attrs = {"add": AddAttrs(), "mul": MulAttrs(), "div": DivAttrs(), "maximum": MaximumAttrs()}[op]
         same = op == "maximum"
-        return Layer(label, op, lambda: _of_activations(op, attrs, [a, b], same=same), most)
+        return Layer(label, op, lambda: of_activations(op, attrs, [a, b], same=same), most)
 
     yield two("add", "add 16 16x16", image, image, 8.0)
     yield two("mul", "mul 16 16x16", image, image, 8.0)
@@ -643,7 +644,7 @@ def _elementwise() -> Iterator[Layer]:
         for label, a, b in broadcasts:
             yield two(op, f"{op} {label}", a, b, 8.0)
     apart = AddAttrs(b=-1.0)
-    yield Layer("sub 16 16x16", "add", lambda: _of_activations("add", apart, [image, image]), 8.0)
+    yield Layer("sub 16 16x16", "add", lambda: of_activations("add", apart, [image, image]), 8.0)
     yield two("add", "add 5", (1, 5), (1, 5), None)
     yield two("mul", "mul 7x5x3", (1, 7, 5, 3), (1, 7, 5, 3), 8.0)
     for op in ("mul", "add"):
@@ -655,7 +656,7 @@ def _elementwise() -> Iterator[Layer]:
         ("planes of 256 values", image, 1),
     ]:
         slopes = tuple(float(slope) for slope in np.linspace(0.05, 0.4, shape[axis]))
-        bent = partial(_of_activations, "prelu", PReluAttrs(axis, slopes), [shape])
+        bent = partial(of_activations, "prelu", PReluAttrs(axis, slopes), [shape])
         yield Layer(f"prelu {label}", "prelu", bent, 8.0)
     shapes: list[tuple[str, Shape]] = [
         ("16 16x16", image),
@@ -672,7 +673,7 @@ def _elementwise() -> Iterator[Layer]:
     for name, op, table in tables:
         for label, shape in shapes:
             most = 4.5 if len(shape) > 2 else None
-            yield Layer(f"{name} {label}", "table", partial(_of_activations, op, table, [shape]), most)
+            yield Layer(f"{name} {label}", "table", partial(of_activations, op, table, [shape]), most)
     wide = QParams((1 / 4096,), 0, Dtype.INT16), QParams((1 / 32768,), 0, Dtype.INT16)
     ends = [Tensor(name, image, q) for name, q in zip(("x0", "y"), wide, strict=True)]
     yield Layer(
@@ -682,7 +683,7 @@ def _elementwise() -> Iterator[Layer]:
 
 def _softmaxes() -> Iterator[Layer]:
     def softmax(label: str, shape: Shape, axis: int) -> Layer:
-        make = partial(_of_activations, "softmax", SoftmaxAttrs(axis), [shape], output=OUTPUT)
+        make = partial(of_activations, "softmax", SoftmaxAttrs(axis), [shape], output=OUTPUT)
         return Layer(label, "softmax", make, 20.0 if shape[axis] < 8 else None)
 
     for n in (10, 2, 4, 100, 3, 5, 6, 7, 8, 12, 35):
@@ -700,7 +701,7 @@ def _products() -> Iterator[Layer]:
     plain, heads = tuple(range(4)), (0, 2, 1, 3)
 
     def matmul(label: str, a: Shape, b: Shape, attrs: MatmulAttrs) -> Layer:
-        make = partial(_of_activations, "matmul", attrs, [a, b], output=QParams((0.4,), 5))
+        make = partial(of_activations, "matmul", attrs, [a, b], output=QParams((0.4,), 5))
         return Layer(f"matmul {label}", "matmul", make, 2.75)
 
     for n in (16, 32, 64):
@@ -728,7 +729,7 @@ def _attention() -> Iterator[Layer]:
 
     def attention(label: str, q: Shape, k: Shape, causal: int | None = None, most: float = 3.3) -> Layer:
         attrs = AttentionAttrs(heads, keys, heads, heads, 0.02, causal)
-        make = partial(_of_activations, "attention", attrs, [q, k, k], output=QParams((0.03,), 5))
+        make = partial(of_activations, "attention", attrs, [q, k, k], output=QParams((0.03,), 5))
         return Layer(f"attention {label}", "attention", make, most)
 
     for n, count, depth in [(50, 4, 16), (64, 1, 64), (64, 4, 32), (200, 1, 32), (17, 2, 24), (600, 1, 8)]:
@@ -738,13 +739,13 @@ def _attention() -> Iterator[Layer]:
     yield attention("of one query 4 x 64x32", (1, 1, 4, 32), (1, 64, 4, 32))
     yield attention("of 8 queries, 1 x 98x64", (1, 8, 1, 64), (1, 98, 1, 64))
     attrs = AttentionAttrs(plain, (0, 1, 3, 2), plain, plain, 0.02)
-    small = partial(_of_activations, "attention", attrs, [(1, 4, 9, 8)] * 3, output=QParams((0.03,), 5))
+    small = partial(of_activations, "attention", attrs, [(1, 4, 9, 8)] * 3, output=QParams((0.03,), 5))
     yield Layer("attention stacked 4 x 9x8", "attention", small, 6.5)
 
 
 def _movement() -> Iterator[Layer]:
     def moved(op: str, label: str, attrs: Any, shapes: list[Shape]) -> Layer:
-        return Layer(label, "movement", partial(_of_activations, op, attrs, shapes, same=True))
+        return Layer(label, "movement", partial(of_activations, op, attrs, shapes, same=True))
 
     for label, shape, order in [
         ("permute NHWC->NCHW 16x16x16", (1, 16, 16, 16), (0, 3, 1, 2)),
@@ -781,7 +782,7 @@ def _movement() -> Iterator[Layer]:
     ]:
         yield moved("slice", label, sliced, [shape])
     for label, shape, axis in [("10", (1, 10), 1), ("of 64x32 tokens", (1, 64, 32), 2)]:
-        make = partial(_of_activations, "argmax", ArgmaxAttrs(axis), [shape], output=WHOLE_NUMBERS)
+        make = partial(of_activations, "argmax", ArgmaxAttrs(axis), [shape], output=WHOLE_NUMBERS)
         yield Layer(f"argmax {label}", "movement", make)
     parts: list[tuple[str, list[Shape], int]] = [
         ("concat channels 16+16 16x16", [(1, 16, 16, 16)] * 2, 3),
@@ -849,16 +850,16 @@ def _of_int16() -> Iterator[Layer]:
     )
     for layer in every:
         if layer.label in _WIDE:
-            yield replace(layer, label=f"int16 {layer.label}", make=partial(_widened, layer))
+            yield replace(layer, label=f"int16 {layer.label}", make=partial(widened, layer))
         if layer.label in _MIXED:
-            make = partial(_widened, layer, but="x1")
+            make = partial(widened, layer, but="x1")
             yield replace(layer, label=f"int16 with int8 {layer.label}", make=make)
     for n_in, n_out in ((16, 16), (64, 32), (3, 8)):
         layer = _conv(f"int16 conv1x1 {n_in}->{n_out} 16x16", (1, 1), (n_in, n_out), (16, 16))
-        yield replace(layer, make=partial(_widened, layer))
+        yield replace(layer, make=partial(widened, layer))
 
 
-def _widened(layer: Layer, but: str = "") -> Graph:
+def widened(layer: Layer, but: str = "") -> Graph:
     """The layer with activations of int16 over the same real ranges, or as its op dictates; `but` one."""
     graph = layer.make()
     tensors = {name: tensor if name == but else _finer(tensor) for name, tensor in graph.tensors.items()}
@@ -871,7 +872,9 @@ def _widened(layer: Layer, but: str = "") -> Graph:
 def _finer(tensor: Tensor) -> Tensor:
     if tensor.data is None:
         return replace(tensor, qparams=QParams((tensor.scale / 256,), 0, Dtype.INT16))
-    if tensor.dtype is Dtype.INT32:
+    if (
+        tensor.dtype is Dtype.INT32 and np.abs(tensor.values).max() < 2**23
+    ):  # a norm's gains are finer already
         q = QParams(tuple(scale / 256 for scale in tensor.q.scale), 0, Dtype.INT32)
         return replace(tensor, qparams=q, data=tensor.values * np.int32(256))
     return tensor
@@ -911,7 +914,7 @@ def _picked() -> Iterator[Layer]:
 
     def pick(label: str, shape: Shape, along: dict[int, Places]) -> Layer:
         attrs = PickAttrs(tuple(along.get(axis, everything(n)) for axis, n in enumerate(shape)))
-        return Layer(label, "movement", lambda: _of_activations("pick", attrs, [shape], same=True), most=4)
+        return Layer(label, "movement", lambda: of_activations("pick", attrs, [shape], same=True), most=4)
 
     def around(n: int, mode: str) -> Places:
         return padded(n, 1, 1, mode)
@@ -939,7 +942,7 @@ def _picked() -> Iterator[Layer]:
         yield Layer(
             f"bilinear x2 {c} {n}x{n}",
             "interpolation",
-            lambda attrs=attrs, c=c, n=n: _of_activations("interpolate", attrs, [(1, n, n, c)]),
+            lambda attrs=attrs, c=c, n=n: of_activations("interpolate", attrs, [(1, n, n, c)]),
         )
 
 
@@ -951,7 +954,7 @@ def _reduced() -> Iterator[Layer]:
             ("largest", "max_pool2d", MaxPool2dAttrs(window, (1, 1))),
         ]
         for name, op, attrs in pools:
-            make = partial(_of_activations, op, attrs, [shape], same=True)
+            make = partial(of_activations, op, attrs, [shape], same=True)
             yield Layer(f"{name} of {label}", "reduction", make)
     cases: list[tuple[str, Shape, tuple[int, ...]]] = [
         ("of channels 64 8x8", (1, 8, 8, 64), (3,)),
@@ -964,13 +967,13 @@ def _reduced() -> Iterator[Layer]:
             yield Layer(
                 f"{kind} {label}",
                 "reduction",
-                lambda attrs=attrs, shape=shape: _of_activations("reduce", attrs, [shape]),
+                lambda attrs=attrs, shape=shape: of_activations("reduce", attrs, [shape]),
             )
         unit = NormalizeAttrs(axes, 1e-12)
         yield Layer(
             f"normalize {label}",
             "reduction",
-            lambda unit=unit, shape=shape: _of_activations("normalize", unit, [shape], output=UNIT_OUTPUT),
+            lambda unit=unit, shape=shape: of_activations("normalize", unit, [shape], output=UNIT_OUTPUT),
         )
 
 
@@ -983,7 +986,7 @@ def _activation(
     return Tensor(name, shape, QParams((scale,), zero_point))
 
 
-def _weighted(op: str, attrs: Any, x_shape: Shape, w_shape: Shape) -> Graph:
+def weighted(op: str, attrs: Any, x_shape: Shape, w_shape: Shape) -> Graph:
     inputs = [_activation("x", x_shape), *_constants(w_shape)]
     shape = OPS[op].shape(attrs, *[tensor.shape for tensor in inputs])
     return _chain([(op, attrs, inputs, _activation("y", shape, _output_scale(inputs[1]), 5))])
@@ -1008,7 +1011,7 @@ def _output_scale(w: Tensor) -> float:
     return float(INPUT_SCALE * np.mean(w.q.scale) * 45 * np.sqrt(w.size // w.shape[0]))
 
 
-def _of_activations(
+def of_activations(
     op: str, attrs: Any, shapes: list[Shape], *, same: bool = False, output: QParams | None = None
 ) -> Graph:
     """`same`: the output has the scale of the inputs."""

@@ -15,6 +15,7 @@ from firmnet.ops.batch_norm import BatchNormAttrs
 from firmnet.ops.clamp import ClampAttrs
 from firmnet.ops.concat import ConcatAttrs
 from firmnet.ops.conv2d import Conv2dAttrs
+from firmnet.ops.conv_transpose2d import ConvTranspose2dAttrs
 from firmnet.ops.layer_norm import LayerNormAttrs
 from firmnet.ops.linear import LinearAttrs
 from firmnet.ops.matmul import MatmulAttrs
@@ -35,6 +36,7 @@ from firmnet.passes.fuse_clamp import fuse_clamp, intersect
 from firmnet.passes.join_parts import join_parts
 from firmnet.passes.lower_batch_norm import lower_batch_norm
 from firmnet.passes.merge_sums import merge_sums
+from firmnet.passes.plain_transposed import plain_transposed
 from firmnet.passes.remove_identities import remove_identities
 from firmnet.passes.settle_layout import reshaped_order, settle_layout
 from firmnet.passes.stand_lines import stand_lines
@@ -197,6 +199,26 @@ def test_padded_channels_stay() -> None:
     s = Sketch(1, 4, 5, 2)
     padded = s.add("pad", PadAttrs((0, 1, 0, 0), (0, 0, 0, 1)), s.x)
     assert ops(passed(fold_pad, s.done(s.conv(padded, 2, 3)))) == ["pad", "conv2d"]
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "attrs", "op"),
+    [
+        ((4, 5), (3, 2), ConvTranspose2dAttrs(), "conv2d"),
+        ((4, 5), (3, 3), ConvTranspose2dAttrs((1, 1), (4, 1, -1, 0), (2, 3), 2, lo=0.0), "conv2d"),
+        ((1, 6), (1, 4), ConvTranspose2dAttrs((2, 1), (0, -1, 2, 1)), "conv2d"),
+        ((1, 1), (2, 3), ConvTranspose2dAttrs((2, 3)), "conv2d"),
+        ((4, 5), (3, 2), ConvTranspose2dAttrs((1, 2)), "conv_transpose2d"),
+        ((4, 5), (3, 3), ConvTranspose2dAttrs((1, 1), (3, 0, 0, 0)), "conv_transpose2d"),
+    ],
+)
+def test_a_transposed_convolution_that_spreads_nothing_becomes_one(
+    image: Shape, kernel: Shape, attrs: ConvTranspose2dAttrs, op: str
+) -> None:
+    s = Sketch(1, *image, 4)
+    w = s.constant("w", s.rng.normal(size=(6, *kernel, 4 // attrs.groups)))
+    y = s.add("conv_transpose2d", attrs, s.x, w, s.constant("b", s.rng.normal(size=6)))
+    assert ops(passed(plain_transposed, s.done(y))) == [op]
 
 
 def test_clamps_fuse_through_layers_that_move_values() -> None:

@@ -18,6 +18,7 @@ from .join_parts import join_parts
 from .keep_last_steps import keep_last_steps
 from .lower_batch_norm import lower_batch_norm
 from .merge_sums import merge_sums
+from .plain_transposed import plain_transposed
 from .remove_identities import remove_identities
 from .restate_inputs import restate_inputs
 from .settle_layout import settle_layout
@@ -25,6 +26,7 @@ from .stand_lines import stand_lines
 
 PIPELINE: tuple[Callable[[Graph], Graph], ...] = (
     remove_identities,
+    plain_transposed,
     join_cells,
     keep_last_steps,
     join_parts,

@@ -10,6 +10,9 @@ from ...ops.spec import Constants
 from ..images import WindowedImage, image
 from ..spec import Kernel, register
 
+MOST_UNROLLED = 16
+"""Channels whose loop GCC unrolls."""
+
 
 @dataclass(frozen=True)
 class Averages:
@@ -45,7 +48,7 @@ class MaxPool2d(Kernel):
         rows, columns = (sum(count for _, count in found) for found in spans(call))
         channels, (kh, kw) = call.output.shape[3], call.attrs.kernel
         if kh == kw == 1:
-            return 60 + rows * columns * (8 + channels)
+            return 60 + rows * columns * (8 + (1 if channels <= MOST_UNROLLED else 11) * channels)
         return 60 + rows * columns * (3 + (4.5 if kh * kw <= 6 else 7.5) * channels)
 
     def layout(self, call: Call, k: Constants) -> WindowedImage:
