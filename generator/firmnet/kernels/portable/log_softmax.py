@@ -3,6 +3,7 @@
 from ...ir import Array, Call, Dtype
 from ...ops.spec import Constants
 from ..spec import Kernel, register
+from .movement import COMPILER_UNROLLS
 from .softmax import Lanes, ascending, lanes
 
 
@@ -12,7 +13,8 @@ class LogSoftmax(Kernel):
 
     def cycles(self, call: Call) -> float:
         found = lanes(call)
-        each = 24 if call.inputs[0].dtype is Dtype.INT8 else 45
+        unrolled = found.n <= COMPILER_UNROLLS
+        each = (24 if unrolled else 42) if call.inputs[0].dtype is Dtype.INT8 else 45 if unrolled else 54
         return 30 + found.outer * found.inner * (190 + each * found.n)
 
     def overlap(self, call: Call) -> tuple[int | None, ...]:

@@ -18,6 +18,8 @@ class Matmul(Kernel):
     def cycles(self, call: Call) -> float:
         p = product(call)
         outputs = prod(loop[0] for loop in p.outer) * p.rows * p.columns
+        if p.depth == 1:
+            return 60 + 14 * outputs
         each = 5.5 if p.depth <= SHORT_DEPTH else 10.1
         return 60 + outputs * (20 + each * p.depth)
 
