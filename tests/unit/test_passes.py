@@ -209,6 +209,7 @@ def test_padded_channels_stay() -> None:
         ((1, 6), (1, 4), ConvTranspose2dAttrs((2, 1), (0, -1, 2, 1)), "conv2d"),
         ((1, 1), (2, 3), ConvTranspose2dAttrs((2, 3)), "conv2d"),
         ((4, 5), (3, 2), ConvTranspose2dAttrs((1, 2)), "conv_transpose2d"),
+        ((4, 1), (1, 3), ConvTranspose2dAttrs((2, 2), (0, -1, 0, 1), (3, 2)), "conv_transpose2d"),
         ((4, 5), (3, 3), ConvTranspose2dAttrs((1, 1), (3, 0, 0, 0)), "conv_transpose2d"),
     ],
 )

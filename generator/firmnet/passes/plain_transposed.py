@@ -21,14 +21,19 @@ def plain_transposed(graph: Graph) -> Graph:
 
 
 def _turned(graph: Graph, node: Node) -> Graph:
-    """The graph as it is where outputs are spread, or more is cropped than taps reach beyond the image."""
-    attrs, (x, weight, bias) = node.attrs, (graph.tensors[name] for name in node.inputs)
+    """A convolution, unless outputs are spread or more is cropped than taps reach beyond the image.
+
+    A stride along an axis of one value says nothing, nor does the dilation of a single tap: both become 1.
+    """
+    x, weight, bias = (graph.tensors[name] for name in node.inputs)
     kernel, image = weight.shape[1:3], x.shape[1:3]
+    stride = tuple(n if size > 1 else 1 for n, size in zip(node.attrs.stride, image, strict=True))
+    dilation = tuple(n if taps > 1 else 1 for n, taps in zip(node.attrs.dilation, kernel, strict=True))
+    attrs = replace(node.attrs, stride=stride, dilation=dilation)
     reach = [attrs.dilation[axis] * (kernel[axis] - 1) for axis in (0, 0, 1, 1)]
     top, bottom, left, right = (most - cut for most, cut in zip(reach, attrs.crop, strict=True))
-    spread = any(stride > 1 and size > 1 for stride, size in zip(attrs.stride, image, strict=True))
-    if spread or min(top, bottom, left, right) < 0:
-        return graph
+    if max(attrs.stride) > 1 or min(top, bottom, left, right) < 0:
+        return graph.with_nodes([replace(n, attrs=attrs) if n is node else n for n in graph.nodes])
     data = np.ascontiguousarray(weight.values[:, ::-1, ::-1])
     turned = replace(weight, name=fresh_name(graph, weight.name), data=data)
     plain = Conv2dAttrs((1, 1), (top, bottom, left, right), attrs.dilation, attrs.groups, attrs.lo, attrs.hi)
