@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from test_torch_rules import imported
+from called import imported
 from torch_calls import CALLS, Y
 
 from firmnet.frontends.torch.spellings import spellings
