@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import firmnet
+from firmnet.errors import UserError
 from firmnet.frontends import load
 from firmnet.interpret import Stepper, quantized_inputs, run_float
 from firmnet.ir import Graph
@@ -187,6 +188,47 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...], in
 def test_layers_of_transformers(name: str) -> None:
     make, shapes, count = LAYERS[name]
     assert Counter(node.op for node in imported(make(), shapes).nodes)["attention"] == count
+
+
+def some_keys(x: Tensor) -> Tensor:
+    """Which keys of x are none, as the input says; never the first."""
+    return (x[..., 0] > 0.3) & (torch.arange(LENGTH) > 0)
+
+
+COMPUTED: dict[str, Callable[[], nn.Module]] = {
+    "alone": lambda: Net(
+        lambda m, x: m(x, x, x, key_padding_mask=some_keys(x), need_weights=False)[0],
+        nn.MultiheadAttention(WIDTH, HEADS, batch_first=True),
+    ),
+    "weighted": lambda: Net(
+        lambda m, x: m(x, x, x, key_padding_mask=some_keys(x))[0],
+        nn.MultiheadAttention(WIDTH, HEADS, batch_first=True),
+    ),
+    "causal_too": lambda: Net(
+        lambda m, x: m(x, x, x, key_padding_mask=some_keys(x), attn_mask=CAUSAL < 0, need_weights=False)[0],
+        nn.MultiheadAttention(WIDTH, HEADS, batch_first=True),
+    ),
+    "encoder": lambda: Net(
+        lambda m, x: m(x, src_key_padding_mask=some_keys(x)),
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(WIDTH, HEADS, 32, batch_first=True), 2),
+    ),
+}
+"""Layers that make numbers of a computed mask of keys."""
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_mask_of_keys_may_be_computed(name: str) -> None:
+    graph = imported(COMPUTED[name](), LINE)
+    assert "compare" in {node.op for node in graph.nodes}
+
+
+def test_a_mask_of_keys_that_is_read_elsewhere_stays_refused() -> None:
+    def attends(m: nn.MultiheadAttention, x: Tensor) -> Tensor:
+        mask = torch.zeros_like(x[..., 0]).masked_fill(some_keys(x), -torch.inf)
+        return m(x, x, x, key_padding_mask=mask, need_weights=False)[0] + mask.exp()[..., None]
+
+    with pytest.raises(UserError, match="a mask that puts infinity"):
+        imported(Net(attends, nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)), LINE)
 
 
 FIRST: dict[str, Callable[[], nn.Module]] = {

@@ -296,9 +296,11 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
 
     Where numbers name rows of a table they are int64, and rows that it has. Places of largest values are not
     asked of zeros nor of other samples that are all alike, nor places in order of samples with equals among
-    them: PyTorch may name any.
+    them: PyTorch may name any. Where masks of attention are computed samples alone are tried: of what is made
+    up they may leave nothing.
     """
-    places = any(node.op == "argmax" for node in graph.nodes)
+    ops = {node.op for node in graph.nodes}
+    places = "argmax" in ops
     shapes = [model_shape(graph.tensors[port.tensor], port.order) for port in graph.inputs]
     named = least_rows(graph)
     tables = [
@@ -318,6 +320,8 @@ def tried(graph: Graph, calibration: Any) -> Iterator[Arrays]:
     if not places:
         made.append(tuple(np.zeros(shape) for shape in shapes))
     of_data = len(chosen)
+    if of_data and {"compare", "softmax"} <= ops:
+        del made[of_data:]
     for i, sample in enumerate(made):
         yield tuple(
             x.astype(np.float32)

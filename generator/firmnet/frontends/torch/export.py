@@ -29,6 +29,7 @@ from .compare import compare, unchanged
 from .containers import tell_torch
 from .examples import caller, dtype_name, shapes
 from .looked_up import looked_up_once
+from .masks import masks_as_booleans
 from .places import own_line
 from .ports import input_nodes, judge_numbers, output_nodes
 from .prepared import require_unconverted, told, without_observers
@@ -204,6 +205,7 @@ def decompose(program: ExportedProgram, name: str) -> ExportedProgram:
     """Replace in-place operators by pure ones, other spellings by what firmnet has; layers stay whole."""
     try:
         with quiet(), looked_up_once(), left_whole():
+            masks_as_booleans(program)
             pure: ExportedProgram = program.run_decompositions(dict(spellings()))
             return pure
     except Exception as error:

@@ -63,19 +63,19 @@ def _compared(b: Builder, relation: str, x: Tensor, other: Value | float) -> Ten
     return b.add("compare", CompareAttrs(relation, 0.0), difference)  # type: ignore[arg-type]
 
 
-def _true(b: Builder, x: Tensor) -> Tensor:
+def _true(b: Builder, x: Value) -> Value:
     """1 where a value is not 0."""
-    return b.add("compare", CompareAttrs("ne", 0.0), x)
+    return b.add("compare", CompareAttrs("ne", 0.0), x) if isinstance(x, Tensor) else np.not_equal(x, 0) * 1.0
 
 
 def from_aten_not(b: Builder, x: Tensor) -> Tensor:
     return b.add("compare", CompareAttrs("eq", 0.0), x)
 
 
-def _of_truths(least: float) -> Callable[[Builder, Tensor, Tensor], Tensor]:
-    """1 where more than so many of two are true."""
+def _of_truths(least: float) -> Callable[[Builder, Value, Value], Tensor]:
+    """1 where more than so many of two are true, of which one may be constant."""
 
-    def rule(b: Builder, x: Tensor, other: Tensor) -> Tensor:
+    def rule(b: Builder, x: Value, other: Value) -> Tensor:
         count = from_aten_add(b, _true(b, x), _true(b, other))
         return b.add("compare", CompareAttrs("gt", least), count)
 
