@@ -77,7 +77,11 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
         ),
         "apart": (Of(conv(2, 8), conv(2, 8), lambda a, b: (a - b).abs() + torch.maximum(a, b)), (1, 2, 5, 5)),
         "between": (
-            Of(nn.Linear(9, 12), nn.Linear(9, 12), lambda a, b: torch.lerp(a, b, 0.3).sin()),
+            Of(
+                nn.Linear(9, 12),
+                nn.Sequential(nn.ReLU(), nn.Linear(9, 12)),
+                lambda a, b: torch.lerp(a, b, 0.3).sin(),
+            ),
             (1, 5, 9),
         ),
         "shares": (
@@ -153,7 +157,7 @@ def test_equals_torch(name: str) -> None:
         ("roots", ["linear", "table"]),
         ("rounded", ["linear", "table"]),
         ("normalised", ["restate", "conv2d", "conv2d"]),
-        ("between", ["linear", "linear", "add", "table"]),
+        ("between", ["linear", "clamp", "linear", "add", "table"]),
     ],
 )
 def test_a_chain_is_one_layer(name: str, ops: list[str]) -> None:
